@@ -1,0 +1,269 @@
+"""The access point, as the client sees it: requests go to a helper process, answers come back when they come.
+
+Nothing here waits for the schedd; see :mod:`condor_futures.access_point_helper` for why.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from condor_futures.errors import AccessPointError
+
+__all__ = ["AccessPoint", "Location"]
+
+logger = logging.getLogger(__name__)
+
+Answer = Callable[[Any, "AccessPointError | None"], None]
+_HELPER = Path(__file__).with_name("access_point_helper.py")
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a schedd is: *name* in *pool*; ``None`` is what the local HTCondor configuration says.
+
+    Attributes:
+        pool: the collector, as ``host`` or ``host:port``.
+        name: the schedd, as ``name@host``.
+        environment: variables, such as ``CONDOR_CONFIG``, that say which configuration is meant.
+    """
+
+    pool: str | None = None
+    name: str | None = None
+    environment: Mapping[str, str] | None = None
+
+    @classmethod
+    def parse(cls, access_point: str | tuple[str, str] | None) -> Location:
+        """Understand the executor's *access_point* argument.
+
+        Raises:
+            TypeError: if it is neither None, nor a name, nor a pair of pool and name.
+
+        >>> Location.parse(("cm.example.org", "ap1@example.org"))
+        Location(pool='cm.example.org', name='ap1@example.org', environment=None)
+        """
+        if access_point is None:
+            return cls()
+        if isinstance(access_point, str) and access_point:
+            return cls(name=access_point)
+        if isinstance(access_point, tuple) and len(access_point) == 2 and all(isinstance(x, str) for x in access_point):
+            return cls(*access_point)
+        raise TypeError(
+            "access_point must be None (the local HTCondor), 'personal', 'name@host', or a pair (pool, name), "
+            f"not {access_point!r}"
+        )
+
+    def __str__(self) -> str:
+        """Name it in a message."""
+        if self.name is None:
+            return "the local schedd"
+        return f"the schedd {self.name}" + (f" in the pool {self.pool}" if self.pool else "")
+
+
+@dataclass
+class _Request:
+    operation: str
+    arguments: dict[str, Any]
+    patience: float
+    answer: Answer
+    attempts: int = 0
+    sent_to: subprocess.Popen[bytes] | None = None
+
+
+class AccessPoint:
+    """The helper process of one session and the requests that are under way.
+
+    Answers are delivered, in order, in a thread of this object's; they must be quick.
+    """
+
+    #: A request whose helper died is made again, by a new helper, this often.
+    ATTEMPTS = 3
+
+    def __init__(self, location: Location, *, patience: float = 60.0) -> None:
+        """Prepare; :meth:`connect` starts the process.
+
+        Args:
+            location: where the schedd is.
+            patience: seconds to go on trying while the schedd does not answer at all.
+        """
+        self.location = location
+        self.patience = patience
+        self.about: dict[str, str] = {}
+        self._ids = itertools.count()
+        self._lock = threading.Lock()
+        # Not the same lock: a write waits while the helper waits for the schedd, and answers must be read meanwhile.
+        self._write_lock = threading.Lock()
+        self._requests: dict[int, _Request] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
+
+    def connect(self, timeout: float = 30.0) -> dict[str, str]:
+        """Start the helper and find the schedd; gives its name, address and version.
+
+        Args:
+            timeout: seconds to wait for it.
+
+        Raises:
+            AccessPointError: if it is not there, or does not answer in time.
+        """
+        self._start()
+        connected: Future[dict[str, str]] = Future()
+
+        def answer(result: Any, error: AccessPointError | None) -> None:
+            if error is None:
+                connected.set_result(result)
+            else:
+                connected.set_exception(error)
+
+        self._request(_Request("connect", self._where(), 0.0, answer))
+        try:
+            self.about = connected.result(timeout)
+        except FutureTimeoutError:
+            self.kill()
+            raise AccessPointError(f"{self.location} did not answer within {timeout:g} s") from None
+        except AccessPointError as error:
+            self.kill()
+            raise AccessPointError(
+                f"{self.location} cannot be reached: {error}. Is HTCondor running here? A personal pool is one step away: "
+                "pass access_point='personal' (condor-futures pool install gets HTCondor for it)."
+                if self.location.name is None
+                else f"{self.location} cannot be reached: {error}"
+            ) from None
+        return self.about
+
+    def request(self, operation: str, answer: Answer, **arguments: Any) -> None:
+        """Ask for an operation of :class:`condor_futures.access_point_helper.Operations`; returns at once.
+
+        *answer* is called with the result and None, or None and an error.
+        """
+        self._request(_Request(operation, arguments, self.patience, answer))
+
+    @property
+    def usable(self) -> bool:
+        """It has not been closed."""
+        return not self._closed
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Let the helper finish what it was asked, and end it; after *timeout* seconds, kill it."""
+        with self._lock:
+            self._closed = True
+            process = self._process
+        if process is None or process.stdin is None:
+            return
+        try:
+            process.stdin.close()
+        except OSError:
+            pass  # it is dead already
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._reader.join()
+
+    def kill(self) -> None:
+        """End the helper now; requests that are under way are answered with an error."""
+        with self._lock:
+            self._closed = True
+            process = self._process
+        if process is not None:
+            process.kill()
+            process.wait()
+            self._reader.join()
+
+    def _where(self) -> dict[str, Any]:
+        return {"pool": self.location.pool, "name": self.location.name}
+
+    def _start(self) -> None:
+        # A new session keeps Ctrl-C and a closing terminal away from it. It ends when its input does, that is when the
+        # client ends, however that happens.
+        self._process = subprocess.Popen(
+            [sys.executable, str(_HELPER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **(self.location.environment or {})},
+            start_new_session=True,
+        )
+        self._write(sys.path)
+        self._reader = threading.Thread(
+            target=self._read, args=(self._process,), name="condor_futures access point", daemon=True
+        )
+        self._reader.start()
+
+    def _write(self, message: object, request: _Request | None = None) -> None:
+        data = json.dumps(message).encode() + b"\n"
+        with self._write_lock:
+            process = self._process
+            assert process is not None
+            assert process.stdin is not None
+            if request is not None:
+                if request.sent_to is process:
+                    return  # the helper died in between, and whoever started this one has sent it
+                request.sent_to = process
+            try:
+                process.stdin.write(data)
+                process.stdin.flush()
+            except (OSError, ValueError):
+                pass  # It is dead, or was closed; the reader notices, and sees to the requests.
+
+    def _request(self, request: _Request) -> None:
+        with self._lock:
+            if not self._closed:
+                number = next(self._ids)
+                self._requests[number] = request
+                closed = False
+            else:
+                closed = True
+        if closed:
+            request.answer(None, AccessPointError("the executor is closed"))
+        else:
+            self._send(number, request)
+
+    def _send(self, number: int, request: _Request) -> None:
+        request.attempts += 1
+        self._write(
+            {
+                "id": number,
+                "operation": request.operation,
+                "arguments": request.arguments,
+                "patience": request.patience,
+            },
+            request,
+        )
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                message = json.loads(line)
+                with self._lock:
+                    request = self._requests.pop(message["id"], None)
+                if request is not None:
+                    error = AccessPointError(message["error"]) if "error" in message else None
+                    request.answer(message.get("result"), error)
+        status = process.wait()
+        with self._lock:
+            if not self._closed:
+                logger.warning("the helper of %s ended with status %s; starting another", self.location, status)
+                self._start()
+                # The new one has to be told where the schedd is; patience applies to what follows.
+                self._write({"id": -1, "operation": "connect", "arguments": self._where(), "patience": 0.0})
+            failed = [n for n, r in self._requests.items() if self._closed or r.attempts >= self.ATTEMPTS]
+            lost = [self._requests.pop(number) for number in failed]
+            again = list(self._requests.items())
+        for request in lost:
+            request.answer(None, AccessPointError(f"the process that speaks with the schedd ended ({status})"))
+        for number, request in again:
+            if request.operation == "submit":
+                request.arguments["again"] = True
+            self._send(number, request)

@@ -1,0 +1,167 @@
+"""The process that speaks with the daemons; nothing else imports Schedd, Collector or Credd.
+
+The bindings hold the GIL from the start of a call to its end (25.14): a schedd that was stopped for six seconds froze every
+thread of the client for as long. So they are called here, in a process of their own that :mod:`condor_futures.access_point`
+starts and, if need be, kills.
+
+It is run as a file, not as a module of the package: it needs only ``htcondor2``. It reads requests from standard input and
+writes answers to standard output, one JSON object per line, and leaves when its input ends::
+
+    {"id": 7, "operation": "retrieve", "arguments": {"jobs": ["12.0", "12.1"]}, "patience": 60}
+    {"id": 7, "result": {"failed": {}}}
+    {"id": 8, "error": "Failed to connect to schedd", "type": "HTCondorException"}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+_ACTIONS = {"remove": "Remove", "hold": "Hold", "release": "Release", "vacate": "Vacate"}
+
+
+class Operations:
+    """One public method per operation; each takes and returns what JSON can hold."""
+
+    def __init__(self) -> None:
+        import htcondor2
+
+        self._htcondor = htcondor2
+        self._schedd: Any = None
+        self._where: tuple[str | None, str | None] = (None, None)
+
+    def perform(self, operation: str, arguments: dict[str, Any], patience: float) -> Any:
+        """Carry out a request; while the schedd does not answer at all, try again for *patience* seconds.
+
+        The bindings raise the same exception with other words for a schedd that is away and for one that refuses, so it is
+        asked something harmless to tell the two apart. A request that fails although the schedd answers gets one
+        more try: at more than a thousand jobs a call fails now and then.
+        """
+        deadline = time.monotonic() + patience
+        pause, chances = 0.5, 2
+        while True:
+            try:
+                return getattr(self, operation)(**arguments)
+            except self._htcondor.HTCondorException:
+                if operation == "connect":
+                    raise
+                try:
+                    self.connect(*self._where)  # a schedd that was restarted has another address
+                    chances -= 1
+                except Exception:  # noqa: BLE001 - whatever it is, the schedd does not answer
+                    pause = min(2 * pause, 10.0)
+                if not chances or time.monotonic() > deadline:
+                    raise
+                time.sleep(pause)
+                if operation == "submit":
+                    arguments = {**arguments, "again": True}
+
+    def connect(self, pool: str | None, name: str | None) -> dict[str, str]:
+        """Locate the schedd, and ask it something, so that a dead one is known now."""
+        self._where = (pool, name)
+        htcondor = self._htcondor
+        collector = htcondor.Collector(pool) if pool else htcondor.Collector()
+        kind = htcondor.DaemonType.Schedd
+        ad = collector.locate(kind, name) if name else collector.locate(kind)
+        self._schedd = htcondor.Schedd(ad)
+        self._schedd.query("false", ["ClusterId"], limit=1)
+        return {key: str(ad.get(key, "")) for key in ("Name", "Machine", "MyAddress", "CondorVersion")}
+
+    def submit(
+        self, description: dict[str, str], items: list[dict[str, str]], spool: bool, batch: str, again: bool = False
+    ) -> dict[str, Any]:
+        """Submit one cluster with a proc per item, and spool it; nothing half-done is left behind.
+
+        A request that is made *again*, because the answer to it was lost, finds what it submitted before by
+        *batch*, a constraint.
+        """
+        projection = ["ClusterId", "ProcId", "JobStatus", "HoldReasonCode"]
+        earlier = self._schedd.query(batch, projection) if again else []
+        if earlier:
+            spooling = any(ad.get("JobStatus") == 5 and ad.get("HoldReasonCode") == 16 for ad in earlier)
+            if len(earlier) == len(items) and not spooling:
+                return {"cluster": earlier[0]["ClusterId"], "first": 0, "warnings": []}
+            self._schedd.act(self._htcondor.JobAction.Remove, batch)
+        submit = self._htcondor.Submit(description)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            result = self._schedd.submit(submit, spool=spool, itemdata=iter(items))
+        if spool:
+            try:
+                self._schedd.spool(result)
+            except BaseException:
+                self._schedd.act(self._htcondor.JobAction.Remove, batch)
+                raise
+        return {
+            "cluster": result.cluster(),
+            "first": result.first_proc(),
+            "warnings": [str(warning.message) for warning in caught],
+        }
+
+    def reschedule(self) -> None:
+        """Ask for a match now rather than at the next interval."""
+        self._schedd.reschedule()
+
+    def retrieve(self, jobs: list[str]) -> dict[str, Any]:
+        """Fetch the outputs of spooled jobs; one job that cannot be retrieved would fail a whole call, so it is isolated."""
+        failed: dict[str, str] = {}
+        self._isolate(jobs, failed)
+        return {"failed": failed}
+
+    def _isolate(self, jobs: Sequence[str], failed: dict[str, str]) -> None:
+        try:
+            self._schedd.retrieve(list(jobs))
+        except Exception as error:
+            if len(jobs) == 1:
+                failed[jobs[0]] = str(error)
+                return
+            middle = len(jobs) // 2
+            self._isolate(jobs[:middle], failed)
+            self._isolate(jobs[middle:], failed)
+
+    def act(self, action: str, jobs: list[str] | str) -> int:
+        """Remove, hold, release or vacate jobs, by id or by a constraint; gives the number of jobs that changed."""
+        if not jobs:
+            return 0
+        answer = self._schedd.act(getattr(self._htcondor.JobAction, _ACTIONS[action]), jobs)
+        return int(answer["TotalSuccess"]) if answer is not None else 0
+
+    def query(self, constraint: str, projection: list[str]) -> list[dict[str, Any]]:
+        """The ads of the jobs that match, as plain values."""
+        return [
+            {key: value if isinstance(value, (str, int, float, bool)) else str(value) for key, value in ad.items()}
+            for ad in self._schedd.query(constraint, projection)
+        ]
+
+
+def serve(operations: Callable[[], Operations] = Operations) -> None:
+    """Answer requests until the input ends."""
+    # The bindings may print; what they print must not get among the answers.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    # Ctrl-C in a terminal reaches the whole process group; the client decides what becomes of its jobs.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    performer: Operations | None = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer: dict[str, Any] = {"id": request["id"]}
+        try:
+            if performer is None:
+                performer = operations()
+            answer["result"] = performer.perform(request["operation"], request["arguments"], request["patience"])
+        except Exception as error:
+            answer["error"] = str(error) or type(error).__name__
+            answer["type"] = type(error).__name__
+        answers.write(json.dumps(answer) + "\n")
+
+
+if __name__ == "__main__":
+    # The client's own search path, so that the helper finds the htcondor2 that the client has.
+    sys.path[:] = json.loads(sys.stdin.readline())
+    serve()

@@ -1,0 +1,100 @@
+"""The future of one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from condor_futures.states import State
+
+if TYPE_CHECKING:
+    from condor_futures.bundle import Bundle
+
+__all__ = ["CondorFuture"]
+
+T = TypeVar("T")
+
+
+class CondorFuture(Future[T]):
+    """A :class:`concurrent.futures.Future` that knows its job.
+
+    Made by :meth:`condor_futures.CondorExecutor.submit` and ``map``; it works with ``wait``, ``as_completed`` and
+    ``asyncio.wrap_future`` as any other.
+    """
+
+    def __init__(self, key: str, cancelled: Callable[[CondorFuture[Any]], None] = lambda future: None) -> None:
+        """Make the future of the call *key*; *cancelled* is told when it is cancelled."""
+        super().__init__()
+        self.key = key
+        """The call's key: calls are counted in the order of their submission."""
+        self._told = cancelled
+        self._bundle: Bundle | None = None
+
+    def cancel(self) -> bool:
+        """Cancel the call, also when it is running: its job is then removed from the queue.
+
+        A call that shares its job with others is forgotten, and the job goes on for the others.
+
+        Returns:
+            False only if the call has ended already.
+        """
+        with self._condition:
+            if self._state == FINISHED:
+                return False
+            if self._state in (CANCELLED, CANCELLED_AND_NOTIFIED):
+                return True
+            self._state = CANCELLED
+            self._condition.notify_all()
+        self._invoke_callbacks()
+        # wait() and as_completed() learn of it only now; elsewhere a worker would do this when it meets the call.
+        self.set_running_or_notify_cancel()
+        self._told(self)
+        return True
+
+    @property
+    def job_id(self) -> str | None:
+        """The job, as ``cluster.proc``; None while it is not in the queue yet."""
+        return self._bundle.job.job_id if self._bundle else None
+
+    @property
+    def state(self) -> str:
+        """``pending`` (not in the queue yet), ``idle``, ``running``, ``completed`` (the job ended, its outcome is on its way),
+        ``done``, ``failed`` or ``cancelled``.
+        """
+        if self.cancelled():
+            return "cancelled"
+        if self.done():
+            return "done" if self.exception() is None else "failed"
+        job = self._bundle.job if self._bundle else None
+        if job is None:
+            return State.PENDING.value
+        return (State.COMPLETED if job.state is State.ENDED else job.state).value
+
+    @property
+    def host(self) -> str | None:
+        """Where the call runs or ran, as HTCondor's event log names the execution point; None if it has not run."""
+        return (self._bundle.job.host or None) if self._bundle else None
+
+    def stdout(self) -> str:
+        """What the call wrote to standard output; empty until its job has ended."""
+        return self._bundle.text("stdout", self.key) if self._bundle else ""
+
+    def stderr(self) -> str:
+        """What the call wrote to standard error; empty until its job has ended."""
+        return self._bundle.text("stderr", self.key) if self._bundle else ""
+
+    def _mark_running(self) -> None:
+        with self._condition:
+            if self._state == PENDING:
+                self._state = RUNNING
+
+    def _resolve(self, value: Any, error: BaseException | None) -> None:
+        try:
+            if error is None:
+                self.set_result(value)
+            else:
+                self.set_exception(error)
+        except InvalidStateError:
+            pass  # it was cancelled in the meantime

@@ -1,0 +1,280 @@
+"""A call becomes bytes; an outcome becomes a value or an exception.
+
+The frames and the pickling on the other side are in :mod:`condor_futures.runner`, which travels to the execution
+point; both sides use the same functions.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import signal
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import cloudpickle
+
+from condor_futures import runner
+from condor_futures.errors import (
+    BrokenCondorExecutor,
+    JobCrashedError,
+    OutcomeError,
+    PayloadError,
+    PythonMismatchError,
+    RemoteExceptionError,
+    RemoteTraceback,
+)
+
+__all__ = ["Call", "Outcome", "Pickled", "PythonVersion", "pickle_object", "read_outcomes", "write_bundle"]
+
+PythonVersion = f"{sys.version_info[0]}.{sys.version_info[1]}"
+"""What must agree between client and execution point: the minor version, on which cloudpickle's bytecode depends."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pickled:
+    """A pickle, its out-of-band buffers, and the futures that it refers to."""
+
+    segments: Sequence[bytes | memoryview]
+    futures: tuple[Future[Any], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call as it is written into a bundle: *arguments* is the pickle of ``(args, kwargs)``."""
+
+    key: str
+    function: Pickled
+    arguments: Pickled
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """cloudpickle, with futures as references: at any depth, because the pickler itself visits everything."""
+
+    def __init__(self, file: io.BytesIO, buffers: list[pickle.PickleBuffer], key_of: Callable[[Any], str]) -> None:
+        super().__init__(file, runner.PROTOCOL, buffer_callback=buffers.append)
+        self.futures: dict[int, Future[Any]] = {}
+        self._key_of = key_of
+
+    def reducer_override(self, obj: object) -> Any:
+        if isinstance(obj, Future):
+            self.futures[id(obj)] = obj
+            return runner.value_of_call, (self._key_of(obj),)
+        return super().reducer_override(obj)
+
+
+def _refuse_future(future: Future[Any]) -> str:
+    raise TypeError(f"a {type(future).__name__} has no value that could be sent; pass future.result() instead")
+
+
+def pickle_object(obj: object, what: str, key_of: Callable[[Any], str] = _refuse_future) -> Pickled:
+    """Pickle *obj* by cloudpickle; large buffers (numpy arrays) stay out of band, uncopied.
+
+    Args:
+        obj: what to pickle.
+        what: how an error names it: ``"function"``, ``"arguments"``.
+        key_of: gives the call key of a future that is met on the way; it refuses by raising TypeError.
+
+    Raises:
+        PayloadError: with the path to the culprit inside *obj*, and the original error as its ``__cause__``.
+
+    >>> import threading
+    >>> pickle_object({"model": [1, threading.Lock()]}, "argument")
+    Traceback (most recent call last):
+    condor_futures.errors.PayloadError: argument['model'][1] cannot be pickled: cannot pickle '_thread.lock' object
+    """
+    buffers: list[pickle.PickleBuffer] = []
+    file = io.BytesIO()
+    pickler = _Pickler(file, buffers, key_of)
+    try:
+        pickler.dump(obj)
+    except RecursionError as error:
+        message = f"{what} cannot be pickled: it is nested too deeply for Python's recursion limit"
+        raise PayloadError(message) from error
+    except Exception as error:
+        path, culprit = _locate_culprit(obj, what, key_of)
+        raise PayloadError(f"{path} cannot be pickled: {culprit or error}") from error
+    return Pickled([file.getbuffer(), *(buffer.raw() for buffer in buffers)], tuple(pickler.futures.values()))
+
+
+def _children(obj: Any) -> Iterable[tuple[str, Any]]:
+    """The parts of *obj* that a pickle of it contains, each with the Python expression that leads to it."""
+    if isinstance(obj, (list, tuple)):
+        yield from ((f"[{index}]", item) for index, item in enumerate(obj))
+    elif isinstance(obj, Mapping):
+        for key, item in obj.items():
+            yield f"[{key!r}]", item
+            yield f" key {key!r}", key
+    elif isinstance(obj, (set, frozenset)):
+        yield from ((f" element {item!r}", item) for item in obj)
+    elif hasattr(obj, "__func__") and hasattr(obj, "__self__"):
+        yield ".__self__", obj.__self__
+    elif hasattr(obj, "__code__"):
+        for name, cell in zip(obj.__code__.co_freevars, obj.__closure__ or (), strict=False):
+            try:
+                yield f" closure variable {name!r}", cell.cell_contents
+            except ValueError:  # an empty cell
+                continue
+        used = [name for name in obj.__code__.co_names if name in obj.__globals__]
+        yield from ((f" global variable {name!r}", obj.__globals__[name]) for name in used)
+        yield from ((f" default {default!r}", default) for default in obj.__defaults__ or ())
+    elif hasattr(obj, "func") and hasattr(obj, "keywords"):  # functools.partial
+        yield from ((".func", obj.func), (".args", obj.args), (".keywords", obj.keywords))
+    elif hasattr(obj, "__dict__") and not isinstance(obj, type):
+        yield from ((f".{name}", item) for name, item in vars(obj).items())
+
+
+def _locate_culprit(obj: object, path: str, key_of: Callable[[Any], str]) -> tuple[str, str]:
+    """Follow the parts that cannot be pickled by themselves down to the smallest: its path, and its error."""
+    seen: set[int] = set()
+    message = ""
+    while id(obj) not in seen:
+        seen.add(id(obj))
+        for step, part in _children(obj):
+            try:
+                _Pickler(io.BytesIO(), [], key_of).dump(part)
+            except Exception as error:  # noqa: BLE001 - any reducer may raise anything
+                obj, path, message = part, path + step, str(error) or type(error).__name__
+                break
+        else:
+            break
+    return path, message
+
+
+def write_bundle(
+    file: BinaryIO,
+    calls: Sequence[Call],
+    *,
+    session: str,
+    bundle: str,
+    secret: bytes,
+    initializer: Pickled | None = None,
+    max_tasks_per_child: int | None = None,
+    parents: Mapping[str, Mapping[str, str]] | None = None,
+) -> None:
+    """Write what ``BUNDLE.calls`` holds; a function that calls share is written once."""
+    head: dict[str, Any] = {
+        "kind": "bundle",
+        "session": session,
+        "bundle": bundle,
+        "python": PythonVersion,
+        "cloudpickle": cloudpickle.__version__,
+        "secret": secret.hex(),
+    }
+    if max_tasks_per_child is not None:
+        head["max_tasks_per_child"] = max_tasks_per_child
+    runner.write_frame(file, secret, head, initializer.segments if initializer else ())
+    written: dict[int, int] = {}
+    for call in calls:
+        if id(call.function) not in written:
+            written[id(call.function)] = len(written)
+            runner.write_frame(file, secret, {"kind": "function"}, call.function.segments)
+        header: dict[str, Any] = {"kind": "call", "call": call.key, "function": written[id(call.function)]}
+        if parents and call.key in parents:
+            header["parents"] = dict(parents[call.key])
+        runner.write_frame(file, secret, header, call.arguments.segments)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came back of one call: authenticated, not yet unpickled."""
+
+    call: str
+    result: str
+    header: Mapping[str, Any]
+    segments: Sequence[bytes]
+
+    def unpickle(self, job_id: str | None, stderr_tail: str = "") -> tuple[Any, BaseException | None]:
+        """The value and ``None``, or ``None`` and the exception.
+
+        Never raises: what goes wrong in unpickling is the exception.
+        """
+        if self.result == "crashed":
+            return None, self._crash(job_id, stderr_tail)
+        if self.result == "python":
+            return None, self._mismatch(job_id)
+        try:
+            loaded = pickle.loads(self.segments[0], buffers=self.segments[1:]) if self.segments else None
+        except BaseException as error:  # noqa: BLE001 - unpickling runs the user's code
+            refused = OutcomeError(
+                f"the {self.result} of the call came back from job {job_id} but cannot be unpickled here: "
+                f"{type(error).__name__}: {error}"
+            )
+            refused.__cause__ = error
+            return None, refused
+        if self.result == "value":
+            return loaded, None
+        return None, self._raised(loaded, job_id)
+
+    def _raised(self, error: BaseException | None, job_id: str | None) -> BaseException:
+        header = self.header
+        if not isinstance(error, BaseException):
+            error = RemoteExceptionError(
+                f"the call raised {header['type_name']}, which cannot be pickled: {header['message']}",
+                header["type_name"],
+            )
+        error.__cause__ = RemoteTraceback(header["traceback"], header["host"], job_id)
+        if self.result == "initializer":
+            broken = BrokenCondorExecutor(f"the initializer raised {header['type_name']}: {header['message']}")
+            broken.__cause__ = error
+            return broken
+        return error
+
+    def _crash(self, job_id: str | None, stderr_tail: str) -> JobCrashedError:
+        number, status, stage = (self.header.get(name) for name in ("signal", "exit_status", "stage"))
+        if number is not None:
+            how = f"was killed by {signal_name(number)}"
+        else:
+            how = f"left with exit status {status}"
+        when = {"start": " before it could make the call", "initializer": " in the initializer"}.get(str(stage), "")
+        return JobCrashedError(
+            f"the Python of the call {how}{when} (job {job_id} on {self.header['host']})",
+            job_id=job_id,
+            signal=number,
+            exit_status=status,
+            stderr_tail=stderr_tail,
+        )
+
+    def _mismatch(self, job_id: str | None) -> PythonMismatchError:
+        header = self.header
+        return PythonMismatchError(
+            f"the execution point {header['host']} runs Python {header['here']} ({header['executable']}) and has no "
+            f"python{header['wanted']} on PATH, but the client runs Python {header['wanted']}; use a container_image "
+            f"or requirements that give the jobs Python {header['wanted']}",
+            job_id=job_id,
+        )
+
+
+def signal_name(number: int) -> str:
+    """``SIGKILL (signal 9)`` for 9; ``signal 99`` where there is no such name.
+
+    >>> signal_name(9)
+    'SIGKILL (signal 9)'
+    """
+    try:
+        return f"{signal.Signals(number).name} (signal {number})"
+    except ValueError:
+        return f"signal {number}"
+
+
+def read_outcomes(path: Path, *, session: str, secret: bytes) -> tuple[dict[str, Outcome], str | None]:
+    """The authentic outcomes in ``BUNDLE.outcomes`` by call key, and why reading ended early, if it did.
+
+    A file that does not exist holds none.  An outcome of another session is not authentic.
+    """
+    outcomes: dict[str, Outcome] = {}
+    try:
+        with path.open("rb") as file:
+            for header, segments in runner.read_frames(file, secret):
+                if header.get("kind") != "outcome" or header.get("session") != session:
+                    return outcomes, "it is not of this session"
+                outcomes[header["call"]] = Outcome(header["call"], header["result"], header, segments)
+    except FileNotFoundError:
+        return outcomes, None
+    except (runner.FrameError, OSError) as error:
+        return outcomes, str(error)
+    return outcomes, None

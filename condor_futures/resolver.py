@@ -1,0 +1,138 @@
+"""The thread that resolves futures: it reads outcomes, unpickles them, and runs the done callbacks.
+
+Apart from the watcher, because unpickling and callbacks are the user's code and take as long as they like.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from condor_futures import states
+from condor_futures.bundle import Bundle
+from condor_futures.errors import (
+    AccessPointError,
+    BrokenCondorExecutor,
+    JobCrashedError,
+    JobHeldError,
+    JobLostError,
+    JobRemovedError,
+    OutcomeError,
+)
+from condor_futures.payload import read_outcomes, signal_name
+from condor_futures.session import Session
+
+__all__ = ["Resolver"]
+
+logger = logging.getLogger(__name__)
+
+#: How much of a job's standard error goes into an error, in characters.
+STDERR_TAIL = 2000
+
+
+class Resolver:
+    """Resolves the futures of bundles in the order in which it is told to."""
+
+    def __init__(self, session: Session, initializer_failed: Callable[[BrokenCondorExecutor], None]) -> None:
+        """Make it; :meth:`start` starts the thread. *initializer_failed* is told when an initializer raised."""
+        self._session = session
+        self._initializer_failed = initializer_failed
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="condor_futures resolver", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def report(self, bundle: Bundle, report: states.Report) -> None:
+        """Resolve the futures of *bundle* from its outcomes; those that have none fail because of ``report.cause``."""
+        self._work.put(lambda: self._report(bundle, report.cause))
+
+    def fail(self, bundle: Bundle, error: BaseException) -> None:
+        """Fail the futures of *bundle*, whatever its outcomes are."""
+
+        def fail() -> None:
+            for future in bundle.futures.values():
+                future._resolve(None, error)  # noqa: SLF001
+            bundle.futures = {}
+
+        self._work.put(fail)
+
+    def close(self) -> None:
+        """Do what is left to do, and end."""
+        self._work.put(None)
+        if not self.is_current_thread():
+            self._thread.join()
+
+    def is_current_thread(self) -> bool:
+        """A done callback is running, in this thread, and asks."""
+        return threading.current_thread() is self._thread
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            try:
+                work()
+            except Exception:
+                logger.exception("a future could not be resolved")
+            del work
+
+    def _report(self, bundle: Bundle, cause: states.Event) -> None:
+        session = self._session
+        outcomes, trouble = read_outcomes(bundle.path("outcomes"), session=session.id, secret=session.secret)
+        tail = ""
+        if len(outcomes) < len(bundle.futures) or any(o.result == "crashed" for o in outcomes.values()):
+            tail = bundle.text("stderr", tail=STDERR_TAIL)
+        for key, future in bundle.futures.items():
+            value: Any = None
+            error: BaseException | None
+            outcome = outcomes.pop(key, None)
+            if outcome is None:
+                error = self._missing(bundle, cause, trouble, tail)
+            else:
+                bundle.stream_ranges[key] = {s: outcome.header[s] for s in ("stdout", "stderr") if s in outcome.header}
+                value, error = outcome.unpickle(bundle.job.job_id, tail)
+            del outcome
+            if isinstance(error, BrokenCondorExecutor):
+                self._initializer_failed(error)
+            future._resolve(value, error)  # noqa: SLF001
+            del value, error
+        bundle.futures = {}  # The futures know their bundle: together they would keep each other, and the values, alive.
+        if not session.kept:
+            # Only a session that somebody may attach to needs what was sent.
+            bundle.path("calls").unlink(missing_ok=True)
+
+    @staticmethod
+    def _missing(bundle: Bundle, cause: states.Event, trouble: str | None, tail: str) -> BaseException:
+        """Why there is no outcome."""
+        job_id = bundle.job.job_id
+        match cause:
+            case states.Held(_, code, subcode, reason):
+                message = f"the job {job_id} was put on hold (code {code}, subcode {subcode}): {reason}"
+                return JobHeldError(
+                    message, job_id=job_id, code=code, subcode=subcode, reason=reason, stderr_tail=tail
+                )
+            case states.Aborted(_, reason):
+                message = f"the job {job_id} was removed: {reason or 'HTCondor gives no reason'}"
+                return JobRemovedError(message, job_id=job_id, reason=reason, stderr_tail=tail)
+            case states.Refused(_, reason):
+                return AccessPointError(f"the access point did not take the job: {reason}")
+            case _ if trouble is not None:
+                return OutcomeError(f"the outcome file of the job {job_id} is refused: {trouble}")
+            case states.Terminated(_, exit_status, signal):
+                how = f"was killed by {signal_name(signal)}" if signal is not None else f"left with status {exit_status}"
+                message = f"the job {job_id} {how} before it could report an outcome"
+                return JobCrashedError(
+                    message, job_id=job_id, exit_status=exit_status, signal=signal, stderr_tail=tail
+                )
+            case states.NotRetrieved(_, reason):
+                message = f"the outcome of the job {job_id} cannot be retrieved: {reason}"
+                return JobLostError(message, job_id=job_id, reason=reason)
+            case states.ShadowException(_, reason):
+                message = f"the job {job_id} was given up: its shadow died again and again, the last time of: {reason}"
+                return JobLostError(message, job_id=job_id, reason=reason)
+            case _:
+                message = f"the job {job_id} is in no queue any more, and no event says what became of it"
+                return JobLostError(message, job_id=job_id)

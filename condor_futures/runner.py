@@ -1,0 +1,449 @@
+"""What a job runs on the execution point: unpickle, call, write one outcome per call, always exit reporting.
+
+This one file needs nothing but Python: it imports nothing of ours and only the standard library, and its syntax
+is Python 3.6's, so that an old Python gets as far as saying that it is too old.  It travels as ``__main__`` of a zip
+file that also holds the client's own cloudpickle (:mod:`condor_futures.session` packs it).
+
+**Frames.**  Calls and outcomes travel in files that are sequences of frames::
+
+    MAGIC (4 bytes) | length of the header (4 bytes, big-endian) | header (JSON) | segments | tag (32 bytes)
+
+``header["segments"]`` has the lengths of the segments: a pickle (protocol 5), then its out-of-band buffers (PEP 574).
+The tag is a BLAKE2b keyed with the session's secret over all that comes before it in the frame, and the header names
+session and call, so that an outcome cannot be altered, cut short or passed off as another call's.
+
+``BUNDLE.calls`` is a *bundle* frame (which carries the secret), then *function* and *call* frames; ``BUNDLE.outcomes``
+has one *outcome* frame per call, appended as each call ends: a frame is whole or it does not count.
+
+**Supervision.**  The job's first process makes no calls.  It forks a child that does; when the child dies, it writes
+that call's outcome (signal or exit status) and forks again for the rest of the bundle.  So the job ends
+normally with all its outputs whatever the calls do: a declared output that is missing would put the job on hold with code
+12/2, whose reason hides the signal (HTCondor 25.14).
+"""
+
+import json
+import os
+import pickle
+import sys
+import time
+
+try:  # OpenSSL takes 6 ms to load, and every job would pay; CPython's own BLAKE2 is the same function.
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
+
+TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any, BinaryIO, NoReturn, Union
+
+    Buffer = Union[bytes, memoryview]
+    Header = dict[str, Any]
+    Frame = tuple[Header, list[bytes]]
+
+MAGIC = b"CFf1"
+TAG_SIZE = 32
+PROTOCOL = 5
+CRASHED = 3
+"""Exit status of a job in which a call killed its Python: non-zero, so that ``max_retries`` applies."""
+
+
+class FrameError(ValueError):
+    """A frame is cut short, was altered, or is not one of this session's."""
+
+
+def write_frame(file: "BinaryIO", secret: bytes, header: "Header", segments: "Iterable[Buffer]" = ()) -> None:
+    """Write one frame; *segments* are bytes-like and are not copied."""
+    views = [memoryview(segment).cast("B") for segment in segments]
+    head = json.dumps(dict(header, segments=[view.nbytes for view in views])).encode()
+    tag = blake2b(key=secret, digest_size=TAG_SIZE)
+    for part in [MAGIC, len(head).to_bytes(4, "big"), head] + views:
+        tag.update(part)
+        file.write(part)
+    file.write(tag.digest())
+
+
+def read_frames(file: "BinaryIO", secret: "bytes | None" = None) -> "Iterator[Frame]":
+    """Yield ``(header, segments)`` of each frame; without a *secret*, take the one in the first frame's header.
+
+    Raises :class:`FrameError` where a frame is not whole or not authentic; the frames before it were yielded.
+    """
+    while True:
+        start = file.read(8)
+        if not start:
+            return
+        head, header = _read_header(start, file)
+        try:
+            if secret is None:
+                secret = bytes.fromhex(header["secret"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise FrameError("its header cannot be read") from error
+        segments = [file.read(size) for size in header["segments"]]
+        tag = blake2b(key=secret, digest_size=TAG_SIZE)
+        for part in [start, head] + segments:
+            tag.update(part)
+        # A keyed BLAKE2 tag is compared as a whole, not byte by byte: nobody can measure how far a forgery got.
+        if blake2b(tag.digest(), key=secret).digest() != blake2b(file.read(TAG_SIZE), key=secret).digest():
+            raise FrameError("it is cut short, or was altered")
+        yield header, segments
+
+
+def _read_header(start: bytes, file: "BinaryIO") -> "tuple[bytes, Header]":
+    if len(start) < 8 or start[:4] != MAGIC:
+        raise FrameError("it is not a frame, or it is cut short")
+    head = file.read(int.from_bytes(start[4:], "big"))
+    try:
+        header = json.loads(head.decode())
+        if all(type(size) is int and size >= 0 for size in header["segments"]):
+            return head, header
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise FrameError("its header cannot be read")
+
+
+def skim_headers(file: "BinaryIO") -> "Iterator[Header]":
+    """Yield the header of each whole frame, passing over its segments and its tag; stop at a torn frame.
+
+    For whoever wrote the file: nothing is authenticated.
+    """
+    size = os.fstat(file.fileno()).st_size
+    while True:
+        try:
+            _, header = _read_header(file.read(8), file)
+        except FrameError:
+            return
+        if file.seek(sum(header["segments"]) + TAG_SIZE, os.SEEK_CUR) > size:
+            return
+        yield header
+
+
+def dumps(value: object) -> "list[Buffer]":
+    """Pickle to ``[pickle, *buffers]``: by reference where that is possible, with cloudpickle where it is not."""
+    buffers = []  # type: list[pickle.PickleBuffer]
+    try:
+        data = pickle.dumps(value, PROTOCOL, buffer_callback=buffers.append)
+    except Exception:  # noqa: BLE001 - a __reduce__ may raise anything; cloudpickle's own error is the one to show
+        import cloudpickle
+
+        del buffers[:]
+        data = cloudpickle.dumps(value, PROTOCOL, buffer_callback=buffers.append)
+    return [data] + [buffer.raw() for buffer in buffers]  # type: ignore[return-value,operator]
+
+
+_parents = {}  # type: dict[str, tuple[str, bytes, str]]
+
+
+def value_of_call(key: str) -> object:
+    """The value of the call *key*, from the outcome file that was shipped with this job.
+
+    A future among a call's arguments is pickled as a reference to this function (see :mod:`condor_futures.payload`).
+    """
+    path, secret, session = _parents[key]
+    with open(path, "rb") as file:
+        for header, segments in read_frames(file, secret):
+            if header["session"] == session and header["call"] == key and header["result"] == "value":
+                return pickle.loads(segments[0], buffers=segments[1:])
+    raise FrameError("%s holds no value of call %s" % (path, key))
+
+
+class _CallUnpickler(pickle.Unpickler):
+    """Finds this module under the name that the client pickled: the package itself is not needed here."""
+
+    def find_class(self, module: str, name: str) -> "Any":
+        if module == "condor_futures.runner":
+            return globals()[name]
+        return super().find_class(module, name)
+
+
+def _loads(segments: "list[bytes]") -> "Any":
+    import io
+
+    return _CallUnpickler(io.BytesIO(segments[0]), buffers=segments[1:]).load()
+
+
+class _Bundle:
+    """One bundle: its calls in the sandbox, and the outcomes written so far."""
+
+    def __init__(self, key: str) -> None:
+        # Absolute, because a call may change the working directory.
+        self.key = key
+        self.calls = os.path.abspath(key + ".calls")
+        self.outcomes = os.path.abspath(key + ".outcomes")
+        with open(self.calls, "rb") as file:
+            self.head, self.initializer = next(read_frames(file))
+        self.secret = bytes.fromhex(self.head["secret"])
+        self.session = self.head["session"]
+
+    def frames(self) -> "Iterator[Frame]":
+        with open(self.calls, "rb") as file:
+            for header, segments in read_frames(file, self.secret):
+                if header["kind"] != "bundle":
+                    yield header, segments
+
+    def reported(self) -> "set[str]":
+        """The keys of the calls that have an outcome."""
+        with open(self.outcomes, "rb") as file:
+            return {header["call"] for header in skim_headers(file)}
+
+    def call_keys(self) -> "list[str]":
+        """The keys of all its calls, in order."""
+        with open(self.calls, "rb") as file:
+            return [header["call"] for header in skim_headers(file) if header["kind"] == "call"]
+
+    def report(self, call: str, result: str, segments: "Iterable[Buffer]" = (), **details: object) -> None:
+        """Append the outcome of *call*: one frame, with one tag over all of it."""
+        header = dict(details, kind="outcome", session=self.session, call=call, result=result, host=os.uname()[1])
+        with open(self.outcomes, "ab") as file:
+            end = file.tell()
+            try:
+                write_frame(file, self.secret, header, segments)
+                file.flush()
+            except BaseException:
+                os.ftruncate(file.fileno(), end)
+                raise
+
+    def keep_what_counts(self) -> None:
+        """Before an attempt: drop a torn last frame and the crashes of an earlier attempt, keep the values."""
+        kept = []
+        if os.path.exists(self.outcomes):
+            with open(self.outcomes, "rb") as file:
+                try:
+                    for frame in read_frames(file, self.secret):
+                        if frame[0]["result"] in ("value", "exception"):
+                            kept.append(frame)
+                except FrameError:
+                    pass
+        with open(self.outcomes + ".new", "wb") as file:
+            for header, segments in kept:
+                write_frame(file, self.secret, header, segments)
+        os.rename(self.outcomes + ".new", self.outcomes)
+
+
+def sandbox(key: str) -> "Iterator[_Bundle]":
+    """A source of bundles: the one that came with the job, then nothing more.
+
+    A source is an iterable of :class:`_Bundle`; another one may fetch bundles from the access point for as long as
+    there are any.
+    """
+    yield _Bundle(key)
+
+
+def _position(descriptor: int) -> "int | None":
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_CUR)
+    except OSError:
+        return None
+
+
+class _Child:
+    """The process that makes the calls; ``stage`` tells its supervisor, through a file, what it is at."""
+
+    def __init__(self, stage: int) -> None:
+        self.stage = stage
+
+    def run(self, bundle: _Bundle) -> None:
+        functions = []  # type: list[list[bytes]]
+        loaded = {}  # type: dict[int, Any]
+        done = bundle.reported()
+        limit = bundle.head.get("max_tasks_per_child")
+        if bundle.initializer:
+            self._enter("initializer")
+            try:
+                initializer, initargs = _loads(bundle.initializer)
+                initializer(*initargs)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is the user's to see
+                failed = self._exception(error)
+                pickled = failed.pop("pickled")
+                for key in bundle.call_keys():
+                    if key not in done:
+                        bundle.report(key, "initializer", pickled, **failed)
+                return
+        made = 0
+        for header, segments in bundle.frames():
+            if header["kind"] == "function":
+                functions.append(segments)
+            elif header["call"] not in done:
+                if limit and made == limit:
+                    self.leave()
+                self._call(bundle, header, segments, functions, loaded)
+                made += 1
+
+    def _call(
+        self,
+        bundle: _Bundle,
+        header: "Header",
+        segments: "list[bytes]",
+        functions: "list[list[bytes]]",
+        loaded: "dict[int, Any]"
+    ) -> None:
+        key = header["call"]
+        self._enter(key)
+        out, err, started = _position(1), _position(2), time.time()
+        for parent, path in header.get("parents", {}).items():
+            _parents[parent] = (os.path.abspath(path), bundle.secret, bundle.session)
+        try:
+            index = header["function"]
+            if index not in loaded:
+                loaded[index] = _loads(functions[index])
+            args, kwargs = _loads(segments)
+            value = loaded[index](*args, **kwargs)
+            del args, kwargs
+            pickled = dumps(value)
+            result, details = "value", {}
+        except BaseException as error:  # noqa: BLE001 - as in concurrent.futures, SystemExit is a result too
+            result, details = "exception", self._exception(error)
+            pickled = details.pop("pickled")
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:  # noqa: BLE001 - the call may have closed or replaced it
+                pass
+        bundle.report(
+            key,
+            result,
+            pickled,
+            started=started,
+            ended=time.time(),
+            stdout=[out, _position(1)],
+            stderr=[err, _position(2)],
+            **details
+        )
+
+    def _exception(self, error: BaseException) -> "dict[str, Any]":
+        """The exception pickled, if it can be (and unpickled again), and in any case as text."""
+        import traceback
+
+        kind = type(error)
+        try:
+            text = "".join(traceback.format_exception(kind, error, error.__traceback__.tb_next))
+        except Exception:  # noqa: BLE001 - an exception whose __str__ raises
+            text = "%s (its traceback cannot be formatted)\n" % kind.__name__
+        try:
+            message = str(error)
+        except Exception:  # noqa: BLE001
+            message = "(its text cannot be had)"
+        try:
+            error.__traceback__ = None  # Frames cannot be pickled; some exceptions carry theirs in __dict__ too.
+            pickled = dumps(error)
+            pickle.loads(pickled[0], buffers=pickled[1:])
+        except BaseException:  # noqa: BLE001
+            pickled = []
+        name = "%s.%s" % (kind.__module__, kind.__qualname__)
+        return {"pickled": pickled, "type_name": name, "message": message, "traceback": text}
+
+    def _enter(self, stage: str) -> None:
+        os.pwrite(self.stage, stage.encode().ljust(128), 0)
+
+    def leave(self) -> "NoReturn":
+        """End well; the supervisor tells this from a call's own ``os._exit(0)`` by the stage."""
+        import atexit
+
+        self._enter("left")
+        try:
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            # Not sys.exit: the frames above are the supervisor's, and taking the interpreter down costs milliseconds.
+            os._exit(0)
+
+
+def _fork(bundles: "Iterable[_Bundle]", stage: int) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        import faulthandler
+        import signal
+        import types
+
+        faulthandler.enable()  # A segmentation fault then leaves the Python stack in the job's standard error.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # What the calls see as __main__ is theirs, not this file.
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        child = _Child(stage)
+        for bundle in bundles:
+            child.run(bundle)
+        child.leave()
+    except BaseException:  # noqa: BLE001 - nothing may return into the supervisor's code
+        import traceback
+
+        traceback.print_exc()
+        sys.stderr.flush()
+    os._exit(CRASHED)
+
+
+def supervise(bundle: _Bundle) -> bool:
+    """Have the calls of *bundle* made; True if none of them killed its process."""
+    import signal
+
+    bundle.keep_what_counts()
+    calls = bundle.call_keys()
+    stage = os.open(bundle.outcomes + ".stage", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.unlink(bundle.outcomes + ".stage")
+    well = True
+    while True:
+        if len(bundle.reported()) == len(calls):
+            return well
+        os.pwrite(stage, b"start".ljust(128), 0)
+        child = _fork([bundle], stage)
+
+        def stop(number: int, frame: object, child: int = child) -> None:
+            # HTCondor's soft kill (eviction, hold, removal): pass it on and die of it. No outcome: the job runs again.
+            os.kill(child, number)
+            os.waitpid(child, 0)
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+        signal.signal(signal.SIGTERM, stop)
+        _, status = os.waitpid(child, 0)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        at = os.pread(stage, 128, 0).decode().strip()
+        if at == "left" and status == 0:
+            continue
+        after = bundle.reported()
+        well = False
+        details = {"stage": at}  # type: dict[str, object]
+        if os.WIFSIGNALED(status):
+            details["signal"] = os.WTERMSIG(status)
+        else:
+            details["exit_status"] = os.WEXITSTATUS(status)
+        # A child that died inside a call takes that call with it; one that died outside any would do so again.
+        lost = [at] if at in calls and at not in after else [call for call in calls if call not in after]
+        for call in lost:
+            bundle.report(call, "crashed", **details)
+
+
+def _check_python(bundle: _Bundle, argv: "list[str]") -> None:
+    """Leave for the client's version of Python where there is one; otherwise report the mismatch."""
+    here = "%d.%d" % sys.version_info[:2]
+    wanted = bundle.head["python"]
+    moved = os.environ.pop("CONDOR_FUTURES_PYTHON", None)
+    if here == wanted:
+        return
+    if moved is None:
+        os.environ["CONDOR_FUTURES_PYTHON"] = here
+        try:
+            os.execvp("python" + wanted, ["python" + wanted] + argv)
+        except OSError:
+            pass
+    bundle.keep_what_counts()
+    for key in bundle.call_keys():
+        bundle.report(key, "python", here=here, wanted=wanted, executable=sys.executable)
+    sys.exit(0)
+
+
+def main(argv: "list[str]") -> "NoReturn":
+    """Run the bundle that ``argv[1]`` names; exit status 0, or :data:`CRASHED` where a call killed its process."""
+    # The zip file itself stands first in sys.path, by a relative name that a call's chdir would break.
+    sys.path[0] = os.path.abspath(sys.path[0])
+    sys.path.insert(1, os.getcwd())
+    well = True
+    for bundle in sandbox(argv[1]):
+        _check_python(bundle, argv)
+        well = supervise(bundle) and well
+    sys.exit(0 if well else CRASHED)
+
+
+if __name__ == "__main__":
+    main(sys.argv)

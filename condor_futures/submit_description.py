@@ -1,0 +1,400 @@
+"""From the executor's keyword arguments to a submit description, without HTCondor at hand.
+
+Any submit command is a keyword of the executor, in HTCondor's own language. This module checks the names
+against `submit_commands`, turns Python values into the text that condor_submit reads, and adds what the
+executor owns: the runner, the bundle's files, the session's event log.
+
+Two rules say what a value means. A `str` is submit language: macros such as `$(Cluster)`, `$ENV(HOME)` or
+`$$(OpSys)` are expanded by HTCondor. A path or a mapping is data: it arrives as it is, dollar signs and all.
+
+Units are HTCondor's: a bare number is MiB in `request_memory` and KiB in `request_disk`, seconds in
+`allowed_execute_duration` and `keep_claim_idle`. `request_memory="4GB"` is clearer than 4096, and a site may
+insist on a unit (`SUBMIT_REQUEST_MISSING_UNITS`).
+
+Example:
+    >>> commands = check_submit_commands({"request_memory": "4GB", "request_cpus": 2})
+    >>> merge(commands, {"request_cpus": None, "Prio": 5})
+    {'request_memory': '4GB', 'priority': '5'}
+
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Mapping
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Final, Literal, NoReturn
+
+from condor_futures.submit_commands import ALIASES, KNOWN, OWNED, OWNED_ATTRIBUTES, PATTERNS
+
+_COMMAND_PATTERN: Final = re.compile("|".join(f"(?:{pattern})" for pattern in PATTERNS), re.ASCII)
+_CUSTOM_ATTRIBUTE: Final = re.compile(r"(?:\+|my\.)([a-z_]\w*)", re.ASCII | re.IGNORECASE)
+# A name in a list of files. The comma in $CHOICE(1,a,b) separates nothing: macros are expanded first.
+_FILE_NAME: Final = re.compile(r"(?:\$\w*\([^)]*\)|[^,])+")
+_INEXPRESSIBLE: Final = re.compile(r"\$\$\w*\(|\$\(dollar\b|\$\w*\([^)]*\$\w*\(", re.IGNORECASE)
+_NOT_A_LOCAL_PATH: Final = re.compile(r"[a-z][a-z0-9+.-]*://|docker:|\$", re.IGNORECASE)
+
+# Relative names in these are files of the client, named from where the user's program runs. HTCondor would
+# look for them in `initialdir`, which is the session's batch directory.
+_CLIENT_LISTS: Final = frozenset(
+    {"transfer_input_files", "transfer_common_input", "public_input_files", "jar_files"}
+)
+_CLIENT_FILES: Final = frozenset({"container_image", "scitokens_file", "x509userproxy"})
+_FILE_LISTS: Final = _CLIENT_LISTS | {
+    "dont_encrypt_input_files",
+    "dont_encrypt_output_files",
+    "encrypt_input_files",
+    "encrypt_output_files",
+    "transfer_checkpoint_files",
+    "transfer_output_files",
+}
+
+# A claim kept for 20 s lets the next call of the same kind start without a negotiation cycle; mail per job is
+# never what someone with 10,000 calls wants.
+_DEFAULTS: Final[Mapping[str, str]] = {"keep_claim_idle": "20", "notification": "never"}
+_REMOVABLE_DEFAULTS: Final = _DEFAULTS.keys() | {"batch_name"}
+
+
+def check_submit_commands(options: Mapping[str, object]) -> dict[str, str]:
+    """Turn keyword arguments of the executor into submit commands.
+
+    Args:
+        options: submit command -> value. Names are case-insensitive; `MY.Attr` and `+Attr` are custom
+            attributes of the job. Values may be
+
+            - `str`: passed on, in submit language. For a custom attribute that is a ClassAd expression, so a
+              string in it carries its own double quotes: `**{"MY.JobFlavour": '"tomorrow"'}`.
+            - `bool`, `int`, `float` (finite): HTCondor's units apply, see the module.
+            - `pathlib.Path`: made absolute.
+            - `list` or `tuple` of `str` and paths, where the command takes a list of files. Input files are
+              found from the current directory; URLs are left alone.
+            - a mapping of names to values, for `environment`.
+            - `None`: not given. Where the executor has a default for it, that default is removed.
+
+    Returns:
+        The same as text, under the commands' first names (`prio` becomes `priority`).
+
+    Raises:
+        TypeError: for an unknown command (with the nearest one), one that the executor owns, one that is
+            given twice under two names, and a value of a wrong type.
+        ValueError: for a value that cannot be written in a submit description: one with a line break or a
+            NUL, one that ends in a backslash, a nan or an infinity, a comma in a file name.
+
+    Example:
+        >>> check_submit_commands({"max_retries": 3, "+Group": '"top"', "environment": {"THREADS": 1}})
+        {'max_retries': '3', 'MY.Group': '"top"', 'environment': '"THREADS=1"'}
+        >>> check_submit_commands({"prioritty": 4})
+        Traceback (most recent call last):
+        ...
+        TypeError: CondorExecutor() got an unexpected submit command 'prioritty'; did you mean 'priority'?
+
+    """
+    return merge({}, options)
+
+
+def merge(base: Mapping[str, str], changes: Mapping[str, object]) -> dict[str, str]:
+    """Derive submit commands from others, as `with_options` does.
+
+    A change replaces the whole value: `environment` and the lists of files are not joined with the inherited
+    ones.
+
+    Args:
+        base: what `check_submit_commands` or `merge` returned.
+        changes: as for `check_submit_commands`; `None` removes what is inherited.
+
+    Raises:
+        TypeError, ValueError: as `check_submit_commands`.
+
+    Example:
+        >>> merge({"request_cpus": "1", "MY.Flavour": '"long"'}, {"request_cpus": 4, "my.flavour": None})
+        {'request_cpus': '4'}
+
+    """
+    merged = dict(base)
+    given_as: dict[str, str] = {}
+    for given, value in changes.items():
+        name = canonical_name(given)
+        other = given_as.setdefault(name.lower(), given)
+        if other != given:
+            msg = f"CondorExecutor() got the submit command {name!r} twice, as {other!r} and as {given!r}"
+            raise TypeError(msg)
+        # Attribute names keep the user's capitals, yet MY.Flavour and my.flavour are one attribute.
+        for inherited in [key for key in merged if key.lower() == name.lower()]:
+            del merged[inherited]
+        if value is not None:
+            merged[name] = _text(name, value)
+        elif name in _REMOVABLE_DEFAULTS:
+            merged[name] = ""  # remembers, for describe(), that not even the default is wanted
+    return merged
+
+
+def canonical_name(given: str) -> str:
+    """Return the first name of a submit command, or `MY.<attribute>`.
+
+    Raises:
+        TypeError: if condor_submit knows no such command, or if the executor owns it.
+
+    Example:
+        >>> canonical_name("RequestMemory"), canonical_name("request_fpgas"), canonical_name("+Flavour")
+        ('request_memory', 'request_fpgas', 'MY.Flavour')
+
+    """
+    if custom := _CUSTOM_ATTRIBUTE.fullmatch(given):
+        attribute = custom[1]
+        if attribute.lower().startswith("condorfutures"):
+            _refuse(given, "the executor finds its own jobs by attributes of that prefix; choose another one")
+        if owner := OWNED_ATTRIBUTES.get(attribute.lower()):
+            _refuse(given, OWNED.get(owner, f"the executor adds to it; use {owner}, whose files it keeps"))
+        return f"MY.{attribute}"
+    name = ALIASES.get(given.lower(), given.lower())
+    if name in OWNED:
+        _refuse(given, OWNED[name])
+    if name in KNOWN:
+        return name
+    near = _nearest(name)
+    # The pattern of custom resources would swallow every slip in request_memory, so a near miss is never one.
+    if _COMMAND_PATTERN.fullmatch(name) and not (near and name.startswith("request_")):
+        return name
+    advice = (
+        f"did you mean {near!r}?"
+        if near
+        else "condor_submit's manual lists all commands, and 'MY.<attribute>' is a custom attribute"
+    )
+    msg = f"CondorExecutor() got an unexpected submit command {given!r}; {advice}"
+    raise TypeError(msg)
+
+
+def _refuse(given: str, reason: str) -> NoReturn:
+    msg = f"CondorExecutor() does not take the submit command {given!r}: {reason}"
+    raise TypeError(msg)
+
+
+def _nearest(name: str) -> str | None:
+    """Return the known command that was most likely meant by `name`, if any."""
+    if f"request_{name}" in KNOWN:
+        return f"request_{name}"
+    if name.startswith("request_"):
+        # Compared without the prefix, which makes all resources alike. At 0.8 "memry" is a slip, while "tpus"
+        # and "fpgas" are resources in their own right. Abbreviations ("mem") are too short for a ratio.
+        resource = name.removeprefix("request_")
+        resources = ["cpus", "disk", "gpus", "memory"]
+        near = [known for known in resources if len(resource) > 1 and known.startswith(resource)]
+        near = near or difflib.get_close_matches(resource, resources, n=1, cutoff=0.8)
+        return f"request_{near[0]}" if near else None
+    matches = difflib.get_close_matches(name, sorted(KNOWN), n=1, cutoff=0.75)
+    return ALIASES.get(matches[0], matches[0]) if matches else None
+
+
+def _text(name: str, value: object) -> str:
+    """Write a value of the submit command `name` in submit language."""
+    if name == "environment" and isinstance(value, Mapping):
+        return quote_environment(value)
+    if name in _FILE_LISTS:
+        return _one_line(name, ", ".join(_files(name, value)))
+    if isinstance(value, Path) and not name.startswith("MY."):
+        return _one_line(name, _literal(name, str(value.absolute())))
+    text = _scalar(name, value)
+    return _one_line(name, _absolute(text) if name in _CLIENT_FILES else text)
+
+
+def _scalar(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Integral):
+        return str(int(value))
+    if isinstance(value, Real):
+        if not math.isfinite(value):
+            msg = f"the submit command {name!r} takes a finite number, not {value}"
+            raise ValueError(msg)
+        return repr(float(value))
+    wanted = "str, bool, int or float" if name.startswith("MY.") else "str, bool, int, float or pathlib.Path"
+    wanted += ", or a mapping of these" if name == "environment" else ""
+    msg = f"the submit command {name!r} takes a value of type {wanted}, not {type(value).__name__}"
+    raise TypeError(msg)
+
+
+def _one_line(name: str, text: str) -> str:
+    """Return `text` if it stays on its line of a submit description: the next line is another command."""
+    if re.search(r"[\n\r\0]", text):
+        msg = f"the value of the submit command {name!r} must be one line without NUL characters"
+        raise ValueError(msg)
+    if text.rstrip().endswith("\\"):
+        msg = f"the value of the submit command {name!r} must not end in a backslash, which joins lines"
+        raise ValueError(msg)
+    return text
+
+
+def _literal(name: str, text: str) -> str:
+    """Escape `text` so that HTCondor expands no macro in it.
+
+    `$(DOLLAR)` stands for a dollar sign. HTCondor replaces it last, looking again at what the replacement
+    made (expand_macro in config.cpp). So three texts cannot be escaped: `$$(`, which becomes a macro of the
+    execution point, `$(DOLLAR)` itself, and a macro within another.
+    """
+    if trouble := _INEXPRESSIBLE.search(text):
+        msg = (
+            f"the value of the submit command {name!r} has {trouble[0]!r}, which HTCondor cannot take as text"
+        )
+        raise ValueError(msg)
+    return re.sub(r"\$(?=\w*\()", "$(DOLLAR)", text)
+
+
+def _absolute(file: str) -> str:
+    """Return a file of the client by absolute path; URLs, images and names that begin with a macro stay."""
+    file = file.strip()
+    if not file or _NOT_A_LOCAL_PATH.match(file):
+        return file
+    # A slash at the end means "the contents of this directory" and must survive.
+    return f"{Path(file).absolute()}{'/' if file.endswith('/') else ''}"
+
+
+def _files(name: str, value: object) -> list[str]:
+    if isinstance(value, str):
+        # As condor_submit does: quotation marks around the whole list go, and empty names, too.
+        return [_file(name, file) for file in _FILE_NAME.findall(value.strip().strip('"')) if file.strip()]
+    return [_file(name, file) for file in (value if isinstance(value, (list, tuple)) else [value])]
+
+
+def _file(name: str, file: object) -> str:
+    if isinstance(file, Path):
+        text = _literal(name, str(file.absolute() if name in _CLIENT_LISTS else file))
+    elif isinstance(file, str):
+        text = _absolute(file) if name in _CLIENT_LISTS else file.strip()
+    else:
+        msg = f"the submit command {name!r} takes files as str or pathlib.Path, not {type(file).__name__}"
+        raise TypeError(msg)
+    if _FILE_NAME.findall(text) != [text]:
+        msg = f"the submit command {name!r} cannot name the file {text!r}: commas separate its file names"
+        raise ValueError(msg)
+    return text
+
+
+def quote_environment(variables: Mapping[str, object]) -> str:
+    r"""Write environment variables in the new syntax of the submit command `environment`.
+
+    Args:
+        variables: name -> value (`str`, `bool`, `int`, `float`, path). Values arrive in the job exactly as
+            given: HTCondor expands no macro in them.
+
+    Raises:
+        TypeError: for a name that is not a string, or a value of another type.
+        ValueError: for an empty name or one with "=", for a line break or NUL, and for `$$(`, `$(DOLLAR)`
+            or a macro within another: none of these can be written in a submit description.
+
+    Example:
+        >>> print(quote_environment({"GREETING": "it's \"you\"", "HOME": "/tmp"}))
+        "'GREETING=it''s ""you""' HOME=/tmp"
+
+    """
+    entries = []
+    for variable, value in variables.items():
+        if not isinstance(variable, str):
+            msg = f"an environment variable's name is a str, not a {type(variable).__name__}"
+            raise TypeError(msg)
+        if not variable or "=" in variable:
+            msg = f"{variable!r} cannot name an environment variable"
+            raise ValueError(msg)
+        entry = f"{variable}={value if isinstance(value, Path) else _scalar('environment', value)}"
+        entries.append("'" + entry.replace("'", "''") + "'" if re.search(r"[\s']", entry) else entry)
+    quoted = '"' + " ".join(entries).replace('"', '""') + '"'
+    return _one_line("environment", _literal("environment", quoted))
+
+
+def describe(
+    commands: Mapping[str, str],
+    *,
+    session_id: str,
+    runner: Path,
+    directory: Path,
+    event_log: Path,
+    key_variable: str = "bundle",
+    inputs_variable: str | None = None,
+    should_transfer_files: Literal["YES", "IF_NEEDED"] = "YES",
+) -> dict[str, str]:
+    """Return the submit description of one batch: one cluster, one job per bundle.
+
+    Each item of the cluster's itemdata holds a bundle's key, of letters, digits, ".", "_" and "-", from which
+    all its file names follow: `<key>.calls` goes in, `<key>.outcomes` comes out.
+
+    Args:
+        commands: what `check_submit_commands` or `merge` returned. They win over defaults, never over what
+            the executor owns; their files are transferred after ours.
+        session_id: letters, digits, ".", "_" and "-"; marks the jobs and is part of the default `batch_name`.
+        runner: the runner's file on the client.
+        directory: the batch directory, `initialdir` of the jobs.
+        event_log: the session's event log.
+        key_variable: the itemdata's variable with the key.
+        inputs_variable: the itemdata's variable with more input files of each job, separated by commas (may
+            be empty); `None` if there is no such variable.
+        should_transfer_files: `IF_NEEDED` only where execution points share the access point's file system.
+
+    Raises:
+        ValueError: for a relative path, a session id with other characters, a path that cannot be written.
+
+    Example:
+        >>> at = Path("/s/1")
+        >>> description = describe({"transfer_input_files": "/data/a.root"}, session_id="1",
+        ...     runner=at / "runner.py", directory=at / "batch", event_log=at / "log")
+        >>> description["transfer_input_files"], description["dagman_log"]
+        ('$(bundle).calls, /data/a.root', '/s/1/log')
+
+    """
+    if not re.fullmatch(r"[\w.-]+", session_id, re.ASCII):
+        msg = f"a session id has only letters, digits, '.', '_' and '-', unlike {session_id!r}"
+        raise ValueError(msg)
+    paths = {"executable": runner, "initialdir": directory, "dagman_log": event_log}
+    for name, path in paths.items():
+        if not path.is_absolute():
+            msg = f"the executor's {name} must be an absolute path, not {str(path)!r}"
+            raise ValueError(msg)
+    key = f"$({key_variable})"
+    inputs = [
+        f"{key}.calls",
+        f"$({inputs_variable})" if inputs_variable else "",
+        commands.get("transfer_input_files"),
+    ]
+    outputs = [f"{key}.outcomes", commands.get("transfer_output_files")]
+    ours = {
+        **{name: _one_line(name, _literal(name, str(path))) for name, path in paths.items()},
+        # An image in `commands` makes this a container job by itself (SetUniverse in submit_utils.cpp).
+        "universe": "vanilla",
+        # Said outright, for SUBMIT_CONTAINER_NEVER_XFER_ABSOLUTE_CMD at some sites looks for an absolute path
+        # inside the container, unless this is given (SetExecutable). So container and docker jobs run our
+        # runner like all others; the image needs a Python.
+        "transfer_executable": "true",
+        "arguments": key,
+        "transfer_input_files": ", ".join(filter(None, inputs)),
+        "transfer_output_files": ", ".join(filter(None, outputs)),
+        "output": f"{key}.stdout",
+        "error": f"{key}.stderr",
+        "should_transfer_files": should_transfer_files,
+        "when_to_transfer_output": "ON_EXIT",
+        # The job's own `log` stays unset: spooling would move it into the spool directory, but not the
+        # dagman_log. submit_event_notes (SubmitEventNotes) is what the SUBMIT event has as LogNotes,
+        # submit_event_user_notes is its UserNotes (schedd.cpp, condor_event.cpp).
+        "submit_event_notes": f"bundle={key}",
+        "MY.CondorFuturesSession": f'"{session_id}"',
+        "MY.CondorFuturesBundle": f'"{key}"',
+    }
+    # No request_cpus, request_memory or request_disk of ours: where the user gives none, condor_submit takes
+    # the site's JOB_DEFAULT_REQUESTCPUS, ...MEMORY and ...DISK (1 CPU, 128 MiB and the input's size, at least
+    # 1 GiB, if unset).
+    defaults = {**_DEFAULTS, "batch_name": f"condor_futures {session_id}"}
+    # As in HTCondor, an empty value is no value; merge() leaves one where the user removed a default.
+    return {name: text for name, text in {**defaults, **commands, **ours}.items() if text}
+
+
+def description_key(commands: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return a hashable key, equal for equal commands in any order: calls with one key share a cluster.
+
+    Example:
+        >>> description_key({"b": "1", "a": "2"}) == description_key({"a": "2", "b": "1"})
+        True
+
+    """
+    return tuple(sorted(commands.items()))
