@@ -37,6 +37,7 @@ class Location:
         pool: the collector, as ``host`` or ``host:port``.
         name: the schedd, as ``name@host``.
         environment: variables, such as ``CONDOR_CONFIG``, that say which configuration is meant.
+
     """
 
     pool: str | None = None
@@ -44,7 +45,7 @@ class Location:
     environment: Mapping[str, str] | None = None
 
     @classmethod
-    def parse(cls, access_point: str | tuple[str, str] | None) -> Location:
+    def parse(cls, access_point: object) -> Location:
         """Understand the executor's *access_point* argument.
 
         Raises:
@@ -52,6 +53,7 @@ class Location:
 
         >>> Location.parse(("cm.example.org", "ap1@example.org"))
         Location(pool='cm.example.org', name='ap1@example.org', environment=None)
+
         """
         if access_point is None:
             return cls()
@@ -96,6 +98,7 @@ class AccessPoint:
         Args:
             location: where the schedd is.
             patience: seconds to go on trying while the schedd does not answer at all.
+
         """
         self.location = location
         self.patience = patience
@@ -116,6 +119,7 @@ class AccessPoint:
 
         Raises:
             AccessPointError: if it is not there, or does not answer in time.
+
         """
         self._start()
         connected: Future[dict[str, str]] = Future()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from condor_futures.states import Job
 
@@ -23,6 +23,7 @@ class Options:
         commands: submit commands, checked and as text.
         spool: whether the jobs are spooled.
         key: equal for equal options.
+
     """
 
     commands: Mapping[str, str]
@@ -40,12 +41,13 @@ class Bundle:
         options: what it is submitted with.
         futures: by call key; emptied when they are resolved.
         job: the state of its job.
+
     """
 
     key: str
     directory: Path
     options: Options
-    futures: Mapping[str, CondorFuture]
+    futures: Mapping[str, CondorFuture[Any]]
     job: Job
     submitting: bool = False
     cancelled: set[str] = field(default_factory=set)

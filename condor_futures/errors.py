@@ -70,6 +70,7 @@ class RemoteExceptionError(OutcomeError):
 
     Attributes:
         type_name: the qualified name of the exception's class.
+
     """
 
     def __init__(self, message: str, type_name: str = "") -> None:
@@ -97,6 +98,7 @@ class JobError(CondorFuturesError):
         exit_status: the exit status of the job's Python, where it exited.
         signal: the number of the signal that killed it, where one did.
         stderr_tail: the end of the job's standard error, at most 2,000 characters.
+
     """
 
     def __init__(
@@ -172,6 +174,7 @@ class RemoteTraceback(Exception):  # noqa: N818 - it is a cause to be read, not 
         text: the formatted traceback.
         host: the execution point.
         job_id: the job, as ``cluster.proc``.
+
     """
 
     def __init__(self, text: str, host: str = "", job_id: str | None = None) -> None:

@@ -96,6 +96,7 @@ class CondorExecutor(Executor):
 
         with CondorExecutor(access_point="personal") as executor:
             print(list(executor.map(pow, range(10), range(10))))
+
     """
 
     def __init__(
@@ -149,6 +150,7 @@ class CondorExecutor(Executor):
 
             large = executor.with_options(request_memory="16GB")
             future = large.submit(fit, data)
+
         """
         derived = copy.copy(self)
         commands = merge(self._options.commands, submit_commands)
@@ -164,6 +166,7 @@ class CondorExecutor(Executor):
         Raises:
             RuntimeError: after :meth:`shutdown`.
             BrokenCondorExecutor: after an initializer has failed.
+
         """
         self._check_open()
         future, call = self._call(lambda: pickle_object(fn, "function"), args, kwargs)
@@ -191,6 +194,7 @@ class CondorExecutor(Executor):
 
         Raises:
             ValueError: if *chunksize* or *buffersize* is below 1.
+
         """
         _check_positive("buffersize", buffersize)
         if chunksize != "auto":
@@ -200,8 +204,10 @@ class CondorExecutor(Executor):
         arguments: Iterable[tuple[Any, ...]] = zip(*iterables, strict=False)
         if chunksize == "auto":
             arguments = list(arguments)
-            chunksize = max(1, -(-len(arguments) // (4 * self._max_workers)))
-        chunks = self._submit_chunks(fn, iter(arguments), chunksize, buffersize)
+            size = max(1, -(-len(arguments) // (4 * self._max_workers)))
+        else:
+            size = chunksize
+        chunks = self._submit_chunks(fn, iter(arguments), size, buffersize)
         futures: deque[CondorFuture[T]] = deque()
         for chunk in itertools.islice(chunks, buffersize):
             futures.extend(chunk)
@@ -215,6 +221,7 @@ class CondorExecutor(Executor):
         Args:
             wait: return only then; otherwise at once, and the work goes on in the background.
             cancel_futures: cancel every call that does not run yet.
+
         """
         engine = self._engine
         with engine.lock:

@@ -39,6 +39,7 @@ class CondorFuture(Future[T]):
 
         Returns:
             False only if the call has ended already.
+
         """
         with self._condition:
             if self._state == FINISHED:
@@ -47,7 +48,7 @@ class CondorFuture(Future[T]):
                 return True
             self._state = CANCELLED
             self._condition.notify_all()
-        self._invoke_callbacks()
+        self._invoke_callbacks()  # type: ignore[attr-defined]
         # wait() and as_completed() learn of it only now; elsewhere a worker would do this when it meets the call.
         self.set_running_or_notify_cancel()
         self._told(self)
@@ -67,10 +68,8 @@ class CondorFuture(Future[T]):
             return "cancelled"
         if self.done():
             return "done" if self.exception() is None else "failed"
-        job = self._bundle.job if self._bundle else None
-        if job is None:
-            return State.PENDING.value
-        return (State.COMPLETED if job.state is State.ENDED else job.state).value
+        state = self._bundle.job.state if self._bundle else State.PENDING
+        return str((State.COMPLETED if state is State.ENDED else state).value)
 
     @property
     def host(self) -> str | None:

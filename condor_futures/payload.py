@@ -86,6 +86,7 @@ def pickle_object(obj: object, what: str, key_of: Callable[[Any], str] = _refuse
     >>> pickle_object({"model": [1, threading.Lock()]}, "argument")
     Traceback (most recent call last):
     condor_futures.errors.PayloadError: argument['model'][1] cannot be pickled: cannot pickle '_thread.lock' object
+
     """
     buffers: list[pickle.PickleBuffer] = []
     file = io.BytesIO()

@@ -56,7 +56,7 @@ class Resolver:
 
         def fail() -> None:
             for future in bundle.futures.values():
-                future._resolve(None, error)  # noqa: SLF001
+                future._resolve(None, error)
             bundle.futures = {}
 
         self._work.put(fail)
@@ -97,7 +97,7 @@ class Resolver:
             del outcome
             if isinstance(error, BrokenCondorExecutor):
                 self._initializer_failed(error)
-            future._resolve(value, error)  # noqa: SLF001
+            future._resolve(value, error)
             del value, error
         bundle.futures = {}  # The futures know their bundle: together they would keep each other, and the values, alive.
         if not session.kept:
@@ -111,9 +111,7 @@ class Resolver:
         match cause:
             case states.Held(_, code, subcode, reason):
                 message = f"the job {job_id} was put on hold (code {code}, subcode {subcode}): {reason}"
-                return JobHeldError(
-                    message, job_id=job_id, code=code, subcode=subcode, reason=reason, stderr_tail=tail
-                )
+                return JobHeldError(message, job_id=job_id, code=code, subcode=subcode, reason=reason, stderr_tail=tail)
             case states.Aborted(_, reason):
                 message = f"the job {job_id} was removed: {reason or 'HTCondor gives no reason'}"
                 return JobRemovedError(message, job_id=job_id, reason=reason, stderr_tail=tail)
@@ -122,11 +120,11 @@ class Resolver:
             case _ if trouble is not None:
                 return OutcomeError(f"the outcome file of the job {job_id} is refused: {trouble}")
             case states.Terminated(_, exit_status, signal):
-                how = f"was killed by {signal_name(signal)}" if signal is not None else f"left with status {exit_status}"
-                message = f"the job {job_id} {how} before it could report an outcome"
-                return JobCrashedError(
-                    message, job_id=job_id, exit_status=exit_status, signal=signal, stderr_tail=tail
+                how = (
+                    f"was killed by {signal_name(signal)}" if signal is not None else f"left with status {exit_status}"
                 )
+                message = f"the job {job_id} {how} before it could report an outcome"
+                return JobCrashedError(message, job_id=job_id, exit_status=exit_status, signal=signal, stderr_tail=tail)
             case states.NotRetrieved(_, reason):
                 message = f"the outcome of the job {job_id} cannot be retrieved: {reason}"
                 return JobLostError(message, job_id=job_id, reason=reason)

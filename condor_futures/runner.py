@@ -1,7 +1,7 @@
 """What a job runs on the execution point: unpickle, call, write one outcome per call, always exit reporting.
 
 This one file needs nothing but Python: it imports nothing of ours and only the standard library, and its syntax
-is Python 3.6's, so that an old Python gets as far as saying that it is too old.  It travels as ``__main__`` of a zip
+is Python 3.6's, so that an old Python gets as far as saying that it is too old.  It travels in a zip
 file that also holds the client's own cloudpickle (:mod:`condor_futures.session` packs it).
 
 **Frames.**  Calls and outcomes travel in files that are sequences of frames::
@@ -21,6 +21,7 @@ normally with all its outputs whatever the calls do: a declared output that is m
 12/2, whose reason hides the signal (HTCondor 25.14).
 """
 
+import _signal as signal  # the module signal makes enums of its constants, for half a millisecond a job
 import json
 import os
 import pickle
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 MAGIC = b"CFf1"
 TAG_SIZE = 32
 PROTOCOL = 5
+BOOT = "import sys; sys.path[0] = sys.argv[1]; import condor_futures_runner; condor_futures_runner.main(sys.argv[1:])"
+"""What starts this module from the zip file: running the zip file itself would import runpy, which takes 3 ms a job."""
 CRASHED = 3
 """Exit status of a job in which a call killed its Python: non-zero, so that ``max_retries`` applies."""
 
@@ -122,12 +125,12 @@ def dumps(value: object) -> "list[Buffer]":
     buffers = []  # type: list[pickle.PickleBuffer]
     try:
         data = pickle.dumps(value, PROTOCOL, buffer_callback=buffers.append)
-    except Exception:  # noqa: BLE001 - a __reduce__ may raise anything; cloudpickle's own error is the one to show
+    except Exception:
         import cloudpickle
 
         del buffers[:]
         data = cloudpickle.dumps(value, PROTOCOL, buffer_callback=buffers.append)
-    return [data] + [buffer.raw() for buffer in buffers]  # type: ignore[return-value,operator]
+    return [data] + [buffer.raw() for buffer in buffers]
 
 
 _parents = {}  # type: dict[str, tuple[str, bytes, str]]
@@ -251,7 +254,7 @@ class _Child:
             try:
                 initializer, initargs = _loads(bundle.initializer)
                 initializer(*initargs)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is the user's to see
+            except BaseException as error:
                 failed = self._exception(error)
                 pickled = failed.pop("pickled")
                 for key in bundle.call_keys():
@@ -274,7 +277,7 @@ class _Child:
         header: "Header",
         segments: "list[bytes]",
         functions: "list[list[bytes]]",
-        loaded: "dict[int, Any]"
+        loaded: "dict[int, Any]",
     ) -> None:
         key = header["call"]
         self._enter(key)
@@ -290,13 +293,13 @@ class _Child:
             del args, kwargs
             pickled = dumps(value)
             result, details = "value", {}
-        except BaseException as error:  # noqa: BLE001 - as in concurrent.futures, SystemExit is a result too
+        except BaseException as error:
             result, details = "exception", self._exception(error)
             pickled = details.pop("pickled")
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
-            except Exception:  # noqa: BLE001 - the call may have closed or replaced it
+            except Exception:
                 pass
         bundle.report(
             key,
@@ -306,7 +309,7 @@ class _Child:
             ended=time.time(),
             stdout=[out, _position(1)],
             stderr=[err, _position(2)],
-            **details
+            **details,
         )
 
     def _exception(self, error: BaseException) -> "dict[str, Any]":
@@ -315,18 +318,18 @@ class _Child:
 
         kind = type(error)
         try:
-            text = "".join(traceback.format_exception(kind, error, error.__traceback__.tb_next))
-        except Exception:  # noqa: BLE001 - an exception whose __str__ raises
+            text = "".join(traceback.format_exception(kind, error, error.__traceback__ and error.__traceback__.tb_next))
+        except Exception:
             text = "%s (its traceback cannot be formatted)\n" % kind.__name__
         try:
             message = str(error)
-        except Exception:  # noqa: BLE001
+        except Exception:
             message = "(its text cannot be had)"
         try:
             error.__traceback__ = None  # Frames cannot be pickled; some exceptions carry theirs in __dict__ too.
             pickled = dumps(error)
             pickle.loads(pickled[0], buffers=pickled[1:])
-        except BaseException:  # noqa: BLE001
+        except BaseException:
             pickled = []
         name = "%s.%s" % (kind.__module__, kind.__qualname__)
         return {"pickled": pickled, "type_name": name, "message": message, "traceback": text}
@@ -354,18 +357,16 @@ def _fork(bundles: "Iterable[_Bundle]", stage: int) -> int:
         return pid
     try:
         import faulthandler
-        import signal
-        import types
 
         faulthandler.enable()  # A segmentation fault then leaves the Python stack in the job's standard error.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         # What the calls see as __main__ is theirs, not this file.
-        sys.modules["__main__"] = types.ModuleType("__main__")
+        sys.modules["__main__"] = type(sys)("__main__")
         child = _Child(stage)
         for bundle in bundles:
             child.run(bundle)
         child.leave()
-    except BaseException:  # noqa: BLE001 - nothing may return into the supervisor's code
+    except BaseException:
         import traceback
 
         traceback.print_exc()
@@ -375,8 +376,6 @@ def _fork(bundles: "Iterable[_Bundle]", stage: int) -> int:
 
 def supervise(bundle: _Bundle) -> bool:
     """Have the calls of *bundle* made; True if none of them killed its process."""
-    import signal
-
     bundle.keep_what_counts()
     calls = bundle.call_keys()
     stage = os.open(bundle.outcomes + ".stage", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -403,7 +402,7 @@ def supervise(bundle: _Bundle) -> bool:
             continue
         after = bundle.reported()
         well = False
-        details = {"stage": at}  # type: dict[str, object]
+        details = {"stage": at}  # type: dict[str, Any]
         if os.WIFSIGNALED(status):
             details["signal"] = os.WTERMSIG(status)
         else:
@@ -424,7 +423,7 @@ def _check_python(bundle: _Bundle, argv: "list[str]") -> None:
     if moved is None:
         os.environ["CONDOR_FUTURES_PYTHON"] = here
         try:
-            os.execvp("python" + wanted, ["python" + wanted] + argv)
+            os.execvp("python" + wanted, ["python" + wanted, "-c", BOOT] + argv)
         except OSError:
             pass
     bundle.keep_what_counts()
@@ -434,16 +433,14 @@ def _check_python(bundle: _Bundle, argv: "list[str]") -> None:
 
 
 def main(argv: "list[str]") -> "NoReturn":
-    """Run the bundle that ``argv[1]`` names; exit status 0, or :data:`CRASHED` where a call killed its process."""
-    # The zip file itself stands first in sys.path, by a relative name that a call's chdir would break.
-    sys.path[0] = os.path.abspath(sys.path[0])
-    sys.path.insert(1, os.getcwd())
+    """Run the bundle that ``argv[1]`` names; exit status 0, or :data:`CRASHED` where a call killed its process.
+
+    ``argv[0]`` is the zip file that this module comes from, and stands first in ``sys.path``.
+    """
+    # Both absolute: a call may change the working directory.
+    sys.path[0:1] = [os.path.abspath(argv[0]), os.getcwd()]
     well = True
     for bundle in sandbox(argv[1]):
         _check_python(bundle, argv)
         well = supervise(bundle) and well
-    sys.exit(0 if well else CRASHED)
-
-
-if __name__ == "__main__":
-    main(sys.argv)
+    os._exit(0 if well else CRASHED)  # nothing was printed here, and taking the interpreter down costs milliseconds

@@ -28,6 +28,7 @@ import weakref
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -67,6 +68,7 @@ class Session:
 
         Raises:
             CondorFuturesError: if *directory* is in use, or cannot be made.
+
         """
         identity = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
         path = Path(directory).absolute() if directory is not None else sessions_directory() / identity
@@ -153,7 +155,7 @@ _HEADER = """\
 #!/bin/sh
 : > "$1.outcomes"
 for python in {pythons}; do
-    command -v "$python" > /dev/null 2>&1 && exec "$python" "$0" "$@"
+    command -v "$python" > /dev/null 2>&1 && exec "$python" -c '{boot}' "$0" "$1"
 done
 echo "no Python on this execution point: tried" {pythons} >&2
 exit 127
@@ -161,9 +163,9 @@ exit 127
 
 
 def pack_runner(pythons: Iterable[str]) -> bytes:
-    r"""The jobs' executable: a few lines of shell that find a Python, then a zip file that this Python runs.
+    r"""The jobs' executable: a few lines of shell that find a Python, then a zip file that this Python imports from.
 
-    Python runs a zip file whatever stands before it (the ``zipapp`` module documents it), so one file serves: HTCondor
+    A zip file may have anything before it (the ``zipapp`` module documents it), so one file serves: HTCondor
     spools an executable once per cluster, but every input file once per job. The shell
     first makes the file of outcomes: where there is no Python, the job then ends with status 127 and its reason on
     stderr, rather than on hold for a missing output file.
@@ -174,13 +176,16 @@ def pack_runner(pythons: Iterable[str]) -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
         package = Path(cloudpickle.__file__).parent
-        sources = {"__main__": Path(runner.__file__)}
+        sources = {_RUNNER: Path(runner.__file__)}
         sources.update({f"cloudpickle/{path.stem}": path for path in package.glob("*.py")})
         for name, path in sources.items():
             file.write(path, f"{name}.py")
             file.writestr(f"{name}.pyc", _bytecode(path))
-    header = _HEADER.format(pythons=" ".join(shlex.quote(python) for python in pythons))
+    header = _HEADER.format(boot=runner.BOOT, pythons=" ".join(map(shlex.quote, pythons)))
     return header.encode() + archive.getvalue()
+
+
+_RUNNER = "condor_futures_runner"
 
 
 def _bytecode(path: Path) -> bytes:
@@ -188,9 +193,7 @@ def _bytecode(path: Path) -> bytes:
 
     Compiling cloudpickle anew in every job would cost 50 ms each.
     """
-    name = "__main__" if path.samefile(runner.__file__) else f"cloudpickle.{path.stem}"
-    loader = importlib.util.spec_from_file_location(name, path)
-    assert loader is not None and loader.loader is not None
-    code = loader.loader.get_code(name)  # type: ignore[attr-defined]
+    loader = SourceFileLoader(path.stem, str(path))
+    code = loader.get_code(path.stem)
     flags = (0b01).to_bytes(4, "little")
     return importlib.util.MAGIC_NUMBER + flags + bytes(8) + marshal.dumps(code)

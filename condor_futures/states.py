@@ -9,10 +9,13 @@ for cannot happen, and raises :class:`IllegalTransition`.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
+    "SPOOLING_INPUT",
+    "TABLE",
     "Aborted",
     "Effect",
     "Event",
@@ -34,8 +37,6 @@ __all__ = [
     "ShadowException",
     "State",
     "Submitted",
-    "SPOOLING_INPUT",
-    "TABLE",
     "Terminated",
     "Unwanted",
     "advance",
@@ -196,6 +197,7 @@ class Job:
         exit: how it ended, once it has.
         host: where it ran last.
         shadow_exceptions: how often its shadow died.
+
     """
 
     #: A job whose shadow dies this often never gets to run: seen were 632 times in 80 s (HTCondor 25.14).
@@ -211,6 +213,7 @@ class Job:
 
 
 Step = tuple[State, tuple[Effect, ...]]
+Entry = Callable[[Job, Any], Step]
 
 
 class IllegalTransition(Exception):  # noqa: N818 - it is a bug of ours, not an error to be handled
@@ -285,7 +288,7 @@ def _nothing(job: Job, event: Event) -> Step:
     return job.state, ()
 
 
-_QUEUED = {
+_QUEUED: dict[type[Event], Entry] = {
     # The answer to submit() and the SUBMIT event both say so, in either order.
     Submitted: _nothing,
     Executing: _running,
@@ -302,7 +305,7 @@ _QUEUED = {
 
 # After the end nothing counts: a repeated terminate, the abort of a job that was removed when it had been retrieved,
 # an execute that the log delivers late.
-_OVER = dict.fromkeys(
+_OVER: dict[type[Event], Entry] = dict.fromkeys(
     (
         Submitted,
         Executing,
@@ -322,7 +325,7 @@ _OVER = dict.fromkeys(
     _nothing,
 )
 
-TABLE = {
+TABLE: dict[State, dict[type[Event], Entry]] = {
     State.PENDING: {Submitted: _submitted, Refused: _refused, Unwanted: _unwanted},
     State.IDLE: _QUEUED,
     State.RUNNING: _QUEUED,
@@ -350,6 +353,7 @@ def advance(job: Job, event: Event) -> tuple[Job, tuple[Effect, ...]]:
     >>> job, effects = advance(job, Terminated("7.0", exit_status=0))
     >>> job.state, effects
     (<State.COMPLETED: 'completed'>, (Retrieve(),))
+
     """
     step = TABLE[job.state].get(type(event))
     if step is None:

@@ -178,21 +178,13 @@ PATTERNS: Final[tuple[str, ...]] = (
 
 _RUNNER = "the executor runs its own runner as the job's executable; pass your function to submit()"
 _ARGUMENTS = "the executor names the job's bundle there; pass your arguments to submit()"
-_INPUT = (
-    "the runner reads no standard input; pass the data as an argument, or the file in transfer_input_files"
-)
+_INPUT = "the runner reads no standard input; pass the data as an argument, or the file in transfer_input_files"
 _OUTPUT = "the executor keeps one such file per job; read it with the future's stdout() or stderr()"
-_DIRECTORY = (
-    "the executor's jobs have the session's batch directory there; name files by absolute path instead"
-)
+_DIRECTORY = "the executor's jobs have the session's batch directory there; name files by absolute path instead"
 _LOG = "the executor follows all jobs in the session's event log; read them there"
-_NOTES = (
-    "the executor keeps the bundle's key in the submit event; use description, batch_name or MY.<attribute>"
-)
+_NOTES = "the executor keeps the bundle's key in the submit event; use description, batch_name or MY.<attribute>"
 _TRANSFER = "the executor decides how its files travel to the job; add your own in transfer_input_files"
-_RETURN = (
-    "outcomes must come back to the session; for your own files use transfer_output_files and ..._remaps"
-)
+_RETURN = "outcomes must come back to the session; for your own files use transfer_output_files and ..._remaps"
 _NOOP = "the job would end without making its calls; leave it out"
 _GPUS = "HTCondor rejects it; use gpus_minimum_memory"
 

@@ -39,9 +39,7 @@ _NOT_A_LOCAL_PATH: Final = re.compile(r"[a-z][a-z0-9+.-]*://|docker:|\$", re.IGN
 
 # Relative names in these are files of the client, named from where the user's program runs. HTCondor would
 # look for them in `initialdir`, which is the session's batch directory.
-_CLIENT_LISTS: Final = frozenset(
-    {"transfer_input_files", "transfer_common_input", "public_input_files", "jar_files"}
-)
+_CLIENT_LISTS: Final = frozenset({"transfer_input_files", "transfer_common_input", "public_input_files", "jar_files"})
 _CLIENT_FILES: Final = frozenset({"container_image", "scitokens_file", "x509userproxy"})
 _FILE_LISTS: Final = _CLIENT_LISTS | {
     "dont_encrypt_input_files",
@@ -237,9 +235,7 @@ def _literal(name: str, text: str) -> str:
     execution point, `$(DOLLAR)` itself, and a macro within another.
     """
     if trouble := _INEXPRESSIBLE.search(text):
-        msg = (
-            f"the value of the submit command {name!r} has {trouble[0]!r}, which HTCondor cannot take as text"
-        )
+        msg = f"the value of the submit command {name!r} has {trouble[0]!r}, which HTCondor cannot take as text"
         raise ValueError(msg)
     return re.sub(r"\$(?=\w*\()", "$(DOLLAR)", text)
 

@@ -70,6 +70,7 @@ class Watcher:
             max_jobs: how many jobs may be in the queue at once.
             transfer: the default of ``should_transfer_files``.
             afterwards: called last, when all jobs are gone.
+
         """
         self.session = session
         self.broken: BaseException | None = None
@@ -203,7 +204,7 @@ class Watcher:
         self._pending.extend(bundles)
 
     def _cancel(self, future: CondorFuture[Any]) -> None:
-        bundle = future._bundle  # noqa: SLF001
+        bundle = future._bundle
         if bundle is None:
             return
         bundle.cancelled.add(future.key)
@@ -219,7 +220,9 @@ class Watcher:
     def _remove_all(self, reason: str) -> None:
         for bundle in self._bundles():
             job_id = bundle.job.job_id
-            error = JobRemovedError(f"the job {job_id or 'of the call'} was removed: {reason}", job_id=job_id, reason=reason)
+            error = JobRemovedError(
+                f"the job {job_id or 'of the call'} was removed: {reason}", job_id=job_id, reason=reason
+            )
             self._resolver.fail(bundle, error)
             self._advance(bundle, states.Unwanted(job_id or ""))
 
@@ -281,7 +284,7 @@ class Watcher:
         match effect:
             case states.MarkRunning():
                 for future in bundle.futures.values():
-                    future._mark_running()  # noqa: SLF001
+                    future._mark_running()
             case states.Retrieve():
                 if not self._to_retrieve:
                     self._retrieve_since = time.monotonic()
@@ -366,7 +369,9 @@ class Watcher:
             del self._to_retrieve[job_id]
         self._retrieve_since = time.monotonic()
         self._retrieving = True
-        self._access_point.request("retrieve", self._answered(functools.partial(self._retrieval, batch)), jobs=list(batch))
+        self._access_point.request(
+            "retrieve", self._answered(functools.partial(self._retrieval, batch)), jobs=list(batch)
+        )
 
     def _retrieval(self, batch: dict[str, Bundle], result: Any, error: AccessPointError | None) -> None:
         self._retrieving = False
@@ -462,4 +467,3 @@ class Watcher:
             return answered.result(60.0)
         except FutureTimeoutError:
             raise AccessPointError("the schedd does not answer") from None
-
