@@ -241,7 +241,9 @@ class CondorExecutor(Executor):
     kill_workers = terminate_workers
 
     def counts(self) -> Counter[str]:
-        """How many calls are ``pending`` (not in the queue yet), ``idle``, ``running`` and ``completed`` just now."""
+        """How many calls are ``pending`` (not in the queue yet), ``idle``, ``running`` and ``completed`` (the job ended, its
+        outcome is on its way) just now, and how many have ended: ``done``, ``failed``, ``held`` or ``cancelled``.
+        """
         return self._engine.watcher.counts()
 
     def __exit__(self, exc_type: type[BaseException] | None, *rest: object) -> Literal[False]:

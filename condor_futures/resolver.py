@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from condor_futures.errors import (
     JobRemovedError,
     OutcomeError,
 )
+from condor_futures.future import CondorFuture
 from condor_futures.payload import read_outcomes, signal_name
 from condor_futures.session import Session
 
@@ -41,6 +43,8 @@ class Resolver:
         self._session = session
         self._initializer_failed = initializer_failed
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        #: How many calls have ended: done, failed, held (which is how they failed) and cancelled.
+        self.ended: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._run, name="condor_futures resolver", daemon=True)
 
     def start(self) -> None:
@@ -56,7 +60,7 @@ class Resolver:
 
         def fail() -> None:
             for future in bundle.futures.values():
-                future._resolve(None, error)
+                self._resolve(future, None, error)
             bundle.futures = {}
 
         self._work.put(fail)
@@ -97,12 +101,22 @@ class Resolver:
             del outcome
             if isinstance(error, BrokenCondorExecutor):
                 self._initializer_failed(error)
-            future._resolve(value, error)
+            self._resolve(future, value, error)
             del value, error
         bundle.futures = {}  # The futures know their bundle: together they would keep each other, and the values, alive.
         if not session.kept:
             # Only a session that somebody may attach to needs what was sent.
             bundle.path("calls").unlink(missing_ok=True)
+
+    def _resolve(self, future: CondorFuture[Any], value: Any, error: BaseException | None) -> None:
+        # Counted before it is told, so that whoever waited for it finds it counted.
+        how = "failed" if error is not None else "done"
+        if future.cancelled():
+            how = "cancelled"
+        elif isinstance(error, JobHeldError):
+            how = "held"
+        self.ended[how] += 1
+        future._resolve(value, error)
 
     @staticmethod
     def _missing(bundle: Bundle, cause: states.Event, trouble: str | None, tail: str) -> BaseException:

@@ -136,11 +136,10 @@ class Watcher:
         return not self._thread.is_alive()
 
     def counts(self) -> Counter[str]:
-        """How many calls are pending, idle, running and completed at the moment."""
-        counts: Counter[str] = Counter()
+        """How many calls are pending, idle, running and completed at the moment, and how many have ended, and how."""
+        counts = Counter(self._resolver.ended)
         for bundle in self._bundles():
-            waiting = len(bundle.futures) - len(bundle.cancelled)
-            counts[bundle.job.state.value] += waiting
+            counts[bundle.job.state.value] += sum(not future.done() for future in list(bundle.futures.values()))
         return counts
 
     def _bundles(self) -> list[Bundle]:

@@ -1,0 +1,53 @@
+"""A live line that says where the calls of an executor are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from condor_futures.executor import CondorExecutor
+
+__all__ = ["progress"]
+
+_STYLES = {"pending": "dim", "idle": "yellow", "running": "cyan", "held": "red", "failed": "red", "done": "green"}
+
+
+@contextmanager
+def progress(executor: CondorExecutor, description: str = "calls", *, console: Console | None = None) -> Iterator[None]:
+    """Show how many calls are pending, idle, running, held, failed and done, until the block ends.
+
+    In a terminal the line is drawn anew four times a second; elsewhere (a log file) only its last state is printed.
+
+    Args:
+        executor: whose calls; those of executors derived from it are counted too.
+        description: what they are.
+        console: where to; standard error by default.
+
+    Example::
+
+        with CondorExecutor(access_point="personal") as executor, progress(executor, "spectra"):
+            results = list(executor.map(fit, spectra))
+    """
+    began = time.monotonic()
+
+    def line() -> Text:
+        counts = executor.counts()
+        total = sum(counts.values())
+        parts = [Text(f"{description}: {counts['done']}/{total} done")]
+        for state, style in _STYLES.items():
+            # The states that a job passes are always there, so that the line does not jump; trouble only if there is any.
+            if state in ("idle", "running", "held") or (counts[state] and state != "done"):
+                parts.append(Text(f"{state} {counts[state]}", style=style if counts[state] else "dim"))
+        parts.append(Text(f"{time.monotonic() - began:.0f} s", style="dim"))
+        return Text("   ").join(parts)
+
+    console = console or Console(stderr=True)
+    with Live(get_renderable=line, console=console, refresh_per_second=4):
+        yield
+    if not console.is_terminal:
+        console.print()  # Live ends its one line only in a terminal

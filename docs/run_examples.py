@@ -1,0 +1,74 @@
+"""Run the Python examples of the documentation, page by page, on a real pool.
+
+The ``python`` blocks of a page run from top to bottom in one namespace, each page in a process and a directory of its
+own. A block that raises fails the page. A block below ``<!-- not run: reason -->`` is skipped.
+
+    python docs/run_examples.py [--access-point personal|local] [PAGE ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+_BLOCK = re.compile(r"(?P<skip><!-- not run: [^>]+-->\s*\n)?^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def examples(page: Path) -> list[tuple[int, str]]:
+    """The blocks of *page* that are to be run, each with the number of its first line."""
+    text = page.read_text(encoding="utf-8")
+    return [(text.count("\n", 0, m.start("code")) + 1, m["code"]) for m in _BLOCK.finditer(text) if not m["skip"]]
+
+
+def run_page(page: Path, access_point: str) -> None:
+    """Run the blocks of *page* in this process, as its main module."""
+    namespace = {"__name__": "__main__"}
+    for line, code in examples(page):
+        where = 'access_point="personal"' if access_point == "personal" else "access_point=None"
+        # Blank lines in front, so that a traceback names the page's own line.
+        source = "\n" * (line - 1) + code.replace('access_point="personal"', where)
+        exec(compile(source, str(page), "exec"), namespace)  # noqa: S102
+
+
+def main() -> int:
+    """Run the pages that are asked for, or all; the exit status is the number of those that failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pages", nargs="*", type=Path)
+    parser.add_argument("--access-point", choices=["personal", "local"], default="personal")
+    parser.add_argument("--timeout", type=float, default=300.0, help="seconds for each page")
+    parser.add_argument("--in-this-process", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.in_this_process:
+        run_page(options.pages[0], options.access_point)
+        return 0
+    failed = 0
+    pages = [page.absolute() for page in options.pages] or sorted(DOCS.rglob("*.md"))
+    here = str(Path(__file__).absolute())
+    for page in (page for page in pages if not {"_build", "_generated"} & set(page.parts) and examples(page)):
+        began = time.monotonic()
+        command = [sys.executable, here, "--in-this-process", "--access-point", options.access_point, str(page)]
+        with tempfile.TemporaryDirectory() as directory:
+            try:
+                done = subprocess.run(
+                    command, cwd=directory, timeout=options.timeout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                    text=True, check=False,
+                )  # fmt: skip
+                output, well = done.stdout, done.returncode == 0
+            except subprocess.TimeoutExpired as error:
+                output, well = f"{error.stdout!r}\nit took longer than {options.timeout:g} s", False
+        failed += not well
+        name = page.relative_to(DOCS) if page.is_relative_to(DOCS) else page
+        print(f"{'ok    ' if well else 'FAILED'} {name} ({time.monotonic() - began:.1f} s)", flush=True)
+        if not well:
+            print(output, flush=True)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

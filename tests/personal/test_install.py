@@ -1,0 +1,147 @@
+"""Installing HTCondor: the real archive, interruptions, two at once, and every way in which it cannot be done."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from condor_futures.errors import InstallError
+from condor_futures.personal import find_htcondor, install
+from condor_futures.personal import install as install_module
+from condor_futures.personal.release import installed_releases_directory
+
+CODE = "from condor_futures.personal import install; install(lambda step, share: print(step, flush=True))"
+
+
+@pytest.fixture
+def fresh(tmp_path, monkeypatch, data_home):
+    """An empty ``XDG_DATA_HOME``, on a machine where an install has just worked."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    return installed_releases_directory()
+
+
+def start():
+    return subprocess.Popen([sys.executable, "-c", CODE], stdout=subprocess.PIPE, text=True)
+
+
+def found():
+    return find_htcondor({"PATH": "", "XDG_DATA_HOME": os.environ["XDG_DATA_HOME"]})
+
+
+def test_an_installed_htcondor_is_found_and_runs(data_home):
+    """The programs use the libraries that came with them, without any help from the environment."""
+    release = find_htcondor({"PATH": "", "XDG_DATA_HOME": str(data_home)})
+    assert release.source == "installed"
+    assert int(release.version.split(".")[0]) >= 25
+    listing = subprocess.run(["ldd", release.tool("condor_schedd")], capture_output=True, text=True, check=True)
+    libraries = [line for line in listing.stdout.splitlines() if "=>" in line]
+    assert libraries
+    assert all(str(release.prefix) in line for line in libraries)
+
+
+def test_a_second_install_returns_the_first(data_home, monkeypatch):
+    """At once: nothing is asked of the archive."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(data_home))
+    steps = []
+    assert install(lambda *step: steps.append(step)).source == "installed"
+    assert steps == []
+
+
+def test_a_killed_install_counts_for_nothing(fresh):
+    """What it left is removed by the next one."""
+    with start() as first:
+        for line in first.stdout:
+            if line.startswith("Adapting"):
+                first.kill()
+    assert found() is None
+    assert list(fresh.glob(".install-*"))
+    release = install()
+    assert release == found()
+    assert sorted(path.name for path in fresh.iterdir()) == [release.version, "install.lock"]
+
+
+def test_two_installs_at_once(fresh):
+    """The second waits for the first, says so, and takes what the first has made."""
+    with start() as first:
+        assert first.stdout.readline().startswith("Reading")
+        with start() as second:
+            assert second.communicate()[0].splitlines() == ["Another install is running; waiting for it"]
+        first.communicate()
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert found() is not None
+    assert not list(fresh.glob(".install-*"))
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    """An empty ``XDG_DATA_HOME``; whatever fails leaves nothing in it."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    yield tmp_path
+    directory = installed_releases_directory()
+    assert [path.name for path in directory.iterdir()] == ["install.lock"]
+
+
+def sources(tmp_path, monkeypatch, text):
+    """Make apt believe that these are the machine's sources."""
+    (tmp_path / "x.list").write_text(text)
+    configuration = tmp_path / "apt.conf"
+    configuration.write_text(f'Dir::Etc::sourcelist "{tmp_path}/x.list";\nDir::Etc::sourceparts "/dev/null";\n')
+    monkeypatch.setenv("APT_CONFIG", str(configuration))
+
+
+def test_without_apt(empty, monkeypatch):
+    """The error says what is missing and what else to do."""
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InstallError, match=r"no apt-get.*conda install"):
+        install()
+
+
+def test_without_debian_in_apts_configuration(empty, monkeypatch):
+    """A third party's archive is not asked."""
+    sources(empty, monkeypatch, "deb http://tools.example.com/apt tools main\n")
+    with pytest.raises(InstallError, match=r"archive.*put condor_master on PATH"):
+        install()
+
+
+def test_an_archive_that_does_not_answer(empty, monkeypatch):
+    """Apt's own error is in ours, for each suite that was tried."""
+    sources(empty, monkeypatch, "deb file:/nonexistent/debian bookworm main\n")
+    with pytest.raises(InstallError, match=r"(?s)forky: apt-get update failed: .*nonexistent.*sid: .*conda install"):
+        install()
+
+
+def test_an_archive_with_an_old_htcondor(empty, monkeypatch):
+    """The error names the version that was found."""
+    sources(empty, monkeypatch, "deb http://deb.example.org/debian bookworm main\n")
+    stubs = empty / "stubs"
+    stubs.mkdir()
+    for name, script in (("apt-get", "exit 0"), ("apt-cache", "echo '  Candidate: 23.9.6+dfsg-2'")):
+        (stubs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (stubs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{stubs}:{os.environ['PATH']}")
+    with pytest.raises(InstallError, match=r"HTCondor 25 or later .*testing: it has HTCondor 23\.9\.6"):
+        install()
+
+
+def test_without_room(empty, monkeypatch):
+    """The error says how much room is needed."""
+    monkeypatch.setattr(sys.modules[install_module.__module__], "_NEEDED_BYTES", 10**18)
+    with pytest.raises(InstallError, match=r"MB are needed.*XDG_DATA_HOME"):
+        install()
+
+
+def test_a_place_that_cannot_be_written(tmp_path, monkeypatch):
+    """A file where the directory should be."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
+    with pytest.raises(InstallError, match="cannot be written"):
+        install()
+
+
+def test_elsewhere_than_on_linux(tmp_path, monkeypatch):
+    """There is nothing to install."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(InstallError, match="Linux only"):
+        install()

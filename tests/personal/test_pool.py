@@ -1,0 +1,224 @@
+"""A personal pool at work: a real HTCondor each time."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from condor_futures.errors import PersonalPoolError
+from condor_futures.personal import HTCondorRelease, PersonalPool, default_pool_directory
+from condor_futures.personal import pool as pool_module
+from condor_futures.personal.processes import pool_processes
+
+# A spooled job that transfers only if it must, through the bindings, in a process that has the pool's environment;
+# prints its spool directory, and the directory that it ran in. Why the wait for status 4: for a moment after the event
+# log says that the job has ended a retrieve finds that files are missing.
+JOB = """
+import os, sys, time
+from pathlib import Path
+import htcondor2
+directory = Path(sys.argv[1])
+os.chdir(directory)
+log = directory / "job.log"
+description = htcondor2.Submit({
+    "executable": "/bin/sh", "transfer_executable": "false", "arguments": "-c pwd", "output": "out",
+    "should_transfer_files": "IF_NEEDED", "initialdir": str(directory),
+    "dagman_log": str(log),
+})
+schedd = htcondor2.Schedd()
+result = schedd.submit(description, spool=True)
+schedd.spool(result)
+kinds = htcondor2.JobEventType
+ends = (kinds.JOB_TERMINATED, kinds.JOB_HELD, kinds.JOB_ABORTED)
+for event in htcondor2.JobEventLog(str(log)).events(stop_after=60):
+    if event.type in ends:
+        break
+assert event.type == kinds.JOB_TERMINATED, event
+while schedd.query(f"ClusterId == {result.cluster()}", ["JobStatus"])[0]["JobStatus"] != 4:
+    time.sleep(0.05)
+spool = Path(schedd.query(f"ClusterId == {result.cluster()}", ["Iwd"])[0]["Iwd"])
+schedd.retrieve(f"ClusterId == {result.cluster()}")
+print(spool, (directory / "out").read_text().strip(), sep="\\n")
+"""
+
+
+def run_job(pool, directory):
+    """The job's spool directory, and the directory that it says it ran in."""
+    directory.mkdir(exist_ok=True)
+    directory.chmod(0o777)
+    command = [sys.executable, "-c", JOB, directory]
+    result = subprocess.run(command, check=False, env=pool.environment(), capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()
+
+
+def test_a_pool_from_start_to_stop(make_pool, tmp_path):
+    """It is ready when start returns, runs a job where it was spooled, attaches, and leaves files but no process."""
+    before = dict(os.environ)
+    pool = make_pool(config={"MY_OWN_SETTING": "hello"})
+    assert not pool.is_running
+    with pool:
+        status = pool.status()
+        assert (status.running, status.slots, status.users, status.persistent) == (True, 2, 1, False)
+        assert status.jobs == dict.fromkeys(["completed", "removed", "idle", "running", "held", "suspended"], 0)
+        assert status.version == pool.release.version
+        assert status.pid == pool.master_pid
+        assert Path(f"/proc/{status.pid}/comm").read_text() == "condor_master\n"
+
+        spool, ran_in = run_job(pool, tmp_path / "job")
+        assert ran_in == spool
+        assert ran_in.startswith(str(pool.directory / "spool"))
+
+        other = PersonalPool.attach(pool.directory)
+        assert other.status().users == 2
+        value = subprocess.run(
+            ["condor_config_val", "MY_OWN_SETTING"], env=other.environment(), capture_output=True, text=True, check=True
+        )
+        assert value.stdout == "hello\n"
+        other.close()
+        assert pool.is_running
+    assert not pool.is_running
+    assert (pool.directory / "log" / "MasterLog").exists()
+    assert os.environ == before
+    with pytest.raises(PersonalPoolError, match="No personal pool runs"):
+        PersonalPool.attach(pool.directory)
+
+
+def command_line(pid):
+    """A process's command line; empty when it has gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def test_running_jobs_do_not_outlive_their_pool(make_pool):
+    """A stop kills jobs too, also what has detached itself from its job."""
+    pool = make_pool().start()
+    description = (
+        "executable = /bin/sh\n"
+        "transfer_executable = false\n"
+        "arguments = \"-c 'setsid sleep 1000 & sleep 1000'\"\n"
+        "queue 2\n"
+    )
+    command = ["condor_submit", "-"]
+    subprocess.run(command, input=description, env=pool.environment(), check=True, text=True, capture_output=True)
+    jobs = []
+    while len(jobs) < 4:  # the schedd calls a job running some time before its processes are there
+        time.sleep(0.05)
+        found = pool_processes(pool.directory)
+        jobs = [process for process in found if command_line(process.pid) == ["sleep", "1000"]]
+    pool.stop()
+    assert not any(process.is_alive for process in jobs)
+
+
+def test_two_pools_side_by_side(make_pool, tmp_path):
+    """Each has its own daemons, port and queue; a directory name may be long, and sockets' names may not."""
+    first = make_pool("one").start()
+    second = make_pool(Path(*["a-rather-long-name-of-a-directory"] * 5) / "with a space").start()
+    assert len(str(second.directory)) > 150
+    assert first.master_pid != second.master_pid
+    run_job(first, tmp_path / "job")
+    spool, ran_in = run_job(second, tmp_path / "job2")
+    assert spool == ran_in
+    first.stop()
+    assert second.status().slots == 2
+
+
+def test_a_temporary_pool_leaves_nothing(make_pool):
+    """Its directory goes with it; started again it has another one."""
+    pool = make_pool(temporary=True)
+    with pytest.raises(PersonalPoolError, match="no directory before"):
+        pool.environment()
+    with pool:
+        directory = pool.directory
+        assert directory.exists()
+    assert not directory.exists()
+    with pytest.raises(ValueError, match="either directory or temporary"):
+        PersonalPool(directory, temporary=True)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_root_daemons(make_pool, data_home):
+    """Where user namespaces are not allowed root's jobs run as an ordinary account."""
+    release = HTCondorRelease.at(next(data_home.glob("condor_futures/htcondor/[0-9]*/usr")), source="installed")
+    with make_pool(temporary=True, root_mode="condor_ids", release=release) as pool:
+        uids = {Path(f"/proc/{pool.master_pid}/status").read_text().split("Uid:")[1].split()[0]}
+        assert uids == {"0"}
+        spool, ran_in = run_job(pool, pool.directory / "job")
+        assert spool == ran_in
+        assert pool.status().slots == 2
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_root_daemons_need_a_directory_that_all_may_enter(make_pool, tmp_path):
+    """The error names the directory that is in the way."""
+    tmp_path.chmod(0o700)
+    with pytest.raises(PersonalPoolError, match=r"who cannot enter .*such as /var/tmp"):
+        make_pool(root_mode="condor_ids").start()
+
+
+def test_daemons_that_do_not_start(make_pool):
+    """The error ends with what the daemons' log says; nothing is left running."""
+    pool = make_pool(config={"DAEMON_LIST": "MASTER NONSENSE"})
+    with pytest.raises(PersonalPoolError, match=r"(?s)ended at once; .*MasterLog.*NONSENSE"):
+        pool.start()
+    assert not pool.is_running
+
+
+def test_daemons_that_are_not_ready_in_time(make_pool):
+    """A pool without an execution point would never run a job."""
+    pool = make_pool(config={"DAEMON_LIST": "MASTER COLLECTOR SCHEDD"})
+    with pytest.raises(PersonalPoolError, match="not ready in time"):
+        pool.start(timeout=3)
+    assert not pool.is_running
+
+
+def test_without_any_htcondor(tmp_path, monkeypatch):
+    """The error says how to get one."""
+    monkeypatch.setattr(pool_module, "find_htcondor", lambda: None)
+    with pytest.raises(PersonalPoolError, match=r"no HTCondor.*pool install"):
+        PersonalPool(tmp_path / "pool").start()
+
+
+def test_elsewhere_than_on_linux(tmp_path, monkeypatch):
+    """The error offers the alternative."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(PersonalPoolError, match="remote access point"):
+        PersonalPool(tmp_path / "pool").start()
+
+
+def test_the_default_directory(monkeypatch, tmp_path):
+    """It follows the XDG base directory specification."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert default_pool_directory() == tmp_path / "condor_futures" / "pools" / "personal"
+    assert PersonalPool().directory == default_pool_directory()
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("condor_futures.personal.identity._user_namespaces_work", lambda: True)
+    assert default_pool_directory() == tmp_path / ".local" / "state" / "condor_futures" / "pools" / "personal"
+
+
+def test_the_default_directory_of_root_in_a_container(monkeypatch):
+    """Where the daemons must become another account they could not enter root's home."""
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr("condor_futures.personal.identity._user_namespaces_work", lambda: False)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert default_pool_directory() == Path("/var/lib/condor_futures/pools/personal")
+
+
+def test_a_pool_that_never_ran(tmp_path):
+    """Its status is known, and to stop it is no error."""
+    pool = PersonalPool(tmp_path / "pool")
+    status = pool.status()
+    assert (status.running, status.pid, status.slots, status.users, dict(status.jobs)) == (False, None, None, 0, {})
+    pool.stop()
+    pool.close()
+    with pytest.raises(PersonalPoolError, match="No personal pool runs"):
+        PersonalPool.attach(tmp_path / "pool")
+    assert not (tmp_path / "pool").exists()

@@ -1,0 +1,236 @@
+"""Every way a job can end badly is an error of its own, and of one future only."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+from support import until
+
+from condor_futures import (
+    AccessPointError,
+    BrokenCondorExecutor,
+    CondorExecutor,
+    JobCrashedError,
+    JobHeldError,
+    JobRemovedError,
+    OutcomeError,
+    RemoteExceptionError,
+    RemoteTraceback,
+)
+
+pytestmark = pytest.mark.pool
+
+
+def test_an_exception_comes_back_as_itself_with_the_remote_traceback(executor):
+    """The cause has the traceback's lines, the job and the host."""
+    future = executor.submit(lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError) as caught:
+        future.result()
+    cause = caught.value.__cause__
+    assert isinstance(cause, RemoteTraceback)
+    assert "ZeroDivisionError" in cause.text
+    assert "<lambda>" in cause.text
+    assert cause.job_id == future.job_id
+    assert cause.host == os.uname().nodename
+    assert future.job_id in str(cause)
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("stop"), GeneratorExit()])
+def test_exceptions_that_are_not_errors_are_outcomes_too(executor, error):
+    """As in the standard library's executors."""
+
+    def leave():
+        raise error
+
+    assert isinstance(executor.submit(leave).exception(), type(error))
+
+
+def test_an_exception_that_cannot_be_pickled_keeps_its_text(executor):
+    """Its class is named, its traceback is kept."""
+
+    def fail():
+        class UnpicklableError(Exception):
+            def __reduce__(self):
+                raise TypeError("never")
+
+        raise UnpicklableError("the text")
+
+    error = executor.submit(fail).exception()
+    assert isinstance(error, RemoteExceptionError)
+    assert "the text" in str(error)
+    assert "UnpicklableError" in error.type_name
+    assert isinstance(error.__cause__, RemoteTraceback)
+
+
+def test_a_value_that_cannot_be_pickled_is_its_calls_failure(executor):
+    """The pickling error comes back; the executor goes on."""
+    error = executor.submit(threading.Lock).exception()
+    assert isinstance(error, TypeError)
+    assert "lock" in str(error)
+    assert executor.submit(pow, 2, 2).result() == 4
+
+
+def test_a_value_that_cannot_be_unpickled_here_is_an_outcome_error(executor):
+    """Its cause is the original error."""
+
+    class Trap:
+        def __reduce__(self):
+            return (eval, (f"1 if __import__('os').getpid() != {os.getpid()} else nonsense",))
+
+    def trap():
+        return Trap()
+
+    error = executor.submit(trap).exception()
+    assert isinstance(error, OutcomeError)
+    assert isinstance(error.__cause__, NameError)
+
+
+def test_a_crash_names_the_signal_and_costs_only_its_call(executor):
+    """The calls around it in the same job have their values."""
+
+    def sometimes(n):
+        if n == 1:
+            print("about to die", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return n
+
+    chunks = list(executor._submit_chunks(sometimes, iter([(0,), (1,), (2,)]), 3, None))
+    first, crashed, last = chunks[0]
+    error = crashed.exception()
+    assert isinstance(error, JobCrashedError)
+    assert error.signal == signal.SIGKILL
+    assert "SIGKILL" in str(error)
+    assert error.job_id == crashed.job_id
+    assert "about to die" in error.stderr_tail
+    assert (first.result(), last.result()) == (0, 2)
+    assert executor.submit(pow, 2, 2).result() == 4
+
+
+def test_leaving_the_interpreter_is_a_crash_with_its_exit_status(executor):
+    """Also with exit status 0."""
+    for status in (0, 7):
+        error = executor.submit(os._exit, status).exception()
+        assert isinstance(error, JobCrashedError)
+        assert error.exit_status == status
+
+
+def test_a_job_killed_as_a_whole_is_a_crash(pool, executor, tmp_path):
+    """The supervisor itself can be killed: no outcome, but an error."""
+
+    def kill_the_supervisor():
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+
+    error = executor.submit(kill_the_supervisor).exception(60)
+    assert isinstance(error, JobCrashedError)
+    assert error.signal == signal.SIGKILL
+
+
+def test_a_hold_and_a_removal_from_outside_are_errors_of_their_own(pool, executor):
+    """They carry HTCondor's code and words."""
+    held, removed = executor.submit(time.sleep, 300), executor.submit(time.sleep, 300)
+    until(lambda: held.running() and removed.running())
+    pool.run("condor_hold", "-reason", "because", "-subcode", "42", held.job_id)
+    error = held.exception(60)
+    assert isinstance(error, JobHeldError)
+    assert (error.code, error.subcode, error.job_id) == (1, 42, held.job_id)
+    assert "because" in error.reason
+    pool.run("condor_rm", removed.job_id)
+    error = removed.exception(60)
+    assert isinstance(error, JobRemovedError)
+    assert error.job_id == removed.job_id
+    assert "condor_rm" in error.reason
+    until(lambda: not [ad for ad in pool.queue(executor) if ad["JobStatus"] != 4])
+
+
+def test_an_idle_job_that_is_removed_is_an_error_too(pool, executor):
+    """It need not have run."""
+    future = executor.with_options(requirements="false").submit(pow, 2, 2)
+    until(lambda: future.state == "idle")
+    pool.run("condor_rm", future.job_id)
+    assert isinstance(future.exception(60), JobRemovedError)
+
+
+def test_a_refused_submission_fails_its_futures_and_no_others(executor):
+    """HTCondor's own words come back."""
+    future = executor.with_options(request_memory="lots").submit(pow, 2, 2)
+    error = future.exception(60)
+    assert isinstance(error, AccessPointError)
+    assert "request_memory" in str(error).lower().replace("requestmemory", "request_memory")
+    assert executor.submit(pow, 2, 2).result() == 4
+
+
+def test_an_initializer_that_raises_breaks_the_executor(new_executor):
+    """What is under way fails, and nothing more is taken."""
+
+    def fail():
+        raise ValueError("no detector")
+
+    executor = new_executor(initializer=fail)
+    futures = [executor.submit(pow, n, 2) for n in range(3)]
+    for future in futures:
+        error = future.exception(60)
+        assert isinstance(error, BrokenCondorExecutor)
+        assert "no detector" in str(error)
+    with pytest.raises(BrokenCondorExecutor):
+        until(lambda: executor.submit(pow, 2, 2) and False, timeout=10)
+
+
+def test_no_python_on_the_execution_point_is_said(new_executor, monkeypatch):
+    """The job's own words are in the error."""
+    from condor_futures.session import Session
+
+    write = Session.write_runner
+    monkeypatch.setattr(Session, "write_runner", lambda self, pythons: write(self, ["/nowhere/python"]))
+    error = new_executor().submit(pow, 2, 2).exception(60)
+    assert isinstance(error, JobCrashedError)
+    assert error.exit_status == 127
+    assert "no Python on this execution point" in str(error)
+
+
+def test_another_python_on_the_execution_point_is_named(new_executor, monkeypatch):
+    """Both versions are in the sentence."""
+    from condor_futures import PythonMismatchError, payload
+
+    monkeypatch.setattr(payload, "PythonVersion", "3.99")
+    error = new_executor().submit(pow, 2, 2).exception(60)
+    assert isinstance(error, PythonMismatchError)
+    assert "3.99" in str(error)
+    assert f"{sys.version_info[0]}.{sys.version_info[1]}" in str(error)
+
+
+def test_no_schedd_is_an_error_at_once(monkeypatch, tmp_path, release):
+    """One sentence, which says how to get a personal pool."""
+    config = tmp_path / "condor_config"
+    config.write_text(f"LOCAL_DIR = {tmp_path}\nCONDOR_HOST = 127.0.0.1:9\nSCHEDD_ADDRESS_FILE = {tmp_path}/none\n")
+    monkeypatch.setenv("CONDOR_CONFIG", str(config))
+    with pytest.raises(AccessPointError, match="access_point='personal'"):
+        CondorExecutor()
+
+
+def test_a_tampered_outcome_is_refused(new_executor, monkeypatch):
+    """And fails its own future only."""
+    from condor_futures import resolver
+
+    executor = new_executor()
+    read = resolver.read_outcomes
+    tampered = []
+
+    def tamper(path, **options):
+        if not tampered:
+            tampered.append(path)
+            data = bytearray(path.read_bytes())
+            data[-40] ^= 1
+            path.write_bytes(data)
+        return read(path, **options)
+
+    monkeypatch.setattr(resolver, "read_outcomes", tamper)
+    error = executor.submit(pow, 2, 2).exception(60)
+    assert isinstance(error, OutcomeError)
+    assert "altered" in str(error)
+    assert executor.submit(pow, 2, 2).result() == 4

@@ -1,0 +1,228 @@
+"""Cancelling, shutting down, and what a slow schedd, an interrupt or the end of a script does."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+from support import session_constraint, until
+
+from condor_futures import JobRemovedError
+
+pytestmark = pytest.mark.pool
+
+
+def test_cancelling_a_running_call_removes_its_job(pool, executor):
+    """And says so to whoever waits."""
+    future = executor.submit(time.sleep, 300)
+    until(future.running)
+    assert future.cancel()
+    assert future.cancelled()
+    assert future.state == "cancelled"
+    until(lambda: not [ad for ad in pool.queue(executor) if ad["JobStatus"] == 2])
+
+
+def test_cancelling_what_is_not_submitted_yet_submits_nothing(pool, new_executor):
+    """It never reaches the queue."""
+    executor = new_executor(max_workers=1)
+    first, second = executor.submit(time.sleep, 300), executor.submit(pow, 2, 2)
+    until(first.running)
+    assert second.state == "pending"
+    assert second.cancel()
+    assert first.cancel()
+    executor.shutdown()
+    assert second.job_id is None
+
+
+def test_cancelling_one_call_of_a_job_leaves_the_others(executor):
+    """The job goes on for them."""
+    chunk = next(executor._submit_chunks(lambda n: time.sleep(0.5) or n, iter([(1,), (2,)]), 2, None))
+    assert chunk[0].cancel()
+    assert chunk[1].result() == 2
+
+
+def test_shutdown_finishes_the_work_and_refuses_more(pool, new_executor):
+    """As in the standard library."""
+    executor = new_executor()
+    future = executor.submit(pow, 2, 10)
+    executor.shutdown()
+    assert future.done()
+    assert future.result() == 1024
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.submit(pow, 2, 2)
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.map(pow, [2], [2])
+
+
+def test_shutdown_without_waiting_returns_and_the_work_goes_on(new_executor):
+    """The futures are resolved later."""
+    executor = new_executor()
+    future = executor.submit(time.sleep, 0.5)
+    executor.shutdown(wait=False)
+    assert not future.done()
+    assert future.result(60) is None
+
+
+def test_shutdown_can_cancel_what_does_not_run(pool, new_executor):
+    """What runs is finished."""
+    executor = new_executor(max_workers=1)
+    first, second = executor.submit(time.sleep, 1), executor.submit(time.sleep, 300)
+    until(first.running)
+    executor.shutdown(cancel_futures=True)
+    assert first.result() is None
+    assert second.cancelled()
+
+
+def test_terminate_workers_removes_what_runs(pool, new_executor):
+    """At once; the futures fail."""
+    executor = new_executor()
+    future = executor.submit(time.sleep, 300)
+    until(future.running)
+    executor.terminate_workers()
+    assert isinstance(future.exception(), JobRemovedError)
+
+
+def test_an_executor_that_nobody_holds_finishes_its_work(pool, new_executor):
+    """Its thread and helper process end."""
+    from condor_futures import CondorExecutor
+
+    executor = CondorExecutor(access_point="personal")
+    watcher = executor._engine.watcher
+    constraint = session_constraint(executor)
+    future = executor.submit(pow, 2, 5)
+    del executor
+    gc.collect()
+    assert future.result(60) == 32
+    until(lambda: not watcher._thread.is_alive())
+    assert pool.ads("condor_q", constraint) == []
+
+
+def test_results_are_not_kept_alive(executor):
+    """Nothing but the future holds a value, and nothing holds the future."""
+    import weakref
+
+    class Thing:
+        pass
+
+    future = executor.submit(Thing)
+    value = weakref.ref(future.result())
+    key = weakref.ref(future)
+    del future
+    until(lambda: gc.collect() is not None and value() is None and key() is None)
+
+
+def test_an_ephemeral_session_goes_with_its_last_future(new_executor):
+    """Until then its files can be read."""
+    from condor_futures import CondorExecutor
+
+    executor = CondorExecutor(access_point="personal")
+    directory = executor.session
+    future = executor.submit(print, "hello")
+    executor.shutdown()
+    del executor
+    gc.collect()
+    assert future.stdout() == "hello\n"
+    del future
+    until(lambda: gc.collect() is not None and not directory.exists())
+
+
+def test_a_stopped_schedd_does_not_stop_the_client(pool, new_executor):
+    """While it is stopped, other threads run, submit() returns, and all results arrive after it goes on."""
+    executor = new_executor()
+    assert executor.submit(pow, 2, 2).result() == 4  # all is warm
+    pauses = []
+    stop = threading.Event()
+
+    def count():
+        last = time.monotonic()
+        while not stop.is_set():
+            time.sleep(0.005)
+            now = time.monotonic()
+            pauses.append(now - last)
+            last = now
+
+    (schedd,) = pool.pids("condor_schedd")
+    futures = [executor.submit(lambda n: time.sleep(0.5) or n, n) for n in range(20)]
+    until(lambda: futures[0].job_id)
+    counter = threading.Thread(target=count)
+    counter.start()
+    os.kill(schedd, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        more = [executor.submit(pow, n, 2) for n in range(5)]
+        submitting = time.monotonic() - began
+        time.sleep(10)
+    finally:
+        os.kill(schedd, signal.SIGCONT)
+    assert [future.result(100) for future in futures] == list(range(20))
+    assert [future.result(100) for future in more] == [n * n for n in range(5)]
+    stop.set()
+    counter.join()
+    # Not a timing of ours: the bindings hold the GIL for as long as the schedd is stopped, which is 10 s.
+    assert max(pauses) < 0.5
+    assert submitting < 0.5
+
+
+def run_script(pool, text, **options):
+    """A client in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(text)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def test_a_script_that_ends_without_shutdown_has_its_results(pool):
+    """Its callbacks run, and nothing is left."""
+    script = run_script(
+        pool,
+        """
+        from condor_futures import CondorExecutor
+        executor = CondorExecutor(access_point="personal")
+        print(executor._engine.session.id, flush=True)
+        executor.submit(pow, 2, 10).add_done_callback(lambda future: print(future.result(), flush=True))
+        """,
+    )
+    out, err = script.communicate(timeout=100)
+    assert script.returncode == 0, err
+    session, value = out.split()
+    assert value == "1024"
+    assert pool.ads("condor_q", f'CondorFuturesSession == "{session}"') == []
+
+
+@pytest.mark.parametrize("with_block", [True, False])
+def test_an_interrupted_script_removes_its_jobs(pool, with_block):
+    """Ctrl-C, in a with block and without one."""
+    body = "with executor:\n    wait()" if with_block else "wait()"
+    script = run_script(
+        pool,
+        f"""
+        import time
+        from condor_futures import CondorExecutor
+        executor = CondorExecutor(access_point="personal")
+        print(executor._engine.session.id, flush=True)
+        future = executor.submit(time.sleep, 300)
+        def wait():
+            while not future.running():
+                time.sleep(0.02)
+            print("running", flush=True)
+            future.result()
+        """.replace("        ", "")
+        + body,
+    )
+    session = script.stdout.readline().strip()
+    assert script.stdout.readline().strip() == "running"
+    script.send_signal(signal.SIGINT)
+    _, err = script.communicate(timeout=60)
+    assert script.returncode != 0
+    assert "KeyboardInterrupt" in err
+    assert pool.ads("condor_q", f'CondorFuturesSession == "{session}"') == []

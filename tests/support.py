@@ -1,0 +1,61 @@
+"""What tests of several directories share: a look at the pool from outside, and waiting for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from condor_futures import CondorExecutor
+from condor_futures.personal import PersonalPool
+
+
+class Pool:
+    """The session's personal pool, and HTCondor's own tools to look at it from outside."""
+
+    def __init__(self, personal: PersonalPool) -> None:
+        self.personal = personal
+        self.environment = personal.environment()
+
+    def run(self, *command: str) -> str:
+        """What a tool of HTCondor's prints."""
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    def ads(self, tool: str, constraint: str = "true") -> list[dict[str, Any]]:
+        """Job ads from condor_q or condor_history."""
+        options = ["-allusers"] if tool == "condor_q" else []
+        text = self.run(tool, *options, "-constraint", constraint, "-json")
+        return json.loads(text) if text.strip() else []
+
+    def queue(self, executor: CondorExecutor) -> list[dict[str, Any]]:
+        """The jobs of an executor's session that are in the queue."""
+        return self.ads("condor_q", session_constraint(executor))
+
+    def history(self, executor: CondorExecutor, count: int) -> list[dict[str, Any]]:
+        """The jobs of an executor's session that have left it; waits until there are *count*."""
+        return until(lambda: (ads := self.ads("condor_history", session_constraint(executor))) and len(ads) >= count and ads)
+
+    def pids(self, daemon: str) -> list[int]:
+        """The processes of one kind of daemon of this pool, found below its master by their parents."""
+        master = psutil.Process(self.personal.master_pid)
+        return [child.pid for child in master.children(recursive=True) if child.name() == daemon]
+
+
+def session_constraint(executor: CondorExecutor) -> str:
+    """Selects the jobs of an executor's session."""
+    return f'CondorFuturesSession == "{executor._engine.session.id}"'
+
+
+def until(condition: Callable[[], Any], timeout: float = 60.0) -> Any:
+    """Wait for something that the outside world will do; gives the condition's first true value."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+    return value
