@@ -23,6 +23,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+# JobStatus and HoldReasonCode, as HTCondor numbers them.
+_COMPLETED, _HELD, _SPOOLING_INPUT = 4, 5, 16
 _ACTIONS = {"remove": "Remove", "hold": "Hold", "release": "Release", "vacate": "Vacate"}
 
 
@@ -69,6 +71,8 @@ class Operations:
         collector = htcondor.Collector(pool) if pool else htcondor.Collector()
         kind = htcondor.DaemonType.Schedd
         ad = collector.locate(kind, name) if name else collector.locate(kind)
+        if ad is None:
+            raise LookupError(f"the collector knows no schedd of the name {name!r}")
         self._schedd = htcondor.Schedd(ad)
         self._schedd.query("false", ["ClusterId"], limit=1)
         return {key: str(ad.get(key, "")) for key in ("Name", "Machine", "MyAddress", "CondorVersion")}
@@ -84,7 +88,7 @@ class Operations:
         projection = ["ClusterId", "ProcId", "JobStatus", "HoldReasonCode"]
         earlier = self._schedd.query(batch, projection) if again else []
         if earlier:
-            spooling = any(ad.get("JobStatus") == 5 and ad.get("HoldReasonCode") == 16 for ad in earlier)
+            spooling = any(ad.get("JobStatus") == _HELD and ad.get("HoldReasonCode") == _SPOOLING_INPUT for ad in earlier)
             if len(earlier) == len(items) and not spooling:
                 return {"cluster": earlier[0]["ClusterId"], "first": 0, "warnings": []}
             self._schedd.act(self._htcondor.JobAction.Remove, batch)
@@ -116,17 +120,31 @@ class Operations:
         we say that it may leave.
         """
         failed: dict[str, str] = {}
-        self._isolate(jobs, failed)
+        try:
+            self._schedd.retrieve(jobs)
+        except self._htcondor.HTCondorException:
+            # Between the event and the schedd's knowing of it, files may not be where it looks for them (error 7003).
+            self._wait_until_completed(jobs)
+            self._isolate(jobs, failed)
         done = [job for job in jobs if job not in failed]
         if done:
             self._schedd.edit(done, "LeaveJobInQueue", "false")
         return {"failed": failed}
 
+    def _wait_until_completed(self, jobs: Sequence[str], timeout: float = 10.0) -> None:
+        deadline = time.monotonic() + timeout
+        clusters = " || ".join(f"ClusterId == {cluster}" for cluster in {job.split(".")[0] for job in jobs})
+        while time.monotonic() < deadline:
+            ads = self._schedd.query(f"JobStatus != {_COMPLETED} && ({clusters})", ["ClusterId", "ProcId"])
+            if not {f"{ad['ClusterId']}.{ad['ProcId']}" for ad in ads}.intersection(jobs):
+                return
+            time.sleep(0.05)
+
     def _isolate(self, jobs: Sequence[str], failed: dict[str, str]) -> None:
-        # One job that cannot be retrieved fails the whole call.
+        """Retrieve what can be: one job that cannot fails a call as a whole, so halve until it is alone."""
         try:
             self._schedd.retrieve(list(jobs))
-        except Exception as error:
+        except self._htcondor.HTCondorException as error:
             if len(jobs) == 1:
                 failed[jobs[0]] = str(error)
                 return
@@ -165,7 +183,7 @@ def serve(operations: Callable[[], Operations] = Operations) -> None:
                 performer = operations()
             answer["result"] = performer.perform(request["operation"], request["arguments"], request["patience"])
         except Exception as error:
-            answer["error"] = str(error) or type(error).__name__
+            answer["error"] = (str(error) or type(error).__name__).strip().rstrip(".")
             answer["type"] = type(error).__name__
         answers.write(json.dumps(answer) + "\n")
 

@@ -28,13 +28,19 @@ QUEUE_PROJECTION = [
 """The attributes that :func:`queue_events` looks at."""
 
 
-#: The note that submit_event_notes leaves in each SUBMIT event; see submit_description.describe.
+#: The note that submit_event_user_notes leaves in each SUBMIT event; see submit_description.describe.
 _NOTE = "bundle="
 
 
 def _submitted(job: str, event: Mapping[str, Any]) -> states.Event:
-    notes = str(event.get("LogNotes", ""))
+    notes = str(event.get("UserNotes", ""))
     return states.Submitted(job, notes.removeprefix(_NOTE).strip() if notes.startswith(_NOTE) else "")
+
+
+def _executing(job: str, event: Mapping[str, Any]) -> states.Event:
+    # SlotName is slot1_2@host; ExecuteHost is an address.
+    slot = str(event.get("SlotName", ""))
+    return states.Executing(job, slot.rpartition("@")[2] or str(event.get("ExecuteHost", "")))
 
 
 def _terminated(job: str, event: Mapping[str, Any]) -> states.Event:
@@ -54,7 +60,7 @@ def _held(job: str, event: Mapping[str, Any]) -> states.Event:
 
 _TRANSLATIONS: dict[JobEventType, Callable[[str, Mapping[str, Any]], states.Event]] = {
     JobEventType.SUBMIT: _submitted,
-    JobEventType.EXECUTE: lambda job, event: states.Executing(job, str(event.get("ExecuteHost", ""))),
+    JobEventType.EXECUTE: _executing,
     JobEventType.JOB_EVICTED: lambda job, event: states.Evicted(job),
     JobEventType.JOB_RECONNECT_FAILED: lambda job, event: states.Evicted(job),
     JobEventType.JOB_TERMINATED: _terminated,
@@ -113,7 +119,7 @@ def queue_events(jobs: Mapping[str, states.Job], ads: Iterable[Mapping[str, Any]
         if ad is None or status is None:
             events[job_id] = states.Gone(job_id)
         elif status == 2 and job.state is states.State.IDLE:
-            events[job_id] = states.Executing(job_id, str(ad.get("RemoteHost", "")))
+            events[job_id] = states.Executing(job_id, str(ad.get("RemoteHost", "")).rpartition("@")[2])
         elif status == 1 and job.state is states.State.RUNNING:
             events[job_id] = states.Evicted(job_id)
         elif status == 3:

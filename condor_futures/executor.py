@@ -72,7 +72,7 @@ class CondorExecutor(Executor):
         max_workers: how many jobs may be in the queue at once; None is 1,000.
         mp_context: accepted so that code written for ``ProcessPoolExecutor`` runs; a job is always a fresh process, so
             there is nothing to choose.
-        initializer: called once in each job, before its calls.
+        initializer: called in each process that makes calls, before them: once a job, and again after a crash.
         initargs: its arguments.
         max_tasks_per_child: after this many calls of a bundle, the next call gets a fresh process.
         access_point: None for the schedd of the local HTCondor configuration; ``"personal"`` for a personal pool, started
@@ -288,6 +288,8 @@ class CondorExecutor(Executor):
                 session=engine.session.id,
                 bundle=key,
                 secret=engine.session.secret,
+                # Where nothing is transferred, an unspooled job begins in the session's directory, together with others.
+                scratch=not self._options.spool,
                 initializer=self._initializer,
                 max_tasks_per_child=self._max_tasks_per_child,
             )

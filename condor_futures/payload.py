@@ -104,6 +104,8 @@ def pickle_object(obj: object, what: str, key_of: Callable[[Any], str] = _refuse
 
 def _children(obj: Any) -> Iterable[tuple[str, Any]]:
     """The parts of *obj* that a pickle of it contains, each with the Python expression that leads to it."""
+    if isinstance(obj, Future):
+        return  # its insides are of no use to anybody
     if isinstance(obj, (list, tuple)):
         yield from ((f"[{index}]", item) for index, item in enumerate(obj))
     elif isinstance(obj, Mapping):
@@ -153,11 +155,15 @@ def write_bundle(
     session: str,
     bundle: str,
     secret: bytes,
+    scratch: bool = False,
     initializer: Pickled | None = None,
     max_tasks_per_child: int | None = None,
     parents: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
-    """Write what ``BUNDLE.calls`` holds; a function that calls share is written once."""
+    """Write what ``BUNDLE.calls`` holds; a function that calls share is written once.
+
+    *scratch* has the calls made in the job's scratch directory, also where the job begins in another one.
+    """
     head: dict[str, Any] = {
         "kind": "bundle",
         "session": session,
@@ -165,6 +171,7 @@ def write_bundle(
         "python": PythonVersion,
         "cloudpickle": cloudpickle.__version__,
         "secret": secret.hex(),
+        "scratch": scratch,
     }
     if max_tasks_per_child is not None:
         head["max_tasks_per_child"] = max_tasks_per_child

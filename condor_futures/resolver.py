@@ -43,7 +43,7 @@ class Resolver:
         self._session = session
         self._initializer_failed = initializer_failed
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        #: How many calls have ended: done, failed, held (which is how they failed) and cancelled.
+        #: How many calls have ended: done, failed, held (which is how they failed), and cancelled, which the watcher counts.
         self.ended: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._run, name="condor_futures resolver", daemon=True)
 
@@ -110,12 +110,8 @@ class Resolver:
 
     def _resolve(self, future: CondorFuture[Any], value: Any, error: BaseException | None) -> None:
         # Counted before it is told, so that whoever waited for it finds it counted.
-        how = "failed" if error is not None else "done"
-        if future.cancelled():
-            how = "cancelled"
-        elif isinstance(error, JobHeldError):
-            how = "held"
-        self.ended[how] += 1
+        if not future.cancelled():
+            self.ended["held" if isinstance(error, JobHeldError) else "failed" if error is not None else "done"] += 1
         future._resolve(value, error)
 
     @staticmethod

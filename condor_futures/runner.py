@@ -261,6 +261,7 @@ class _Child:
                     if key not in done:
                         bundle.report(key, "initializer", pickled, **failed)
                 return
+            self._flush()  # what it printed is not the first call's
         made = 0
         for header, segments in bundle.frames():
             if header["kind"] == "function":
@@ -311,6 +312,14 @@ class _Child:
             stderr=[err, _position(2)],
             **details,
         )
+
+    @staticmethod
+    def _flush() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:
+                pass  # the call may have closed or replaced it
 
     def _exception(self, error: BaseException) -> "dict[str, Any]":
         """The exception pickled, if it can be (and unpickled again), and in any case as text."""
@@ -442,5 +451,7 @@ def main(argv: "list[str]") -> "NoReturn":
     well = True
     for bundle in sandbox(argv[1]):
         _check_python(bundle, argv)
+        if bundle.head.get("scratch"):
+            os.chdir(os.environ.get("_CONDOR_SCRATCH_DIR", "."))
         well = supervise(bundle) and well
     os._exit(0 if well else CRASHED)  # nothing was printed here, and taking the interpreter down costs milliseconds

@@ -153,7 +153,7 @@ def _remove(path: Path, owner: int) -> None:
 
 _HEADER = """\
 #!/bin/sh
-: > "$1.outcomes"
+: >> "$1.outcomes"
 for python in {pythons}; do
     command -v "$python" > /dev/null 2>&1 && exec "$python" -c '{boot}' "$0" "$1"
 done
@@ -170,7 +170,7 @@ def pack_runner(pythons: Iterable[str]) -> bytes:
     first makes the file of outcomes: where there is no Python, the job then ends with status 127 and its reason on
     stderr, rather than on hold for a missing output file.
 
-    >>> pack_runner(["python3"]).startswith(b'#!/bin/sh\n: > "$1.outcomes"\nfor python in python3; do')
+    >>> pack_runner(["python3"]).startswith(b'#!/bin/sh\n: >> "$1.outcomes"\nfor python in python3; do')
     True
     """
     archive = io.BytesIO()

@@ -371,9 +371,9 @@ def describe(
         "should_transfer_files": should_transfer_files,
         "when_to_transfer_output": "ON_EXIT",
         # The job's own `log` stays unset: spooling would move it into the spool directory, but not the
-        # dagman_log. submit_event_notes (SubmitEventNotes) is what the SUBMIT event has as LogNotes,
-        # submit_event_user_notes is its UserNotes (schedd.cpp, condor_event.cpp).
-        "submit_event_notes": f"bundle={key}",
+        # dagman_log. submit_event_user_notes is what the SUBMIT event has as UserNotes; its LogNotes, from
+        # submit_event_notes, are overwritten as soon as there is a batch_name (seen with 25.14).
+        "submit_event_user_notes": f"bundle={key}",
         "MY.CondorFuturesSession": f'"{session_id}"',
         "MY.CondorFuturesBundle": f'"{key}"',
     }

@@ -47,7 +47,7 @@ POLL_SHARE, POLL_SHORTEST, POLL_LONGEST = 0.02, 0.002, 0.25
 #: Seconds between two comparisons of the jobs with the schedd's queue.
 AUDIT_INTERVAL = 20.0
 #: Seconds that jobs which were retrieved get to leave the queue by themselves (as completed) before they are removed.
-LEAVE_BY_THEMSELVES = 3.0
+LEAVE_BY_THEMSELVES = 5.0
 
 
 class Watcher:
@@ -94,8 +94,6 @@ class Watcher:
         self._to_retrieve: dict[str, Bundle] = {}
         self._retrieve_since = 0.0
         self._retrieving = False
-        self._retrieved: set[str] = set()
-        self._lingering: set[str] = set()
         self._to_remove: list[str] = []
         self._last_activity = time.monotonic()
         self._next_audit = self._last_activity + AUDIT_INTERVAL
@@ -183,7 +181,7 @@ class Watcher:
         if self._pending and not self._submitting:
             waits.append(QUIET)
         if self._to_retrieve and not self._retrieving:
-            waits.append(POLL_SHORTEST)
+            waits.append(RETRIEVE_GATHER / 10)
         return min(waits) if waits else None
 
     def _finished(self) -> bool:
@@ -207,6 +205,7 @@ class Watcher:
         if bundle is None:
             return
         bundle.cancelled.add(future.key)
+        self._resolver.ended["cancelled"] += 1
         if len(bundle.cancelled) == len(bundle.futures):  # (no futures: it was reported in the meantime)
             self._advance(bundle, states.Unwanted(bundle.job.job_id or ""))
 
@@ -379,7 +378,6 @@ class Watcher:
             if job_id in failed:
                 self._advance(bundle, states.NotRetrieved(job_id, failed[job_id]))
             else:
-                self._retrieved.add(job_id)
                 self._advance(bundle, states.Retrieved(job_id))
 
     # Removal.
@@ -420,11 +418,6 @@ class Watcher:
             if event is not None and bundle.missed >= 2:
                 logger.warning("the event log is silent about the job %s; its queue says %s", job_id, event)
                 self._advance(bundle, event)
-        # A job that was retrieved before the schedd had it down as completed stays in the queue for days.
-        queue = {f"{ad['ClusterId']}.{ad['ProcId']}" for ad in ads}
-        self._to_remove += self._retrieved & self._lingering & queue
-        self._lingering = self._retrieved & queue
-        self._retrieved.clear()
 
     # The end.
 
@@ -442,8 +435,8 @@ class Watcher:
             self._afterwards()
 
     def _leave_the_queue(self) -> None:
-        # A retrieved job leaves the queue as completed when the schedd next looks at its leave_in_queue (every second in a
-        # personal pool, every minute elsewhere); a removed one leaves it now, but condor_history shows it as removed.
+        # Retrieved jobs leave as completed when the schedd next looks at them (every second in a personal pool, every minute
+        # elsewhere). Removed ones leave now, but condor_history shows them as removed.
         began = time.monotonic()
         removed = False
         while self._ask("query", constraint=self._constraint, projection=["ClusterId"]):

@@ -118,9 +118,11 @@ def diagram(found: Iterable[Transition]) -> str:
     style = (
         ".states{color:var(--color-foreground-primary,#222);font:13px sans-serif;width:100%;height:auto}"
         ".states text{text-anchor:middle;fill:currentColor}.states .state{font-weight:bold}"
-        ".states .event{font-size:12px;paint-order:stroke;stroke:var(--color-background-primary,#fff);stroke-width:4px}"
-        ".states rect{fill:none;stroke:currentColor}.states .line{stroke:currentColor;stroke-width:1.5;fill:none}"
-        ".states .life{stroke:currentColor;opacity:.3;stroke-dasharray:3 4}.states path,.states circle{fill:currentColor}"
+        ".states .event{font-size:12px;paint-order:stroke;stroke-width:4px;"
+        "stroke:var(--color-background-primary,#fff)}.states rect{fill:none;stroke:currentColor}"
+        ".states .line{stroke:currentColor;stroke-width:1.5;fill:none}"
+        ".states .life{stroke:currentColor;opacity:.3;stroke-dasharray:3 4}"
+        ".states path,.states circle{fill:currentColor}"
     )
     title = "<title>The states of a job and the events that lead from one to another</title>"
     return (

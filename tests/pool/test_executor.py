@@ -180,7 +180,7 @@ def test_the_initializer_runs_before_the_calls(new_executor):
         os.environ["INITIALIZED"] = value
 
     executor = new_executor(initializer=initialize, initargs=("yes",))
-    assert executor.submit(os.environ.get, "INITIALIZED").result() == "yes"
+    assert executor.submit(lambda: os.environ["INITIALIZED"]).result() == "yes"
 
 
 def test_a_fresh_process_after_so_many_calls(new_executor):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -170,42 +171,39 @@ def test_a_stopped_schedd_does_not_stop_the_client(pool, new_executor):
     assert submitting < 0.5
 
 
-def run_script(pool, text, **options):
-    """A client in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(text)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
+@contextlib.contextmanager
+def client(pool, text):
+    """A client in a process of its own, which is killed if it is still there at the end."""
+    script = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(text)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    with script:
+        try:
+            yield script
+        finally:
+            script.kill()
 
 
 def test_a_script_that_ends_without_shutdown_has_its_results(pool):
     """Its callbacks run, and nothing is left."""
-    script = run_script(
-        pool,
-        """
+    text = """
         from condor_futures import CondorExecutor
         executor = CondorExecutor(access_point="personal")
         print(executor._engine.session.id, flush=True)
         executor.submit(pow, 2, 10).add_done_callback(lambda future: print(future.result(), flush=True))
-        """,
-    )
-    out, err = script.communicate(timeout=100)
+    """
+    with client(pool, text) as script:
+        out, err = script.communicate(timeout=100)
     assert script.returncode == 0, err
     session, value = out.split()
     assert value == "1024"
     assert pool.ads("condor_q", f'CondorFuturesSession == "{session}"') == []
 
 
-@pytest.mark.parametrize("with_block", [True, False])
-def test_an_interrupted_script_removes_its_jobs(pool, with_block):
+@pytest.mark.parametrize("body", ["wait()", "with executor: wait()"])
+def test_an_interrupted_script_removes_its_jobs(pool, body):
     """Ctrl-C, in a with block and without one."""
-    body = "with executor:\n    wait()" if with_block else "wait()"
-    script = run_script(
-        pool,
-        f"""
+    text = """
         import time
         from condor_futures import CondorExecutor
         executor = CondorExecutor(access_point="personal")
@@ -216,13 +214,13 @@ def test_an_interrupted_script_removes_its_jobs(pool, with_block):
                 time.sleep(0.02)
             print("running", flush=True)
             future.result()
-        """.replace("        ", "")
-        + body,
-    )
-    session = script.stdout.readline().strip()
-    assert script.stdout.readline().strip() == "running"
-    script.send_signal(signal.SIGINT)
-    _, err = script.communicate(timeout=60)
+        BODY
+    """
+    with client(pool, text.replace("BODY", body)) as script:
+        session = script.stdout.readline().strip()
+        assert script.stdout.readline().strip() == "running", script.communicate()[1]
+        script.send_signal(signal.SIGINT)
+        _, err = script.communicate(timeout=60)
     assert script.returncode != 0
     assert "KeyboardInterrupt" in err
     assert pool.ads("condor_q", f'CondorFuturesSession == "{session}"') == []
