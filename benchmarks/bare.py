@@ -1,7 +1,7 @@
 """The same work with nothing but htcondor2: what the benchmarks compare with.
 
-A spooled cluster of Python jobs, each of which unpickles a function and its arguments, calls it, and pickles the value; the events are
-read as they are written; the outputs are retrieved in one call.
+A spooled cluster of Python jobs, each of which unpickles a function and its arguments, calls it, and pickles the
+value; the events are read as they are written; the outputs are retrieved in one call.
 """
 
 from __future__ import annotations

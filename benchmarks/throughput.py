@@ -1,4 +1,6 @@
-"""Seconds for 200 trivial calls through map(chunksize=1), against one bare spooled cluster of 200 Python jobs, in the same run."""
+"""Seconds for 200 trivial calls through map(chunksize=1), against one bare spooled cluster of 200 Python jobs, in
+the same run.
+"""
 
 from __future__ import annotations
 

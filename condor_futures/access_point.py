@@ -5,6 +5,7 @@ Nothing here waits for the schedd; see :mod:`condor_futures.access_point_helper`
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import logging
@@ -59,8 +60,9 @@ class Location:
             return cls()
         if isinstance(access_point, str) and access_point:
             return cls(name=access_point)
-        if isinstance(access_point, tuple) and len(access_point) == 2 and all(isinstance(x, str) for x in access_point):
-            return cls(*access_point)
+        match access_point:
+            case (str(pool), str(name)):
+                return cls(pool, name)
         raise TypeError(
             "access_point must be None (the local HTCondor), 'personal', 'name@host', or a pair (pool, name), "
             f"not {access_point!r}"
@@ -138,11 +140,12 @@ class AccessPoint:
             raise AccessPointError(f"{self.location} did not answer within {timeout:g} s") from None
         except AccessPointError as error:
             self.kill()
+            advice = (
+                ". Is HTCondor running here? A personal pool is one step away: pass access_point='personal' "
+                "(condor-futures pool install gets HTCondor for it)."
+            )
             raise AccessPointError(
-                f"{self.location} cannot be reached: {error}. Is HTCondor running here? A personal pool is one step away: "
-                "pass access_point='personal' (condor-futures pool install gets HTCondor for it)."
-                if self.location.name is None
-                else f"{self.location} cannot be reached: {error}"
+                f"{self.location} cannot be reached: {error}{advice if self.location.name is None else ''}"
             ) from None
         return self.about
 
@@ -165,10 +168,8 @@ class AccessPoint:
             process = self._process
         if process is None or process.stdin is None:
             return
-        try:
+        with contextlib.suppress(OSError):  # it may be dead already
             process.stdin.close()
-        except OSError:
-            pass  # it is dead already
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired:

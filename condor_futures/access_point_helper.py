@@ -1,11 +1,11 @@
 """The process that speaks with the daemons; nothing else imports Schedd, Collector or Credd.
 
-The bindings hold the GIL from the start of a call to its end (25.14): a schedd that was stopped for six seconds froze every
-thread of the client for as long. So they are called here, in a process of their own that :mod:`condor_futures.access_point`
-starts and, if need be, kills.
+The bindings hold the GIL from the start of a call to its end (25.14): a schedd that was stopped for six seconds froze
+every thread of the client for as long. So they are called here, in a process of their own that
+:mod:`condor_futures.access_point` starts and, if need be, kills.
 
-It is run as a file, not as a module of the package: it needs only ``htcondor2``. It reads requests from standard input and
-writes answers to standard output, one JSON object per line, and leaves when its input ends::
+It is run as a file, not as a module of the package: it needs only ``htcondor2``. It reads requests from standard input
+and writes answers to standard output, one JSON object per line, and leaves when its input ends::
 
     {"id": 7, "operation": "retrieve", "arguments": {"jobs": ["12.0", "12.1"]}, "patience": 60}
     {"id": 7, "result": {"failed": {}}}
@@ -41,8 +41,8 @@ class Operations:
     def perform(self, operation: str, arguments: dict[str, Any], patience: float) -> Any:
         """Carry out a request; while the schedd does not answer at all, try again for *patience* seconds.
 
-        The bindings raise the same exception with other words for a schedd that is away and for one that refuses, so it is
-        asked something harmless to tell the two apart. A request that fails although the schedd answers gets one
+        The bindings raise the same exception with other words for a schedd that is away and for one that refuses, so
+        it is asked something harmless to tell the two apart. A request that fails although the schedd answers gets one
         more try: at more than a thousand jobs a call fails now and then.
         """
         deadline = time.monotonic() + patience
@@ -88,7 +88,9 @@ class Operations:
         projection = ["ClusterId", "ProcId", "JobStatus", "HoldReasonCode"]
         earlier = self._schedd.query(batch, projection) if again else []
         if earlier:
-            spooling = any(ad.get("JobStatus") == _HELD and ad.get("HoldReasonCode") == _SPOOLING_INPUT for ad in earlier)
+            spooling = any(
+                ad.get("JobStatus") == _HELD and ad.get("HoldReasonCode") == _SPOOLING_INPUT for ad in earlier
+            )
             if len(earlier) == len(items) and not spooling:
                 return {"cluster": earlier[0]["ClusterId"], "first": 0, "warnings": []}
             self._schedd.act(self._htcondor.JobAction.Remove, batch)
@@ -182,7 +184,7 @@ def serve(operations: Callable[[], Operations] = Operations) -> None:
             if performer is None:
                 performer = operations()
             answer["result"] = performer.perform(request["operation"], request["arguments"], request["patience"])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is the client's to judge
             answer["error"] = (str(error) or type(error).__name__).strip().rstrip(".")
             answer["type"] = type(error).__name__
         answers.write(json.dumps(answer) + "\n")

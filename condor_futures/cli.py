@@ -29,7 +29,9 @@ console = Console()
 
 Directory = Annotated[
     Path | None,
-    typer.Option("--directory", "-d", help=f"Where the pool lives. [default: {default_pool_directory()}]", show_default=False),
+    typer.Option(
+        "--directory", "-d", help=f"Where the pool lives. [default: {default_pool_directory()}]", show_default=False
+    ),
 ]
 
 
@@ -51,7 +53,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Python calls as HTCondor jobs."""
 
@@ -79,7 +83,9 @@ def pool_install() -> None:
 @pool.command("start")
 def pool_start(
     directory: Directory = None,
-    slots: Annotated[int | None, typer.Option(help="Cores that the pool offers. [default: this machine's, at least 4]")] = None,
+    slots: Annotated[
+        int | None, typer.Option(help="Cores that the pool offers. [default: this machine's, at least 4]")
+    ] = None,
 ) -> None:
     """Start a personal pool that stays until `condor-futures pool stop`."""
     with _errors():
@@ -87,7 +93,9 @@ def pool_start(
         with console.status("Starting HTCondor ..."):
             personal.start(persistent=True)
         console.print(f"The personal pool in {personal.directory} is ready.", highlight=False, soft_wrap=True)
-        console.print(f"For HTCondor's own tools: export CONDOR_CONFIG={personal.config_file}", highlight=False, soft_wrap=True)
+        console.print(
+            f"For HTCondor's own tools: export CONDOR_CONFIG={personal.config_file}", highlight=False, soft_wrap=True
+        )
         personal.close()
 
 
@@ -99,7 +107,9 @@ def pool_stop(directory: Directory = None) -> None:
         ran = personal.is_running
         with console.status("Stopping HTCondor ..."):
             personal.stop()
-    console.print(f"The personal pool in {personal.directory} {'is stopped' if ran else 'was not running'}.", soft_wrap=True)
+    console.print(
+        f"The personal pool in {personal.directory} {'is stopped' if ran else 'was not running'}.", soft_wrap=True
+    )
 
 
 @pool.command("status")

@@ -4,7 +4,7 @@ What a call itself raised comes back as itself, with the remote traceback as its
 (a :class:`RemoteTraceback`).  Everything else is in this tree::
 
     CondorFuturesError
-    ├── PayloadError            (also pickle.PicklingError) a call, or its value, cannot be pickled
+    ├── PayloadError            (also pickle.PicklingError) a call cannot be pickled
     ├── OutcomeError            an outcome came back that is not authentic, or cannot be unpickled
     │   └── RemoteExceptionError    the call raised, and what it raised cannot be pickled
     ├── AccessPointError        the schedd cannot be reached, or refuses
@@ -155,7 +155,7 @@ class PythonMismatchError(JobError):
     """The execution point runs another Python than the client, so pickles cannot be exchanged."""
 
 
-class BrokenCondorExecutor(CondorFuturesError, BrokenExecutor):
+class BrokenCondorExecutor(CondorFuturesError, BrokenExecutor):  # noqa: N818 - as BrokenProcessPool
     """The initializer raised in a job, so the executor takes no more calls."""
 
 

@@ -28,6 +28,8 @@ QUEUE_PROJECTION = [
 """The attributes that :func:`queue_events` looks at."""
 
 
+_IDLE, _RUNNING, _REMOVED, _COMPLETED, _HELD = range(1, 6)  # JobStatus, as HTCondor numbers it
+
 #: The note that submit_event_user_notes leaves in each SUBMIT event; see submit_description.describe.
 _NOTE = "bundle="
 
@@ -61,12 +63,12 @@ def _held(job: str, event: Mapping[str, Any]) -> states.Event:
 _TRANSLATIONS: dict[JobEventType, Callable[[str, Mapping[str, Any]], states.Event]] = {
     JobEventType.SUBMIT: _submitted,
     JobEventType.EXECUTE: _executing,
-    JobEventType.JOB_EVICTED: lambda job, event: states.Evicted(job),
-    JobEventType.JOB_RECONNECT_FAILED: lambda job, event: states.Evicted(job),
+    JobEventType.JOB_EVICTED: lambda job, _: states.Evicted(job),
+    JobEventType.JOB_RECONNECT_FAILED: lambda job, _: states.Evicted(job),
     JobEventType.JOB_TERMINATED: _terminated,
     JobEventType.JOB_ABORTED: lambda job, event: states.Aborted(job, str(event.get("Reason", ""))),
     JobEventType.JOB_HELD: _held,
-    JobEventType.JOB_RELEASED: lambda job, event: states.Released(job),
+    JobEventType.JOB_RELEASED: lambda job, _: states.Released(job),
     JobEventType.SHADOW_EXCEPTION: lambda job, event: states.ShadowException(job, str(event.get("Message", ""))),
 }
 
@@ -101,8 +103,6 @@ class EventLog:
 def queue_events(jobs: Mapping[str, states.Job], ads: Iterable[Mapping[str, Any]]) -> dict[str, states.Event]:
     """What the schedd's queue says of *jobs* (by job id) that their states do not show yet.
 
-    The numbers of JobStatus are HTCondor's: 1 idle, 2 running, 3 removed, 4 completed, 5 held.
-
     >>> job = states.Job("b000001", spooled=True, state=states.State.RUNNING, job_id="7.0")
     >>> queue_events({"7.0": job}, [{"ClusterId": 7, "ProcId": 0, "JobStatus": 4, "ExitCode": 0}])
     {'7.0': Terminated(job_id='7.0', exit_status=0, signal=None)}
@@ -118,18 +118,18 @@ def queue_events(jobs: Mapping[str, states.Job], ads: Iterable[Mapping[str, Any]
         status = int(ad["JobStatus"]) if ad is not None else None
         if ad is None or status is None:
             events[job_id] = states.Gone(job_id)
-        elif status == 2 and job.state is states.State.IDLE:
+        elif status == _RUNNING and job.state is states.State.IDLE:
             events[job_id] = states.Executing(job_id, str(ad.get("RemoteHost", "")).rpartition("@")[2])
-        elif status == 1 and job.state is states.State.RUNNING:
+        elif status == _IDLE and job.state is states.State.RUNNING:
             events[job_id] = states.Evicted(job_id)
-        elif status == 3:
+        elif status == _REMOVED:
             events[job_id] = states.Aborted(job_id)
-        elif status == 4:
+        elif status == _COMPLETED:
             by_signal = bool(ad.get("ExitBySignal", False))
             number = int(ad.get("ExitSignal" if by_signal else "ExitCode", 0))
             events[job_id] = (
                 states.Terminated(job_id, signal=number) if by_signal else states.Terminated(job_id, exit_status=number)
             )
-        elif status == 5 and ad.get("HoldReasonCode") != states.SPOOLING_INPUT:
+        elif status == _HELD and ad.get("HoldReasonCode") != states.SPOOLING_INPUT:
             events[job_id] = _held(job_id, ad)
     return events

@@ -21,7 +21,7 @@ from condor_futures.bundle import Bundle, Options
 from condor_futures.errors import BrokenCondorExecutor, PayloadError
 from condor_futures.future import CondorFuture
 from condor_futures.payload import Call, Pickled, PythonVersion, pickle_object, write_bundle
-from condor_futures.session import Session, create_private
+from condor_futures.session import Session
 from condor_futures.states import Job
 from condor_futures.submit_description import check_submit_commands, description_key, merge
 from condor_futures.watcher import Watcher
@@ -75,14 +75,17 @@ class CondorExecutor(Executor):
         initializer: called in each process that makes calls, before them: once a job, and again after a crash.
         initargs: its arguments.
         max_tasks_per_child: after this many calls of a bundle, the next call gets a fresh process.
-        access_point: None for the schedd of the local HTCondor configuration; ``"personal"`` for a personal pool, started
+        access_point: None for the schedd of the local HTCondor configuration; ``"personal"`` for a personal pool,
+        started
             if none runs; ``"name@host"``, or a pair ``(pool, name)``, for a remote schedd.
-        spool: spool the jobs' files to the access point, which works with any; False is faster, and needs an access point
+        spool: spool the jobs' files to the access point, which works with any; False is faster, and needs an access
+        point
             that sees the session directory.
         session: a directory for the session, which is then kept; None for one that goes when its futures do.
-        submit_commands: any `submit command <https://htcondor.readthedocs.io/en/latest/man-pages/condor_submit.html>`_, for
-            example ``request_memory="4GB"`` (a bare number is MiB), ``request_cpus=2``, or ``**{"MY.Project": '"x"'}`` for an
-            attribute of the job.
+        submit_commands: any `submit command
+        <https://htcondor.readthedocs.io/en/latest/man-pages/condor_submit.html>`_, for
+            example ``request_memory="4GB"`` (a bare number is MiB), ``request_cpus=2``, or ``**{"MY.Project": '"x"'}``
+            for an attribute of the job.
 
     Raises:
         AccessPointError: if the access point does not answer.
@@ -102,7 +105,7 @@ class CondorExecutor(Executor):
     def __init__(
         self,
         max_workers: int | None = None,
-        mp_context: object = None,
+        mp_context: object = None,  # noqa: ARG002 - see above
         initializer: Callable[..., object] | None = None,
         initargs: tuple[Any, ...] = (),
         *,
@@ -188,7 +191,8 @@ class CondorExecutor(Executor):
             fn: called with one item of each iterable.
             iterables: read at once, or as far as *buffersize* allows.
             timeout: seconds, from this call on, after which waiting for a result raises TimeoutError.
-            chunksize: calls per job; ``"auto"`` makes about four jobs per worker. A call that raises, or kills its Python,
+            chunksize: calls per job; ``"auto"`` makes about four jobs per worker. A call that raises, or kills its
+            Python,
                 costs none of the others in its job.
             buffersize: submit only so many chunks ahead of what has been taken from the result (as in Python 3.14).
 
@@ -241,8 +245,9 @@ class CondorExecutor(Executor):
     kill_workers = terminate_workers
 
     def counts(self) -> Counter[str]:
-        """How many calls are ``pending`` (not in the queue yet), ``idle``, ``running`` and ``completed`` (the job ended, its
-        outcome is on its way) just now, and how many have ended: ``done``, ``failed``, ``held`` or ``cancelled``.
+        """How many calls are ``pending`` (not in the queue yet), ``idle``, ``running`` and ``completed`` (the job
+        ended, its outcome is on its way) just now, and how many have ended: ``done``, ``failed``, ``held`` or
+        ``cancelled``.
         """
         return self._engine.watcher.counts()
 
@@ -281,14 +286,15 @@ class CondorExecutor(Executor):
         bundle = Bundle(key, directory, self._options, futures, Job(key, self._options.spool))
         for future in futures.values():
             future._bundle = bundle
-        with create_private(bundle.path("calls")) as file:
+        with engine.session.create_file(bundle.path("calls")) as file:
             write_bundle(
                 file,
                 [call for _, call in calls],
                 session=engine.session.id,
                 bundle=key,
                 secret=engine.session.secret,
-                # Where nothing is transferred, an unspooled job begins in the session's directory, together with others.
+                # Where nothing is transferred, an unspooled job begins in the session's directory, together with
+                # others.
                 scratch=not self._options.spool,
                 initializer=self._initializer,
                 max_tasks_per_child=self._max_tasks_per_child,
@@ -357,6 +363,7 @@ def _results(
 def _start(access_point: str | tuple[str, str] | None, session: str | Path | None, max_workers: int) -> _Engine:
     transfer: Literal["YES", "IF_NEEDED"] = "YES"
     leave: Callable[[], None] = lambda: None  # noqa: E731
+    owner = None
     if access_point == "personal":
         from condor_futures.personal import PersonalPool
 
@@ -364,13 +371,13 @@ def _start(access_point: str | tuple[str, str] | None, session: str | Path | Non
         # Access point and execution point are one machine, where a job can run in its spool directory itself.
         transfer = "IF_NEEDED"
         location = Location(environment=pool.environment())
-        leave = pool.close
+        leave, owner = pool.close, pool.job_owner
     else:
         location = Location.parse(access_point)
     helper = AccessPoint(location)
     try:
         helper.connect()
-        opened = Session.create(Path(session) if session is not None else None)
+        opened = Session.create(Path(session) if session is not None else None, owner=owner)
         opened.write_runner([sys.executable, f"python{PythonVersion}", "python3"])
         watcher = Watcher(opened, helper, max_jobs=max_workers, transfer=transfer, afterwards=leave)
     except BaseException:

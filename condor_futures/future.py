@@ -24,7 +24,7 @@ class CondorFuture(Future[T]):
     ``asyncio.wrap_future`` as any other.
     """
 
-    def __init__(self, key: str, cancelled: Callable[[CondorFuture[Any]], None] = lambda future: None) -> None:
+    def __init__(self, key: str, cancelled: Callable[[CondorFuture[Any]], None] = lambda _: None) -> None:
         """Make the future of the call *key*; *cancelled* is told when it is cancelled."""
         super().__init__()
         self.key = key
@@ -61,8 +61,8 @@ class CondorFuture(Future[T]):
 
     @property
     def state(self) -> str:
-        """``pending`` (not in the queue yet), ``idle``, ``running``, ``completed`` (the job ended, its outcome is on its way),
-        ``done``, ``failed`` or ``cancelled``.
+        """``pending`` (not in the queue yet), ``idle``, ``running``, ``completed`` (the job ended, its outcome is on
+        its way), ``done``, ``failed`` or ``cancelled``.
         """
         if self.cancelled():
             return "cancelled"

@@ -102,7 +102,7 @@ def pickle_object(obj: object, what: str, key_of: Callable[[Any], str] = _refuse
     return Pickled([file.getbuffer(), *(buffer.raw() for buffer in buffers)], tuple(pickler.futures.values()))
 
 
-def _children(obj: Any) -> Iterable[tuple[str, Any]]:
+def _children(obj: Any) -> Iterable[tuple[str, Any]]:  # noqa: C901 - a table of kinds
     """The parts of *obj* that a pickle of it contains, each with the Python expression that leads to it."""
     if isinstance(obj, Future):
         return  # its insides are of no use to anybody
@@ -234,10 +234,7 @@ class Outcome:
 
     def _crash(self, job_id: str | None, stderr_tail: str) -> JobCrashedError:
         number, status, stage = (self.header.get(name) for name in ("signal", "exit_status", "stage"))
-        if number is not None:
-            how = f"was killed by {signal_name(number)}"
-        else:
-            how = f"left with exit status {status}"
+        how = f"was killed by {signal_name(number)}" if number is not None else f"left with exit status {status}"
         when = {"start": " before it could make the call", "initializer": " in the initializer"}.get(str(stage), "")
         return JobCrashedError(
             f"the Python of the call {how}{when} (job {job_id} on {self.header['host']})",

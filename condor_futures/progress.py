@@ -32,6 +32,7 @@ def progress(executor: CondorExecutor, description: str = "calls", *, console: C
 
         with CondorExecutor(access_point="personal") as executor, progress(executor, "spectra"):
             results = list(executor.map(fit, spectra))
+
     """
     began = time.monotonic()
 
@@ -40,7 +41,8 @@ def progress(executor: CondorExecutor, description: str = "calls", *, console: C
         total = sum(counts.values())
         parts = [Text(f"{description}: {counts['done']}/{total} done")]
         for state, style in _STYLES.items():
-            # The states that a job passes are always there, so that the line does not jump; trouble only if there is any.
+            # The states that a job passes are always there, so that the line does not jump; trouble only if there is
+            # any.
             if state in ("idle", "running", "held") or (counts[state] and state != "done"):
                 parts.append(Text(f"{state} {counts[state]}", style=style if counts[state] else "dim"))
         parts.append(Text(f"{time.monotonic() - began:.0f} s", style="dim"))

@@ -43,7 +43,7 @@ class Resolver:
         self._session = session
         self._initializer_failed = initializer_failed
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        #: How many calls have ended: done, failed, held (which is how they failed), and cancelled, which the watcher counts.
+        #: How many calls have ended: done, failed, held (which is how they failed), cancelled (counted by the watcher).
         self.ended: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._run, name="condor_futures resolver", daemon=True)
 
@@ -96,7 +96,9 @@ class Resolver:
             if outcome is None:
                 error = self._missing(bundle, cause, trouble, tail)
             else:
-                bundle.stream_ranges[key] = {s: outcome.header[s] for s in ("stdout", "stderr") if s in outcome.header}
+                bundle.stream_ranges[key] = {
+                    stream: outcome.header[stream] for stream in ("stdout", "stderr") if stream in outcome.header
+                }
                 value, error = outcome.unpickle(bundle.job.job_id, tail)
             del outcome
             if isinstance(error, BrokenCondorExecutor):

@@ -17,11 +17,12 @@ has one *outcome* frame per call, appended as each call ends: a frame is whole o
 
 **Supervision.**  The job's first process makes no calls.  It forks a child that does; when the child dies, it writes
 that call's outcome (signal or exit status) and forks again for the rest of the bundle.  So the job ends
-normally with all its outputs whatever the calls do: a declared output that is missing would put the job on hold with code
-12/2, whose reason hides the signal (HTCondor 25.14).
+normally with all its outputs whatever the calls do: a declared output that is missing would put the job on hold with
+code 12/2, whose reason hides the signal (HTCondor 25.14).
 """
 
-import _signal as signal  # the module signal makes enums of its constants, for half a millisecond a job
+# The module signal makes enums of its constants, for half a millisecond a job.
+import _signal as signal  # type: ignore[import-not-found]
 import json
 import os
 import pickle
@@ -211,9 +212,9 @@ class _Bundle:
         if os.path.exists(self.outcomes):
             with open(self.outcomes, "rb") as file:
                 try:
-                    for frame in read_frames(file, self.secret):
+                    for frame in read_frames(file, self.secret):  # extend() would lose the frames before a torn one
                         if frame[0]["result"] in ("value", "exception"):
-                            kept.append(frame)
+                            kept.append(frame)  # noqa: PERF401
                 except FrameError:
                     pass
         with open(self.outcomes + ".new", "wb") as file:
@@ -396,7 +397,7 @@ def supervise(bundle: _Bundle) -> bool:
         os.pwrite(stage, b"start".ljust(128), 0)
         child = _fork([bundle], stage)
 
-        def stop(number: int, frame: object, child: int = child) -> None:
+        def stop(number: int, _: object, child: int = child) -> None:
             # HTCondor's soft kill (eviction, hold, removal): pass it on and die of it. No outcome: the job runs again.
             os.kill(child, number)
             os.waitpid(child, 0)

@@ -23,6 +23,7 @@ import os
 import secrets
 import shlex
 import shutil
+import tempfile
 import time
 import weakref
 import zipfile
@@ -38,7 +39,7 @@ import platformdirs
 from condor_futures import runner
 from condor_futures.errors import CondorFuturesError
 
-__all__ = ["BUNDLES_PER_DIRECTORY", "Session", "create_private", "pack_runner", "sessions_directory"]
+__all__ = ["BUNDLES_PER_DIRECTORY", "Session", "pack_runner", "sessions_directory"]
 
 BUNDLES_PER_DIRECTORY = 1000
 """No directory gets more bundles than this: file systems, and AFS above all, are slow with more."""
@@ -61,17 +62,24 @@ class Session:
     id: str
     secret: bytes
     kept: bool
+    owner: int | None = None
 
     @classmethod
-    def create(cls, directory: Path | None = None) -> Session:
+    def create(cls, directory: Path | None = None, *, owner: int | None = None) -> Session:
         """Make a new session: in *directory*, which must not exist or be empty and is kept; otherwise ephemeral.
+
+        Args:
+            directory: where; by default below :func:`sessions_directory`.
+            owner: the uid that root's jobs run as and that must own the files, where that is not root; such a
+                session is by default below the system's directory for temporary files, which that user can enter.
 
         Raises:
             CondorFuturesError: if *directory* is in use, or cannot be made.
 
         """
         identity = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
-        path = Path(directory).absolute() if directory is not None else sessions_directory() / identity
+        base = sessions_directory() if owner is None else Path(tempfile.gettempdir())
+        path = Path(directory).absolute() if directory is not None else base / f"condor_futures-{identity}"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=0o700, exist_ok=directory is not None)
@@ -80,11 +88,13 @@ class Session:
             path.chmod(0o700)  # mkdir's mode is subject to the umask
         except OSError as error:
             raise CondorFuturesError(f"no session directory can be made at {path}: {error.strerror}") from error
-        session = cls(path, identity, secrets.token_bytes(32), kept=directory is not None)
-        (path / "bundles").mkdir(mode=0o700)
-        session.event_log.touch(mode=0o600)
+        session = cls(path, identity, secrets.token_bytes(32), directory is not None, owner)
+        session._make_directory(path)
+        session._make_directory(path / "bundles")
+        with session.create_file(session.event_log):
+            pass
         about = {"id": identity, "secret": session.secret.hex(), "client": os.uname().nodename, "pid": os.getpid()}
-        with create_private(path / "session.json") as file:
+        with session.create_file(path / "session.json") as file:
             file.write(json.dumps(about).encode())
         if directory is None:
             # Futures that outlive the interpreter's last frames would otherwise leave the directory behind.
@@ -104,7 +114,7 @@ class Session:
     def bundle_directory(self, number: int) -> Path:
         """The directory of bundle *number*: ``initialdir`` of its job. It is made at first use."""
         path = self.directory / "bundles" / f"{number // BUNDLES_PER_DIRECTORY:03d}"
-        path.mkdir(mode=0o700, exist_ok=True)
+        self._make_directory(path)
         return path
 
     @staticmethod
@@ -125,25 +135,32 @@ class Session:
         """
         return f"c{number:06d}"
 
+    def _make_directory(self, path: Path) -> None:
+        if path == self.directory or not path.exists():
+            path.mkdir(mode=0o700, exist_ok=True)
+            if self.owner is not None:
+                os.chown(path, self.owner, -1)
+
+    @contextlib.contextmanager
+    def create_file(self, path: Path) -> Iterator[BinaryIO]:
+        """Write a file, mode 0600 from its first byte on, that has its name only once it is whole."""
+        temporary = path.with_name(path.name + ".new")
+        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags | os.O_EXCL, 0o600)) as file:
+            try:
+                if self.owner is not None:
+                    os.fchown(file.fileno(), self.owner, -1)
+                yield file
+            except BaseException:
+                temporary.unlink()
+                raise
+        temporary.rename(path)
+
     def write_runner(self, pythons: Iterable[str]) -> Path:
         """Pack the runner, to be started by the first of *pythons* that the execution point has."""
-        with create_private(self.runner) as file:
+        with self.create_file(self.runner) as file:
             file.write(pack_runner(pythons))
         self.runner.chmod(0o700)
         return self.runner
-
-
-@contextlib.contextmanager
-def create_private(path: Path) -> Iterator[BinaryIO]:
-    """Write a file, mode 0600 from its first byte on, that has its name only once it is whole."""
-    temporary = path.with_name(path.name + ".new")
-    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags | os.O_EXCL, 0o600)) as file:
-        try:
-            yield file
-        except BaseException:
-            temporary.unlink()
-            raise
-    temporary.rename(path)
 
 
 def _remove(path: Path, owner: int) -> None:

@@ -1,7 +1,7 @@
 """What a job's events mean: a pure table, without HTCondor, threads, clock or I/O.
 
-``advance(job, event)`` gives the job's next state and the effects to carry out. HTCondor promises little: submit comes before
-terminate, terminate before the job leaves the queue; an execute event can be missing or repeated, a
+``advance(job, event)`` gives the job's next state and the effects to carry out. HTCondor promises little: submit comes
+before terminate, terminate before the job leaves the queue; an execute event can be missing or repeated, a
 terminate repeated, and events can come after a removal. The table has an entry for each of these; what it has no entry
 for cannot happen, and raises :class:`IllegalTransition`.
 """
@@ -225,20 +225,20 @@ class IllegalTransition(Exception):  # noqa: N818 - it is a bug of ours, not an 
         self.event = event
 
 
-def _submitted(job: Job, event: Submitted) -> Step:
+def _submitted(_job: Job, _event: Submitted) -> Step:
     return State.IDLE, ()
 
 
-def _discard_submitted(job: Job, event: Submitted) -> Step:
+def _discard_submitted(_job: Job, _event: Submitted) -> Step:
     # It was unwanted while its submission was under way: only now there is an id to remove.
     return State.DISCARDED, (Remove(),)
 
 
-def _running(job: Job, event: Executing) -> Step:
+def _running(_job: Job, _event: Executing) -> Step:
     return State.RUNNING, (MarkRunning(),)
 
 
-def _idle(job: Job, event: Event) -> Step:
+def _idle(_job: Job, _event: Event) -> Step:
     return State.IDLE, ()
 
 
@@ -260,11 +260,11 @@ def _held(job: Job, event: Held) -> Step:
     return State.ENDED, (Report(event), Remove())
 
 
-def _aborted(job: Job, event: Aborted) -> Step:
+def _aborted(_job: Job, event: Aborted) -> Step:
     return State.ENDED, (Report(event),)
 
 
-def _refused(job: Job, event: Refused) -> Step:
+def _refused(_job: Job, event: Refused) -> Step:
     return State.ENDED, (Report(event),)
 
 
@@ -272,19 +272,19 @@ def _retrieved(job: Job, event: Retrieved) -> Step:
     return State.ENDED, (Report(job.exit or event),)
 
 
-def _not_retrieved(job: Job, event: NotRetrieved) -> Step:
+def _not_retrieved(_job: Job, event: NotRetrieved) -> Step:
     return State.ENDED, (Report(event), Remove())
 
 
-def _unwanted(job: Job, event: Unwanted) -> Step:
+def _unwanted(job: Job, _event: Unwanted) -> Step:
     return State.DISCARDED, (Remove(),) if job.job_id is not None else ()
 
 
-def _gone(job: Job, event: Gone) -> Step:
+def _gone(_job: Job, event: Gone) -> Step:
     return State.ENDED, (Report(event),)
 
 
-def _nothing(job: Job, event: Event) -> Step:
+def _nothing(job: Job, _event: Event) -> Step:
     return job.state, ()
 
 

@@ -1,8 +1,8 @@
 """The thread that follows the jobs: it reads events, advances states, and carries out the effects.
 
-One thread owns all of it, so there is nothing to lock: whoever wants something of it posts a function to its inbox. It never
-waits for the schedd (the helper process does) and never unpickles (the :class:`Resolver`'s thread does), so neither a slow
-access point nor a user's slow callback keeps it from the events.
+One thread owns all of it, so there is nothing to lock: whoever wants something of it posts a function to its inbox. It
+never waits for the schedd (the helper process does) and never unpickles (the :class:`Resolver`'s thread does), so
+neither a slow access point nor a user's slow callback keeps it from the events.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ logger = logging.getLogger(__name__)
 
 #: Submissions are one cluster if none comes for QUIET seconds, or after GATHER seconds; a bundle takes 0.2 ms to write.
 QUIET, GATHER = 0.005, 0.1
-#: While other jobs are under way, an ended one waits this many seconds for company on the way home: one retrieval of many costs
-#: 1 ms a job, many retrievals of one 6 ms each, and the schedd a process each.
+#: While other jobs are under way, an ended one waits this many seconds for company on the way home: one retrieval of
+#: many costs 1 ms a job, many retrievals of one 6 ms each, and the schedd a process each.
 RETRIEVE_GATHER = 0.25
 LARGEST_CLUSTER = 1000
 LARGEST_RETRIEVAL = 200
-#: The log is looked at again after this share of the time since something last happened, so that waiting adds at most that
-#: much to what one waits anyway; within these bounds, in seconds.
+#: The log is looked at again after this share of the time since something last happened, so that waiting adds at most
+#: that much to what one waits anyway; within these bounds, in seconds.
 POLL_SHARE, POLL_SHORTEST, POLL_LONGEST = 0.02, 0.002, 0.25
 #: Seconds between two comparisons of the jobs with the schedd's queue.
 AUDIT_INTERVAL = 20.0
@@ -387,7 +387,7 @@ class Watcher:
             return
         jobs, self._to_remove = self._to_remove, []
 
-        def answer(result: Any, error: AccessPointError | None) -> None:
+        def answer(_: Any, error: AccessPointError | None) -> None:
             if error is not None:
                 logger.warning("%d jobs could not be removed: %s", len(jobs), error)
 
@@ -415,7 +415,7 @@ class Watcher:
             event = suspected.get(job_id)
             bundle.missed = bundle.missed + 1 if event is not None else 0
             # An event may be on its way to the log: only what two audits in a row have seen is believed.
-            if event is not None and bundle.missed >= 2:
+            if event is not None and bundle.missed > 1:
                 logger.warning("the event log is silent about the job %s; its queue says %s", job_id, event)
                 self._advance(bundle, event)
 
@@ -435,8 +435,8 @@ class Watcher:
             self._afterwards()
 
     def _leave_the_queue(self) -> None:
-        # Retrieved jobs leave as completed when the schedd next looks at them (every second in a personal pool, every minute
-        # elsewhere). Removed ones leave now, but condor_history shows them as removed.
+        # Retrieved jobs leave as completed when the schedd next looks at them (every second in a personal pool, every
+        # minute elsewhere). Removed ones leave now, but condor_history shows them as removed.
         began = time.monotonic()
         removed = False
         while self._ask("query", constraint=self._constraint, projection=["ClusterId"]):

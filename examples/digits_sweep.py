@@ -1,7 +1,9 @@
-"""Which support vector machine reads handwritten digits best? A sweep over two parameters, one HTCondor job per few points.
+"""Which support vector machine reads handwritten digits best? A sweep over two parameters, one HTCondor job per few
+points.
 
-1,797 images of digits, 8 x 8 pixels each, come with scikit-learn. For 48 pairs of C and gamma a classifier is trained and
-tested by five-fold cross-validation; the calls run as jobs of a personal HTCondor pool, which this script starts and stops.
+1,797 images of digits, 8 x 8 pixels each, come with scikit-learn. For 48 pairs of C and gamma a classifier is trained
+and tested by five-fold cross-validation; the calls run as jobs of a personal HTCondor pool, which this script starts
+and stops.
 
 Run it with `condor-futures demo`, or as `python examples/digits_sweep.py`.
 """
@@ -65,7 +67,9 @@ def draw(accuracies: np.ndarray, path: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Sweep, print the best points, draw the map."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--access-point", default="personal", help="as CondorExecutor's access_point (default: personal)")
+    parser.add_argument(
+        "--access-point", default="personal", help="as CondorExecutor's access_point (default: personal)"
+    )
     parser.add_argument("--picture", type=Path, default=Path("digits_sweep.png"), help="where the heat map goes")
     options = parser.parse_args(arguments)
     console = Console()
@@ -73,13 +77,15 @@ def main(arguments: list[str] | None = None) -> None:
     points = list(itertools.product(C, GAMMA))
     console.print(f"{len(points)} classifiers, three to a job. Starting HTCondor ...")
     # One core a job: the linear algebra underneath would otherwise start as many threads as the machine has cores.
-    with CondorExecutor(
-        access_point=options.access_point,
-        request_memory="512MB",
-        environment={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    ) as executor:
-        with progress(executor, "classifiers", console=console):
-            accuracies = list(executor.map(accuracy, *zip(*points, strict=True), chunksize=3))
+    with (
+        CondorExecutor(
+            access_point=options.access_point,
+            request_memory="512MB",
+            environment={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        ) as executor,
+        progress(executor, "classifiers", console=console),
+    ):
+        accuracies = list(executor.map(accuracy, *zip(*points, strict=True), chunksize=3))
     ranking = sorted(zip(accuracies, points, strict=True), reverse=True)
 
     table = Table(title="The best of them")

@@ -39,7 +39,9 @@ class Pool:
 
     def history(self, executor: CondorExecutor, count: int) -> list[dict[str, Any]]:
         """The jobs of an executor's session that have left it; waits until there are *count*."""
-        return until(lambda: (ads := self.ads("condor_history", session_constraint(executor))) and len(ads) >= count and ads)
+        return until(
+            lambda: (ads := self.ads("condor_history", session_constraint(executor))) and len(ads) >= count and ads
+        )
 
     def pids(self, daemon: str) -> list[int]:
         """The processes of one kind of daemon of this pool, found below its master by their parents."""

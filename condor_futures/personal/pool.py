@@ -253,6 +253,14 @@ class PersonalPool:
         master = self._files.master() if self._directory else None
         return master.pid if master else None
 
+    @property
+    def job_owner(self) -> int | None:
+        """The uid that the pool's jobs run as, where it is not that of the pool's user: in root's ``condor_ids``
+        mode.
+        """
+        owner = (self.directory / "spool").stat().st_uid
+        return owner if owner != os.geteuid() else None
+
     def __enter__(self) -> PersonalPool:
         return self.start()
 

@@ -166,7 +166,7 @@ def test_output_is_the_calls_own(executor):
         print(word)
         print(word.upper(), file=sys.stderr)
 
-    first, second = (f for chunk in [list(executor._submit_chunks(speak, iter([("one",), ("two",)]), 2, None))[0]] for f in chunk)
+    first, second = next(executor._submit_chunks(speak, iter([("one",), ("two",)]), 2, None))
     assert (second.result(), first.result()) == (None, None)
     assert (first.stdout(), second.stdout()) == ("one\n", "two\n")
     assert (first.stderr(), second.stderr()) == ("ONE\n", "TWO\n")

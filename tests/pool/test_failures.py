@@ -77,7 +77,6 @@ def test_a_value_that_cannot_be_pickled_is_its_calls_failure(executor):
 
 def test_a_value_that_cannot_be_unpickled_here_is_an_outcome_error(executor):
     """Its cause is the original error."""
-
     client = os.getpid()
 
     class Trap:

@@ -86,9 +86,7 @@ class TestNames:
     @pytest.mark.parametrize("name", sorted(OWNED))
     def test_every_owned_command_is_refused_with_advice(self, name: str) -> None:
         """The refusal names the command, then says in one sentence why, and what to do."""
-        with pytest.raises(
-            TypeError, match=rf"does not take the submit command '{name}': \w.{{20,}}"
-        ) as refusal:
+        with pytest.raises(TypeError, match=rf"does not take the submit command '{name}': \w.{{20,}}") as refusal:
             check_submit_commands({name: "x"})
         assert "\n" not in str(refusal.value)
         assert re.search(r"; |, so the executor keeps", str(refusal.value)), "no advice"
@@ -131,9 +129,7 @@ class TestNames:
         with pytest.raises(TypeError, match=f"^{re.escape(expected)}$"):
             check_submit_commands({slip: 1})
 
-    @pytest.mark.parametrize(
-        "name", ["zzzzz", "", "my.", "MY.a b", "a = b", "request_", "request__x", "+1st"]
-    )
+    @pytest.mark.parametrize("name", ["zzzzz", "", "my.", "MY.a b", "a = b", "request_", "request__x", "+1st"])
     def test_a_name_like_no_other_points_to_the_manual(self, name: str) -> None:
         """Without a near name, the error says where all names are, and how attributes are written."""
         with pytest.raises(TypeError, match=r"manual lists all commands, and 'MY\.<attribute>'"):
@@ -197,9 +193,7 @@ class TestValues:
             "container_image": f"{tmp_path}/images/root.sif",
         }
 
-    @pytest.mark.parametrize(
-        "image", ["docker://python:3.13", "docker:python:3.13", "/cvmfs/x/y", "$(image)"]
-    )
+    @pytest.mark.parametrize("image", ["docker://python:3.13", "docker:python:3.13", "/cvmfs/x/y", "$(image)"])
     def test_an_image_that_is_no_relative_file_stays(self, image: str) -> None:
         """Registries and absolute paths mean the same everywhere."""
         assert check_submit_commands({"container_image": image}) == {"container_image": image}
@@ -214,9 +208,7 @@ class TestValues:
     @pytest.mark.parametrize("name", ["rank", "MY.Rank2"])
     def test_values_of_other_types_are_refused(self, name: str, value: object) -> None:
         """The error names the command, the types that it takes, and the type that came."""
-        with pytest.raises(
-            TypeError, match=rf"{name}.* takes a value of type str.*, not {type(value).__name__}"
-        ):
+        with pytest.raises(TypeError, match=rf"{name}.* takes a value of type str.*, not {type(value).__name__}"):
             check_submit_commands({name: value})
 
     def test_a_path_is_no_classad_expression(self) -> None:
@@ -308,9 +300,7 @@ class TestFileLists:
     def test_output_files_are_names_in_the_sandbox(self) -> None:
         """A relative output file lies in the job sandbox, not here."""
         files = ("hist.root", Path("logs") / "x")
-        assert check_submit_commands({"transfer_output_files": files}) == {
-            "transfer_output_files": "hist.root, logs/x"
-        }
+        assert check_submit_commands({"transfer_output_files": files}) == {"transfer_output_files": "hist.root, logs/x"}
 
     @pytest.mark.parametrize("file", ["a,b", Path("a,b"), Path("a(1,2)"), "", " "])
     def test_a_file_that_a_list_cannot_hold_is_refused(self, file: object) -> None:
@@ -337,9 +327,7 @@ class TestEnvironment:
         st.dictionaries(
             st.text(st.characters(codec="utf-8", exclude_characters="=\n\r\0"), min_size=1),
             st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0"))
-            | st.lists(st.sampled_from([*"'\" \t\\=$().;a", "$(", "$F(", "DOLLAR", "$(a:b)", "$$"])).map(
-                "".join
-            ),
+            | st.lists(st.sampled_from([*"'\" \t\\=$().;a", "$(", "$F(", "DOLLAR", "$(a:b)", "$$"])).map("".join),
         )
     )
     @example({"A": "", "B": "'", "C": "''", "D": '"', "E": " ", "F": "\\", "G": "$(Cluster) $ENV(HOME) $$"})
@@ -395,9 +383,7 @@ class TestDescribe:
     def test_htcondor_reads_the_whole_description(self, tmp_path: Path) -> None:
         """HTCondor's own parser finds each command with its value."""
         environment = {"A": "it's", "B": "$(C)"}
-        description = describe_in(
-            tmp_path, {"environment": environment, "+Flavour": '"long"', "max_retries": 2}
-        )
+        description = describe_in(tmp_path, {"environment": environment, "+Flavour": '"long"', "max_retries": 2})
         assert dict(htcondor2.Submit(description)) == description
 
     def test_each_job_has_its_bundles_files(self, description: dict[str, str]) -> None:
@@ -415,9 +401,7 @@ class TestDescribe:
         }
         assert {name: submit.expand(name) for name in expected} == expected
 
-    def test_the_session_has_one_event_log_and_the_job_none(
-        self, description: dict[str, str], tmp_path: Path
-    ) -> None:
+    def test_the_session_has_one_event_log_and_the_job_none(self, description: dict[str, str], tmp_path: Path) -> None:
         """A job's own log would move into the spool directory; the dagman_log does not."""
         assert description["dagman_log"] == f"{tmp_path}/event.log"
         assert "log" not in description
@@ -496,9 +480,6 @@ class TestDescribe:
 def test_equal_commands_in_any_order_have_one_key() -> None:
     """Calls with equal wishes share a cluster, in whichever order the wishes were written."""
     options = {"request_cpus": 2, "rank": "x", "prio": 1}
-    keys = {
-        description_key(check_submit_commands(dict(items)))
-        for items in itertools.permutations(options.items())
-    }
+    keys = {description_key(check_submit_commands(dict(items))) for items in itertools.permutations(options.items())}
     assert len(keys) == 1
     assert description_key(check_submit_commands({"rank": "y"})) not in keys
