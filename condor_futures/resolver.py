@@ -105,7 +105,8 @@ class Resolver:
                 self._initializer_failed(error)
             self._resolve(future, value, error)
             del value, error
-        bundle.futures = {}  # The futures know their bundle: together they would keep each other, and the values, alive.
+        # The futures know their bundle: together they would keep each other, and the values, alive.
+        bundle.futures = {}
         if not session.kept:
             # Only a session that somebody may attach to needs what was sent.
             bundle.path("calls").unlink(missing_ok=True)

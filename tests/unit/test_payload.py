@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import io
-import json
 import pickle
 import threading
 from concurrent.futures import Future
@@ -465,7 +464,7 @@ def forged(head: bytes) -> bytes:
             forged(b'{"segments": [], "a": ' + b"[" * 100_000),
             id="a header without end",
             marks=pytest.mark.xfail(
-                raises=RecursionError, reason="read_outcomes raises; the futures hang", strict=True
+                raises=RecursionError, reason="read_outcomes raises it; the futures hang", strict=True
             ),
         ),
     ],
