@@ -1,0 +1,492 @@
+"""Requests to the helper process and their answers, when all goes well and when the helper does not live to answer.
+
+The helpers here are small scripts in the place of the real one: what they do is die, stall, or answer nonsense on demand. What
+the real one does with a schedd is tested on a real pool.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from condor_futures import access_point, access_point_helper
+from condor_futures.access_point import AccessPoint, Location
+from condor_futures.errors import AccessPointError
+
+# Where an access point is.
+
+
+@pytest.mark.parametrize(
+    ("argument", "location"),
+    [
+        (None, Location()),
+        ("ap1@example.org", Location(name="ap1@example.org")),
+        (("cm.example.org:9618", "ap1@example.org"), Location(pool="cm.example.org:9618", name="ap1@example.org")),
+    ],
+)
+def test_argument_of_the_executor_is_understood(argument, location):
+    assert Location.parse(argument) == location
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["", (), ("pool",), ("pool", "name", "more"), ("pool", None), ["pool", "name"], b"name", 3, True, object()],
+)
+def test_other_argument_is_a_type_error(argument):
+    """The message says what may be given, and what was."""
+    with pytest.raises(TypeError) as caught:
+        Location.parse(argument)
+    assert repr(argument) in str(caught.value)
+    assert "name@host" in str(caught.value)
+
+
+def test_location_can_be_named_in_a_message():
+    assert str(Location()) == "the local schedd"
+    assert str(Location(name="ap1@example.org")) == "the schedd ap1@example.org"
+    assert str(Location("cm", "ap1@example.org")) == "the schedd ap1@example.org in the pool cm"
+
+
+# The helper process.
+
+HELPER = """
+import json, os, sys, time
+LOG = {log!r}
+assert isinstance(json.loads(sys.stdin.readline()), list)
+with open(LOG, "a") as file:
+    print("started", os.getpid(), file=file)
+
+def log():
+    with open(LOG) as file:
+        return file.read()
+
+def answer(request, **content):
+    print(json.dumps({{"id": request["id"], **content}}), flush=True)
+
+for line in sys.stdin:
+    request = json.loads(line)
+    operation, arguments = request["operation"], request["arguments"]
+    with open(LOG, "a") as file:
+        print(operation, json.dumps(arguments), file=file)
+    starts = log().count("started")
+{body}
+    else:
+        answer(request, result=arguments)
+"""
+
+CONNECTS = """
+    if operation == "connect":
+        answer(request, result={"Name": "ap1@example.org"})
+"""
+
+
+class Helper:
+    """A stand-in for the helper: what is asked of it goes to a log."""
+
+    def __init__(self, path: Path) -> None:
+        self.script = path / "helper.py"
+        self.log = path / "helper.log"
+        self.log.touch()
+
+    def write(self, body: str) -> None:
+        self.script.write_text(HELPER.format(log=str(self.log), body=body))
+
+    def asked(self) -> list[tuple]:
+        """All that was asked, in order, by whichever process."""
+        lines = [line.partition(" ") for line in self.log.read_text().splitlines()]
+        return [(word, json.loads(rest)) for word, _, rest in lines if word not in {"started", "connect"}]
+
+    def pids(self) -> list[int]:
+        return [int(line.split()[1]) for line in self.log.read_text().splitlines() if line.startswith("started")]
+
+
+@pytest.fixture
+def helper(tmp_path, monkeypatch):
+    """A helper that does whatever its test has it do; none of its processes may be left afterwards."""
+    helper = Helper(tmp_path)
+    helper.write(CONNECTS)
+    monkeypatch.setattr(access_point, "_HELPER", helper.script)
+    yield helper
+    gc.collect()  # whatever was not closed is complained of here
+    for pid in helper.pids():
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert "condor_futures access point" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.fixture
+def connect():
+    """Connect to access points, and close them in the end."""
+    made = []
+
+    def connect(location=Location(), **options):  # noqa: B008 - it is frozen
+        made.append(AccessPoint(location))
+        made[-1].connect(**options)
+        return made[-1]
+
+    yield connect
+    for point in made:
+        point.kill()
+
+
+@pytest.fixture
+def answers():
+    """Answers, as they come."""
+    return queue.SimpleQueue()
+
+
+def ask(point, answers, operation="echo", **arguments):
+    point.request(operation, lambda result, error: answers.put((result, error)), **arguments)
+
+
+def outcome(answers):
+    """The next answer; pytest's timeout is the limit."""
+    result, error = answers.get()
+    assert (result is None) or (error is None)
+    return result if error is None else error
+
+
+def test_connect_tells_who_answers(helper, connect):
+    point = connect()
+    assert point.about == {"Name": "ap1@example.org"}
+    assert point.usable
+
+
+def test_connect_says_which_schedd_is_meant(helper, connect):
+    helper.write("    if True:\n        answer(request, result=arguments)")
+    assert connect(Location("cm", "ap1")).about == {"pool": "cm", "name": "ap1"}
+
+
+def test_helper_has_the_environment_of_the_location(helper, connect):
+    """Which HTCondor is meant is a matter of CONDOR_CONFIG, which the client's own environment keeps."""
+    helper.write("    if True:\n        answer(request, result={'config': os.environ.get('CONDOR_CONFIG')})")
+    assert connect(Location(environment={"CONDOR_CONFIG": "/pool/config"})).about == {"config": "/pool/config"}
+
+
+FAILS = """
+    if operation == "connect":
+        answer(request, error="Failed to connect to schedd", type="HTCondorException")
+"""
+
+
+def test_local_schedd_that_cannot_be_reached(helper):
+    """The error gives HTCondor's reason, and a way out."""
+    helper.write(FAILS)
+    point = AccessPoint(Location())
+    with pytest.raises(AccessPointError) as caught:
+        point.connect()
+    message = str(caught.value)
+    assert message.startswith("the local schedd cannot be reached: Failed to connect to schedd")
+    assert "access_point='personal'" in message
+    assert "\n" not in message
+    assert not point.usable
+
+
+def test_remote_schedd_that_cannot_be_reached(helper):
+    """A personal pool is no answer to whoever named a schedd."""
+    helper.write(FAILS)
+    with pytest.raises(AccessPointError) as caught:
+        AccessPoint(Location("cm", "ap1")).connect()
+    assert str(caught.value) == "the schedd ap1 in the pool cm cannot be reached: Failed to connect to schedd"
+
+
+def test_schedd_that_does_not_answer(helper):
+    """The process that waits for it is not left waiting."""
+    helper.write("    if operation == 'connect':\n        pass")
+    with pytest.raises(AccessPointError, match=r"^the schedd ap1 did not answer within 0\.5 s$"):
+        AccessPoint(Location(name="ap1")).connect(timeout=0.5)
+
+
+def test_helper_that_cannot_even_start(helper):
+    """As without htcondor2: it is tried a few times, and that is an AccessPointError too."""
+    helper.write("    if True:\n        os._exit(4)")
+    with pytest.raises(AccessPointError, match="cannot be reached"):
+        AccessPoint(Location()).connect()
+
+
+def test_answers_come_in_the_order_of_the_requests(helper, connect, answers):
+    point = connect()
+    for number in range(100):
+        ask(point, answers, number=number)
+    assert [outcome(answers) for _ in range(100)] == [{"number": number} for number in range(100)]
+
+
+def test_answers_find_their_requests(helper, connect, answers):
+    """By number: also if they come in another order."""
+    helper.write(
+        CONNECTS
+        + """
+    elif operation == "first":
+        kept = request
+    elif operation == "second":
+        answer(request, result="second")
+        answer(kept, result="first")
+"""
+    )
+    point = connect()
+    found = {}
+    for operation in ("first", "second"):
+        point.request(operation, lambda result, error, operation=operation: answers.put((operation, result)))
+    found = dict(answers.get() for _ in range(2))
+    assert found == {"first": "first", "second": "second"}
+
+
+def test_requests_from_many_threads(helper, connect, answers):
+    """Each gets its own answer, however their writing interleaves."""
+    point = connect()
+    threads = [
+        threading.Thread(target=lambda n=n: [ask(point, answers, n=n, i=i, text="x" * 10_000) for i in range(20)])
+        for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    results = [outcome(answers) for _ in range(80)]
+    for n in range(4):
+        assert [result["i"] for result in results if result["n"] == n] == list(range(20))
+
+
+def test_error_of_an_operation_is_an_access_point_error(helper, connect, answers):
+    """The helper lives on."""
+    helper.write(CONNECTS + "    elif operation == 'act':\n        answer(request, error='no such job', type='X')")
+    point = connect()
+    ask(point, answers, "act")
+    ask(point, answers, number=1)
+    error = outcome(answers)
+    assert isinstance(error, AccessPointError)
+    assert str(error) == "no such job"
+    assert outcome(answers) == {"number": 1}
+    assert len(helper.pids()) == 1
+
+
+DIES_ONCE = (
+    CONNECTS
+    + """
+    elif starts == 1:
+        os._exit(3)
+"""
+)
+
+
+@pytest.fixture
+def deaths(caplog):
+    """What is logged of helpers that died."""
+    caplog.set_level(logging.WARNING, "condor_futures")
+    return caplog
+
+
+def test_request_whose_helper_dies_is_made_again(helper, connect, answers, deaths):
+    """By another helper, which is told where the schedd is; a query can simply be repeated."""
+    helper.write(DIES_ONCE)
+    point = connect(Location(name="ap1"))
+    ask(point, answers, "query", constraint="true")
+    assert outcome(answers) == {"constraint": "true"}
+    assert helper.asked() == [("query", {"constraint": "true"})] * 2
+    assert len(helper.pids()) == 2
+    assert helper.log.read_text().count('connect {"pool": null, "name": "ap1"}') == 2
+    assert "ended with status 3" in deaths.text
+
+
+def test_submission_whose_helper_dies_is_made_again_with_care(helper, connect, answers):
+    """The first may have succeeded before the helper died: the second is told to look for it."""
+    helper.write(DIES_ONCE)
+    point = connect()
+    ask(point, answers, "submit", batch="B == 1")
+    assert outcome(answers) == {"batch": "B == 1", "again": True}
+    assert helper.asked() == [("submit", {"batch": "B == 1"}), ("submit", {"batch": "B == 1", "again": True})]
+
+
+def test_all_requests_under_way_are_made_again(helper, connect, answers):
+    """In their order."""
+    helper.write(DIES_ONCE)
+    point = connect()
+    for number in range(20):
+        ask(point, answers, number=number)
+    assert [outcome(answers) for _ in range(20)] == [{"number": number} for number in range(20)]
+    assert len(helper.pids()) == 2
+
+
+def test_helper_that_is_killed_between_requests_is_replaced(helper, connect, answers):
+    point = connect()
+    ask(point, answers, number=1)
+    assert outcome(answers) == {"number": 1}
+    os.kill(helper.pids()[0], signal.SIGKILL)
+    ask(point, answers, number=2)
+    assert outcome(answers) == {"number": 2}
+    assert len(helper.pids()) == 2
+
+
+def test_request_that_kills_every_helper_is_an_error(helper, connect, answers):
+    """After ATTEMPTS helpers; the requests after it are none the worse for it."""
+    helper.write(CONNECTS + "    elif operation == 'deadly':\n        os._exit(9)")
+    point = connect()
+    ask(point, answers, "deadly")
+    error = outcome(answers)
+    assert isinstance(error, AccessPointError)
+    assert "(9)" in str(error)
+    assert [word for word, _ in helper.asked()] == ["deadly"] * AccessPoint.ATTEMPTS
+    ask(point, answers, number=1)
+    assert outcome(answers) == {"number": 1}
+
+
+def test_helper_that_dies_while_it_answers(helper, connect, answers):
+    """Half an answer is none: the request is made again."""
+    helper.write(
+        CONNECTS
+        + """
+    elif starts == 1:
+        sys.stdout.write('{"id": 1, "result": [1, 2, 3')
+        sys.stdout.flush()
+        os._exit(3)
+"""
+    )
+    point = connect()
+    ask(point, answers, number=1)
+    assert outcome(answers) == {"number": 1}
+
+
+def test_close_lets_the_helper_finish(helper, connect, answers):
+    """What was asked before is answered; nothing is asked afterwards."""
+    point = connect()
+    for number in range(10):
+        ask(point, answers, number=number)
+    point.close()
+    assert not point.usable
+    assert [outcome(answers) for _ in range(10)] == [{"number": number} for number in range(10)]
+    ask(point, answers, number=10)
+    error = outcome(answers)
+    assert isinstance(error, AccessPointError)
+    assert str(error) == "the executor is closed"
+    assert len(helper.asked()) == 10
+    assert len(helper.pids()) == 1
+
+
+STALLS = CONNECTS + "    elif operation == 'stall':\n        time.sleep(1000)"
+
+
+@pytest.mark.parametrize("how", ["close", "kill"])
+def test_end_of_a_helper_that_does_not_answer(helper, connect, answers, how):
+    """Nobody is left waiting: what is under way gets an error, and no other helper is started."""
+    helper.write(STALLS)
+    point = connect()
+    ask(point, answers, "stall")
+    ask(point, answers, number=1)
+    if how == "close":
+        point.close(timeout=0.1)
+    else:
+        point.kill()
+    assert [type(outcome(answers)) for _ in range(2)] == [AccessPointError] * 2
+    assert len(helper.pids()) == 1
+
+
+@pytest.mark.parametrize("how", ["close", "kill"])
+def test_end_may_come_twice(helper, connect, how):
+    point = connect()
+    for _ in range(2):
+        getattr(point, how)()
+    assert not point.usable
+
+
+def test_end_before_the_beginning():
+    """An executor that fails while it is made closes what it has."""
+    point = AccessPoint(Location())
+    point.close()
+    point.kill()
+
+
+def test_large_requests_do_not_wait_for_their_answers(helper, connect, answers):
+    """Both pipes may be full: answers are read while requests are written."""
+    point = connect()
+    text = "x" * 1_000_000
+    for number in range(5):
+        ask(point, answers, number=number, text=text)
+    assert [outcome(answers)["number"] for _ in range(5)] == list(range(5))
+
+
+# The real helper, without a schedd.
+
+SERVE = """
+import os, sys
+sys.path.insert(0, {directory!r})
+import access_point_helper
+
+class Operations:
+    def perform(self, operation, arguments, patience):
+        if operation == "noise":
+            os.write(1, b"noise of a C library\\n")
+            print("noise of Python")
+        if operation == "fail":
+            raise ValueError()
+        return arguments
+
+access_point_helper.serve(Operations)
+"""
+
+
+@pytest.fixture
+def server():
+    directory = str(Path(access_point_helper.__file__).parent)
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVE.format(directory=directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        yield process
+        process.kill()
+
+
+def serve(server, operation, **arguments):
+    request = {"id": 1, "operation": operation, "arguments": arguments, "patience": 0}
+    server.stdin.write(json.dumps(request) + "\n")
+    server.stdin.flush()
+    return json.loads(server.stdout.readline())
+
+
+def test_what_the_bindings_print_is_no_answer(server):
+    """It goes to standard error."""
+    assert serve(server, "noise", number=1) == {"id": 1, "result": {"number": 1}}
+    assert serve(server, "echo", number=2) == {"id": 1, "result": {"number": 2}}
+    _, errors = server.communicate()
+    assert "noise of a C library" in errors
+    assert "noise of Python" in errors
+
+
+def test_error_without_words_has_its_type(server):
+    assert serve(server, "fail") == {"id": 1, "error": "ValueError", "type": "ValueError"}
+
+
+def test_interrupt_is_the_clients_business(server):
+    """Ctrl-C in a terminal: the client decides what becomes of its jobs, and needs the helper for it."""
+    assert serve(server, "echo") == {"id": 1, "result": {}}
+    server.send_signal(signal.SIGINT)
+    assert serve(server, "echo") == {"id": 1, "result": {}}
+
+
+def test_helper_ends_with_its_client(server):
+    """However the client ends, its end of the pipe is closed."""
+    assert serve(server, "echo") == {"id": 1, "result": {}}
+    server.stdin.close()
+    assert server.wait() == 0
+
+
+def test_without_htcondor_the_error_says_so(tmp_path):
+    """The real helper, and a configuration of no pool."""
+    config = tmp_path / "condor_config"
+    config.write_text("COLLECTOR_HOST = 127.0.0.1:1\n")
+    point = AccessPoint(Location(environment={"CONDOR_CONFIG": str(config)}))
+    with pytest.raises(AccessPointError, match=r"^the local schedd cannot be reached: .*access_point='personal'"):
+        point.connect()
+    assert not point.usable

@@ -1,0 +1,223 @@
+"""A session's files: their names, who may read them, and how long they stay."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import condor_futures
+from condor_futures.errors import CondorFuturesError
+from condor_futures.session import BUNDLES_PER_DIRECTORY, Session, sessions_directory
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch):
+    """Sessions without a directory of their own are below tmp_path."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+def fill(session: Session) -> list[Path]:
+    """Make everything that an executor makes; gives all paths."""
+    session.write_runner(["python3"])
+    with session.create_file(session.bundle_directory(0) / "b000000.calls") as file:
+        file.write(b"calls")
+    return [session.directory, *session.directory.rglob("*")]
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077], ids=oct)
+@pytest.mark.parametrize("own", [True, False], ids=["own directory", "ephemeral"])
+def test_nobody_else_can_read_anything(tmp_path, umask, own):
+    """Whatever the user's umask is: directories are 0700, files 0600; only the runner can be executed."""
+    before = os.umask(umask)
+    try:
+        session = Session.create(tmp_path / "session" if own else None)
+        modes = {path: stat.S_IMODE(path.stat().st_mode) for path in fill(session)}
+    finally:
+        os.umask(before)
+    assert modes[session.runner] == 0o700
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if path.is_file() and path != session.runner} == {0o600}
+
+
+def test_directory_that_was_there_becomes_private(tmp_path):
+    """It was made by the user, who may not have thought of the secret in it."""
+    tmp_path.chmod(0o755)
+    directory = tmp_path / "session"
+    directory.mkdir(mode=0o755)
+    Session.create(directory)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+def test_file_has_its_name_only_once_it_is_whole(tmp_path):
+    session = Session.create(tmp_path / "session")
+    path = session.directory / "file"
+    with session.create_file(path) as file:
+        file.write(b"half")
+        assert not path.exists()
+        [temporary] = session.directory.glob("file*")
+        assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
+    assert path.read_bytes() == b"half"
+    assert list(session.directory.glob("file*")) == [path]
+
+
+def test_file_that_is_not_finished_leaves_nothing(tmp_path):
+    session = Session.create(tmp_path / "session")
+
+    def write_half():
+        with session.create_file(session.directory / "file") as file:
+            file.write(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
+    assert list(session.directory.glob("file*")) == []
+
+
+def test_names(tmp_path):
+    """What the documentation says lies where."""
+    session = Session.create(tmp_path / "session")
+    paths = {str(path.relative_to(session.directory)) for path in fill(session)}
+    assert paths == {".", "session.json", "event_log", "runner", "bundles", "bundles/000", "bundles/000/b000000.calls"}
+    assert session.event_log == session.directory / "event_log"
+    assert session.event_log.read_bytes() == b""
+
+
+def test_session_file_has_what_attaching_needs(tmp_path):
+    session = Session.create(tmp_path / "session")
+    about = json.loads((session.directory / "session.json").read_text())
+    assert about["id"] == session.id
+    assert bytes.fromhex(about["secret"]) == session.secret
+    assert (about["client"], about["pid"]) == (os.uname().nodename, os.getpid())
+
+
+def test_no_directory_gets_too_many_bundles(tmp_path):
+    session = Session.create(tmp_path / "session")
+    first, last, next_ = (session.bundle_directory(n) for n in (0, BUNDLES_PER_DIRECTORY - 1, BUNDLES_PER_DIRECTORY))
+    assert (first.name, last.name, next_.name) == ("000", "000", "001")
+    assert session.bundle_directory(BUNDLES_PER_DIRECTORY**2).name == "1000"
+    assert first.is_dir()
+    assert next_.is_dir()
+
+
+def test_keys_sort_in_their_order():
+    """As text, as far as anybody counts."""
+    for key in (Session.bundle_key, Session.call_key):
+        keys = [key(number) for number in (0, 9, 10, 99_999, 100_000, 999_999)]
+        assert keys == sorted(keys)
+        assert len(set(keys)) == len(keys)
+
+
+def test_sessions_differ(tmp_path):
+    """Also those that are made in the same second: by name, and in their secrets."""
+    sessions = [Session.create() for _ in range(5)]
+    assert len({session.id for session in sessions}) == 5
+    assert len({session.directory for session in sessions}) == 5
+    assert len({session.secret for session in sessions}) == 5
+    assert all(len(session.secret) >= 32 for session in sessions)
+
+
+def test_session_without_a_directory_is_below_the_state_directory(state):
+    session = Session.create()
+    assert not session.kept
+    assert session.directory.parent == sessions_directory()
+    assert state in session.directory.parents
+
+
+def test_ephemeral_session_goes_with_its_last_reference():
+    session = Session.create()
+    fill(session)
+    directory, also = session.directory, session
+    del session
+    gc.collect()
+    assert directory.is_dir()
+    del also
+    gc.collect()
+    assert not directory.exists()
+
+
+def test_kept_session_stays(tmp_path):
+    session = Session.create(tmp_path / "session")
+    assert session.kept
+    directory = session.directory
+    del session
+    gc.collect()
+    assert (directory / "session.json").is_file()
+
+
+SCRIPT = """
+import os, sys
+from condor_futures.session import Session
+
+session = Session.create()
+print(session.directory, flush=True)
+child = os.fork()
+if child == 0:
+    if sys.argv[1] == "collected":
+        del session
+    sys.exit()  # with all that Python does at its end
+os.waitpid(child, 0)
+print((session.directory / "session.json").exists())
+"""
+
+
+@pytest.mark.parametrize("how", ["collected", "exits"])
+def test_forked_child_removes_nothing(how):
+    """A copy of the session in a child is not the session; when the parent ends, its directory goes."""
+    package = str(Path(condor_futures.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": package}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, how], env=environment, capture_output=True, text=True, check=True
+    )
+    directory, there = done.stdout.split()
+    assert there == "True"
+    assert not Path(directory).exists()
+
+
+def test_directory_in_use_is_refused(tmp_path):
+    """In one sentence, and nothing in it is touched."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "thesis.tex").write_text("do not lose this")
+    with pytest.raises(CondorFuturesError) as caught:
+        Session.create(tmp_path)
+    assert str(caught.value) == f"{tmp_path} is not empty; a new session needs a directory of its own"
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_second_session_does_not_take_the_directory_of_the_first(tmp_path):
+    Session.create(tmp_path / "session")
+    with pytest.raises(CondorFuturesError, match="is not empty"):
+        Session.create(tmp_path / "session")
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_directory_that_cannot_be_made_is_refused(tmp_path, name):
+    """A file stands in the way; the error is ours, and says where and why."""
+    (tmp_path / "file").touch()
+    with pytest.raises(CondorFuturesError) as caught:
+        Session.create(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.strerror in str(caught.value)
+
+
+def test_relative_directory_stays_where_it_is_when_the_program_moves(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    session = Session.create(Path("session"))
+    assert session.directory == tmp_path / "session"
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_files_belong_to_the_user_that_jobs_of_root_run_as(tmp_path):
+    """HTCondor runs root's jobs as another user, who has to be able to read them; nobody else is."""
+    session = Session.create(tmp_path / "session", owner=1)
+    assert {path.stat().st_uid for path in fill(session)} == {1}
