@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ class Bundle:
     options: Options
     futures: Mapping[str, CondorFuture[Any]]
     job: Job
-    submitting: bool = False
+    parents: Mapping[str, Mapping[str, Future[Any]]] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
     missed: int = 0
     stream_ranges: dict[str, Mapping[str, Sequence[int | None]]] = field(default_factory=dict)

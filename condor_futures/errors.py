@@ -7,6 +7,7 @@ What a call itself raised comes back as itself, with the remote traceback as its
     ├── PayloadError            (also pickle.PicklingError) a call cannot be pickled
     ├── OutcomeError            an outcome came back that is not authentic, or cannot be unpickled
     │   └── RemoteExceptionError    the call raised, and what it raised cannot be pickled
+    ├── DependencyError         a call that this one takes a value from failed, or was cancelled
     ├── AccessPointError        the schedd cannot be reached, or refuses
     ├── JobError                the job ended without an outcome for the call
     │   ├── JobHeldError            it was put on hold
@@ -31,6 +32,7 @@ __all__ = [
     "AccessPointError",
     "BrokenCondorExecutor",
     "CondorFuturesError",
+    "DependencyError",
     "InstallError",
     "JobCrashedError",
     "JobError",
@@ -81,6 +83,13 @@ class RemoteExceptionError(OutcomeError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with both arguments; Exception would keep only the message."""
         return type(self), (str(self), self.type_name)
+
+
+class DependencyError(CondorFuturesError):
+    """A future among the call's arguments failed or was cancelled; its exception is the ``__cause__``.
+
+    The call was not made, and nothing was submitted for it.
+    """
 
 
 class AccessPointError(CondorFuturesError):

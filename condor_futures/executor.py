@@ -11,9 +11,10 @@ import threading
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from time import monotonic
+from types import ModuleType
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from condor_futures.access_point import AccessPoint, Location
@@ -22,6 +23,7 @@ from condor_futures.errors import BrokenCondorExecutor, PayloadError
 from condor_futures.future import CondorFuture
 from condor_futures.payload import Call, Pickled, PythonVersion, pickle_object, write_bundle
 from condor_futures.session import Session
+from condor_futures.shipping import Shipping
 from condor_futures.states import Job
 from condor_futures.submit_description import check_submit_commands, description_key, merge
 from condor_futures.watcher import Watcher
@@ -48,6 +50,15 @@ class _Engine:
         self.calls = itertools.count()
         self.bundles = itertools.count()
         self.shut_down = False
+
+    def key_of(self, future: Future[Any]) -> str:
+        """The key by which calls refer to the value of *future*: a call's own, or one that is made up for a
+        stranger.
+        """
+        bundle = getattr(future, "_bundle", None)
+        if bundle is not None and bundle.directory.is_relative_to(self.session.directory):
+            return str(future.key)  # type: ignore[attr-defined]
+        return f"x{id(future):x}"  # unique for as long as the call that refers to it waits for it
 
 
 _watchers: weakref.WeakSet[Watcher] = weakref.WeakSet()
@@ -82,6 +93,9 @@ class CondorExecutor(Executor):
         point
             that sees the session directory.
         session: a directory for the session, which is then kept; None for one that goes when its futures do.
+        ship: modules whose functions and classes travel by value, because the execution point cannot import them: a
+        list of
+            modules or their names, or ``"auto"`` for all that are not part of the Python installation.
         submit_commands: any `submit command
         <https://htcondor.readthedocs.io/en/latest/man-pages/condor_submit.html>`_, for
             example ``request_memory="4GB"`` (a bare number is MiB), ``request_cpus=2``, or ``**{"MY.Project": '"x"'}``
@@ -113,6 +127,7 @@ class CondorExecutor(Executor):
         access_point: str | tuple[str, str] | None = None,
         spool: bool = True,
         session: str | Path | None = None,
+        ship: Literal["auto"] | Iterable[ModuleType | str] = "auto",
         **submit_commands: object,
     ) -> None:
         """Connect to the access point; nothing is submitted before the first call."""
@@ -122,9 +137,11 @@ class CondorExecutor(Executor):
             raise TypeError("initializer must be a callable")
         commands = check_submit_commands(submit_commands)
         self._options = Options(commands, spool, (description_key(commands), spool))
+        self._ship = Shipping(ship)
         self._initializer: Pickled | None = None
         if initializer is not None:
-            self._initializer = pickle_object((initializer, tuple(initargs)), "(initializer, initargs)")
+            parts = (initializer, tuple(initargs))
+            self._initializer = pickle_object(parts, "(initializer, initargs)", ship=self._ship)
         self._max_tasks_per_child = max_tasks_per_child
         self._engine = _start(access_point, session, max_workers or DEFAULT_MAX_WORKERS)
         # Executors derived from this one share the engine: only when the last of them is gone is there nothing to come.
@@ -172,7 +189,7 @@ class CondorExecutor(Executor):
 
         """
         self._check_open()
-        future, call = self._call(lambda: pickle_object(fn, "function"), args, kwargs)
+        future, call = self._call(lambda: pickle_object(fn, "function", self._engine.key_of, self._ship), args, kwargs)
         if call is not None:
             self._add([self._bundle([(future, call)])])
         return future
@@ -272,7 +289,8 @@ class CondorExecutor(Executor):
         # It calls back through the watcher, not through this executor, which may be collected before the call ends.
         future = CondorFuture[Any](key, self._engine.watcher.cancel)
         try:
-            return future, Call(key, function(), pickle_object((args, kwargs), "(args, kwargs)"))
+            arguments = pickle_object((args, kwargs), "(args, kwargs)", self._engine.key_of, self._ship)
+            return future, Call(key, function(), arguments)
         except PayloadError as error:
             future._resolve(None, error)
             return future, None
@@ -281,10 +299,15 @@ class CondorExecutor(Executor):
         engine = self._engine
         number = next(engine.bundles)
         key = Session.bundle_key(number)
-        futures = {call.key: future for future, call in calls}
-        directory = engine.session.bundle_directory(number)
-        bundle = Bundle(key, directory, self._options, futures, Job(key, self._options.spool))
-        for future in futures.values():
+        bundle = Bundle(
+            key,
+            engine.session.bundle_directory(number),
+            self._options,
+            {call.key: future for future, call in calls},
+            Job(key, self._options.spool),
+            {call.key: call.futures for _, call in calls if call.futures},
+        )
+        for future, _ in calls:
             future._bundle = bundle
         with engine.session.create_file(bundle.path("calls")) as file:
             write_bundle(
@@ -293,8 +316,7 @@ class CondorExecutor(Executor):
                 session=engine.session.id,
                 bundle=key,
                 secret=engine.session.secret,
-                # Where nothing is transferred, an unspooled job begins in the session's directory, together with
-                # others.
+                # Where nothing is transferred, an unspooled job begins in the session's directory, with others.
                 scratch=not self._options.spool,
                 initializer=self._initializer,
                 max_tasks_per_child=self._max_tasks_per_child,
@@ -313,7 +335,7 @@ class CondorExecutor(Executor):
         self, fn: Callable[..., T], arguments: Iterator[tuple[Any, ...]], chunksize: int, buffersize: int | None
     ) -> Iterator[list[CondorFuture[T]]]:
         """Submit chunk after chunk, and yield the futures of each; without a buffersize many chunks at a time."""
-        pickled = functools.cache(lambda: pickle_object(fn, "function"))
+        pickled = functools.cache(lambda: pickle_object(fn, "function", self._engine.key_of, self._ship))
         at_a_time = 1 if buffersize is not None else _JOBS_AT_A_TIME
         while chunks := list(itertools.islice(_batched(arguments, chunksize), at_a_time)):
             calls = [[self._call(pickled, args, {}) for args in chunk] for chunk in chunks]

@@ -12,7 +12,8 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,11 +29,26 @@ from condor_futures.errors import (
     RemoteExceptionError,
     RemoteTraceback,
 )
+from condor_futures.shipping import Shipping
 
-__all__ = ["Call", "Outcome", "Pickled", "PythonVersion", "pickle_object", "read_outcomes", "write_bundle"]
+__all__ = [
+    "Call",
+    "Outcome",
+    "Pickled",
+    "PythonVersion",
+    "append_value",
+    "copy_outcome",
+    "pickle_object",
+    "read_outcomes",
+    "signal_name",
+    "write_bundle",
+]
 
 PythonVersion = f"{sys.version_info[0]}.{sys.version_info[1]}"
 """What must agree between client and execution point: the minor version, on which cloudpickle's bytecode depends."""
+
+
+_COPY = 1 << 20  # bytes at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +56,7 @@ class Pickled:
     """A pickle, its out-of-band buffers, and the futures that it refers to."""
 
     segments: Sequence[bytes | memoryview]
-    futures: tuple[Future[Any], ...] = ()
+    futures: Mapping[str, Future[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,19 +67,25 @@ class Call:
     function: Pickled
     arguments: Pickled
 
+    @property
+    def futures(self) -> dict[str, Future[Any]]:
+        """The futures that it takes values from, by the keys that it refers to them with."""
+        return {**self.function.futures, **self.arguments.futures}
+
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """cloudpickle, with futures as references: at any depth, because the pickler itself visits everything."""
 
     def __init__(self, file: io.BytesIO, buffers: list[pickle.PickleBuffer], key_of: Callable[[Any], str]) -> None:
         super().__init__(file, runner.PROTOCOL, buffer_callback=buffers.append)
-        self.futures: dict[int, Future[Any]] = {}
+        self.futures: dict[str, Future[Any]] = {}
         self._key_of = key_of
 
     def reducer_override(self, obj: object) -> Any:
         if isinstance(obj, Future):
-            self.futures[id(obj)] = obj
-            return runner.value_of_call, (self._key_of(obj),)
+            key = self._key_of(obj)
+            self.futures[key] = obj
+            return runner.value_of_call, (key,)
         return super().reducer_override(obj)
 
 
@@ -71,12 +93,15 @@ def _refuse_future(future: Future[Any]) -> str:
     raise TypeError(f"a {type(future).__name__} has no value that could be sent; pass future.result() instead")
 
 
-def pickle_object(obj: object, what: str, key_of: Callable[[Any], str] = _refuse_future) -> Pickled:
+def pickle_object(
+    obj: object, what: str, key_of: Callable[[Any], str] = _refuse_future, ship: Shipping | None = None
+) -> Pickled:
     """Pickle *obj* by cloudpickle; large buffers (numpy arrays) stay out of band, uncopied.
 
     Args:
         obj: what to pickle.
         what: how an error names it: ``"function"``, ``"arguments"``.
+        ship: which modules' functions and classes are pickled by value.
         key_of: gives the call key of a future that is met on the way; it refuses by raising TypeError.
 
     Raises:
@@ -92,14 +117,15 @@ def pickle_object(obj: object, what: str, key_of: Callable[[Any], str] = _refuse
     file = io.BytesIO()
     pickler = _Pickler(file, buffers, key_of)
     try:
-        pickler.dump(obj)
+        with ship.by_value() if ship is not None else nullcontext():
+            pickler.dump(obj)
     except RecursionError as error:
         message = f"{what} cannot be pickled: it is nested too deeply for Python's recursion limit"
         raise PayloadError(message) from error
     except Exception as error:
         path, culprit = _locate_culprit(obj, what, key_of)
         raise PayloadError(f"{path} cannot be pickled: {culprit or error}") from error
-    return Pickled([file.getbuffer(), *(buffer.raw() for buffer in buffers)], tuple(pickler.futures.values()))
+    return Pickled([file.getbuffer(), *(buffer.raw() for buffer in buffers)], pickler.futures)
 
 
 def _children(obj: Any) -> Iterable[tuple[str, Any]]:  # noqa: C901 - a table of kinds
@@ -158,7 +184,6 @@ def write_bundle(
     scratch: bool = False,
     initializer: Pickled | None = None,
     max_tasks_per_child: int | None = None,
-    parents: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
     """Write what ``BUNDLE.calls`` holds; a function that calls share is written once.
 
@@ -181,10 +206,39 @@ def write_bundle(
         if id(call.function) not in written:
             written[id(call.function)] = len(written)
             runner.write_frame(file, secret, {"kind": "function"}, call.function.segments)
-        header: dict[str, Any] = {"kind": "call", "call": call.key, "function": written[id(call.function)]}
-        if parents and call.key in parents:
-            header["parents"] = dict(parents[call.key])
+        header = {"kind": "call", "call": call.key, "function": written[id(call.function)]}
         runner.write_frame(file, secret, header, call.arguments.segments)
+
+
+def append_value(file: BinaryIO, key: str, value: object, *, session: str, secret: bytes) -> None:
+    """Append *value* to a bundle's calls as if it were the outcome of a call *key*.
+
+    Raises:
+        PayloadError: if it cannot be pickled.
+
+    """
+    segments = pickle_object(value, "the value of a future among the arguments").segments
+    header = {"kind": "outcome", "session": session, "call": key, "result": "value"}
+    runner.write_frame(file, secret, header, segments)
+
+
+def copy_outcome(file: BinaryIO, key: str, outcomes: Path) -> None:
+    """Append the outcome of the call *key* to a bundle's calls, frame for frame: nothing is unpickled.
+
+    Raises:
+        OutcomeError: if it is not there any more.
+
+    """
+    try:
+        with outcomes.open("rb") as source:
+            for header, start, end in runner.skim(source):
+                if header.get("call") == key:
+                    source.seek(start)
+                    file.writelines(source.read(min(end - at, _COPY)) for at in range(start, end, _COPY))
+                    return
+    except OSError as error:
+        raise OutcomeError(f"the outcome of the call {key} cannot be read again: {error}") from error
+    raise OutcomeError(f"the outcome of the call {key} is not in its file any more")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from typing import Any
 
 from condor_futures import states
@@ -17,6 +18,8 @@ from condor_futures.bundle import Bundle
 from condor_futures.errors import (
     AccessPointError,
     BrokenCondorExecutor,
+    CondorFuturesError,
+    DependencyError,
     JobCrashedError,
     JobHeldError,
     JobLostError,
@@ -24,7 +27,7 @@ from condor_futures.errors import (
     OutcomeError,
 )
 from condor_futures.future import CondorFuture
-from condor_futures.payload import read_outcomes, signal_name
+from condor_futures.payload import append_value, copy_outcome, read_outcomes, signal_name
 from condor_futures.session import Session
 
 __all__ = ["Resolver"]
@@ -64,6 +67,41 @@ class Resolver:
             bundle.futures = {}
 
         self._work.put(fail)
+
+    def fail_call(self, bundle: Bundle, call: str, cause: BaseException) -> None:
+        """Fail one call, because a call that it takes a value from ended with *cause*."""
+
+        def fail() -> None:
+            future = bundle.futures.get(call)
+            if future is not None:
+                how = "was cancelled" if isinstance(cause, CancelledError) else f"raised {type(cause).__name__}"
+                error = DependencyError(f"a call that this one takes a value from {how}: {cause}".rstrip(": "))
+                error.__cause__ = cause
+                self._resolve(future, None, error)
+
+        self._work.put(fail)
+
+    def hand_down(self, bundle: Bundle, answer: Callable[[None, BaseException | None], None]) -> None:
+        """Append the outcomes of its parents to the calls of *bundle*: here, because they may be large."""
+
+        def hand_down() -> None:
+            session = self._session
+            try:
+                with bundle.path("calls").open("ab") as file:
+                    for key, parent in {k: p for needed in bundle.parents.values() for k, p in needed.items()}.items():
+                        if parent.cancelled() or parent.exception() is not None:
+                            continue  # the calls that wanted it have failed
+                        of = getattr(parent, "_bundle", None)
+                        if of is not None and of.directory.is_relative_to(session.directory):
+                            copy_outcome(file, key, of.path("outcomes"))
+                        else:
+                            append_value(file, key, parent.result(), session=session.id, secret=session.secret)
+            except (CondorFuturesError, OSError) as error:
+                answer(None, error)
+            else:
+                answer(None, None)
+
+        self._work.put(hand_down)
 
     def close(self) -> None:
         """Do what is left to do, and end."""

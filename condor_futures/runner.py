@@ -12,8 +12,9 @@ file that also holds the client's own cloudpickle (:mod:`condor_futures.session`
 The tag is a BLAKE2b keyed with the session's secret over all that comes before it in the frame, and the header names
 session and call, so that an outcome cannot be altered, cut short or passed off as another call's.
 
-``BUNDLE.calls`` is a *bundle* frame (which carries the secret), then *function* and *call* frames; ``BUNDLE.outcomes``
-has one *outcome* frame per call, appended as each call ends: a frame is whole or it does not count.
+``BUNDLE.calls`` is a *bundle* frame (which carries the secret), then *function* and *call* frames, then the *outcome*
+frames of the calls that these take values from, as they came; ``BUNDLE.outcomes`` has one *outcome* frame per call,
+appended as each call ends: a frame is whole or it does not count.
 
 **Supervision.**  The job's first process makes no calls.  It forks a child that does; when the child dies, it writes
 that call's outcome (signal or exit status) and forks again for the rest of the bundle.  So the job ends
@@ -105,20 +106,22 @@ def _read_header(start: bytes, file: "BinaryIO") -> "tuple[bytes, Header]":
     raise FrameError("its header cannot be read")
 
 
-def skim_headers(file: "BinaryIO") -> "Iterator[Header]":
-    """Yield the header of each whole frame, passing over its segments and its tag; stop at a torn frame.
+def skim(file: "BinaryIO") -> "Iterator[tuple[Header, int, int]]":
+    """Yield the header of each whole frame, and where the frame begins and ends; stop at a torn one.
 
-    For whoever wrote the file: nothing is authenticated.
+    The segments are passed over, and nothing is authenticated: for whoever wrote the file, or copies frames of it.
     """
     size = os.fstat(file.fileno()).st_size
     while True:
+        start = file.tell()
         try:
             _, header = _read_header(file.read(8), file)
         except FrameError:
             return
-        if file.seek(sum(header["segments"]) + TAG_SIZE, os.SEEK_CUR) > size:
+        end = file.seek(sum(header["segments"]) + TAG_SIZE, os.SEEK_CUR)
+        if end > size:
             return
-        yield header
+        yield header, start, end
 
 
 def dumps(value: object) -> "list[Buffer]":
@@ -134,20 +137,19 @@ def dumps(value: object) -> "list[Buffer]":
     return [data] + [buffer.raw() for buffer in buffers]
 
 
-_parents = {}  # type: dict[str, tuple[str, bytes, str]]
+_bundle = None  # type: _Bundle | None
 
 
 def value_of_call(key: str) -> object:
-    """The value of the call *key*, from the outcome file that was shipped with this job.
+    """The value of the call *key*, whose outcome was appended to the bundle's calls.
 
     A future among a call's arguments is pickled as a reference to this function (see :mod:`condor_futures.payload`).
     """
-    path, secret, session = _parents[key]
-    with open(path, "rb") as file:
-        for header, segments in read_frames(file, secret):
-            if header["session"] == session and header["call"] == key and header["result"] == "value":
-                return pickle.loads(segments[0], buffers=segments[1:])
-    raise FrameError("%s holds no value of call %s" % (path, key))
+    assert _bundle is not None
+    with open(_bundle.calls, "rb") as file:
+        file.seek(_bundle.parents[key])
+        _, segments = next(read_frames(file, _bundle.secret))
+    return pickle.loads(segments[0], buffers=segments[1:])
 
 
 class _CallUnpickler(pickle.Unpickler):
@@ -177,22 +179,30 @@ class _Bundle:
             self.head, self.initializer = next(read_frames(file))
         self.secret = bytes.fromhex(self.head["secret"])
         self.session = self.head["session"]
+        self.parents = {}  # type: dict[str, int]
 
     def frames(self) -> "Iterator[Frame]":
         with open(self.calls, "rb") as file:
             for header, segments in read_frames(file, self.secret):
-                if header["kind"] != "bundle":
+                if header["kind"] in ("function", "call"):
                     yield header, segments
+                elif header["kind"] == "outcome":
+                    return  # the parents' outcomes come last, and may be large
 
     def reported(self) -> "set[str]":
         """The keys of the calls that have an outcome."""
         with open(self.outcomes, "rb") as file:
-            return {header["call"] for header in skim_headers(file)}
+            return {header["call"] for header, _, _ in skim(file)}
 
     def call_keys(self) -> "list[str]":
         """The keys of all its calls, in order."""
         with open(self.calls, "rb") as file:
-            return [header["call"] for header in skim_headers(file) if header["kind"] == "call"]
+            return [header["call"] for header, _, _ in skim(file) if header["kind"] == "call"]
+
+    def find_parents(self) -> None:
+        """Where the outcomes are of the calls that those of this bundle take values from."""
+        with open(self.calls, "rb") as file:
+            self.parents = {header["call"]: start for header, start, _ in skim(file) if header["kind"] == "outcome"}
 
     def report(self, call: str, result: str, segments: "Iterable[Buffer]" = (), **details: object) -> None:
         """Append the outcome of *call*: one frame, with one tag over all of it."""
@@ -246,6 +256,9 @@ class _Child:
         self.stage = stage
 
     def run(self, bundle: _Bundle) -> None:
+        global _bundle  # noqa: PLW0603 - value_of_call(), which unpickling calls, has no other way to know it
+        _bundle = bundle
+        bundle.find_parents()
         functions = []  # type: list[list[bytes]]
         loaded = {}  # type: dict[int, Any]
         done = bundle.reported()
@@ -284,8 +297,6 @@ class _Child:
         key = header["call"]
         self._enter(key)
         out, err, started = _position(1), _position(2), time.time()
-        for parent, path in header.get("parents", {}).items():
-            _parents[parent] = (os.path.abspath(path), bundle.secret, bundle.session)
         try:
             index = header["function"]
             if index not in loaded:
