@@ -168,6 +168,8 @@ class AccessPoint:
             process = self._process
         if process is None or process.stdin is None:
             return
+        # Said, because its input does not end as long as a process that was forked from this one holds the pipe too.
+        self._write(None)
         with contextlib.suppress(OSError):  # it may be dead already
             process.stdin.close()
         try:

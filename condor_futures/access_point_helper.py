@@ -5,7 +5,7 @@ every thread of the client for as long. So they are called here, in a process of
 :mod:`condor_futures.access_point` starts and, if need be, kills.
 
 It is run as a file, not as a module of the package: it needs only ``htcondor2``. It reads requests from standard input
-and writes answers to standard output, one JSON object per line, and leaves when its input ends::
+and writes answers to standard output, one JSON object per line, and leaves when its input ends or is ``null``::
 
     {"id": 7, "operation": "retrieve", "arguments": {"jobs": ["12.0", "12.1"]}, "patience": 60}
     {"id": 7, "result": {"failed": {}}}
@@ -179,6 +179,8 @@ def serve(operations: Callable[[], Operations] = Operations) -> None:
     performer: Operations | None = None
     for line in sys.stdin:
         request = json.loads(line)
+        if request is None:
+            return
         answer: dict[str, Any] = {"id": request["id"]}
         try:
             if performer is None:

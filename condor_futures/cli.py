@@ -163,3 +163,7 @@ def _example(name: str) -> Path:
 def main() -> None:
     """Run the command line."""
     app()
+
+
+if __name__ == "__main__":
+    main()

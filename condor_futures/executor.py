@@ -6,6 +6,7 @@ import atexit
 import copy
 import functools
 import itertools
+import os
 import sys
 import threading
 import weakref
@@ -50,6 +51,7 @@ class _Engine:
         self.calls = itertools.count()
         self.bundles = itertools.count()
         self.shut_down = False
+        self.process = os.getpid()
 
     def key_of(self, future: Future[Any]) -> str:
         """The key by which calls refer to the value of *future*: a call's own, or one that is made up for a
@@ -64,8 +66,17 @@ class _Engine:
 _watchers: weakref.WeakSet[Watcher] = weakref.WeakSet()
 
 
+# In a forked child the watchers' threads do not run: there is nothing to wait for, and nothing of the child's to
+# remove.
+os.register_at_fork(after_in_child=_watchers.clear)
+
+_exiting = False
+
+
 def _at_exit() -> None:
     """Let a script that ends without shutdown() have its results; take back what an interrupted one submitted."""
+    global _exiting  # noqa: PLW0603 - there is one interpreter, and it ends once
+    _exiting = True
     interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
     watchers = list(_watchers)
     for watcher in watchers:
@@ -280,6 +291,13 @@ class CondorExecutor(Executor):
             raise BrokenCondorExecutor(f"the executor is broken: {self._engine.watcher.broken}")
         if self._engine.shut_down:
             raise RuntimeError("cannot schedule new futures after shutdown")
+        if _exiting:
+            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+        if self._engine.process != os.getpid():
+            raise RuntimeError(
+                f"this executor belongs to the process {self._engine.process}, from which this one was forked; "
+                "make a CondorExecutor of its own here"
+            )
 
     def _call(
         self, function: Callable[[], Pickled], args: tuple[Any, ...], kwargs: Mapping[str, Any]
