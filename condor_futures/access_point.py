@@ -10,6 +10,7 @@ import itertools
 import json
 import logging
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -81,6 +82,7 @@ class _Request:
     arguments: dict[str, Any]
     patience: float
     answer: Answer
+    number: int = -1
     attempts: int = 0
     sent_to: subprocess.Popen[bytes] | None = None
 
@@ -111,6 +113,8 @@ class AccessPoint:
         self._write_lock = threading.Lock()
         self._requests: dict[int, _Request] = {}
         self._process: subprocess.Popen[bytes] | None = None
+        # What is to be written; a thread of its own waits while the helper waits for the schedd and reads nothing.
+        self._outbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._closed = False
 
     def connect(self, timeout: float = 30.0) -> dict[str, str]:
@@ -124,6 +128,8 @@ class AccessPoint:
 
         """
         self._start()
+        self._writer = threading.Thread(target=self._send_all, name="condor_futures access point writer", daemon=True)
+        self._writer.start()
         connected: Future[dict[str, str]] = Future()
 
         def answer(result: Any, error: AccessPointError | None) -> None:
@@ -166,17 +172,14 @@ class AccessPoint:
         with self._lock:
             self._closed = True
             process = self._process
-        if process is None or process.stdin is None:
+        if process is None:
             return
-        # Said, because its input does not end as long as a process that was forked from this one holds the pipe too.
-        self._write(None)
-        with contextlib.suppress(OSError):  # it may be dead already
-            process.stdin.close()
+        self._outbox.put(None)
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
-        self._reader.join()
+        self._join()
 
     def kill(self) -> None:
         """End the helper now; requests that are under way are answered with an error."""
@@ -186,7 +189,13 @@ class AccessPoint:
         if process is not None:
             process.kill()
             process.wait()
-            self._reader.join()
+            self._outbox.put(None)
+            self._join()
+
+    def _join(self) -> None:
+        self._reader.join()
+        self._writer.join()
+        self._close_input()
 
     def _where(self) -> dict[str, Any]:
         return {"pool": self.location.pool, "name": self.location.name}
@@ -226,21 +235,29 @@ class AccessPoint:
     def _request(self, request: _Request) -> None:
         with self._lock:
             if not self._closed:
-                number = next(self._ids)
-                self._requests[number] = request
-                closed = False
-            else:
-                closed = True
-        if closed:
-            request.answer(None, AccessPointError("the executor is closed"))
-        else:
-            self._send(number, request)
+                request.number = next(self._ids)
+                self._requests[request.number] = request
+                self._outbox.put(request)
+                return
+        request.answer(None, AccessPointError("the executor is closed"))
 
-    def _send(self, number: int, request: _Request) -> None:
+    def _send_all(self) -> None:
+        while (request := self._outbox.get()) is not None:
+            self._send(request)
+        # Said, because its input does not end as long as a process that was forked from this one holds the pipe too.
+        self._write(None)
+        self._close_input()
+
+    def _close_input(self) -> None:
+        with self._write_lock, contextlib.suppress(OSError):  # it may be dead already
+            if self._process is not None and self._process.stdin is not None:
+                self._process.stdin.close()
+
+    def _send(self, request: _Request) -> None:
         request.attempts += 1
         self._write(
             {
-                "id": number,
+                "id": request.number,
                 "operation": request.operation,
                 "arguments": request.arguments,
                 "patience": request.patience,
@@ -252,6 +269,8 @@ class AccessPoint:
         assert process.stdout is not None
         with process.stdout:
             for line in process.stdout:
+                if not line.endswith(b"\n"):
+                    break  # it died while it was writing
                 message = json.loads(line)
                 with self._lock:
                     request = self._requests.pop(message["id"], None)
@@ -259,6 +278,7 @@ class AccessPoint:
                     error = AccessPointError(message["error"]) if "error" in message else None
                     request.answer(message.get("result"), error)
         status = process.wait()
+        self._close_input()
         with self._lock:
             if not self._closed:
                 logger.warning("the helper of %s ended with status %s; starting another", self.location, status)
@@ -267,10 +287,10 @@ class AccessPoint:
                 self._write({"id": -1, "operation": "connect", "arguments": self._where(), "patience": 0.0})
             failed = [n for n, r in self._requests.items() if self._closed or r.attempts >= self.ATTEMPTS]
             lost = [self._requests.pop(number) for number in failed]
-            again = list(self._requests.items())
+            again = list(self._requests.values())
         for request in lost:
             request.answer(None, AccessPointError(f"the process that speaks with the schedd ended ({status})"))
-        for number, request in again:
-            if request.operation == "submit":
+        for request in again:
+            if request.operation == "submit" and request.attempts:
                 request.arguments["again"] = True
-            self._send(number, request)
+            self._outbox.put(request)

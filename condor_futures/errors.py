@@ -82,7 +82,7 @@ class RemoteExceptionError(OutcomeError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with both arguments; Exception would keep only the message."""
-        return type(self), (str(self), self.type_name)
+        return type(self), (str(self), self.type_name), self.__dict__
 
 
 class DependencyError(CondorFuturesError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from htcondor2 import JobEventType
 from condor_futures import states
 
 __all__ = ["QUEUE_PROJECTION", "EventLog", "queue_events", "translate"]
+
+logger = logging.getLogger(__name__)
 
 QUEUE_PROJECTION = [
     "ClusterId",
@@ -90,10 +93,25 @@ class EventLog:
     def __init__(self, path: Path) -> None:
         """Begin at the start of the log at *path*, which must exist."""
         self._log = htcondor2.JobEventLog(str(path))
+        self._refused = ""
 
     def read(self) -> list[states.Event]:
-        """The events that are new, in the log's order."""
-        return [translate(event) for event in self._log.events(stop_after=0)]
+        """The events that are new, in the log's order; one that the bindings refuse is left out."""
+        events: list[states.Event] = []
+        log = self._log.events(stop_after=0)
+        while True:
+            try:
+                events.append(translate(next(log)))
+            except StopIteration:
+                return events
+            except (htcondor2.HTCondorException, ValueError) as error:
+                # Of a newer HTCondor, or not whole yet: it may be refused again, so the next ones are for the next
+                # time.
+                # What it would have said, the audit finds out.
+                if str(error) != self._refused:
+                    self._refused = str(error)
+                    logger.warning("an event in the job event log is passed over: %s", error)
+                return events
 
     def close(self) -> None:
         """Close the file."""

@@ -69,7 +69,7 @@ class CondorFuture(Future[T]):
         if self.done():
             return "done" if self.exception() is None else "failed"
         state = self._bundle.job.state if self._bundle else State.PENDING
-        return str((State.COMPLETED if state is State.ENDED else state).value)
+        return str((State.COMPLETED if state in (State.ENDED, State.DISCARDED) else state).value)
 
     @property
     def host(self) -> str | None:

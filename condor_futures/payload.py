@@ -119,13 +119,22 @@ def pickle_object(
     try:
         with ship.by_value() if ship is not None else nullcontext():
             pickler.dump(obj)
-    except RecursionError as error:
-        message = f"{what} cannot be pickled: it is nested too deeply for Python's recursion limit"
-        raise PayloadError(message) from error
     except Exception as error:
+        # (cloudpickle makes a PicklingError of a RecursionError)
+        if isinstance(error, RecursionError) or isinstance(error.__cause__ or error.__context__, RecursionError):
+            message = f"{what} cannot be pickled: it is nested too deeply for Python's recursion limit"
+            raise PayloadError(message) from error
         path, culprit = _locate_culprit(obj, what, key_of)
         raise PayloadError(f"{path} cannot be pickled: {culprit or error}") from error
-    return Pickled([file.getbuffer(), *(buffer.raw() for buffer in buffers)], pickler.futures)
+    return Pickled([file.getvalue(), *(buffer.raw() for buffer in buffers)], pickler.futures)
+
+
+def _show(obj: object) -> str:
+    try:
+        text = repr(obj)
+    except Exception:  # noqa: BLE001 - a user's __repr__ may raise anything
+        return f"<{type(obj).__name__}>"
+    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - a line of a message
 
 
 def _children(obj: Any) -> Iterable[tuple[str, Any]]:  # noqa: C901 - a table of kinds
@@ -136,10 +145,10 @@ def _children(obj: Any) -> Iterable[tuple[str, Any]]:  # noqa: C901 - a table of
         yield from ((f"[{index}]", item) for index, item in enumerate(obj))
     elif isinstance(obj, Mapping):
         for key, item in obj.items():
-            yield f"[{key!r}]", item
-            yield f" key {key!r}", key
+            yield f"[{_show(key)}]", item
+            yield f" key {_show(key)}", key
     elif isinstance(obj, (set, frozenset)):
-        yield from ((f" element {item!r}", item) for item in obj)
+        yield from ((f" element {_show(item)}", item) for item in obj)
     elif hasattr(obj, "__func__") and hasattr(obj, "__self__"):
         yield ".__self__", obj.__self__
     elif hasattr(obj, "__code__"):
@@ -150,7 +159,7 @@ def _children(obj: Any) -> Iterable[tuple[str, Any]]:  # noqa: C901 - a table of
                 continue
         used = [name for name in obj.__code__.co_names if name in obj.__globals__]
         yield from ((f" global variable {name!r}", obj.__globals__[name]) for name in used)
-        yield from ((f" default {default!r}", default) for default in obj.__defaults__ or ())
+        yield from ((f" default {_show(default)}", default) for default in obj.__defaults__ or ())
     elif hasattr(obj, "func") and hasattr(obj, "keywords"):  # functools.partial
         yield from ((".func", obj.func), (".args", obj.args), (".keywords", obj.keywords))
     elif hasattr(obj, "__dict__") and not isinstance(obj, type):

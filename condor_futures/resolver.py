@@ -56,7 +56,7 @@ class Resolver:
 
     def report(self, bundle: Bundle, report: states.Report) -> None:
         """Resolve the futures of *bundle* from its outcomes; those that have none fail because of ``report.cause``."""
-        self._work.put(lambda: self._report(bundle, report.cause))
+        self._work.put(lambda: self._report_surely(bundle, report.cause))
 
     def fail(self, bundle: Bundle, error: BaseException) -> None:
         """Fail the futures of *bundle*, whatever its outcomes are."""
@@ -120,6 +120,16 @@ class Resolver:
             except Exception:
                 logger.exception("a future could not be resolved")
             del work
+
+    def _report_surely(self, bundle: Bundle, cause: states.Event) -> None:
+        try:
+            self._report(bundle, cause)
+        except Exception as error:  # nothing hangs, whatever it is
+            logger.exception("the outcomes of the bundle %s could not be read", bundle.key)
+            for future in bundle.futures.values():
+                if not future.done():
+                    self._resolve(future, None, error)
+            bundle.futures = {}
 
     def _report(self, bundle: Bundle, cause: states.Event) -> None:
         session = self._session

@@ -83,7 +83,10 @@ def read_frames(file: "BinaryIO", secret: "bytes | None" = None) -> "Iterator[Fr
                 secret = bytes.fromhex(header["secret"])
         except (ValueError, KeyError, TypeError) as error:
             raise FrameError("its header cannot be read") from error
-        segments = [file.read(size) for size in header["segments"]]
+        try:
+            segments = [file.read(size) for size in header["segments"]]
+        except (MemoryError, OverflowError) as error:
+            raise FrameError("it claims to be larger than can be") from error
         tag = blake2b(key=secret, digest_size=TAG_SIZE)
         for part in [start, head] + segments:
             tag.update(part)
@@ -101,7 +104,7 @@ def _read_header(start: bytes, file: "BinaryIO") -> "tuple[bytes, Header]":
         header = json.loads(head.decode())
         if all(type(size) is int and size >= 0 for size in header["segments"]):
             return head, header
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         pass
     raise FrameError("its header cannot be read")
 
@@ -148,7 +151,10 @@ def value_of_call(key: str) -> object:
     assert _bundle is not None
     with open(_bundle.calls, "rb") as file:
         file.seek(_bundle.parents[key])
-        _, segments = next(read_frames(file, _bundle.secret))
+        try:
+            _, segments = next(read_frames(file, _bundle.secret))
+        except FrameError as error:  # (a class that the client cannot import)
+            raise ValueError("the value of the call %s, an argument, is refused: %s" % (key, error)) from None
     return pickle.loads(segments[0], buffers=segments[1:])
 
 
@@ -215,6 +221,14 @@ class _Bundle:
             except BaseException:
                 os.ftruncate(file.fileno(), end)
                 raise
+
+    def cut_torn(self) -> None:
+        """Cut off what a child left of an outcome that it was writing when it died: it would hide those after it."""
+        with open(self.outcomes, "r+b") as file:
+            whole = 0
+            for _, _, end in skim(file):
+                whole = end
+            file.truncate(whole)
 
     def keep_what_counts(self) -> None:
         """Before an attempt: drop a torn last frame and the crashes of an earlier attempt, keep the values."""
@@ -421,6 +435,7 @@ def supervise(bundle: _Bundle) -> bool:
         at = os.pread(stage, 128, 0).decode().strip()
         if at == "left" and status == 0:
             continue
+        bundle.cut_torn()
         after = bundle.reported()
         well = False
         details = {"stage": at}  # type: dict[str, Any]

@@ -1,12 +1,12 @@
 """Requests to the helper process and their answers, when all goes well and when the helper does not live to answer.
 
-The helpers here are small scripts in the place of the real one: what they do is die, stall, or answer nonsense on demand. What
-the real one does with a schedd is tested on a real pool.
+The helpers here are small scripts in the place of the real one: what they do is die or stall on demand. What the real
+one does with a schedd is tested on a real pool.
 """
 
 from __future__ import annotations
 
-import gc
+import contextlib
 import json
 import logging
 import os
@@ -40,7 +40,7 @@ def test_argument_of_the_executor_is_understood(argument, location):
 
 @pytest.mark.parametrize(
     "argument",
-    ["", (), ("pool",), ("pool", "name", "more"), ("pool", None), ["pool", "name"], b"name", 3, True, object()],
+    ["", (), ("pool",), ("pool", "name", "more"), ("pool", None), ("pool", 3), b"name", 3, True, object()],
 )
 def test_other_argument_is_a_type_error(argument):
     """The message says what may be given, and what was."""
@@ -110,16 +110,30 @@ class Helper:
 
 
 @pytest.fixture
-def helper(tmp_path, monkeypatch):
-    """A helper that does whatever its test has it do; none of its processes may be left afterwards."""
+def processes(monkeypatch):
+    """All processes that are started."""
+    started = []
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            started.append(self)
+
+    monkeypatch.setattr(access_point.subprocess, "Popen", Popen)
+    yield started
+    for process in started:
+        assert process.returncode is not None, "it was left behind"
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+
+
+@pytest.fixture
+def helper(tmp_path, monkeypatch, processes):
+    """A helper that does whatever its test has it do; nothing may be left of it afterwards."""
     helper = Helper(tmp_path)
     helper.write(CONNECTS)
     monkeypatch.setattr(access_point, "_HELPER", helper.script)
     yield helper
-    gc.collect()  # whatever was not closed is complained of here
-    for pid in helper.pids():
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
     assert "condor_futures access point" not in {thread.name for thread in threading.enumerate()}
 
 
@@ -148,9 +162,9 @@ def ask(point, answers, operation="echo", **arguments):
     point.request(operation, lambda result, error: answers.put((result, error)), **arguments)
 
 
-def outcome(answers):
-    """The next answer; pytest's timeout is the limit."""
-    result, error = answers.get()
+def outcome(answers, timeout=None):
+    """The next answer; pytest's timeout is the limit, unless there is another."""
+    result, error = answers.get(timeout=timeout)
     assert (result is None) or (error is None)
     return result if error is None else error
 
@@ -339,6 +353,7 @@ def test_request_that_kills_every_helper_is_an_error(helper, connect, answers):
     assert outcome(answers) == {"number": 1}
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_helper_that_dies_while_it_answers(helper, connect, answers):
     """Half an answer is none: the request is made again."""
     helper.write(
@@ -352,7 +367,7 @@ def test_helper_that_dies_while_it_answers(helper, connect, answers):
     )
     point = connect()
     ask(point, answers, number=1)
-    assert outcome(answers) == {"number": 1}
+    assert outcome(answers, timeout=3.0) == {"number": 1}
 
 
 def test_close_lets_the_helper_finish(helper, connect, answers):
@@ -397,6 +412,29 @@ def test_end_may_come_twice(helper, connect, how):
     assert not point.usable
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        "close",
+        pytest.param("kill"),
+        pytest.param("die"),
+    ],
+)
+def test_nothing_of_an_ended_helper_stays_open(helper, processes, connect, answers, how):
+    """However it ended, both its pipes are closed, so that no descriptor is lost with each helper that dies."""
+    helper.write(DIES_ONCE if how == "die" else STALLS)
+    point = connect()
+    if how == "kill":
+        point.kill()
+    else:
+        ask(point, answers, "stall")
+        if how == "die":
+            outcome(answers)
+        point.close(timeout=0.1)
+    assert [process.stdout.closed for process in processes] == [True] * len(processes)
+    assert [process.stdin.closed for process in processes] == [True] * len(processes)
+
+
 def test_end_before_the_beginning():
     """An executor that fails while it is made closes what it has."""
     point = AccessPoint(Location())
@@ -411,6 +449,20 @@ def test_large_requests_do_not_wait_for_their_answers(helper, connect, answers):
     for number in range(5):
         ask(point, answers, number=number, text=text)
     assert [outcome(answers)["number"] for _ in range(5)] == list(range(5))
+
+
+def test_large_request_does_not_wait_for_the_schedd(helper, connect, answers):
+    """request() returns at once, also while the helper is waiting for the schedd and reads nothing."""
+    helper.write(STALLS)
+    point = connect()
+    ask(point, answers, "stall")
+    thread = threading.Thread(target=ask, args=(point, answers), kwargs={"text": "x" * 1_000_000})
+    thread.start()
+    thread.join(2.0)
+    waits = thread.is_alive()
+    point.kill()
+    thread.join()
+    assert not waits
 
 
 # The real helper, without a schedd.
@@ -482,7 +534,7 @@ def test_helper_ends_with_its_client(server):
     assert server.wait() == 0
 
 
-def test_without_htcondor_the_error_says_so(tmp_path):
+def test_without_htcondor_the_error_says_so(tmp_path, processes):
     """The real helper, and a configuration of no pool."""
     config = tmp_path / "condor_config"
     config.write_text("COLLECTOR_HOST = 127.0.0.1:1\n")

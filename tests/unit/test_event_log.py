@@ -292,7 +292,6 @@ def test_garbage_costs_no_event(garbage, log):
     assert read_through(reader) == ["Submitted", "Executing", "Terminated"]
 
 
-@pytest.mark.xfail(reason="read() loses the events before the bad one, and raises in the watcher", strict=True)
 @pytest.mark.parametrize(
     "bad",
     [

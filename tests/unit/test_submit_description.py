@@ -395,7 +395,7 @@ class TestDescribe:
             "transfer_output_files": "b7.outcomes",
             "output": "b7.stdout",
             "error": "b7.stderr",
-            "submit_event_notes": "bundle=b7",
+            "submit_event_user_notes": "bundle=b7",
             "MY.CondorFuturesBundle": '"b7"',
             "MY.CondorFuturesSession": '"s1"',
         }
