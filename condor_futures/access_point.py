@@ -276,7 +276,10 @@ class AccessPoint:
                     request = self._requests.pop(message["id"], None)
                 if request is not None:
                     error = AccessPointError(message["error"]) if "error" in message else None
-                    request.answer(message.get("result"), error)
+                    try:
+                        request.answer(message.get("result"), error)
+                    except Exception:
+                        logger.exception("an answer of the schedd's could not be used")
         status = process.wait()
         self._close_input()
         with self._lock:

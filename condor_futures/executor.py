@@ -98,19 +98,14 @@ class CondorExecutor(Executor):
         initargs: its arguments.
         max_tasks_per_child: after this many calls of a bundle, the next call gets a fresh process.
         access_point: None for the schedd of the local HTCondor configuration; ``"personal"`` for a personal pool,
-        started
-            if none runs; ``"name@host"``, or a pair ``(pool, name)``, for a remote schedd.
+            started if none runs; ``"name@host"``, or a pair ``(pool, name)``, for a remote schedd.
         spool: spool the jobs' files to the access point, which works with any; False is faster, and needs an access
-        point
-            that sees the session directory.
+            point that sees the session directory.
         session: a directory for the session, which is then kept; None for one that goes when its futures do.
         ship: modules whose functions and classes travel by value, because the execution point cannot import them: a
-        list of
-            modules or their names, or ``"auto"`` for all that are not part of the Python installation.
-        submit_commands: any `submit command
-        <https://htcondor.readthedocs.io/en/latest/man-pages/condor_submit.html>`_, for
-            example ``request_memory="4GB"`` (a bare number is MiB), ``request_cpus=2``, or ``**{"MY.Project": '"x"'}``
-            for an attribute of the job.
+            list of modules or their names, or ``"auto"`` for all that are not part of the Python installation.
+        submit_commands: any submit command of condor_submit's, for example ``request_memory="4GB"`` (a bare number is
+            MiB), ``request_cpus=2``, or ``**{"MY.Project": '"x"'}`` for an attribute of the job.
 
     Raises:
         AccessPointError: if the access point does not answer.
@@ -220,8 +215,7 @@ class CondorExecutor(Executor):
             iterables: read at once, or as far as *buffersize* allows.
             timeout: seconds, from this call on, after which waiting for a result raises TimeoutError.
             chunksize: calls per job; ``"auto"`` makes about four jobs per worker. A call that raises, or kills its
-            Python,
-                costs none of the others in its job.
+                Python, costs none of the others in its job.
             buffersize: submit only so many chunks ahead of what has been taken from the result (as in Python 3.14).
 
         Raises:

@@ -192,6 +192,9 @@ class Resolver:
             case states.ShadowException(_, reason):
                 message = f"the job {job_id} was given up: its shadow died again and again, the last time of: {reason}"
                 return JobLostError(message, job_id=job_id, reason=reason)
+            case states.Evicted():
+                message = f"the job {job_id} was given up: it was evicted again and again, and never ran in between"
+                return JobLostError(message, job_id=job_id)
             case _:
                 message = f"the job {job_id} is in no queue any more, and no event says what became of it"
                 return JobLostError(message, job_id=job_id)

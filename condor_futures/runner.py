@@ -268,6 +268,7 @@ class _Child:
 
     def __init__(self, stage: int) -> None:
         self.stage = stage
+        self.pid = os.getpid()
 
     def run(self, bundle: _Bundle) -> None:
         global _bundle  # noqa: PLW0603 - value_of_call(), which unpickling calls, has no other way to know it
@@ -378,6 +379,8 @@ class _Child:
 
         self._enter("left")
         try:
+            if "threading" in sys.modules:
+                sys.modules["threading"]._shutdown()  # waits for the calls' own threads, as a worker process does
             atexit._run_exitfuncs()
             sys.stdout.flush()
             sys.stderr.flush()
@@ -433,7 +436,7 @@ def supervise(bundle: _Bundle) -> bool:
         _, status = os.waitpid(child, 0)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         at = os.pread(stage, 128, 0).decode().strip()
-        if at == "left" and status == 0:
+        if at == "left":  # after a call at the least, so this comes to an end
             continue
         bundle.cut_torn()
         after = bundle.reported()

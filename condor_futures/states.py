@@ -196,12 +196,13 @@ class Job:
         job_id: ``cluster.proc``, once it is known.
         exit: how it ended, once it has.
         host: where it ran last.
-        shadow_exceptions: how often its shadow died.
+        false_starts: how often it lost its slot or its shadow since it last ran.
 
     """
 
-    #: A job whose shadow dies this often never gets to run: seen were 632 times in 80 s (HTCondor 25.14).
-    SHADOW_EXCEPTIONS_LIMIT: ClassVar[int] = 20
+    #: A job with so many false starts never gets to run. Seen with HTCondor 25.14: a shadow that died 632 times in
+    #: 80 s; an eviction every two seconds with job_lease_duration = 0.
+    FALSE_STARTS_LIMIT: ClassVar[int] = 20
 
     bundle: str
     spooled: bool
@@ -209,7 +210,7 @@ class Job:
     job_id: str | None = None
     exit: Terminated | None = None
     host: str = ""
-    shadow_exceptions: int = 0
+    false_starts: int = 0
 
 
 Step = tuple[State, tuple[Effect, ...]]
@@ -238,12 +239,8 @@ def _running(_job: Job, _event: Executing) -> Step:
     return State.RUNNING, (MarkRunning(),)
 
 
-def _idle(_job: Job, _event: Event) -> Step:
-    return State.IDLE, ()
-
-
-def _shadow_died(job: Job, event: ShadowException) -> Step:
-    if job.shadow_exceptions < Job.SHADOW_EXCEPTIONS_LIMIT:
+def _false_start(job: Job, event: Evicted | ShadowException) -> Step:
+    if job.false_starts < Job.FALSE_STARTS_LIMIT:
         return State.IDLE, ()
     return State.ENDED, (Report(event), Remove())
 
@@ -292,8 +289,8 @@ _QUEUED: dict[type[Event], Entry] = {
     # The answer to submit() and the SUBMIT event both say so, in either order.
     Submitted: _nothing,
     Executing: _running,
-    Evicted: _idle,
-    ShadowException: _shadow_died,
+    Evicted: _false_start,
+    ShadowException: _false_start,
     Terminated: _terminated,
     Aborted: _aborted,
     Held: _held,
@@ -363,10 +360,10 @@ def advance(job: Job, event: Event) -> tuple[Job, tuple[Effect, ...]]:
             return job, ()  # the second of the two: the removal is under way
         job = replace(job, job_id=event.job_id)
     elif isinstance(event, Executing):
-        job = replace(job, host=event.host)
+        job = replace(job, host=event.host, false_starts=0)
     elif isinstance(event, Terminated) and job.exit is None:
         job = replace(job, exit=event)
-    elif isinstance(event, ShadowException):
-        job = replace(job, shadow_exceptions=job.shadow_exceptions + 1)
+    elif isinstance(event, (Evicted, ShadowException)):
+        job = replace(job, false_starts=job.false_starts + 1)
     state, effects = step(job, event)
     return replace(job, state=state), effects

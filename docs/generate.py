@@ -19,7 +19,7 @@ _JOBS = {"spooled": True, "not spooled": False}
 _EVENTS: dict[type[states.Event], dict[str, states.Event]] = {
     states.Held: {"": states.Held("1.0", 1), "spooling input": states.Held("1.0", states.SPOOLING_INPUT)},
 }
-_SHADOWS = {"": 0, "at the limit": states.Job.SHADOW_EXCEPTIONS_LIMIT}
+_SHADOWS = {"": 0, "at the limit": states.Job.FALSE_STARTS_LIMIT}
 
 Transition = tuple[State, str, State, tuple[str, ...]]  # from, event with its condition, to, effects
 
@@ -35,7 +35,7 @@ def _outcomes(state: State, kind: type[states.Event]) -> Iterator[tuple[str, Sta
         job_id = None if state is State.PENDING else "1.0"
         if state is State.DISCARDED and kind is states.Submitted:
             job_id = None  # it was discarded before it had an id
-        job = states.Job("b000001", spooled, state, job_id, shadow_exceptions=count)
+        job = states.Job("b000001", spooled, state, job_id, false_starts=count)
         after, effects = states.advance(job, event)
         key = after.state, tuple(type(effect).__name__ for effect in effects)
         seen.setdefault(key, []).append({"how": how, "which": which, "often": often})

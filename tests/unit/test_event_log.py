@@ -134,7 +134,6 @@ def test_every_recorded_log_is_replayed():
     assert names == set(re.findall(r"^\| `(\w+)\.log`", (LOGS / "README.md").read_text(), re.MULTILINE))
 
 
-@pytest.mark.xfail(reason="nothing counts evictions: this job's futures wait for ever", strict=True)
 def test_job_that_is_evicted_again_and_again_is_given_up():
     """Nothing hangs: a job that never comes to run, however often it is started, fails its futures."""
     [job], [effects] = (list(part.values()) for part in replay(events_of("evicted_again_and_again"), spooled=True))

@@ -231,10 +231,10 @@ def test_unwanted_job_is_removed_once():
 
 
 def test_shadow_that_dies_again_and_again_is_given_up():
-    """Nothing hangs: after SHADOW_EXCEPTIONS_LIMIT deaths, not one earlier, the job is removed and its futures told."""
+    """Nothing hangs: after FALSE_STARTS_LIMIT deaths, not one earlier, the job is removed and its futures told."""
     died = ShadowException(JOB, "out of memory")
     job = job_in(RUNNING)
-    for _ in range(Job.SHADOW_EXCEPTIONS_LIMIT - 1):
+    for _ in range(Job.FALSE_STARTS_LIMIT - 1):
         job, effects = advance(job, died)
         assert (job.state, effects) == (IDLE, ())
     job, effects = advance(job, died)
