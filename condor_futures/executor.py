@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import atexit
 import copy
 import functools
 import itertools
-import os
-import sys
-import threading
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from pathlib import Path
 from time import monotonic
 from types import ModuleType
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from condor_futures.access_point import AccessPoint, Location
+from condor_futures import engine
 from condor_futures.bundle import Bundle, Options
-from condor_futures.errors import BrokenCondorExecutor, PayloadError
+from condor_futures.errors import PayloadError
 from condor_futures.future import CondorFuture
-from condor_futures.payload import Call, Pickled, PythonVersion, pickle_object, write_bundle
+from condor_futures.payload import Call, Pickled, pickle_object, write_bundle
 from condor_futures.session import Session
 from condor_futures.shipping import Shipping
 from condor_futures.states import Job
 from condor_futures.submit_description import check_submit_commands, description_key, merge
-from condor_futures.watcher import Watcher
 
 __all__ = ["CondorExecutor"]
 
@@ -38,53 +33,6 @@ DEFAULT_MAX_WORKERS = 1000
 """How many jobs an executor has in the queue at once unless it is told otherwise: more overwhelm access points."""
 
 _JOBS_AT_A_TIME = 1000  # map() hands over this many bundles at once, so that jobs run while the rest is still pickled
-
-
-class _Engine:
-    """What an executor and those derived from it share: a session, its watcher, and the numbers given out so far."""
-
-    def __init__(self, session: Session, watcher: Watcher, max_workers: int) -> None:
-        self.session = session
-        self.watcher = watcher
-        self.max_workers = max_workers
-        self.lock = threading.Lock()
-        self.calls = itertools.count()
-        self.bundles = itertools.count()
-        self.shut_down = False
-        self.process = os.getpid()
-
-    def key_of(self, future: Future[Any]) -> str:
-        """The key by which calls refer to the value of *future*: a call's own, or one that is made up for a
-        stranger.
-        """
-        bundle = getattr(future, "_bundle", None)
-        if bundle is not None and bundle.directory.is_relative_to(self.session.directory):
-            return str(future.key)  # type: ignore[attr-defined]
-        return f"x{id(future):x}"  # unique for as long as the call that refers to it waits for it
-
-
-_watchers: weakref.WeakSet[Watcher] = weakref.WeakSet()
-
-
-# In a forked child the watchers' threads do not run: there is nothing to wait for, and nothing of the child's to
-# remove.
-os.register_at_fork(after_in_child=_watchers.clear)
-
-_exiting = False
-
-
-def _at_exit() -> None:
-    """Let a script that ends without shutdown() have its results; take back what an interrupted one submitted."""
-    global _exiting  # noqa: PLW0603 - there is one interpreter, and it ends once
-    _exiting = True
-    interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
-    watchers = list(_watchers)
-    for watcher in watchers:
-        if interrupted:
-            watcher.remove_all("the client was interrupted")
-        watcher.close()
-    for watcher in watchers:
-        watcher.join()
 
 
 class CondorExecutor(Executor):
@@ -149,7 +97,7 @@ class CondorExecutor(Executor):
             parts = (initializer, tuple(initargs))
             self._initializer = pickle_object(parts, "(initializer, initargs)", ship=self._ship)
         self._max_tasks_per_child = max_tasks_per_child
-        self._engine = _start(access_point, session, max_workers or DEFAULT_MAX_WORKERS)
+        self._engine = engine.start(access_point, session, max_workers or DEFAULT_MAX_WORKERS)
         # Executors derived from this one share the engine: only when the last of them is gone is there nothing to come.
         weakref.finalize(self._engine, self._engine.watcher.close).atexit = False
 
@@ -194,10 +142,10 @@ class CondorExecutor(Executor):
             BrokenCondorExecutor: after an initializer has failed.
 
         """
-        self._check_open()
+        self._engine.check_open()
         future, call = self._call(lambda: pickle_object(fn, "function", self._engine.key_of, self._ship), args, kwargs)
         if call is not None:
-            self._add([self._bundle([(future, call)])])
+            self._engine.add([self._bundle([(future, call)])])
         return future
 
     def map(
@@ -225,7 +173,7 @@ class CondorExecutor(Executor):
         _check_positive("buffersize", buffersize)
         if chunksize != "auto":
             _check_positive("chunksize", chunksize)
-        self._check_open()
+        self._engine.check_open()
         started = monotonic()
         arguments: Iterable[tuple[Any, ...]] = zip(*iterables, strict=False)
         if chunksize == "auto":
@@ -280,19 +228,6 @@ class CondorExecutor(Executor):
         self.shutdown(wait=True)
         return False
 
-    def _check_open(self) -> None:
-        if self._engine.watcher.broken is not None:
-            raise BrokenCondorExecutor(f"the executor is broken: {self._engine.watcher.broken}")
-        if self._engine.shut_down:
-            raise RuntimeError("cannot schedule new futures after shutdown")
-        if _exiting:
-            raise RuntimeError("cannot schedule new futures after interpreter shutdown")
-        if self._engine.process != os.getpid():
-            raise RuntimeError(
-                f"this executor belongs to the process {self._engine.process}, from which this one was forked; "
-                "make a CondorExecutor of its own here"
-            )
-
     def _call(
         self, function: Callable[[], Pickled], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[CondorFuture[Any], Call | None]:
@@ -335,14 +270,6 @@ class CondorExecutor(Executor):
             )
         return bundle
 
-    def _add(self, bundles: list[Bundle], *, complete: bool = False) -> None:
-        with self._engine.lock:
-            # Under the lock of shutdown(): what is added before it is certain to be seen by the watcher.
-            if not self._engine.shut_down:
-                self._engine.watcher.add(bundles, complete=complete)
-                return
-        raise RuntimeError("cannot schedule new futures after shutdown")
-
     def _submit_chunks(
         self, fn: Callable[..., T], arguments: Iterator[tuple[Any, ...]], chunksize: int, buffersize: int | None
     ) -> Iterator[list[CondorFuture[T]]]:
@@ -354,7 +281,7 @@ class CondorExecutor(Executor):
             made = [[(future, call) for future, call in chunk if call is not None] for chunk in calls]
             bundles = [self._bundle(chunk) for chunk in made if chunk]
             if bundles:
-                self._add(bundles, complete=len(chunks) < at_a_time or buffersize is not None)
+                self._engine.add(bundles, complete=len(chunks) < at_a_time or buffersize is not None)
             yield from ([future for future, _ in chunk] for chunk in calls)
 
 
@@ -392,36 +319,3 @@ def _results(
     finally:
         for future in futures:
             future.cancel()
-
-
-def _start(access_point: str | tuple[str, str] | None, session: str | Path | None, max_workers: int) -> _Engine:
-    transfer: Literal["YES", "IF_NEEDED"] = "YES"
-    leave: Callable[[], None] = lambda: None  # noqa: E731
-    owner = None
-    if access_point == "personal":
-        from condor_futures.personal import PersonalPool
-
-        pool = PersonalPool().start()
-        # Access point and execution point are one machine, where a job can run in its spool directory itself.
-        transfer = "IF_NEEDED"
-        location = Location(environment=pool.environment())
-        leave, owner = pool.close, pool.job_owner
-    else:
-        location = Location.parse(access_point)
-    helper = AccessPoint(location)
-    try:
-        helper.connect()
-        opened = Session.create(Path(session) if session is not None else None, owner=owner)
-        opened.write_runner([sys.executable, f"python{PythonVersion}", "python3"])
-        watcher = Watcher(opened, helper, max_jobs=max_workers, transfer=transfer, afterwards=leave)
-    except BaseException:
-        helper.close()
-        leave()
-        raise
-    # Registered anew, because atexit runs last registered first, and the personal pool, which registers when it
-    # starts, must outlive the jobs.
-    atexit.unregister(_at_exit)
-    atexit.register(_at_exit)
-    _watchers.add(watcher)
-    watcher.start()
-    return _Engine(opened, watcher, max_workers)

@@ -86,6 +86,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             key = self._key_of(obj)
             self.futures[key] = obj
             return runner.value_of_call, (key,)
+        connection = getattr(sys.modules.get("multiprocessing.connection"), "_ConnectionBase", None)
+        if connection is not None and isinstance(obj, connection):
+            # It would be pickled as the bare number of a file descriptor, which is another file in the job.
+            raise TypeError("a pipe of this machine's cannot be used in a job")
         return super().reducer_override(obj)
 
 

@@ -81,7 +81,7 @@ class Resolver:
 
         self._work.put(fail)
 
-    def hand_down(self, bundle: Bundle, answer: Callable[[None, BaseException | None], None]) -> None:
+    def hand_down(self, bundle: Bundle, answer: Callable[[BaseException | None], None]) -> None:
         """Append the outcomes of its parents to the calls of *bundle*: here, because they may be large."""
 
         def hand_down() -> None:
@@ -97,9 +97,9 @@ class Resolver:
                         else:
                             append_value(file, key, parent.result(), session=session.id, secret=session.secret)
             except (CondorFuturesError, OSError) as error:
-                answer(None, error)
+                answer(error)
             else:
-                answer(None, None)
+                answer(None)
 
         self._work.put(hand_down)
 

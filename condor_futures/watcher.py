@@ -15,13 +15,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Literal
 
 from condor_futures import states
 from condor_futures.access_point import AccessPoint
 from condor_futures.bundle import Bundle
+from condor_futures.dependencies import Dependencies
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CondorFuturesError, JobRemovedError
 from condor_futures.event_log import QUEUE_PROJECTION, EventLog, queue_events
 from condor_futures.future import CondorFuture
@@ -86,7 +87,7 @@ class Watcher:
         self._batches = itertools.count()
         self._constraint = f'CondorFuturesSession == "{session.id}"'
 
-        self._waiting: dict[Bundle, int] = {}
+        self._dependencies = Dependencies(self._resolver, self._inbox.put, self._add_ready, self._forget)
         self._pending: list[Bundle] = []
         self._first_arrival = self._last_arrival = 0.0
         self._submitting: Sequence[Bundle] = ()
@@ -143,7 +144,7 @@ class Watcher:
 
     def _bundles(self) -> list[Bundle]:
         """All that are under way; list() makes the copies that other threads may walk through."""
-        return [*list(self._waiting), *list(self._pending), *self._submitting, *list(self._live.values())]
+        return [*self._dependencies.bundles(), *list(self._pending), *self._submitting, *list(self._live.values())]
 
     # The thread.
 
@@ -186,9 +187,7 @@ class Watcher:
         return min(waits) if waits else None
 
     def _finished(self) -> bool:
-        return not (
-            self._waiting or self._pending or self._live or self._submitting or self._retrieving or self._to_remove
-        )
+        return not (self._bundles() or self._retrieving or self._to_remove)
 
     # Messages.
 
@@ -203,36 +202,9 @@ class Watcher:
         self._last_arrival = now - QUIET if complete else now
         for bundle in bundles:
             if bundle.parents:
-                self._await_parents(bundle)
+                self._dependencies.add(bundle)
             else:
                 self._pending.append(bundle)
-
-    def _await_parents(self, bundle: Bundle) -> None:
-        parents = [(call, parent) for call, needed in bundle.parents.items() for parent in needed.values()]
-        self._waiting[bundle] = len(parents)
-        for call, parent in parents:
-            ended = functools.partial(self._parent_ended, bundle, call, parent)
-            parent.add_done_callback(lambda _, ended=ended: self._inbox.put(ended))  # type: ignore[misc]
-
-    def _parent_ended(self, bundle: Bundle, call: str, parent: Future[Any]) -> None:
-        if bundle not in self._waiting:
-            return  # it was cancelled meanwhile
-        error = CancelledError() if parent.cancelled() else parent.exception()
-        if error is not None and call not in bundle.cancelled:
-            self._resolver.fail_call(bundle, call, error)
-            self._forget(bundle, call)
-        if bundle in self._waiting:
-            self._waiting[bundle] -= 1
-            if self._waiting[bundle] == 0:
-                self._resolver.hand_down(bundle, self._answered(functools.partial(self._handed_down, bundle)))
-
-    def _handed_down(self, bundle: Bundle, _: Any, error: BaseException | None) -> None:
-        if self._waiting.pop(bundle, None) is None:
-            return
-        if error is not None:
-            self._resolver.fail(bundle, error)
-        else:
-            self._add_ready(bundle)
 
     def _add_ready(self, bundle: Bundle) -> None:
         bundle.parents = {}  # they may be collected
@@ -253,7 +225,7 @@ class Watcher:
         bundle.cancelled.add(call)
         if len(bundle.cancelled) == len(bundle.futures):  # (no futures: it was reported in the meantime)
             self._advance(bundle, states.Unwanted(bundle.job.job_id or ""))
-            self._waiting.pop(bundle, None)
+            self._dependencies.discard(bundle)
 
     def _cancel_pending(self) -> None:
         for bundle in self._bundles():
@@ -269,7 +241,7 @@ class Watcher:
             )
             self._resolver.fail(bundle, error)
             self._advance(bundle, states.Unwanted(job_id or ""))
-        self._waiting.clear()
+        self._dependencies.clear()
 
     def _close(self) -> None:
         self._closing = True
@@ -283,14 +255,14 @@ class Watcher:
                 for bundle in self._bundles():
                     self._resolver.fail(bundle, error)
                     self._advance(bundle, states.Unwanted(bundle.job.job_id or ""))
-                self._waiting.clear()
+                self._dependencies.clear()
 
         self._inbox.put(fail)
 
     def _fail_everything(self, error: BaseException) -> None:
         for bundle in self._bundles():
             self._resolver.fail(bundle, error)
-        self._waiting.clear()
+        self._dependencies.clear()
         self._pending.clear()
         self._live.clear()
 

@@ -1,0 +1,81 @@
+"""Bundles that wait for futures among their calls' arguments."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from typing import Any
+
+from condor_futures.bundle import Bundle
+from condor_futures.resolver import Resolver
+
+__all__ = ["Dependencies"]
+
+
+class Dependencies:
+    """Keeps bundles until their parents have ended, and has the parents' outcomes added to their calls.
+
+    It belongs to the watcher's thread; what other threads have to say, they post.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        post: Callable[[Callable[[], None]], None],
+        ready: Callable[[Bundle], None],
+        forget: Callable[[Bundle, str], None],
+    ) -> None:
+        """Make it.
+
+        Args:
+            resolver: fails calls whose parents failed, and hands values down.
+            post: has a function called in the watcher's thread.
+            ready: told of a bundle that can be submitted.
+            forget: told of a call, by its bundle and key, that was failed.
+
+        """
+        self._resolver = resolver
+        self._post = post
+        self._ready = ready
+        self._forget = forget
+        self._unfinished: dict[Bundle, int] = {}
+
+    def bundles(self) -> list[Bundle]:
+        """Those that wait; any thread may ask."""
+        return list(self._unfinished)
+
+    def add(self, bundle: Bundle) -> None:
+        """Wait for the parents of *bundle*."""
+        parents = [(call, parent) for call, needed in bundle.parents.items() for parent in needed.values()]
+        self._unfinished[bundle] = len(parents)
+        for call, parent in parents:
+            ended = functools.partial(self._ended, bundle, call, parent)
+            # Called in whatever thread ends the parent, or in this one, at once, if it has ended.
+            parent.add_done_callback(lambda _, ended=ended: self._post(ended))  # type: ignore[misc]
+
+    def discard(self, bundle: Bundle) -> None:
+        """Nobody wants it any more."""
+        self._unfinished.pop(bundle, None)
+
+    def clear(self) -> None:
+        """Nobody wants any of them any more."""
+        self._unfinished.clear()
+
+    def _ended(self, bundle: Bundle, call: str, parent: Future[Any]) -> None:
+        error = CancelledError() if parent.cancelled() else parent.exception()
+        if error is not None and bundle in self._unfinished and call not in bundle.cancelled:
+            self._resolver.fail_call(bundle, call, error)
+            self._forget(bundle, call)
+        if bundle in self._unfinished:
+            self._unfinished[bundle] -= 1
+            if self._unfinished[bundle] == 0:
+                self._resolver.hand_down(bundle, lambda error: self._post(lambda: self._handed_down(bundle, error)))
+
+    def _handed_down(self, bundle: Bundle, error: BaseException | None) -> None:
+        if self._unfinished.pop(bundle, None) is None:
+            return
+        if error is not None:
+            self._resolver.fail(bundle, error)
+        else:
+            self._ready(bundle)

@@ -1,0 +1,110 @@
+"""A notebook in a kernel of its own: what its cells define travels, and comes back as what it was."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+
+import nbclient
+import nbformat
+import pytest
+
+pytestmark = pytest.mark.pool
+
+CELLS = [
+    """
+    import dataclasses, enum, functools, json
+    import numpy as np
+    from condor_futures import CondorExecutor
+
+    executor = CondorExecutor(access_point="personal", spool=False)
+    checks = {}
+    """,
+    """
+    offset = 10
+
+    def shifted(x):
+        return helper(x) + offset
+
+    def helper(x):
+        return x ** 2
+
+    checks["function"] = list(executor.map(shifted, range(4))) == [10, 11, 14, 19]
+    """,
+    """
+    offset = 20  # the cell is run again with another value
+
+    checks["changed global"] = executor.submit(shifted, 1).result() == 21
+    """,
+    """
+    class Colour(enum.Enum):
+        RED = 1
+        BLUE = 2
+
+        def other(self):
+            return Colour.BLUE if self is Colour.RED else Colour.RED
+
+    @dataclasses.dataclass(frozen=True)
+    class Point:
+        x: float
+        colour: Colour = Colour.RED
+
+        def moved(self, by, *, colour=None):
+            return dataclasses.replace(self, x=self.x + by, colour=colour or self.colour)
+
+    class Failure(Exception):
+        pass
+
+    def fail(point):
+        raise Failure(point)
+
+    point = Point(1.0)
+    calls = {
+        "enum's method": executor.submit(Colour.RED.other),
+        "enum": executor.submit(lambda c: c is Colour.RED, Colour.RED),
+        "bound method": executor.submit(point.moved, 2.0),
+        "unbound method": executor.submit(Point.moved, point, 2.0, colour=Colour.BLUE),
+        "partial": executor.submit(functools.partial(point.moved, colour=Colour.BLUE), 1.0),
+        "class": executor.submit(Point, 5.0),
+        "array": executor.submit(np.outer, np.arange(3), np.arange(4.0)),
+        "array in a dataclass": executor.submit(lambda p: p.moved(np.ones(2)), Point(np.zeros(2))),
+        "exception": executor.submit(fail, point),
+    }
+    """,
+    """
+    result = {name: call.result() for name, call in calls.items() if name != "exception"}
+    checks["enum's method"] = result["enum's method"] is Colour.BLUE
+    checks["enum"] = result["enum"]
+    checks["bound method"] = result["bound method"] == Point(3.0)
+    checks["unbound method"] = result["unbound method"] == Point(3.0, Colour.BLUE)
+    checks["partial"] = result["partial"] == Point(2.0, Colour.BLUE)
+    checks["class"] = type(result["class"]) is Point
+    checks["array"] = bool((result["array"] == np.outer(np.arange(3), np.arange(4.0))).all())
+    checks["array in a dataclass"] = list(result["array in a dataclass"].x) == [1.0, 1.0]
+    try:
+        calls["exception"].result()
+    except Failure as error:
+        checks["exception"] = error.args == (point,)
+    """,
+    """
+    import asyncio
+
+    checks["await"] = await asyncio.wrap_future(executor.submit(pow, 2, 5)) == 32
+    """,
+    """
+    executor.shutdown()
+    print(json.dumps(checks))
+    """,
+]
+
+
+def test_what_a_notebook_defines_travels(pool, tmp_path, monkeypatch):
+    """Functions, classes, enums, methods and exceptions of its cells; what comes back is of the notebook's classes."""
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))  # nothing of the test stays in the home directory
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(textwrap.dedent(cell)) for cell in CELLS])
+    nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute(cwd=str(tmp_path))
+    (output,) = notebook.cells[-1].outputs
+    checks = json.loads(output.text)
+    assert len(checks) == 12
+    assert [name for name, well in checks.items() if not well] == []

@@ -1,0 +1,135 @@
+"""scipy, nevergrad and adaptive: the same numbers as in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+
+import adaptive
+import nevergrad
+import numpy as np
+import pytest
+from scipy.optimize import brute, differential_evolution
+
+from condor_futures import RemoteTraceback
+
+pytestmark = pytest.mark.pool
+
+
+def test_scipy_evolves_by_map(unspooled):
+    """differential_evolution(workers=executor.map) finds what it finds with the builtin map."""
+
+    def valley(x):
+        return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+
+    def evolve(workers, maxiter):
+        bounds = [(-2, 2), (-1, 3)]
+        return differential_evolution(
+            valley, bounds, workers=workers, updating="deferred", popsize=3, maxiter=maxiter, polish=False, rng=7
+        )
+
+    for workers, maxiter in ((unspooled.map, 1), (functools.partial(unspooled.map, chunksize=3), 2)):
+        parallel, serial = evolve(workers, maxiter), evolve(map, maxiter)
+        assert (parallel.fun, parallel.nfev) == (serial.fun, serial.nfev)
+        np.testing.assert_array_equal(parallel.x, serial.x)
+
+
+def test_scipy_searches_a_grid_by_map(unspooled):
+    """brute(workers=executor.map) evaluates the whole grid."""
+
+    def bowl(x, depth):
+        return float(np.sum((x - 0.5) ** 2) - depth)
+
+    grid = {"ranges": [slice(0, 1, 0.25)] * 2, "args": (3.0,), "finish": None, "full_output": True}
+    serial = brute(bowl, **grid)
+    parallel = brute(bowl, **grid, workers=functools.partial(unspooled.map, chunksize=4))
+    for ours, theirs in zip(parallel, serial, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_type_error_that_scipy_rewrites_keeps_the_remote_traceback(unspooled):
+    """The message blames the map; what the call raised, and where, is in the chain of causes."""
+
+    def wrong(x):
+        return x[0] + "metres"
+
+    def evolve(workers):
+        differential_evolution(wrong, [(0, 1)], workers=workers, updating="deferred", popsize=5, maxiter=1, rng=7)
+
+    with pytest.raises(RuntimeError, match="map-like callable") as raised:
+        evolve(functools.partial(unspooled.map, chunksize=5))
+    error = raised.value.__cause__
+    assert isinstance(error, TypeError)
+    assert isinstance(error.__cause__, RemoteTraceback)
+    assert '"metres"' in str(error.__cause__)
+
+
+@pytest.mark.filterwarnings("ignore:Ignoring since timer was stopped:UserWarning")  # nevergrad's own clockwork
+@pytest.mark.filterwarnings("ignore:num_workers = 4 > 1 is suboptimal")  # the serial run, which we compare with
+def test_nevergrad_minimises(unspooled):
+    """With an optimiser whose questions do not depend on when a call ends, the recommendation is the serial one."""
+
+    def distance(x, *, scale):
+        return float(scale * np.sum((x - 0.5) ** 2))
+
+    def minimise(executor):
+        space = nevergrad.p.Instrumentation(nevergrad.p.Array(shape=(2,)), scale=nevergrad.p.Scalar(lower=1, upper=2))
+        space.random_state.seed(3)
+        optimiser = nevergrad.optimizers.RandomSearch(space, budget=12, num_workers=4)
+        recommendation = optimiser.minimize(distance, executor=executor, batch_mode=True)
+        return recommendation.value, optimiser.num_tell
+
+    ((x,), named), told = minimise(unspooled)
+    ((serial_x,), serial_named), serial_told = minimise(None)
+    np.testing.assert_array_equal(x, serial_x)
+    assert (named, told) == (serial_named, serial_told)
+
+
+def test_adaptive_blocks_until_its_goal(unspooled):
+    """A BlockingRunner evaluates where the learner asks it to, and cancels what it needs no more."""
+
+    def peak(x):
+        return x + 0.01 / (0.01 + x**2)
+
+    learner = adaptive.Learner1D(peak, bounds=(-1, 1))
+    adaptive.BlockingRunner(learner, npoints_goal=9, executor=unspooled, ntasks=4)
+    assert len(learner.data) >= 9
+    assert learner.data == {x: peak(x) for x in learner.data}
+    assert {-1.0, 1.0} <= set(learner.data)
+
+
+def test_adaptive_runs_beside_an_event_loop(unspooled):
+    """An AsyncRunner (which Runner is in a notebook) goes through a sequence."""
+
+    def square(n):
+        return n**2
+
+    learner = adaptive.SequenceLearner(square, sequence=range(6))
+
+    async def main():
+        runner = adaptive.AsyncRunner(learner, goal=adaptive.SequenceLearner.done, executor=unspooled, ntasks=3)
+        await runner.task
+
+    asyncio.run(main())
+    assert learner.result() == [n**2 for n in range(6)]
+
+
+def test_adaptive_reports_and_retries_a_failed_call(unspooled, tmp_path):
+    """A call that raised is made again as often as the runner was told to."""
+
+    def moody(n):
+        if n == 1 and not (tmp_path / "raised").exists():
+            (tmp_path / "raised").touch()
+            raise OSError("not today")
+        return n
+
+    learner = adaptive.SequenceLearner(moody, sequence=range(3))
+    adaptive.BlockingRunner(
+        learner,
+        goal=adaptive.SequenceLearner.done,
+        executor=unspooled,
+        ntasks=3,
+        retries=1,
+        raise_if_retries_exceeded=True,
+    )
+    assert learner.result() == [0, 1, 2]

@@ -1,0 +1,188 @@
+"""map(): what it reads and when, what it gives up, and what it does not keep; buffersize as in Python 3.14."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import threading
+import time
+import weakref
+
+import pytest
+from support import until
+
+pytestmark = pytest.mark.pool
+
+
+class Reader:
+    """Counts how many items of an endless iterable were read."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __iter__(self):
+        for n in itertools.count():
+            self.count += 1
+            yield n
+
+
+def under_way(executor):
+    """How many calls have not ended."""
+    counts = executor.counts()
+    return sum(counts[state] for state in ("pending", "idle", "running", "completed"))
+
+
+def test_without_a_buffersize_all_is_read_at_once(executor):
+    """All iterables are read, and all calls submitted, before the first result is asked for."""
+    read = []
+    results = executor.map(pow, (read.append(n) or n for n in range(4)), itertools.repeat(2))
+    assert read == [0, 1, 2, 3]
+    assert list(results) == [0, 1, 4, 9]
+
+
+def test_map_ends_with_its_shortest_iterable(executor):
+    """With none, and with an empty one, there are no calls."""
+    assert list(executor.map(pow, [2, 3, 4], [5, 6])) == [32, 729]
+    assert list(executor.map(pow, [], [1])) == []
+    assert list(executor.map(abs)) == []
+    assert list(executor.map(abs, buffersize=2)) == []
+
+
+@pytest.mark.parametrize("buffersize", [1, 2, 5, 10])
+def test_a_buffersize_changes_no_result(executor, buffersize):
+    """Whether it is below, at or above the number of calls."""
+    assert list(executor.map(pow, range(5), [2] * 5, buffersize=buffersize)) == [0, 1, 4, 9, 16]
+
+
+def test_a_full_buffer_reads_no_more(executor):
+    """Finished calls count until their results are taken."""
+    reader = Reader()
+    results = executor.map(abs, reader, buffersize=3)
+    until(lambda: under_way(executor) == 0)
+    assert reader.count == 3
+    results.close()
+
+
+def test_the_next_call_is_submitted_before_a_result_is_waited_for(executor, tmp_path):
+    """So that there are always as many calls under way as the buffer has places."""
+    go = tmp_path / "go"
+
+    def wait_for(path, n):
+        while not path.exists():
+            time.sleep(0.02)
+        return n
+
+    reader = Reader()
+    results = executor.map(wait_for, itertools.repeat(go), reader, buffersize=1)
+    taken = []
+    taker = threading.Thread(target=lambda: taken.append(next(results)))
+    taker.start()
+    try:
+        until(lambda: reader.count == 2, timeout=5)
+        assert taken == []
+    finally:
+        go.touch()
+        taker.join(60)
+    assert taken == [0]
+    results.close()
+
+
+def test_the_buffer_counts_chunks(executor):
+    """Each chunk that is begun is replaced by one, not each result."""
+    reader = Reader()
+    results = executor.map(abs, reader, chunksize=5, buffersize=2)
+    assert reader.count == 10
+    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
+    assert reader.count == 15
+    assert next(results) == 5
+    assert reader.count == 20
+    results.close()
+
+
+def test_a_buffered_map_submits_nothing_after_the_shutdown(new_executor):
+    """As submit() does, it says so, rather than pretend that there were no more calls."""
+    executor = new_executor()
+    results = executor.map(abs, Reader(), buffersize=2)
+    executor.shutdown()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        list(results)
+
+
+def test_whoever_gives_up_the_results_gives_up_the_calls(new_executor):
+    """By closing the iterator, by a timeout, by the exception of a call: what is left is cancelled."""
+    executor = new_executor()
+
+    def sleep(seconds):
+        return time.sleep(seconds) if seconds else 1 / 0
+
+    closed = executor.map(sleep, [0.01, 300, 300])
+    failed = executor.map(sleep, [0, 300, 300])
+    late = executor.map(sleep, [300, 300], timeout=0)
+    assert next(closed) is None
+    closed.close()
+    with pytest.raises(ZeroDivisionError):
+        next(failed)
+    with pytest.raises(TimeoutError):
+        next(late)
+    until(lambda: under_way(executor) == 0)
+    for results in (closed, failed, late):
+        assert list(results) == []
+
+
+def test_a_timeout_counts_from_the_call_of_map(executor):
+    """Results that are there in time are given, however late they are taken."""
+    results = executor.map(abs, [-1, -2], timeout=60)
+    until(lambda: under_way(executor) == 0)
+    assert list(results) == [1, 2]
+
+
+def test_map_keeps_neither_arguments_nor_results(executor):
+    """While its iterator is still held."""
+
+    class Thing:
+        pass
+
+    alive = weakref.WeakSet()
+
+    def things():
+        for _ in range(3):
+            thing = Thing()
+            alive.add(thing)
+            yield thing
+
+    results = executor.map(lambda thing: thing, things())
+    for result in results:
+        alive.add(result)
+        del result
+    until(lambda: gc.collect() is not None and not alive)
+    assert list(results) == []
+
+
+def test_a_result_belongs_to_whoever_took_it(executor):
+    """The iterator does not keep it until the next one is asked for."""
+
+    class Thing:
+        pass
+
+    for thing in executor.map(lambda _: Thing(), range(3)):
+        taken = weakref.ref(thing)
+        del thing
+        gc.collect()
+        assert taken() is None
+
+
+def test_an_exception_is_not_kept_alive_by_its_traceback(executor):
+    """Whoever caught it has the last reference to it."""
+
+    class GoneError(Exception):
+        pass
+
+    def fail(_):
+        raise GoneError
+
+    results = executor.map(fail, [1])
+    try:
+        next(results)
+    except Exception as error:
+        gone = weakref.ref(error)
+    until(lambda: gone() is None, timeout=10)

@@ -1,0 +1,71 @@
+"""What is wrong is said at once, by the exception that the standard library raises for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from condor_futures import CondorExecutor
+
+pytestmark = pytest.mark.pool
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"max_workers": 0}, ValueError, "max_workers must be greater than 0"),
+        ({"max_workers": -1}, ValueError, "max_workers must be greater than 0"),
+        ({"max_tasks_per_child": 0}, ValueError, "max_tasks_per_child"),
+        ({"max_tasks_per_child": -1}, ValueError, "max_tasks_per_child"),
+        ({"max_tasks_per_child": "3"}, TypeError, "max_tasks_per_child must be an integer"),
+        ({"initializer": 1}, TypeError, "initializer must be a callable"),
+    ],
+)
+def test_an_executor_refuses_impossible_options(pool, options, error, message):
+    """Before anything is started."""
+    with pytest.raises(error, match=message):
+        CondorExecutor(access_point="personal", **options)
+
+
+def test_submit_needs_a_function(executor):
+    """As its first positional argument: the keywords are the function's."""
+    for arguments in ({}, {"fn": abs}, {"arg": 1}):
+        with pytest.raises(TypeError):
+            executor.submit(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"chunksize": 0}, ValueError),
+        ({"chunksize": -1}, ValueError),
+        ({"buffersize": 0}, ValueError),
+        ({"buffersize": -1}, ValueError),
+        ({"buffersize": "2"}, TypeError),
+        ({"buffersize": 2.0}, TypeError),
+    ],
+)
+def test_map_refuses_impossible_sizes(executor, options, error):
+    """When it is called, not when the first result is taken."""
+    with pytest.raises(error):
+        executor.map(abs, [1], **options)
+
+
+def test_a_function_that_cannot_be_called_is_its_calls_failure(executor):
+    """As in the standard library, where the call is made elsewhere too."""
+    with pytest.raises(TypeError, match="not callable"):
+        executor.submit(42).result(60)
+
+
+def test_an_executor_that_was_shut_down_takes_nothing(new_executor):
+    """Neither do those derived from it; shutting down again does no harm."""
+    executor = new_executor()
+    derived = executor.with_options(request_memory="1GB")
+    derived.shutdown()
+    executor.shutdown(wait=False, cancel_futures=True)
+    for closed in (executor, derived, executor.with_options(request_cpus=1)):
+        with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
+            closed.submit(abs, 1)
+        with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
+            closed.map(abs, [1])
+    with pytest.raises(RuntimeError, match="after shutdown"), executor:
+        executor.submit(abs, 1)
