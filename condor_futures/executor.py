@@ -182,10 +182,8 @@ class CondorExecutor(Executor):
         else:
             size = chunksize
         chunks = self._submit_chunks(fn, iter(arguments), size, buffersize)
-        futures: deque[CondorFuture[T]] = deque()
-        for chunk in itertools.islice(chunks, buffersize):
-            futures.extend(chunk)
-        return _results(futures, chunks, None if timeout is None else started + timeout)
+        ahead = deque(itertools.islice(chunks, buffersize))
+        return _results(ahead, chunks, None if timeout is None else started + timeout)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls, and clean up once those there are have ended.
@@ -201,14 +199,16 @@ class CondorExecutor(Executor):
         with engine.lock:
             engine.shut_down = True
         if cancel_futures:
-            engine.watcher.cancel_pending()
+            for future in engine.watcher.withdraw_pending():
+                future.cancel()
         engine.watcher.close()
         if wait:
             engine.watcher.join()
 
     def terminate_workers(self) -> None:
         """Remove all jobs now, also those that run; their futures fail with :class:`JobRemovedError`. Shuts down."""
-        self._engine.shut_down = True
+        with self._engine.lock:
+            self._engine.shut_down = True
         self._engine.watcher.remove_all("the executor was terminated")
         self.shutdown(wait=True)
 
@@ -297,25 +297,31 @@ def _check_positive(name: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be an integer or None, not {type(value).__name__}")
     if value < 1:
-        raise ValueError(f"{name} must be at least 1, not {value}")
+        raise ValueError(f"{name} must be greater than 0, not {value}")
 
 
 def _results(
-    futures: deque[CondorFuture[T]], more: Iterator[list[CondorFuture[T]]], deadline: float | None
+    ahead: deque[list[CondorFuture[T]]], chunks: Iterator[list[CondorFuture[T]]], deadline: float | None
 ) -> Iterator[T]:
-    """Yield the results in order, submitting as many chunks as are taken; cancel the rest when it is closed."""
+    """Yield the results in order; submit another chunk for each that is begun; cancel the rest when it is closed."""
+    chunk: list[CondorFuture[T]] = []
     try:
-        while futures:
-            future = futures.popleft()
-            try:
-                result = future.result(None if deadline is None else deadline - monotonic())
-            finally:
-                # As in the standard library: an exception's traceback must not keep the future, and so itself, alive.
-                future.cancel()
-                del future
-            futures.extend(next(more, ()))
-            yield result
-            del result
+        while ahead:
+            chunk = ahead.popleft()
+            chunk.reverse()
+            # As in Python 3.14: submitted before a result is waited for, so that the buffer is full meanwhile.
+            ahead.extend(itertools.islice(chunks, 1))
+            while chunk:
+                # No name is bound to what is yielded: a result belongs to whoever takes it.
+                yield _result(chunk.pop(), None if deadline is None else deadline - monotonic())
     finally:
-        for future in futures:
+        for future in itertools.chain(chunk, *ahead):
             future.cancel()
+
+
+def _result(future: CondorFuture[T], timeout: float | None) -> T:
+    try:
+        return future.result(timeout)
+    finally:
+        future.cancel()  # if it was not there in time
+        del future  # an exception's traceback would otherwise keep the future, and so itself, alive

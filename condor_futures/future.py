@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["CondorFuture"]
 
 T = TypeVar("T")
+
+#: Where concurrent.futures itself tells of callbacks that raise.
+logger = logging.getLogger("concurrent.futures")
 
 
 class CondorFuture(Future[T]):
@@ -48,7 +52,7 @@ class CondorFuture(Future[T]):
                 return True
             self._state = CANCELLED
             self._condition.notify_all()
-        self._invoke_callbacks()  # type: ignore[attr-defined]
+        self._invoke_callbacks()
         # wait() and as_completed() learn of it only now; elsewhere a worker would do this when it meets the call.
         self.set_running_or_notify_cancel()
         self._told(self)
@@ -83,6 +87,15 @@ class CondorFuture(Future[T]):
     def stderr(self) -> str:
         """What the call wrote to standard error; empty until its job has ended."""
         return self._bundle.text("stderr", self.key) if self._bundle else ""
+
+    def _invoke_callbacks(self) -> None:
+        # The standard library's lets what is not an Exception through: sys.exit() in a callback would end the thread
+        # that resolves all futures.
+        for callback in self._done_callbacks:  # type: ignore[attr-defined]
+            try:
+                callback(self)
+            except BaseException:
+                logger.exception("exception calling callback for %r", self)
 
     def _mark_running(self) -> None:
         with self._condition:

@@ -128,7 +128,10 @@ def pickle_object(
         if isinstance(error, RecursionError) or isinstance(error.__cause__ or error.__context__, RecursionError):
             message = f"{what} cannot be pickled: it is nested too deeply for Python's recursion limit"
             raise PayloadError(message) from error
-        path, culprit = _locate_culprit(obj, what, key_of)
+        try:
+            path, culprit = _locate_culprit(obj, what, key_of)
+        except Exception:  # noqa: BLE001 - to look into an object may run its code
+            path, culprit = what, ""
         raise PayloadError(f"{path} cannot be pickled: {culprit or error}") from error
     return Pickled([file.getvalue(), *(buffer.raw() for buffer in buffers)], pickler.futures)
 
@@ -292,7 +295,8 @@ class Outcome:
                 f"the call raised {header['type_name']}, which cannot be pickled: {header['message']}",
                 header["type_name"],
             )
-        error.__cause__ = RemoteTraceback(header["traceback"], header["host"], job_id)
+        # (a frozen dataclass that is an exception refuses to have its attributes set)
+        BaseException.__setattr__(error, "__cause__", RemoteTraceback(header["traceback"], header["host"], job_id))
         if self.result == "initializer":
             broken = BrokenCondorExecutor(f"the initializer raised {header['type_name']}: {header['message']}")
             broken.__cause__ = error

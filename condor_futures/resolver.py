@@ -117,14 +117,14 @@ class Resolver:
         while (work := self._work.get()) is not None:
             try:
                 work()
-            except Exception:
+            except BaseException:
                 logger.exception("a future could not be resolved")
             del work
 
     def _report_surely(self, bundle: Bundle, cause: states.Event) -> None:
         try:
             self._report(bundle, cause)
-        except Exception as error:  # nothing hangs, whatever it is
+        except BaseException as error:  # nothing hangs, whatever it is
             logger.exception("the outcomes of the bundle %s could not be read", bundle.key)
             for future in bundle.futures.values():
                 if not future.done():
@@ -141,6 +141,7 @@ class Resolver:
             value: Any = None
             error: BaseException | None
             outcome = outcomes.pop(key, None)
+            outcome_result = outcome.result if outcome is not None else ""
             if outcome is None:
                 error = self._missing(bundle, cause, trouble, tail)
             else:
@@ -149,7 +150,7 @@ class Resolver:
                 }
                 value, error = outcome.unpickle(bundle.job.job_id, tail)
             del outcome
-            if isinstance(error, BrokenCondorExecutor):
+            if outcome_result == "initializer" and isinstance(error, BrokenCondorExecutor):
                 self._initializer_failed(error)
             self._resolve(future, value, error)
             del value, error

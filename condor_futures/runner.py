@@ -158,11 +158,30 @@ def value_of_call(key: str) -> object:
     return pickle.loads(segments[0], buffers=segments[1:])
 
 
+_globals = {}  # type: dict[str, dict[str, Any]]
+_set_by_initializer = {}  # type: dict[str, dict[str, Any]]
+
+
+def _make_function(code: "Any", namespace: "dict[str, Any]", *rest: "Any") -> "Any":
+    """As cloudpickle's, but all functions of one module share their globals, though they come in several pickles."""
+    from cloudpickle import cloudpickle
+
+    return cloudpickle._make_function(code, _globals.setdefault(namespace.get("__name__", ""), namespace), *rest)
+
+
+def _function_setstate(function: "Any", state: "Any") -> None:
+    """As cloudpickle's, which sets the globals that the client had; what the initializer has set since stays."""
+    from cloudpickle import cloudpickle
+
+    cloudpickle._function_setstate(function, state)
+    function.__globals__.update(_set_by_initializer.get(function.__globals__.get("__name__", ""), {}))
+
+
 class _CallUnpickler(pickle.Unpickler):
     """Finds this module under the name that the client pickled: the package itself is not needed here."""
 
     def find_class(self, module: str, name: str) -> "Any":
-        if module == "condor_futures.runner":
+        if module == "condor_futures.runner" or name in ("_make_function", "_function_setstate"):
             return globals()[name]
         return super().find_class(module, name)
 
@@ -171,6 +190,19 @@ def _loads(segments: "list[bytes]") -> "Any":
     import io
 
     return _CallUnpickler(io.BytesIO(segments[0]), buffers=segments[1:]).load()
+
+
+def _initialize(segments: "list[bytes]") -> None:
+    """Call the initializer, and remember which global variables it sets: the calls are to see them."""
+    initializer, initargs = _loads(segments)
+    before = {name: dict(namespace) for name, namespace in _globals.items()}
+    initializer(*initargs)
+    missing = object()
+    for name, namespace in _globals.items():
+        old = before.get(name, {})
+        _set_by_initializer[name] = {
+            key: value for key, value in namespace.items() if old.get(key, missing) is not value
+        }
 
 
 class _Bundle:
@@ -281,8 +313,7 @@ class _Child:
         if bundle.initializer:
             self._enter("initializer")
             try:
-                initializer, initargs = _loads(bundle.initializer)
-                initializer(*initargs)
+                _initialize(bundle.initializer)
             except BaseException as error:
                 failed = self._exception(error)
                 pickled = failed.pop("pickled")
@@ -362,7 +393,8 @@ class _Child:
         except Exception:
             message = "(its text cannot be had)"
         try:
-            error.__traceback__ = None  # Frames cannot be pickled; some exceptions carry theirs in __dict__ too.
+            # Frames cannot be pickled. (An exception may refuse to have its attributes set.)
+            BaseException.with_traceback(error, None)
             pickled = dumps(error)
             pickle.loads(pickled[0], buffers=pickled[1:])
         except BaseException:

@@ -7,6 +7,7 @@ neither a slow access point nor a user's slow callback keeps it from the events.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import logging
@@ -120,9 +121,17 @@ class Watcher:
         """Remove every job and fail every future that is not done."""
         self._inbox.put(functools.partial(self._remove_all, reason))
 
-    def cancel_pending(self) -> None:
-        """Cancel every call that does not run yet."""
-        self._inbox.put(self._cancel_pending)
+    def withdraw_pending(self) -> list[CondorFuture[Any]]:
+        """Submit, or leave in the queue, no call that does not run yet; gives their futures, for the caller to cancel.
+
+        Cancelling runs the user's callbacks, which is not for the threads here to do.
+        """
+        withdrawn: Future[list[CondorFuture[Any]]] = Future()
+        self._inbox.put(lambda: withdrawn.set_result(self._withdraw_pending()))
+        while self._thread.is_alive():
+            with contextlib.suppress(FutureTimeoutError):
+                return withdrawn.result(0.1)
+        return []
 
     def close(self) -> None:
         """Finish what there is, clean up, and end."""
@@ -227,11 +236,14 @@ class Watcher:
             self._advance(bundle, states.Unwanted(bundle.job.job_id or ""))
             self._dependencies.discard(bundle)
 
-    def _cancel_pending(self) -> None:
+    def _withdraw_pending(self) -> list[CondorFuture[Any]]:
+        futures: list[CondorFuture[Any]] = []
         for bundle in self._bundles():
             if bundle.job.state in (State.PENDING, State.IDLE):
-                for future in bundle.futures.values():
-                    future.cancel()
+                futures += bundle.futures.values()
+                self._advance(bundle, states.Unwanted(bundle.job.job_id or ""))
+                self._dependencies.discard(bundle)
+        return futures
 
     def _remove_all(self, reason: str) -> None:
         for bundle in self._bundles():
