@@ -6,12 +6,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from condor_futures.future import CondorFuture
 from condor_futures.states import Job
-
-if TYPE_CHECKING:
-    from condor_futures.future import CondorFuture
 
 __all__ = ["Bundle", "Options"]
 

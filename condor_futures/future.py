@@ -6,12 +6,9 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from condor_futures.states import State
-
-if TYPE_CHECKING:
-    from condor_futures.bundle import Bundle
+from condor_futures.states import Job, State
 
 __all__ = ["CondorFuture"]
 
@@ -19,6 +16,14 @@ T = TypeVar("T")
 
 #: Where concurrent.futures itself tells of callbacks that raise.
 logger = logging.getLogger("concurrent.futures")
+
+
+class _Bundle(Protocol):
+    """What a future asks of the bundle that its call is in."""
+
+    job: Job
+
+    def text(self, stream: str, call: str | None = None) -> str: ...
 
 
 class CondorFuture(Future[T]):
@@ -34,7 +39,7 @@ class CondorFuture(Future[T]):
         self.key = key
         """The call's key: calls are counted in the order of their submission."""
         self._told = cancelled
-        self._bundle: Bundle | None = None
+        self._bundle: _Bundle | None = None
 
     def cancel(self) -> bool:
         """Cancel the call, also when it is running: its job is then removed from the queue.

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from condor_futures import states
 from condor_futures.access_point import AccessPoint
@@ -224,7 +224,7 @@ class Watcher:
         self._pending.append(bundle)
 
     def _cancel(self, future: CondorFuture[Any]) -> None:
-        bundle = future._bundle
+        bundle = cast("Bundle | None", future._bundle)
         if bundle is not None:
             self._resolver.ended["cancelled"] += 1
             self._forget(bundle, future.key)
