@@ -200,17 +200,25 @@ class AccessPoint:
     def _where(self) -> dict[str, Any]:
         return {"pool": self.location.pool, "name": self.location.name}
 
-    def _start(self) -> None:
-        # A new session keeps Ctrl-C and a closing terminal away from it. It ends when its input does, that is when the
-        # client ends, however that happens.
-        self._process = subprocess.Popen(
-            [sys.executable, str(_HELPER)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **(self.location.environment or {})},
-            start_new_session=True,
-        )
-        self._write(sys.path)
+    def _start(self, *messages: object) -> None:
+        """Start a helper; tell it where to import from, and *messages*, before anybody else can tell it anything."""
+        first = [[os.fspath(place) for place in sys.path], *messages]
+        data = b"".join(json.dumps(message).encode() + b"\n" for message in first)
+        with self._write_lock:
+            # A new session keeps Ctrl-C and a closing terminal away from it. It ends when its input does, that is when
+            # the client ends, however that happens.
+            process = subprocess.Popen(
+                [sys.executable, str(_HELPER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, **(self.location.environment or {})},
+                start_new_session=True,
+            )
+            assert process.stdin is not None
+            with contextlib.suppress(OSError):  # it is dead already, and the reader will notice
+                process.stdin.write(data)
+                process.stdin.flush()
+            self._process = process
         self._reader = threading.Thread(
             target=self._read, args=(self._process,), name="condor_futures access point", daemon=True
         )
@@ -285,9 +293,12 @@ class AccessPoint:
         with self._lock:
             if not self._closed:
                 logger.warning("the helper of %s ended with status %s; starting another", self.location, status)
-                self._start()
-                # The new one has to be told where the schedd is; patience applies to what follows.
-                self._write({"id": -1, "operation": "connect", "arguments": self._where(), "patience": 0.0})
+                try:
+                    # The new one has to be told where the schedd is; patience applies to what follows.
+                    self._start({"id": -1, "operation": "connect", "arguments": self._where(), "patience": 0.0})
+                except Exception:
+                    logger.exception("the helper of %s cannot be started again", self.location)
+                    self._closed = True
             failed = [n for n, r in self._requests.items() if self._closed or r.attempts >= self.ATTEMPTS]
             lost = [self._requests.pop(number) for number in failed]
             again = list(self._requests.values())

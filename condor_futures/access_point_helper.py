@@ -72,7 +72,7 @@ class Operations:
         kind = htcondor.DaemonType.Schedd
         ad = collector.locate(kind, name) if name else collector.locate(kind)
         if ad is None:
-            raise LookupError(f"the collector knows no schedd of the name {name!r}")
+            raise LookupError("the collector knows no schedd" + (f" of the name {name!r}" if name else ""))
         self._schedd = htcondor.Schedd(ad)
         self._schedd.query("false", ["ClusterId"], limit=1)
         return {key: str(ad.get(key, "")) for key in ("Name", "Machine", "MyAddress", "CondorVersion")}
@@ -109,10 +109,6 @@ class Operations:
             "first": result.first_proc(),
             "warnings": [str(warning.message) for warning in caught],
         }
-
-    def reschedule(self) -> None:
-        """Ask for a match now rather than at the next interval."""
-        self._schedd.reschedule()
 
     def retrieve(self, jobs: list[str]) -> dict[str, Any]:
         """Fetch the outputs of spooled jobs, and let these leave the queue as completed.

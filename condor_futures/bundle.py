@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from condor_futures.future import CondorFuture
+from condor_futures.shipping import Shipping
 from condor_futures.states import Job
 
 __all__ = ["Bundle", "Options"]
@@ -22,12 +24,14 @@ class Options:
         commands: submit commands, checked and as text.
         spool: whether the jobs are spooled.
         key: equal for equal options.
+        ship: which modules travel by value.
 
     """
 
     commands: Mapping[str, str]
     spool: bool
     key: Hashable
+    ship: Shipping | None = None
 
 
 @dataclass(eq=False)
@@ -62,6 +66,9 @@ class Bundle:
         start, end = self.stream_ranges.get(call, {}).get(stream, (0, None)) if call else (0, None)
         try:
             with self.path(stream).open("rb") as file:
+                if tail is not None:
+                    # At most four bytes a character; there may be gigabytes before them.
+                    start = max(start or 0, file.seek(0, os.SEEK_END) - 4 * tail)
                 file.seek(start or 0)
                 data = file.read() if end is None else file.read(end - (start or 0))
         except OSError:

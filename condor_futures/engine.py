@@ -54,10 +54,8 @@ class Engine:
         """Have *bundles* submitted, unless it was shut down in the meantime."""
         with self.lock:
             # Under the lock of shutdown(): what is added before it is certain to be seen by the watcher.
-            if not self.shut_down:
-                self.watcher.add(bundles, complete=complete)
-                return
-        raise RuntimeError("cannot schedule new futures after shutdown")
+            self.check_open()
+            self.watcher.add(bundles, complete=complete)
 
     def key_of(self, future: Future[Any]) -> str:
         """The key by which calls refer to the value of *future*: a call's own, or one that is made up for a

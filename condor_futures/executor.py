@@ -90,8 +90,8 @@ class CondorExecutor(Executor):
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         commands = check_submit_commands(submit_commands)
-        self._options = Options(commands, spool, (description_key(commands), spool))
         self._ship = Shipping(ship)
+        self._options = Options(commands, spool, (description_key(commands), spool), self._ship)
         self._initializer: Pickled | None = None
         if initializer is not None:
             parts = (initializer, tuple(initargs))
@@ -129,7 +129,7 @@ class CondorExecutor(Executor):
         derived = copy.copy(self)
         commands = merge(self._options.commands, submit_commands)
         spool = self._options.spool if spool is None else spool
-        derived._options = Options(commands, spool, (description_key(commands), spool))
+        derived._options = Options(commands, spool, (description_key(commands), spool), self._ship)
         return derived
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> CondorFuture[T]:

@@ -99,7 +99,7 @@ class CondorFuture(Future[T]):
         for callback in self._done_callbacks:  # type: ignore[attr-defined]
             try:
                 callback(self)
-            except BaseException:
+            except (Exception, SystemExit):
                 logger.exception("exception calling callback for %r", self)
 
     def _mark_running(self) -> None:

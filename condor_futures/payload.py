@@ -226,14 +226,16 @@ def write_bundle(
         runner.write_frame(file, secret, header, call.arguments.segments)
 
 
-def append_value(file: BinaryIO, key: str, value: object, *, session: str, secret: bytes) -> None:
+def append_value(
+    file: BinaryIO, key: str, value: object, *, session: str, secret: bytes, ship: Shipping | None = None
+) -> None:
     """Append *value* to a bundle's calls as if it were the outcome of a call *key*.
 
     Raises:
         PayloadError: if it cannot be pickled.
 
     """
-    segments = pickle_object(value, "the value of a future among the arguments").segments
+    segments = pickle_object(value, "the value of a future among the arguments", ship=ship).segments
     header = {"kind": "outcome", "session": session, "call": key, "result": "value"}
     runner.write_frame(file, secret, header, segments)
 

@@ -18,7 +18,6 @@ from condor_futures.bundle import Bundle
 from condor_futures.errors import (
     AccessPointError,
     BrokenCondorExecutor,
-    CondorFuturesError,
     DependencyError,
     JobCrashedError,
     JobHeldError,
@@ -95,8 +94,11 @@ class Resolver:
                         if of is not None and of.directory.is_relative_to(session.directory):
                             copy_outcome(file, key, of.path("outcomes"))
                         else:
-                            append_value(file, key, parent.result(), session=session.id, secret=session.secret)
-            except (CondorFuturesError, OSError) as error:
+                            value = parent.result()
+                            append_value(
+                                file, key, value, session=session.id, secret=session.secret, ship=bundle.options.ship
+                            )
+            except BaseException as error:  # noqa: BLE001 - the child must hear of it, whatever it is
                 answer(error)
             else:
                 answer(None)
@@ -157,12 +159,12 @@ class Resolver:
         # The futures know their bundle: together they would keep each other, and the values, alive.
         bundle.futures = {}
         if not session.kept:
-            # Only a session that somebody may attach to needs what was sent.
+            # A session that is kept keeps what was sent too, to be looked at.
             bundle.path("calls").unlink(missing_ok=True)
 
     def _resolve(self, future: CondorFuture[Any], value: Any, error: BaseException | None) -> None:
         # Counted before it is told, so that whoever waited for it finds it counted.
-        if not future.cancelled():
+        if not future.done():
             self.ended["held" if isinstance(error, JobHeldError) else "failed" if error is not None else "done"] += 1
         future._resolve(value, error)
 

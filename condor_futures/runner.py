@@ -355,11 +355,9 @@ class _Child:
         except BaseException as error:
             result, details = "exception", self._exception(error)
             pickled = details.pop("pickled")
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except Exception:
-                pass
+        self._flush()
+        if os.getpid() != self.pid:
+            os._exit(0)  # the call forked, and this is the copy: the outcome is the original's to tell
         bundle.report(
             key,
             result,
@@ -452,15 +450,19 @@ def supervise(bundle: _Bundle) -> bool:
     os.unlink(bundle.outcomes + ".stage")
     well = True
     while True:
-        if len(bundle.reported()) == len(calls):
+        before = bundle.reported()
+        if len(before) == len(calls):
             return well
         os.pwrite(stage, b"start".ljust(128), 0)
         child = _fork([bundle], stage)
 
         def stop(number: int, _: object, child: int = child) -> None:
             # HTCondor's soft kill (eviction, hold, removal): pass it on and die of it. No outcome: the job runs again.
-            os.kill(child, number)
-            os.waitpid(child, 0)
+            try:
+                os.kill(child, number)
+                os.waitpid(child, 0)
+            except (ProcessLookupError, ChildProcessError):
+                pass  # it had just ended
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
@@ -478,8 +480,12 @@ def supervise(bundle: _Bundle) -> bool:
             details["signal"] = os.WTERMSIG(status)
         else:
             details["exit_status"] = os.WEXITSTATUS(status)
-        # A child that died inside a call takes that call with it; one that died outside any would do so again.
-        lost = [at] if at in calls and at not in after else [call for call in calls if call not in after]
+        # A child that died inside a call takes that call with it. One that died outside any, but made some, may have
+        # died of what they left behind; one that made none would do so again.
+        if at in calls and at not in after:
+            lost = [at]
+        else:
+            lost = [call for call in calls if call not in after] if after == before else []
         for call in lost:
             bundle.report(call, "crashed", **details)
 

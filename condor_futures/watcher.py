@@ -85,6 +85,7 @@ class Watcher:
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="condor_futures watcher", daemon=True)
         self._closing = False
+        self._loop_ended = threading.Event()  # from then on the inbox is not read any more
         self._batches = itertools.count()
         self._constraint = f'CondorFuturesSession == "{session.id}"'
 
@@ -128,10 +129,10 @@ class Watcher:
         """
         withdrawn: Future[list[CondorFuture[Any]]] = Future()
         self._inbox.put(lambda: withdrawn.set_result(self._withdraw_pending()))
-        while self._thread.is_alive():
+        while not self._loop_ended.is_set():
             with contextlib.suppress(FutureTimeoutError):
                 return withdrawn.result(0.1)
-        return []
+        return withdrawn.result() if withdrawn.done() else []
 
     def close(self) -> None:
         """Finish what there is, clean up, and end."""
@@ -173,6 +174,7 @@ class Watcher:
             failure.__cause__ = error
             self._fail_everything(failure)
         finally:
+            self._loop_ended.set()
             self._clean_up()
 
     def _receive(self) -> None:
@@ -189,7 +191,7 @@ class Watcher:
         if self._live:
             idle = time.monotonic() - self._last_activity
             waits.append(min(max(POLL_SHARE * idle, POLL_SHORTEST), POLL_LONGEST))
-        if self._pending and not self._submitting:
+        if self._pending and not self._submitting and len(self._live) < self._max_jobs:
             waits.append(QUIET)
         if self._to_retrieve and not self._retrieving:
             waits.append(RETRIEVE_GATHER / 10)
@@ -277,6 +279,11 @@ class Watcher:
         self._dependencies.clear()
         self._pending.clear()
         self._live.clear()
+        self._submitting = ()
+        # What is on its way here finds the watcher broken.
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._inbox.get_nowait()()
 
     # Events.
 
@@ -330,19 +337,20 @@ class Watcher:
     # Submission.
 
     def _submit(self) -> None:
-        if self._submitting or not self._pending:
+        room = self._max_jobs - len(self._live)
+        if self._submitting or not self._pending or room <= 0:
             return
         self._pending = [bundle for bundle in self._pending if bundle.job.state is State.PENDING]
         now = time.monotonic()
-        room = self._max_jobs - len(self._live)
         quiet = now - self._last_arrival >= QUIET or now - self._first_arrival >= GATHER or self._closing
-        if not self._pending or room <= 0 or not (quiet or len(self._pending) >= LARGEST_CLUSTER):
+        if not self._pending or not (quiet or len(self._pending) >= LARGEST_CLUSTER):
             return
         first = self._pending[0]
         alike = [b for b in self._pending if b.directory == first.directory and b.options.key == first.options.key]
         batch = alike[: min(room, LARGEST_CLUSTER)]
         chosen = set(map(id, batch))
         self._pending = [bundle for bundle in self._pending if id(bundle) not in chosen]
+        self._submitting = batch  # first: what fails from here on fails these too
         name = f"{self.session.id}#{next(self._batches)}"
         own_files = "transfer_input_files" in first.options.commands
         description = describe(
@@ -355,7 +363,6 @@ class Watcher:
             should_transfer_files="YES" if own_files and not first.options.spool else self._transfer,
         )
         description["MY.CondorFuturesBatch"] = f'"{name}"'
-        self._submitting = batch
         self._access_point.request(
             "submit",
             self._answered(self._submitted),
