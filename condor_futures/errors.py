@@ -11,9 +11,9 @@ What a call itself raised comes back as itself, with the remote traceback as its
     ├── AccessPointError        the schedd cannot be reached, or refuses
     ├── JobError                the job ended without an outcome for the call
     │   ├── JobHeldError            it was put on hold
-    │   ├── JobRemovedError         somebody removed it
+    │   ├── JobRemovedError         it was removed
     │   ├── JobCrashedError         its Python died: a signal, os._exit, no Python at all
-    │   ├── JobLostError            it is gone, and nothing says why
+    │   ├── JobLostError            it is gone, or was given up
     │   └── PythonMismatchError     the execution point has another Python
     ├── BrokenCondorExecutor    (also concurrent.futures.BrokenExecutor) the initializer failed
     └── PersonalPoolError       a personal pool cannot be found, started or stopped
@@ -149,7 +149,7 @@ class JobHeldError(JobError):
 
 
 class JobRemovedError(JobError):
-    """The job was removed by somebody else: ``condor_rm``, a policy, an administrator."""
+    """The job was removed: by ``condor_rm``, a policy, an administrator, or with its executor, which was terminated."""
 
 
 class JobCrashedError(JobError):
@@ -157,7 +157,7 @@ class JobCrashedError(JobError):
 
 
 class JobLostError(JobError):
-    """The job is in no queue, and no event says what became of it."""
+    """The job is gone and nothing says why, or it was given up, or its outcome cannot be retrieved."""
 
 
 class PythonMismatchError(JobError):
