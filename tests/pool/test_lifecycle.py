@@ -171,6 +171,29 @@ def test_a_stopped_schedd_does_not_stop_the_client(pool, new_executor):
     assert submitting < 0.5
 
 
+def test_a_callback_of_the_last_call_may_shut_down_too(new_executor):
+    """While the executor is ending already; neither of the two waits for the other."""
+    executor = new_executor()
+    with executor:
+        executor.submit(time.sleep, 0.5).add_done_callback(lambda _: executor.shutdown(wait=False, cancel_futures=True))
+    assert not executor._engine.watcher._thread.is_alive()
+
+
+def test_a_call_that_forks_has_one_outcome(executor, tmp_path):
+    """The copy tells nothing, and makes none of the other calls of the job."""
+    made = tmp_path / "made"
+
+    def call(n):
+        with made.open("a") as file:
+            file.write(f"{n}\n")
+        if n == 0 and os.fork() == 0:
+            raise SystemExit(3)
+        return n
+
+    assert list(executor.map(call, range(3), chunksize=3)) == [0, 1, 2]
+    assert made.read_text().split() == ["0", "1", "2"]
+
+
 @contextlib.contextmanager
 def client(pool, text):
     """A client in a process of its own, which is killed if it is still there at the end."""
