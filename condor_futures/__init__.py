@@ -15,10 +15,12 @@ from concurrent.futures import (
     wait,
 )
 
+from condor_futures.dag import DagExecutor
 from condor_futures.errors import (
     AccessPointError,
     BrokenCondorExecutor,
     CondorFuturesError,
+    CredentialError,
     DependencyError,
     InstallError,
     JobCrashedError,
@@ -26,6 +28,7 @@ from condor_futures.errors import (
     JobHeldError,
     JobLostError,
     JobRemovedError,
+    JobTimeLimitError,
     OutcomeError,
     PayloadError,
     PersonalPoolError,
@@ -35,6 +38,11 @@ from condor_futures.errors import (
 )
 from condor_futures.executor import CondorExecutor
 from condor_futures.future import CondorFuture
+from condor_futures.holds import HeldJob
+from condor_futures.jobs import JobInfo
+from condor_futures.payload import procid
+from condor_futures.session_admin import SessionInfo, purge, sessions
+from condor_futures.shell import ShellError, shell
 
 __version__ = "0.1.0"
 
@@ -49,22 +57,33 @@ __all__ = [
     "CondorExecutor",
     "CondorFuture",
     "CondorFuturesError",
+    "CredentialError",
+    "DagExecutor",
     "DependencyError",
     "Future",
+    "HeldJob",
     "InstallError",
     "InvalidStateError",
     "JobCrashedError",
     "JobError",
     "JobHeldError",
+    "JobInfo",
     "JobLostError",
     "JobRemovedError",
+    "JobTimeLimitError",
     "OutcomeError",
     "PayloadError",
     "PersonalPoolError",
     "PythonMismatchError",
     "RemoteExceptionError",
     "RemoteTraceback",
+    "SessionInfo",
+    "ShellError",
     "TimeoutError",
     "as_completed",
+    "procid",
+    "purge",
+    "sessions",
+    "shell",
     "wait",
 ]

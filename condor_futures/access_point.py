@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from condor_futures.errors import AccessPointError
+from condor_futures.errors import AccessPointError, CredentialError
 
 __all__ = ["AccessPoint", "Location"]
 
@@ -62,7 +62,7 @@ class Location:
         if isinstance(access_point, str) and access_point:
             return cls(name=access_point)
         match access_point:
-            case (str(pool), str(name)):
+            case (str(pool), str(name)) if pool and name:
                 return cls(pool, name)
         raise TypeError(
             "access_point must be None (the local HTCondor), 'personal', 'name@host', or a pair (pool, name), "
@@ -87,6 +87,14 @@ class _Request:
     sent_to: subprocess.Popen[bytes] | None = None
 
 
+def _configuration() -> str:
+    """What is wrong with the place of HTCondor's configuration, if that can be seen."""
+    file = os.environ.get("CONDOR_CONFIG", "")
+    if file in ("", "ONLY_ENV") or Path(file).exists():
+        return ""
+    return f"; CONDOR_CONFIG is {file}, where there is no file"
+
+
 class AccessPoint:
     """The helper process of one session and the requests that are under way.
 
@@ -95,16 +103,21 @@ class AccessPoint:
 
     #: A request whose helper died is made again, by a new helper, this often.
     ATTEMPTS = 3
+    #: After so many helpers in a row that died before they had answered anything there is no further one; before each
+    #: there is a pause of so many seconds, twice as long each time.
+    DEATHS, PAUSE, LONGEST_PAUSE = 8, 0.25, 10.0
 
-    def __init__(self, location: Location, *, patience: float = 60.0) -> None:
+    def __init__(self, location: Location, *, lock: Path | None = None, patience: float = 60.0) -> None:
         """Prepare; :meth:`connect` starts the process.
 
         Args:
             location: where the schedd is.
+            lock: the file that the process shares a lock on for as long as it lives.
             patience: seconds to go on trying while the schedd does not answer at all.
 
         """
         self.location = location
+        self._lock_file = lock
         self.patience = patience
         self.about: dict[str, str] = {}
         self._ids = itertools.count()
@@ -115,7 +128,9 @@ class AccessPoint:
         self._process: subprocess.Popen[bytes] | None = None
         # What is to be written; a thread of its own waits while the helper waits for the schedd and reads nothing.
         self._outbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        self._closed = False
+        self._closed = threading.Event()
+        self._why_closed = "the executor is closed"
+        self._deaths = 0
 
     def connect(self, timeout: float = 30.0) -> dict[str, str]:
         """Start the helper and find the schedd; gives its name, address and version.
@@ -127,7 +142,8 @@ class AccessPoint:
             AccessPointError: if it is not there, or does not answer in time.
 
         """
-        self._start()
+        with self._lock:  # which the reader needs to start another, if this one dies at once
+            self._start()
         self._writer = threading.Thread(target=self._send_all, name="condor_futures access point writer", daemon=True)
         self._writer.start()
         connected: Future[dict[str, str]] = Future()
@@ -147,11 +163,12 @@ class AccessPoint:
         except AccessPointError as error:
             self.kill()
             advice = (
-                ". Is HTCondor running here? A personal pool is one step away: pass access_point='personal' "
+                f"{_configuration()}. Is HTCondor running here? A personal pool is one step away: "
+                "pass access_point='personal' "
                 "(condor-futures pool install gets HTCondor for it)."
             )
             raise AccessPointError(
-                f"{self.location} cannot be reached: {error}{advice if self.location.name is None else ''}"
+                f"{self.location} cannot be used: {error}{advice if self.location.name is None else ''}"
             ) from None
         return self.about
 
@@ -162,15 +179,33 @@ class AccessPoint:
         """
         self._request(_Request(operation, arguments, self.patience, answer))
 
+    def ask(self, operation: str, timeout: float, **arguments: Any) -> Any:
+        """Ask for an operation, and wait for its result.
+
+        Raises:
+            AccessPointError: if it fails, or takes longer than *timeout* seconds.
+
+        """
+        answered: Future[Any] = Future()
+        self.request(
+            operation,
+            lambda result, error: answered.set_result(result) if error is None else answered.set_exception(error),
+            **arguments,
+        )
+        try:
+            return answered.result(timeout)
+        except FutureTimeoutError:
+            raise AccessPointError(f"{self.location} did not answer within {timeout:g} s") from None
+
     @property
     def usable(self) -> bool:
         """It has not been closed."""
-        return not self._closed
+        return not self._closed.is_set()
 
     def close(self, timeout: float = 10.0) -> None:
         """Let the helper finish what it was asked, and end it; after *timeout* seconds, kill it."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             process = self._process
         if process is None:
             return
@@ -184,7 +219,7 @@ class AccessPoint:
     def kill(self) -> None:
         """End the helper now; requests that are under way are answered with an error."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
             process = self._process
         if process is not None:
             process.kill()
@@ -208,7 +243,7 @@ class AccessPoint:
             # A new session keeps Ctrl-C and a closing terminal away from it. It ends when its input does, that is when
             # the client ends, however that happens.
             process = subprocess.Popen(
-                [sys.executable, str(_HELPER)],
+                [sys.executable, str(_HELPER), *([str(self._lock_file)] if self._lock_file else [])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, **(self.location.environment or {})},
@@ -219,10 +254,9 @@ class AccessPoint:
                 process.stdin.write(data)
                 process.stdin.flush()
             self._process = process
-        self._reader = threading.Thread(
-            target=self._read, args=(self._process,), name="condor_futures access point", daemon=True
-        )
-        self._reader.start()
+        reader = threading.Thread(target=self._read, args=(process,), name="condor_futures access point", daemon=True)
+        reader.start()
+        self._reader = reader  # only now: whoever closes this may join it at any moment
 
     def _write(self, message: object, request: _Request | None = None) -> None:
         data = json.dumps(message).encode() + b"\n"
@@ -242,12 +276,12 @@ class AccessPoint:
 
     def _request(self, request: _Request) -> None:
         with self._lock:
-            if not self._closed:
+            if not self._closed.is_set():
                 request.number = next(self._ids)
                 self._requests[request.number] = request
                 self._outbox.put(request)
                 return
-        request.answer(None, AccessPointError("the executor is closed"))
+        request.answer(None, AccessPointError(self._why_closed))
 
     def _send_all(self) -> None:
         while (request := self._outbox.get()) is not None:
@@ -280,31 +314,45 @@ class AccessPoint:
                 if not line.endswith(b"\n"):
                     break  # it died while it was writing
                 message = json.loads(line)
+                self._deaths = 0
                 with self._lock:
                     request = self._requests.pop(message["id"], None)
                 if request is not None:
-                    error = AccessPointError(message["error"]) if "error" in message else None
+                    kind = CredentialError if message.get("type") == "CredentialError" else AccessPointError
+                    error = kind(message["error"]) if "error" in message else None
                     try:
                         request.answer(message.get("result"), error)
                     except Exception:
                         logger.exception("an answer of the schedd's could not be used")
         status = process.wait()
         self._close_input()
+        self._deaths += 1
+        if self._deaths > 1:
+            self._closed.wait(min(self.PAUSE * 2**self._deaths, self.LONGEST_PAUSE))
         with self._lock:
-            if not self._closed:
-                logger.warning("the helper of %s ended with status %s; starting another", self.location, status)
-                try:
-                    # The new one has to be told where the schedd is; patience applies to what follows.
-                    self._start({"id": -1, "operation": "connect", "arguments": self._where(), "patience": 0.0})
-                except Exception:
-                    logger.exception("the helper of %s cannot be started again", self.location)
-                    self._closed = True
-            failed = [n for n, r in self._requests.items() if self._closed or r.attempts >= self.ATTEMPTS]
+            if not self._closed.is_set():
+                self._replace(status)
+            failed = [n for n, r in self._requests.items() if self._closed.is_set() or r.attempts >= self.ATTEMPTS]
             lost = [self._requests.pop(number) for number in failed]
             again = list(self._requests.values())
         for request in lost:
             request.answer(None, AccessPointError(f"the process that speaks with the schedd ended ({status})"))
         for request in again:
-            if request.operation == "submit" and request.attempts:
+            if request.operation.startswith("submit") and request.attempts:
                 request.arguments["again"] = True
             self._outbox.put(request)
+
+    def _replace(self, status: int) -> None:
+        """Start another helper, if that makes sense."""
+        if self._deaths < self.DEATHS:
+            logger.warning("the helper of %s ended with status %s; starting another", self.location, status)
+            try:
+                # The new one has to be told where the schedd is; patience applies to what follows.
+                self._start({"id": -1, "operation": "connect", "arguments": self._where(), "patience": 0.0})
+            except Exception:
+                logger.exception("the helper of %s cannot be started again", self.location)
+            else:
+                return
+        self._why_closed = f"the process that speaks with {self.location} does not live (its last status: {status})"
+        logger.error("%s", self._why_closed)
+        self._closed.set()

@@ -14,29 +14,68 @@ and writes answers to standard output, one JSON object per line, and leaves when
 
 from __future__ import annotations
 
+import contextlib
+import difflib
+import errno
 import json
 import os
 import signal
+import socket
+import subprocess
 import sys
+import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 # JobStatus and HoldReasonCode, as HTCondor numbers them.
-_COMPLETED, _HELD, _SPOOLING_INPUT = 4, 5, 16
+_REMOVED, _COMPLETED, _HELD, _SPOOLING_INPUT = 3, 4, 5, 16
+#: So many jobs at a time are looked for in the history, and so many names are listed in a message.
+_HISTORY, _NAMES = 200, 10
+#: What is wrong with a disk that has no room, for now.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+#: Why a job is removed of which a copy, or another attempt, counts: the event log is asked for this later.
+NEVER_RAN = "condor_futures: this job does not count"
 _ACTIONS = {"remove": "Remove", "hold": "Hold", "release": "Release", "vacate": "Vacate"}
+
+# What says how much memory a job asks for (it may be an expression of the others), and for which hold that was raised:
+# by its time, as NumHolds counts a hold by the shadow twice (25.14).
+_RAISED, _SINCE = "CondorFuturesMemoryRaised", "EnteredCurrentStatus"
+_MEMORY = ["ClusterId", "ProcId", _SINCE, _RAISED, "RequestMemory", "MemoryUsage", "ResidentSetSize", "ImageSize"]
+
+# Seconds for the site's program that makes a credential; the bindings give it as many.
+_PRODUCER_TIMEOUT = 20.0
+
+# What the words with which a condor_credd refuses mean for whoever reads them.
+_ADVICE = {
+    "Communication error": "it does not run, or does not let you in (ALLOW_WRITE); its log, CredLog, says which",
+    "not secure": "the connection has to be authenticated and encrypted (SEC_DEFAULT_ENCRYPTION = REQUIRED)",
+    "credmon": "the program there that is to make it ready for jobs, the credmon, did not do so in time",
+    "configuration error": "it is not configured for such credentials (SEC_CREDENTIAL_DIRECTORY_KRB, ..._OAUTH)",
+    "startCommand": "it does not run, or does not let you in (ALLOW_WRITE); its log, CredLog, says which",
+}
+
+
+class CredentialError(Exception):
+    """A credential cannot be made or stored; for the client, which has a class of the same name for it."""
 
 
 class Operations:
     """One public method per operation; each takes and returns what JSON can hold."""
 
     def __init__(self) -> None:
-        import htcondor2
+        try:
+            import htcondor2
+        except ImportError as error:
+            raise ImportError(
+                f"HTCondor's Python bindings are not here, `pip install htcondor` gets them: {error}"
+            ) from None
 
         self._htcondor = htcondor2
         self._schedd: Any = None
         self._where: tuple[str | None, str | None] = (None, None)
+        self._name = ""
 
     def perform(self, operation: str, arguments: dict[str, Any], patience: float) -> Any:
         """Carry out a request; while the schedd does not answer at all, try again for *patience* seconds.
@@ -49,33 +88,77 @@ class Operations:
         pause, chances = 0.5, 2
         while True:
             try:
+                if self._schedd is None and operation != "connect":
+                    self._locate()  # this helper was started while the schedd was away
                 return getattr(self, operation)(**arguments)
             except self._htcondor.HTCondorException:
                 if operation == "connect":
                     raise
                 try:
-                    self.connect(*self._where)  # a schedd that was restarted has another address
+                    self._locate()  # a schedd that was restarted has another address
                     chances -= 1
                 except Exception:  # noqa: BLE001 - whatever it is, the schedd does not answer
                     pause = min(2 * pause, 10.0)
                 if not chances or time.monotonic() > deadline:
                     raise
                 time.sleep(pause)
-                if operation == "submit":
+                if operation.startswith("submit"):
                     arguments = {**arguments, "again": True}
 
     def connect(self, pool: str | None, name: str | None) -> dict[str, str]:
-        """Locate the schedd, and ask it something, so that a dead one is known now."""
+        """Locate the schedd, and make sure that it answers and takes jobs from this user."""
         self._where = (pool, name)
-        htcondor = self._htcondor
-        collector = htcondor.Collector(pool) if pool else htcondor.Collector()
-        kind = htcondor.DaemonType.Schedd
-        ad = collector.locate(kind, name) if name else collector.locate(kind)
-        if ad is None:
-            raise LookupError("the collector knows no schedd" + (f" of the name {name!r}" if name else ""))
-        self._schedd = htcondor.Schedd(ad)
-        self._schedd.query("false", ["ClusterId"], limit=1)
+        ad = self._locate()
+        try:
+            permission = self._htcondor.ping(ad, "WRITE")
+        except self._htcondor.HTCondorException as error:
+            raise PermissionError(f"it answers, but takes no jobs from you: {error}") from None
+        if not permission.get("AuthorizationSucceeded", True):
+            user = permission.get("MyRemoteUserName", "nobody it knows")
+            raise PermissionError(f"it answers, but takes no jobs from {user}, which is you")
         return {key: str(ad.get(key, "")) for key in ("Name", "Machine", "MyAddress", "CondorVersion")}
+
+    def _locate(self) -> Any:
+        """Find the schedd, and ask it something, so that a dead one is known now."""
+        pool, name = self._where
+        htcondor = self._htcondor
+        kind = htcondor.DaemonType.Schedd
+        if name is None:
+            ad = htcondor.Collector(pool).locate(kind) if pool else htcondor.Collector().locate(kind)
+        else:
+            ad = self._look_up(pool, name)
+        schedd = htcondor.Schedd(ad)
+        try:
+            schedd.query("false", ["ClusterId"], limit=1)
+        except htcondor.HTCondorException as error:
+            if "AUTHENTICATE" not in str(error):
+                raise
+            raise htcondor.HTCondorException(f"it does not accept how you authenticate: {error}") from None
+        self._schedd = schedd
+        self._name = str(ad.get("Name", ""))
+        return ad
+
+    def _look_up(self, pool: str | None, name: str) -> Any:
+        """The ad of a schedd by its name, from the collector."""
+        htcondor = self._htcondor
+        collector_host = pool or htcondor.param.get("COLLECTOR_HOST") or ""
+        if not collector_host:
+            raise LookupError("no pool is configured here to look it up in; pass a pair, (pool, name)")
+        try:
+            collector = htcondor.Collector(collector_host)
+            ad = collector.locate(htcondor.DaemonType.Schedd, name)
+            if ad is not None:
+                return ad
+            known = [str(ad["Name"]) for ad in collector.locateAll(htcondor.DaemonType.Schedd)]
+        except htcondor.HTCondorException as error:
+            raise htcondor.HTCondorException(_why_no_collector(collector_host, error)) from None
+        near = [other for other in known if name in other.split("@")] or difflib.get_close_matches(name, known, n=1)
+        some = ", ".join(sorted(known)[:_NAMES]) + (", ..." if len(known) > _NAMES else "")
+        raise LookupError(
+            f"the collector {collector_host} knows no schedd of that name"
+            + (f"; do you mean {near[0]}?" if near else "")
+            + f" (it knows {len(known)}: {some or 'none'})"
+        )
 
     def submit(
         self, description: dict[str, str], items: list[dict[str, str]], spool: bool, batch: str, again: bool = False
@@ -85,15 +168,10 @@ class Operations:
         A request that is made *again*, because the answer to it was lost, finds what it submitted before by
         *batch*, a constraint.
         """
-        projection = ["ClusterId", "ProcId", "JobStatus", "HoldReasonCode"]
-        earlier = self._schedd.query(batch, projection) if again else []
-        if earlier:
-            spooling = any(
-                ad.get("JobStatus") == _HELD and ad.get("HoldReasonCode") == _SPOOLING_INPUT for ad in earlier
-            )
-            if len(earlier) == len(items) and not spooling:
-                return {"cluster": earlier[0]["ClusterId"], "first": 0, "warnings": []}
-            self._schedd.act(self._htcondor.JobAction.Remove, batch)
+        if again:
+            cluster = self._submitted_before(batch)
+            if cluster is not None:
+                return {"cluster": cluster, "first": 0, "warnings": []}
         submit = self._htcondor.Submit(description)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -102,7 +180,7 @@ class Operations:
             try:
                 self._schedd.spool(result)
             except BaseException:
-                self._schedd.act(self._htcondor.JobAction.Remove, batch)
+                self.act("remove", batch, NEVER_RAN)
                 raise
         return {
             "cluster": result.cluster(),
@@ -110,12 +188,43 @@ class Operations:
             "warnings": [str(warning.message) for warning in caught],
         }
 
+    def _submitted_before(self, batch: str) -> int | None:
+        """The cluster of an earlier attempt, if that came to its end; what it left half-done is removed.
+
+        A cluster gets into the queue as a whole or not at all, and its files have all come or none (25.14). So if one
+        of its jobs is known, all are or were there, and what became of the others is for the event log to say.
+        """
+        # Only those that still wait for their files: after these have come it takes the schedd a second to say so.
+        waiting = f"JobStatus == {_HELD} && HoldReasonCode == {_SPOOLING_INPUT}"
+        self.act("remove", f"({batch}) && {waiting}", NEVER_RAN)
+        ads = self._schedd.query(f"({batch}) && JobStatus != {_REMOVED}", ["ClusterId"], limit=1)
+        if not ads:
+            # Jobs that are not spooled leave the queue when they end, which may have been before we ask.
+            counts = f'({batch}) && !regexp({json.dumps(NEVER_RAN)}, RemoveReason ?: "")'
+            with contextlib.suppress(self._htcondor.HTCondorException):  # not every site lets it be read
+                ads = self._schedd.history(counts, ["ClusterId"], match=1)
+        return next((int(ad["ClusterId"]) for ad in ads), None)
+
+    def submit_dag(
+        self, dag: str, options: dict[str, Any], commands: dict[str, str], batch: str, again: bool = False
+    ) -> dict[str, Any]:
+        """Submit DAGMan for the file *dag*, with condor_submit_dag's *options* and more submit *commands*.
+
+        A request that is made *again* finds what it submitted before by *batch*, a constraint.
+        """
+        if again and (earlier := self._schedd.query(batch, ["ClusterId"])):
+            return {"cluster": earlier[0]["ClusterId"]}
+        submit = self._htcondor.Submit.from_dag(dag, options)
+        for name, value in commands.items():
+            submit[name] = value
+        return {"cluster": self._schedd.submit(submit).cluster()}
+
     def retrieve(self, jobs: list[str]) -> dict[str, Any]:
         """Fetch the outputs of spooled jobs, and let these leave the queue as completed.
 
         A retrieved job leaves by itself only if the schedd had it as completed when the retrieval began (schedd.cpp,
         25.14), but the event that says it has ended is written before; schedds before 25 keep it for days. So
-        we say that it may leave.
+        we say that it may leave: by a constraint, because one that has left already would be an error for all others.
         """
         failed: dict[str, str] = {}
         try:
@@ -126,7 +235,8 @@ class Operations:
             self._isolate(jobs, failed)
         done = [job for job in jobs if job not in failed]
         if done:
-            self._schedd.edit(done, "LeaveJobInQueue", "false")
+            with contextlib.suppress(self._htcondor.HTCondorException):  # none of them is there any more
+                self._schedd.edit(_either(done), "LeaveJobInQueue", "false")
         return {"failed": failed}
 
     def _wait_until_completed(self, jobs: Sequence[str], timeout: float = 10.0) -> None:
@@ -144,25 +254,244 @@ class Operations:
             self._schedd.retrieve(list(jobs))
         except self._htcondor.HTCondorException as error:
             if len(jobs) == 1:
-                failed[jobs[0]] = str(error)
+                self._locate()  # raises where it is the schedd that is away: that is not the job's fault
+                try:
+                    self._schedd.retrieve(list(jobs))
+                except self._htcondor.HTCondorException:
+                    if any("writing to file" in str(error) and os.strerror(full) in str(error) for full in _FULL):
+                        raise OSError(str(error)) from None  # here; the outcome is safe, and is asked for later
+                    failed[jobs[0]] = str(error)
                 return
             middle = len(jobs) // 2
             self._isolate(jobs[:middle], failed)
             self._isolate(jobs[middle:], failed)
 
-    def act(self, action: str, jobs: list[str] | str) -> int:
+    def act(self, action: str, jobs: list[str] | str, reason: str = "condor_futures") -> int:
         """Remove, hold, release or vacate jobs, by id or by a constraint; gives the number of jobs that changed."""
         if not jobs:
             return 0
-        answer = self._schedd.act(getattr(self._htcondor.JobAction, _ACTIONS[action]), jobs)
+        # The bindings take no account of a reason without a code (25.14).
+        answer = self._schedd.act(getattr(self._htcondor.JobAction, _ACTIONS[action]), jobs, (reason, 0))
         return int(answer["TotalSuccess"]) if answer is not None else 0
 
-    def query(self, constraint: str, projection: list[str]) -> list[dict[str, Any]]:
-        """The ads of the jobs that match, as plain values."""
-        return [
-            {key: value if isinstance(value, (str, int, float, bool)) else str(value) for key, value in ad.items()}
-            for ad in self._schedd.query(constraint, projection)
-        ]
+    def release(self, jobs: list[str], memory_max: int | None) -> dict[str, Any]:
+        """Release those of *jobs* that are on hold; with *memory_max*, in MiB, once they ask for twice the memory.
+
+        Gives which were released, and for those that ask for so much already, why they were not. What is in neither is
+        not on hold: not yet, because the event comes first, or not any more.
+        """
+        these = " || ".join("(ClusterId == {} && ProcId == {})".format(*job.split(".")) for job in jobs)
+        held = f"JobStatus == {_HELD} && HoldReasonCode != {_SPOOLING_INPUT} && ({these})"
+        released, refused = [], {}
+        for ad in self._schedd.query(held, _MEMORY):
+            job = f"{ad['ClusterId']}.{ad['ProcId']}"
+            asked_for = None if memory_max is None else self._raise_memory(job, ad, memory_max)
+            if asked_for is None:
+                released.append(job)
+            else:
+                refused[job] = f"it asked for {asked_for} MiB, and memory_max is {memory_max} MiB"
+        self.act("release", released)
+        return {"released": released, "refused": refused}
+
+    def _raise_memory(self, job: str, ad: Any, memory_max: int) -> int | None:
+        """Have a held job ask for twice the memory, once for each hold; give what it asks for if that is the most."""
+        if ad.get(_RAISED) == ad[_SINCE]:
+            return None  # by a request whose answer was lost
+        asked_for = ad.eval("RequestMemory")
+        if not isinstance(asked_for, (int, float)):
+            asked_for = memory_max / 2  # an expression of things that only a slot has
+        if asked_for >= memory_max:
+            return int(asked_for)
+        self._schedd.edit([job], "RequestMemory", str(min(int(2 * asked_for), memory_max)))
+        self._schedd.edit([job], _RAISED, str(ad[_SINCE]))
+        return None
+
+    def query(self, constraint: str, projection: list[str], mine: bool = False) -> list[dict[str, Any]]:
+        """The ads of the jobs that match, as plain values; only *mine*, as far as the schedd knows who asks."""
+        which = self._htcondor.QueryOpts.DefaultMyJobsOnly if mine else self._htcondor.QueryOpts.Default
+        return _plain(self._schedd.query(constraint, projection, opts=which))
+
+    def look(self, constraint: str, projection: list[str], jobs: list[str]) -> dict[str, Any]:
+        """The ads of the jobs that match, and of those of *jobs* that have left the queue their ads in the history.
+
+        Also the seconds that this took the schedd.
+        """
+        began = time.monotonic()
+        ads = _plain(self._schedd.query(constraint, projection))
+        there = {f"{ad['ClusterId']}.{ad['ProcId']}" for ad in ads}
+        left = [job for job in jobs if job not in there]
+        for some in (left[n : n + _HISTORY] for n in range(0, len(left), _HISTORY)):
+            try:
+                # The newest come first, and when there are enough of them, the rest is not read.
+                ads += _plain(self._schedd.history(f"{constraint} && ({_either(some)})", projection, match=len(some)))
+            except self._htcondor.HTCondorException:
+                break  # not every site lets it be read from elsewhere, and then nothing says what became of them
+        return {"ads": ads, "seconds": time.monotonic() - began}
+
+    def store_credentials(self, kerberos: bool, services: dict[str, str]) -> dict[str, str | None]:
+        """Have the access point's condor_credd keep what the jobs need to act as the user.
+
+        Args:
+            kerberos: a Kerberos ticket, as the site's SEC_CREDENTIAL_PRODUCER makes it. It stays in this process.
+            services: the submit commands that say which OAuth tokens a job wants; empty for none.
+
+        Returns:
+            What klist says about the ticket, and the address that the user has to visit to allow a token, if any.
+
+        Raises:
+            CredentialError: if that is not possible, with what to do about it.
+
+        """
+        credd = self._find_credd()
+        listing = self._store_kerberos(credd) if kerberos else ""
+        return {"ticket": listing, "url": self._request_tokens(credd, services) if services else None}
+
+    def _find_credd(self) -> str:
+        """The address of the credd that belongs to the schedd: by what the schedd says, or else by name.
+
+        So does condor_submit.
+        """
+        htcondor = self._htcondor
+        pool, name = self._where
+        with contextlib.suppress(htcondor.HTCondorException):
+            collector = htcondor.Collector(pool) if pool else htcondor.Collector()
+            for ad in collector.query(htcondor.AdType.Schedd, f"Name == {json.dumps(self._name)}", ["CredDIpAddr"]):
+                if "CredDIpAddr" in ad:
+                    return str(ad["CredDIpAddr"])
+            kind = htcondor.DaemonType.Credd
+            return str((collector.locate(kind, name) if name else collector.locate(kind))["MyAddress"])
+        raise CredentialError("the access point has no condor_credd, which would keep the jobs' credentials")
+
+    def _store_kerberos(self, credd: str) -> str:
+        producer = self._htcondor.param.get("SEC_CREDENTIAL_PRODUCER")
+        if not producer:
+            raise CredentialError(
+                "HTCondor's configuration on this machine has no SEC_CREDENTIAL_PRODUCER, the program of the site's "
+                "that makes a credential of your Kerberos ticket; its administrators know which it is"
+            )
+        if producer.upper() == "CREDENTIAL_ALREADY_STORED":
+            return ""
+        listing, trouble = _check_ticket()
+        if listing and trouble:
+            raise CredentialError(trouble)
+        # Not the bindings' own way, which is to give them None: they cut what the program prints at its first NUL
+        # byte (25.14), and say nothing of why it failed.
+        try:
+            credential = _produce(producer)
+        except CredentialError as error:
+            # Only now: there may be programs that need no ticket.
+            raise CredentialError(f"{error}; {trouble}" if trouble else str(error)) from None
+        from classad2 import ClassAd
+
+        try:
+            self._store(self._htcondor.Credd(ClassAd({"MyAddress": credd})), credential)
+        except self._htcondor.HTCondorException as error:
+            raise _refused(credd, str(error)) from error
+        return listing
+
+    def _store(self, credd: Any, credential: bytes) -> None:
+        """Store it, and wait until the credmon has made it ready for jobs.
+
+        The credd waits for that itself, up to its CREDD_POLLING_TIMEOUT; but where it finds no credmon that it could
+        wake, it says neither that nor anything else.
+        """
+        kerberos = self._htcondor.CredType.Kerberos
+        credd.add_user_cred(kerberos, credential)
+        deadline = time.monotonic() + int(self._htcondor.param.get("CREDD_POLLING_TIMEOUT") or 20)
+        while credd.query_user_cred(kerberos) is None:
+            if time.monotonic() > deadline:
+                raise self._htcondor.HTCondorException("no credmon processes credentials")
+            time.sleep(0.5)
+
+    def _request_tokens(self, credd: str, services: dict[str, str]) -> str | None:
+        htcondor = self._htcondor
+        # issue_credentials() speaks with the local credd only (25.14), so that is which one it takes for local; and it
+        # would see to Kerberos too, which nobody may have asked for.
+        with tempfile.NamedTemporaryFile("w", prefix="condor-futures-credd-") as file:
+            file.write(f"{credd}\n")
+            file.flush()
+            settings = {"CREDD_ADDRESS_FILE": file.name, "CREDD_HOST": "", "SEC_CREDENTIAL_PRODUCER": ""}
+            before = {name: htcondor.param.get(name) or "" for name in settings}
+            htcondor.param.update(settings)
+            try:
+                url = htcondor.Submit(services).issue_credentials()
+            except htcondor.HTCondorException as error:
+                raise _refused(credd, str(error)) from error
+            finally:
+                htcondor.param.update(before)
+        return None if url is None else str(url)
+
+
+def _either(jobs: Sequence[str]) -> str:
+    """A constraint that selects these jobs; they need not be there."""
+    return " || ".join("(ClusterId == {} && ProcId == {})".format(*job.split(".")) for job in jobs)
+
+
+def _plain(ads: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {key: value if isinstance(value, (str, int, float, bool)) else str(value) for key, value in ad.items()}
+        for ad in ads
+    ]
+
+
+def _why_no_collector(where: str, error: Exception) -> str:
+    """The bindings say the same of a collector that is not there and of one that does not let the user in."""
+    host, _, port = where.partition(",")[0].strip().rpartition(":")
+    if not port.isdigit():
+        host, port = f"{host}:{port}".strip(":"), "9618"
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as reason:
+        return f"the collector {where} does not answer: {reason.strerror or reason}"
+    return f"the collector {where} runs but does not accept how you authenticate: {error}"
+
+
+def _check_ticket() -> tuple[str, str]:
+    """What klist lists, and what is wrong with it; both are empty where there is no klist."""
+    environment = {**os.environ, "LC_ALL": "C"}
+
+    def klist(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["klist", *options],  # noqa: S607 - the one that goes with the user's kinit
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    try:
+        listing, valid = klist(), klist("-s")
+    except OSError:
+        return "", ""
+    found = "it has expired" if listing.stdout else listing.stderr.strip() or "none was found"
+    trouble = "" if valid.returncode == 0 else f"you have no valid Kerberos ticket ({found}); get one with kinit"
+    return listing.stdout, trouble
+
+
+def _produce(producer: str) -> bytes:
+    """What the site's program prints; it is never shown to anybody, as it is as good as a password."""
+    try:
+        made = subprocess.run(
+            [producer], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PRODUCER_TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise CredentialError(
+            f"{producer} (SEC_CREDENTIAL_PRODUCER) took longer than {_PRODUCER_TIMEOUT:g} s"
+        ) from None
+    except OSError as error:
+        raise CredentialError(f"{producer} (SEC_CREDENTIAL_PRODUCER) cannot be run: {error.strerror}") from None
+    if made.returncode != 0 or not made.stdout:
+        status = f"failed with status {made.returncode}" if made.returncode else "printed no credential"
+        words = made.stderr.decode(errors="replace").strip()[-1000:]
+        raise CredentialError(f"{producer} (SEC_CREDENTIAL_PRODUCER) {status}" + (f": {words}" if words else ""))
+    return made.stdout
+
+
+def _refused(credd: str, words: str) -> CredentialError:
+    words = words.strip().rstrip(".")
+    advice = next((f"; {advice}" for part, advice in _ADVICE.items() if part in words), "")
+    return CredentialError(f"the condor_credd at {credd} does not take the credential: {words}{advice}")
 
 
 def serve(operations: Callable[[], Operations] = Operations) -> None:
@@ -183,7 +512,8 @@ def serve(operations: Callable[[], Operations] = Operations) -> None:
                 performer = operations()
             answer["result"] = performer.perform(request["operation"], request["arguments"], request["patience"])
         except Exception as error:  # noqa: BLE001 - it is the client's to judge
-            answer["error"] = (str(error) or type(error).__name__).strip().rstrip(".")
+            # HTCondor's words may have several lines, and tabs.
+            answer["error"] = " ".join((str(error) or type(error).__name__).split()).rstrip(".")
             answer["type"] = type(error).__name__
         answers.write(json.dumps(answer) + "\n")
 
@@ -191,4 +521,11 @@ def serve(operations: Callable[[], Operations] = Operations) -> None:
 if __name__ == "__main__":
     # The client's own search path, so that the helper finds the htcondor2 that the client has.
     sys.path[:] = json.loads(sys.stdin.readline())
+    if sys.argv[1:]:
+        # The session's lock (session_lock.py): nobody takes the session up while this process may still submit for it.
+        import fcntl
+
+        lock = open(sys.argv[1], "rb")  # noqa: PTH123, SIM115 - it is held until the end
+        with contextlib.suppress(OSError):
+            fcntl.lockf(lock, fcntl.LOCK_SH)
     serve()

@@ -6,12 +6,16 @@ import os
 from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from condor_futures.future import CondorFuture
+from condor_futures.holds import OnHold
+from condor_futures.private import open_regular
 from condor_futures.shipping import Shipping
 from condor_futures.states import Job
+from condor_futures.submit_description import description_key
 
 __all__ = ["Bundle", "Options"]
 
@@ -23,15 +27,50 @@ class Options:
     Attributes:
         commands: submit commands, checked and as text.
         spool: whether the jobs are spooled.
-        key: equal for equal options.
-        ship: which modules travel by value.
+        ship: what travels with the calls.
+        category: at most so many jobs of it are in the queue at once as the executor's ``categories`` say.
+        discard: what the calls return is not wanted.
+        cluster: the bundles with these options are one cluster of this name, whatever else is there.
+        keep_logs: where output, error and log of each job are copied; None if they are not.
+        on_hold: what is done with jobs that are put on hold.
 
     """
 
     commands: Mapping[str, str]
     spool: bool
-    key: Hashable
-    ship: Shipping | None = None
+    ship: Shipping = field(default_factory=lambda: Shipping(()))
+    category: str | None = None
+    discard: bool = False
+    cluster: str | None = None
+    keep_logs: Path | None = None
+    on_hold: OnHold = field(default_factory=OnHold)
+
+    @cached_property
+    def key(self) -> Hashable:
+        """Equal for what can share a cluster."""
+        files = tuple(self.ship.files)
+        return description_key(self.commands), self.spool, files, self.category, self.cluster, self.keep_logs
+
+    def record(self) -> dict[str, Any]:
+        """As JSON holds it, to be written beside the calls."""
+        return {
+            "commands": dict(self.commands),
+            "spool": self.spool,
+            "files": [str(file) for file in self.ship.files],
+            "category": self.category,
+            "discard": self.discard,
+            "cluster": self.cluster,
+            "keep_logs": str(self.keep_logs) if self.keep_logs is not None else None,
+            "on_hold": self.on_hold.record(),
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Options:
+        """What :meth:`record` gave."""
+        fields = dict(record)
+        ship, logs = Shipping.of_files(map(Path, fields.pop("files"))), fields.pop("keep_logs")
+        on_hold = OnHold.from_record(fields.pop("on_hold"))
+        return cls(ship=ship, keep_logs=Path(logs) if logs is not None else None, on_hold=on_hold, **fields)
 
 
 @dataclass(eq=False)
@@ -44,6 +83,8 @@ class Bundle:
         options: what it is submitted with.
         futures: by call key; emptied when they are resolved.
         job: the state of its job.
+        parents: by call key, the futures that the call takes values from, by the keys that it refers to them with.
+        after: futures that its calls wait for without taking their values.
 
     """
 
@@ -53,8 +94,8 @@ class Bundle:
     futures: Mapping[str, CondorFuture[Any]]
     job: Job
     parents: Mapping[str, Mapping[str, Future[Any]]] = field(default_factory=dict)
+    after: Sequence[Future[Any]] = ()
     cancelled: set[str] = field(default_factory=set)
-    missed: int = 0
     stream_ranges: dict[str, Mapping[str, Sequence[int | None]]] = field(default_factory=dict)
 
     def path(self, suffix: str) -> Path:
@@ -64,13 +105,15 @@ class Bundle:
     def text(self, stream: str, call: str | None = None, *, tail: int | None = None) -> str:
         """What the job (or only *call*) wrote to *stream*; *tail* limits it to that many characters at the end."""
         start, end = self.stream_ranges.get(call, {}).get(stream, (0, None)) if call else (0, None)
+        start = start or 0
         try:
-            with self.path(stream).open("rb") as file:
+            with open_regular(self.path(stream)) as file:
+                end = file.seek(0, os.SEEK_END) if end is None else end
                 if tail is not None:
                     # At most four bytes a character; there may be gigabytes before them.
-                    start = max(start or 0, file.seek(0, os.SEEK_END) - 4 * tail)
-                file.seek(start or 0)
-                data = file.read() if end is None else file.read(end - (start or 0))
+                    start = max(start, end - 4 * tail)
+                file.seek(start)
+                data = file.read(end - start)
         except OSError:
             return ""
         text = data.decode("utf-8", "replace")

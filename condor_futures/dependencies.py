@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
-from typing import Any
+from typing import Any, cast
 
 from condor_futures.bundle import Bundle
 from condor_futures.resolver import Resolver
@@ -46,11 +46,12 @@ class Dependencies:
         return list(self._unfinished)
 
     def add(self, bundle: Bundle) -> None:
-        """Wait for the parents of *bundle*."""
-        parents = [(call, parent) for call, needed in bundle.parents.items() for parent in needed.values()]
-        self._unfinished[bundle] = len(parents)
-        for call, parent in parents:
-            ended = functools.partial(self._ended, bundle, call, parent)
+        """Wait for the parents of *bundle*, and for what it is to come after."""
+        awaited = [([call], parent) for call, needed in bundle.parents.items() for parent in needed.values()]
+        awaited += [(list(bundle.futures), parent) for parent in bundle.after]
+        self._unfinished[bundle] = len(awaited)
+        for calls, parent in awaited:
+            ended = functools.partial(self._ended, bundle, calls, parent)
             # Called in whatever thread ends the parent, or in this one, at once, if it has ended.
             parent.add_done_callback(lambda _, ended=ended: self._post(ended))  # type: ignore[misc]
 
@@ -62,11 +63,12 @@ class Dependencies:
         """Nobody wants any of them any more."""
         self._unfinished.clear()
 
-    def _ended(self, bundle: Bundle, call: str, parent: Future[Any]) -> None:
+    def _ended(self, bundle: Bundle, calls: Sequence[str], parent: Future[Any]) -> None:
         error = CancelledError() if parent.cancelled() else parent.exception()
-        if error is not None and bundle in self._unfinished and call not in bundle.cancelled:
-            self._resolver.fail_call(bundle, call, error)
-            self._forget(bundle, call)
+        for call in calls if error is not None else ():
+            if bundle in self._unfinished and call not in bundle.cancelled:
+                self._resolver.fail_call(bundle, call, cast("BaseException", error))
+                self._forget(bundle, call)
         if bundle in self._unfinished:
             self._unfinished[bundle] -= 1
             if self._unfinished[bundle] == 0:

@@ -3,37 +3,94 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import itertools
 import os
 import sys
 import threading
+import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from condor_futures.access_point import AccessPoint, Location
-from condor_futures.bundle import Bundle
-from condor_futures.errors import BrokenCondorExecutor
+from condor_futures.access_point_helper import NEVER_RAN
+from condor_futures.bundle import Bundle, Options
+from condor_futures.credentials import renew_after
+from condor_futures.errors import BrokenCondorExecutor, CondorFuturesError, CredentialError
+from condor_futures.future import CondorFuture
 from condor_futures.payload import PythonVersion
-from condor_futures.session import Session
+from condor_futures.recovery import PROJECTION, Found, find_bundles, judge, logged_jobs
+from condor_futures.session import Session, session_path, sessions_directory
+from condor_futures.states import SPOOLING_INPUT, Job
+from condor_futures.submit_description import check_session_directory
 from condor_futures.watcher import Watcher
 
-__all__ = ["Engine", "start"]
+__all__ = ["DEFAULT_MAX_WORKERS", "Categories", "Engine", "Left", "Place", "start"]
+
+
+class Categories(dict[str, int]):
+    """The largest number of jobs of each category that may be in the queue at once; a dict that checks what it gets.
+
+    >>> Categories()["merge"] = 0
+    Traceback (most recent call last):
+    ValueError: at most how many jobs of the category 'merge' may be in the queue? At least 1, not 0
+
+    """
+
+    def __setitem__(self, category: object, limit: object) -> None:
+        """Set the limit of a category.
+
+        Raises:
+            TypeError: if *category* is no str, or *limit* no int.
+            ValueError: if *limit* is below 1.
+
+        """
+        if not isinstance(category, str):
+            raise TypeError(f"a category is a str, not {type(category).__name__}")
+        if not isinstance(limit, int) or isinstance(limit, bool):
+            raise TypeError(f"the limit of the category {category!r} is an int, not {type(limit).__name__}")
+        if limit < 1:
+            raise ValueError(
+                f"at most how many jobs of the category {category!r} may be in the queue? At least 1, not {limit}"
+            )
+        super().__setitem__(category, limit)
+
+
+DEFAULT_MAX_WORKERS = 1000
+"""How many jobs an executor has in the queue at once unless it is told otherwise: more overwhelm access points."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """A session whose client has left, or was killed: by its directory or id.
+
+    *on_hold* and *memory_max*, if they are given, count for the calls that are under way too.
+    """
+
+    name: str | Path
+    on_hold: object = None
+    memory_max: object = None
 
 
 class Engine:
     """What an executor and those derived from it share: a session, its watcher, and the numbers given out so far."""
 
-    def __init__(self, session: Session, watcher: Watcher, max_workers: int) -> None:
+    def __init__(self, session: Session, watcher: Watcher, max_workers: int, categories: Categories) -> None:
         self.session = session
         self.watcher = watcher
         self.max_workers = max_workers
+        self.categories = categories
         self.lock = threading.Lock()
         self.calls = itertools.count()
         self.bundles = itertools.count()
+        self.clusters = itertools.count()
         self.shut_down = False
+        #: Of a session that was taken up, the futures of all its calls, by key.
+        self.futures: dict[str, CondorFuture[Any]] = {}
         self.process = os.getpid()
 
     def check_open(self) -> None:
@@ -91,30 +148,102 @@ def _at_exit() -> None:
         watcher.join()
 
 
-def start(access_point: str | tuple[str, str] | None, session: str | Path | None, max_workers: int) -> Engine:
-    """Connect to the access point, which may mean to start a pool, and begin a session on it."""
+@dataclass(frozen=True)
+class Place:
+    """Where jobs are submitted.
+
+    Attributes:
+        location: of the schedd.
+        transfer: the default of ``should_transfer_files``.
+        owner: the uid that root's jobs run as, where that is not root.
+        leave: called when nothing more is submitted there.
+
+    """
+
+    location: Location
     transfer: Literal["YES", "IF_NEEDED"] = "YES"
-    leave: Callable[[], None] = lambda: None  # noqa: E731
-    owner = None
-    if access_point == "personal":
+    owner: int | None = None
+    leave: Callable[[], None] = lambda: None
+
+    @classmethod
+    def find(cls, access_point: str | tuple[str, str] | None) -> Place:
+        """Understand an executor's *access_point*, which may mean to start a pool."""
+        if access_point != "personal":
+            return cls(Location.parse(access_point))
         from condor_futures.personal import PersonalPool
 
         pool = PersonalPool().start()
         # Access point and execution point are one machine, where a job can run in its spool directory itself.
-        transfer = "IF_NEEDED"
-        location = Location(environment=pool.environment())
-        leave, owner = pool.close, pool.job_owner
-    else:
-        location = Location.parse(access_point)
-    helper = AccessPoint(location)
+        return cls(Location(environment=pool.environment()), "IF_NEEDED", pool.job_owner, pool.close)
+
+
+#: Seconds for the helper process of a client that was killed to carry out what it was asked last, and for a query.
+_LAST_REQUESTS = 60.0
+#: Seconds for credentials to be stored: the site's program makes them, the credd waits for the credmon, 20 s each; a
+#: SEC_CREDENTIAL_STORER may wait for the user to log in somewhere.
+_CREDENTIALS_TIMEOUT = 120.0
+
+
+def start(
+    access_point: str | tuple[str, str] | None,
+    session: str | Path | Left | None,
+    max_workers: int | None,
+    credentials: Mapping[str, Any] | None = None,
+) -> Engine:
+    """Connect to the access point, which may mean to start a pool, and begin a session on it, or take up one.
+
+    Args:
+        access_point: as in the executor's constructor.
+        session: as in the executor's constructor; or one that was left.
+        max_workers: how many jobs may be in the queue at once.
+        credentials: what has to be stored there first, as :meth:`Credentials.request` says.
+
+    Raises:
+        ValueError: for a directory of the session that HTCondor cannot take.
+        CondorFuturesError: as the executor's constructor.
+
+    """
+    directory = None if isinstance(session, Left) else session_path(session)
+    check_session_directory(directory or sessions_directory())
+    left = Session.find(session.name) if isinstance(session, Left) else None
+    if left is not None:
+        if access_point is None:
+            access_point = _understand(left.settings["access_point"])
+        max_workers = max_workers or left.settings["max_workers"]
+        left.take_up(_LAST_REQUESTS)
+    max_workers = max_workers or DEFAULT_MAX_WORKERS
+    settings = {"access_point": access_point, "max_workers": max_workers}
+    opened, helper, place = left, None, None
     try:
+        place = Place.find(access_point)
+        if opened is None:
+            opened = Session.create(directory, owner=place.owner, settings=settings)
+        helper = AccessPoint(place.location, lock=opened.lock.path)
         helper.connect()
-        opened = Session.create(Path(session) if session is not None else None, owner=owner)
+        renewal = None if credentials is None else (credentials, _store(helper, credentials))
         opened.write_runner([sys.executable, f"python{PythonVersion}", "python3"])
-        watcher = Watcher(opened, helper, max_jobs=max_workers, transfer=transfer, afterwards=leave)
+        categories = Categories()
+        watcher = Watcher(
+            opened,
+            helper,
+            max_jobs=max_workers,
+            categories=categories,
+            transfer=place.transfer,
+            afterwards=place.leave,
+            renewal=renewal,
+        )
+        engine = Engine(opened, watcher, max_workers, categories)
+        if isinstance(session, Left):
+            _resume(engine, helper, session)
     except BaseException:
-        helper.close()
-        leave()
+        if helper is not None:
+            helper.close()
+        if left is not None:
+            left.leave()
+        elif opened is not None:
+            opened.remove()
+        if place is not None:
+            place.leave()
         raise
     # Registered anew, because atexit runs last registered first, and the personal pool, which registers when it
     # starts, must outlive the jobs.
@@ -122,4 +251,84 @@ def start(access_point: str | tuple[str, str] | None, session: str | Path | None
     atexit.register(_at_exit)
     _watchers.add(watcher)
     watcher.start()
-    return Engine(opened, watcher, max_workers)
+    return engine
+
+
+def _understand(access_point: Any) -> Any:
+    """JSON knows no tuples."""
+    return tuple(access_point) if isinstance(access_point, list) else access_point
+
+
+def _resume(engine: Engine, helper: AccessPoint, left: Left) -> None:
+    """Find out what became of the calls of a session that was left, and go on with them."""
+    session = engine.session
+    found, logged = find_bundles(session), logged_jobs(session.event_log)
+    query = functools.partial(
+        helper.ask,
+        "query",
+        _LAST_REQUESTS,
+        constraint=f'CondorFuturesSession == "{session.id}"',
+        projection=PROJECTION,
+    )
+    remove = functools.partial(helper.ask, "act", _LAST_REQUESTS, action="remove", reason=NEVER_RAN)
+    recovery = judge(found, query(), logged)
+    if recovery.half:
+        # Removed only if they still wait: after the files have come it takes the schedd a second to say so (25.14).
+        these = " || ".join("(ClusterId == {} && ProcId == {})".format(*job.split(".")) for job in recovery.half)
+        remove(jobs=f"JobStatus == 5 && HoldReasonCode == {SPOOLING_INPUT} && ({these})")
+        recovery = judge(found, query(), logged, removed=recovery.half)
+    remove(jobs=recovery.stray + recovery.half)
+    keys = sorted((call for bundle in found for call in bundle.calls), key=lambda key: int(key[1:]))
+    engine.futures = {key: CondorFuture[Any](key, engine.watcher.cancel) for key in keys}
+    engine.calls = itertools.count(int(keys[-1][1:]) + 1 if keys else 0)
+    engine.bundles = itertools.count(found[-1].number + 1 if found else 0)
+    clusters = {bundle.options.cluster for bundle in found if bundle.options is not None}
+    engine.clusters = itertools.count(len(clusters))
+    bundle_of = functools.partial(_bundle, engine.futures, left)
+    engine.watcher.resume(
+        {bundle_of(bundle): job_id for bundle, job_id in recovery.ended},
+        {bundle_of(bundle): job_id for job_id, bundle in recovery.under_way.items()},
+        [bundle_of(bundle, waits=True) for bundle in recovery.pending],
+    )
+
+
+def _bundle(futures: Mapping[str, CondorFuture[Any]], left: Left, found: Found, *, waits: bool = False) -> Bundle:
+    """A bundle of a session that was left, for the watcher."""
+
+    def future(key: str) -> Future[Any]:
+        if key in futures:
+            return futures[key]
+        lost: Future[Any] = Future()
+        lost.set_exception(CondorFuturesError("the value of another executor's future ended with the client"))
+        return lost
+
+    options = found.options or Options({}, spool=True)
+    options = replace(options, on_hold=options.on_hold.changed(left.on_hold, left.memory_max))
+    bundle = Bundle(
+        found.key,
+        found.directory,
+        options,
+        {call: futures[call] for call in found.calls},
+        Job(found.key, options.spool, policy=options.on_hold.policy),
+        {call: {key: future(key) for key in keys} for call, keys in found.calls.items() if keys} if waits else {},
+        [future(key) for key in found.after] if waits else (),
+    )
+    for mine in bundle.futures.values():
+        mine._bundle = bundle
+    return bundle
+
+
+def _store(helper: AccessPoint, credentials: Mapping[str, Any]) -> float:
+    """Have the jobs' credentials stored; gives the seconds until they have to be stored again.
+
+    Raises:
+        CredentialError: if that is not possible.
+
+    """
+    stored = helper.ask("store_credentials", _CREDENTIALS_TIMEOUT, **credentials)
+    if stored["url"]:
+        raise CredentialError(
+            f"the access point needs your consent for a token: visit {stored['url']} and make the executor again",
+            stored["url"],
+        )
+    return renew_after(stored["ticket"], time.time())

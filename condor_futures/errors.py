@@ -7,10 +7,12 @@ What a call itself raised comes back as itself, with the remote traceback as its
     ├── PayloadError            (also pickle.PicklingError) a call cannot be pickled
     ├── OutcomeError            an outcome came back that is not authentic, or cannot be unpickled
     │   └── RemoteExceptionError    the call raised, and what it raised cannot be pickled
-    ├── DependencyError         a call that this one takes a value from failed, or was cancelled
+    ├── DependencyError         a call that this one depends on failed, or was cancelled
     ├── AccessPointError        the schedd cannot be reached, or refuses
+    │   └── CredentialError         a credential for the jobs cannot be made, or the credd does not take it
     ├── JobError                the job ended without an outcome for the call
     │   ├── JobHeldError            it was put on hold
+    │   │   └── JobTimeLimitError       it ran for longer than it was allowed to
     │   ├── JobRemovedError         it was removed
     │   ├── JobCrashedError         its Python died: a signal, os._exit, no Python at all
     │   ├── JobLostError            it is gone, or was given up
@@ -32,6 +34,7 @@ __all__ = [
     "AccessPointError",
     "BrokenCondorExecutor",
     "CondorFuturesError",
+    "CredentialError",
     "DependencyError",
     "InstallError",
     "JobCrashedError",
@@ -39,6 +42,7 @@ __all__ = [
     "JobHeldError",
     "JobLostError",
     "JobRemovedError",
+    "JobTimeLimitError",
     "OutcomeError",
     "PayloadError",
     "PersonalPoolError",
@@ -86,7 +90,9 @@ class RemoteExceptionError(OutcomeError):
 
 
 class DependencyError(CondorFuturesError):
-    """A future among the call's arguments failed or was cancelled; its exception is the ``__cause__``.
+    """A future among the call's arguments, or that it comes *after*, failed or was cancelled.
+
+    That future's exception is the ``__cause__``.
 
     The call was not made, and nothing was submitted for it.
     """
@@ -94,6 +100,27 @@ class DependencyError(CondorFuturesError):
 
 class AccessPointError(CondorFuturesError):
     """The access point cannot be reached, or refuses what was asked of it."""
+
+
+class CredentialError(AccessPointError):
+    """A credential that the jobs are to have cannot be made, or the access point's condor_credd does not take it.
+
+    It is raised when the executor is made; nothing has been submitted then.  That a credential cannot be renewed
+    later is a warning in the log.
+
+    Attributes:
+        url: where the user has to go with a browser first, to let the access point have an OAuth token.
+
+    """
+
+    def __init__(self, message: str, url: str | None = None) -> None:
+        """Keep the message, and the address to visit where there is one."""
+        super().__init__(message)
+        self.url = url
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with both arguments; Exception would keep only the message."""
+        return type(self), (str(self), self.url), self.__dict__
 
 
 class JobError(CondorFuturesError):
@@ -146,6 +173,10 @@ class JobError(CondorFuturesError):
 
 class JobHeldError(JobError):
     """The job was put on hold; *reason*, *code* and *subcode* are HTCondor's."""
+
+
+class JobTimeLimitError(JobHeldError):
+    """The job ran for longer than ``allowed_execute_duration`` or ``allowed_job_duration`` allows."""
 
 
 class JobRemovedError(JobError):

@@ -1,9 +1,10 @@
-"""HTCondor's job event log, and where it is silent the schedd's queue, as our own small events."""
+"""HTCondor's job event log, as our own small events."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,9 @@ from htcondor2 import JobEventType
 
 from condor_futures import states
 
-__all__ = ["QUEUE_PROJECTION", "EventLog", "queue_events", "translate"]
+__all__ = ["EventLog", "translate"]
 
 logger = logging.getLogger(__name__)
-
-QUEUE_PROJECTION = [
-    "ClusterId",
-    "ProcId",
-    "JobStatus",
-    "HoldReasonCode",
-    "HoldReasonSubCode",
-    "HoldReason",
-    "ExitBySignal",
-    "ExitSignal",
-    "ExitCode",
-    "RemoteHost",
-]
-"""The attributes that :func:`queue_events` looks at."""
-
-
-_IDLE, _RUNNING, _REMOVED, _COMPLETED, _HELD = range(1, 6)  # JobStatus, as HTCondor numbers it
 
 #: The note that submit_event_user_notes leaves in each SUBMIT event; see submit_description.describe.
 _NOTE = "bundle="
@@ -92,62 +76,51 @@ class EventLog:
 
     def __init__(self, path: Path) -> None:
         """Begin at the start of the log at *path*, which must exist."""
-        self._log = htcondor2.JobEventLog(str(path))
+        self._path = path
         self._refused = ""
+        self._open(path.stat())
+
+    def _open(self, file: os.stat_result) -> None:
+        self._log = htcondor2.JobEventLog(str(self._path))
+        self._inode = file.st_ino
+        self._size = 0
 
     def read(self) -> list[states.Event]:
         """The events that are new, in the log's order; one that the bindings refuse is left out."""
         events: list[states.Event] = []
+        try:
+            file = self._path.stat()
+        except FileNotFoundError:
+            return events  # what it would have said, the queue says
+        if file.st_ino != self._inode or file.st_size == 0 < self._size:
+            self._log.close()
+            self._open(file)  # it was replaced, or emptied: what it says now is new
+        if file.st_size == self._size:
+            return events  # not asked for nothing: it waits a second for the rest of a torn first line (25.14)
+        before = self._position()
         log = self._log.events(stop_after=0)
         while True:
             try:
                 events.append(translate(next(log)))
             except StopIteration:
+                # Where it has met garbage it stops short of the end, and goes on behind it the next time.
+                self._size = file.st_size if self._position() == before else -1
                 return events
             except (htcondor2.HTCondorException, ValueError) as error:
                 # Of a newer HTCondor, or not whole yet: it may be refused again, so the next ones are for the next
                 # time.
-                # What it would have said, the audit finds out.
+                # What it would have said, the queue says.
+                self._size = -1
                 if str(error) != self._refused:
                     self._refused = str(error)
                     logger.warning("an event in the job event log is passed over: %s", error)
                 return events
 
+    def _position(self) -> int:
+        """How far it has read, in bytes; a part of what it is pickled as."""
+        *_, position = self._log.__getstate__()
+        return int(position)
+
     def close(self) -> None:
         """Close the file."""
         self._log.close()
-
-
-def queue_events(jobs: Mapping[str, states.Job], ads: Iterable[Mapping[str, Any]]) -> dict[str, states.Event]:
-    """What the schedd's queue says of *jobs* (by job id) that their states do not show yet.
-
-    >>> job = states.Job("b000001", spooled=True, state=states.State.RUNNING, job_id="7.0")
-    >>> queue_events({"7.0": job}, [{"ClusterId": 7, "ProcId": 0, "JobStatus": 4, "ExitCode": 0}])
-    {'7.0': Terminated(job_id='7.0', exit_status=0, signal=None)}
-    >>> queue_events({"7.0": job}, [])
-    {'7.0': Gone(job_id='7.0')}
-    """
-    queue = {f"{ad['ClusterId']}.{ad['ProcId']}": ad for ad in ads}
-    events: dict[str, states.Event] = {}
-    for job_id, job in jobs.items():
-        if job.state not in (states.State.IDLE, states.State.RUNNING):
-            continue
-        ad = queue.get(job_id)
-        status = int(ad["JobStatus"]) if ad is not None else None
-        if ad is None or status is None:
-            events[job_id] = states.Gone(job_id)
-        elif status == _RUNNING and job.state is states.State.IDLE:
-            events[job_id] = states.Executing(job_id, str(ad.get("RemoteHost", "")).rpartition("@")[2])
-        elif status == _IDLE and job.state is states.State.RUNNING:
-            events[job_id] = states.Evicted(job_id)
-        elif status == _REMOVED:
-            events[job_id] = states.Aborted(job_id)
-        elif status == _COMPLETED:
-            by_signal = bool(ad.get("ExitBySignal", False))
-            number = int(ad.get("ExitSignal" if by_signal else "ExitCode", 0))
-            events[job_id] = (
-                states.Terminated(job_id, signal=number) if by_signal else states.Terminated(job_id, exit_status=number)
-            )
-        elif status == _HELD and ad.get("HoldReasonCode") != states.SPOOLING_INPUT:
-            events[job_id] = _held(job_id, ad)
-    return events

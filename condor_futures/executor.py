@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import itertools
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from time import monotonic
 from types import ModuleType
@@ -16,21 +19,26 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from condor_futures import engine
 from condor_futures.bundle import Bundle, Options
-from condor_futures.errors import PayloadError
+from condor_futures.credentials import Credentials
+from condor_futures.engine import Categories
+from condor_futures.errors import AccessPointError, PayloadError
 from condor_futures.future import CondorFuture
+from condor_futures.holds import OnHold, OnHoldOption
+from condor_futures.jobs import JobInfo, query_jobs
+from condor_futures.kept_logs import log_directory
 from condor_futures.payload import Call, Pickled, pickle_object, write_bundle
+from condor_futures.profiles import load_profile
+from condor_futures.retries import Retries, RetryOption
 from condor_futures.session import Session
 from condor_futures.shipping import Shipping
 from condor_futures.states import Job
-from condor_futures.submit_description import check_submit_commands, description_key, merge
+from condor_futures.submit_description import check_shipped, check_submit_commands, merge, retried
+from condor_futures.submit_file import read_submit_file
 
 __all__ = ["CondorExecutor"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-DEFAULT_MAX_WORKERS = 1000
-"""How many jobs an executor has in the queue at once unless it is told otherwise: more overwhelm access points."""
 
 _JOBS_AT_A_TIME = 1000  # map() hands over this many bundles at once, so that jobs run while the rest is still pickled
 
@@ -50,16 +58,35 @@ class CondorExecutor(Executor):
         spool: spool the jobs' files to the access point, which works with any; False is faster, and needs an access
             point that sees the session directory.
         session: a directory for the session, which is then kept; None for one that goes when its futures do.
-        ship: modules whose functions and classes travel by value, because the execution point cannot import them: a
-            list of modules or their names, or ``"auto"`` for all that are not part of the Python installation.
+        ship: what the execution point cannot import: a list of modules or their names, whose functions and classes then
+            travel by value, and of paths of packages, zip files or wheels, which are transferred and can be imported
+            from in the job. ``"auto"``, also as one of the list, is all modules that are not part of the Python
+            installation.
+        credentials: what the access point is to have for the jobs before the first is submitted: ``"kerberos"``,
+            ``"scitokens"``, ``"oauth:SERVICE"`` or ``"oauth:SERVICE*HANDLE"``, or several of these; stored anew for as
+            long as the session lasts.
+        keep_logs: a directory, made if need be, for output, error and log of each job that ends, as
+            ``CLUSTER.PROC.out``, ``.err`` and ``.log``; None for keeping them no longer than the session.
+        on_hold: what is done with a job that goes on hold: ``"fail"`` its calls, with a :class:`JobHeldError`;
+            ``"release"`` it, three times, or so often as ``("release", times)`` says; ``"wait"`` until somebody
+            releases it; or a function that is given a :class:`HeldJob`, and returns one of these three words.
+        memory_max: a job that is held because it used more memory than it asked for is released with twice the memory,
+            up to so much: a size as in ``request_memory`` (a bare number is MiB). None for not.
+        retry_exceptions: a class of exceptions, or a tuple of them, that make a call fail only after the attempts that
+            ``max_retries`` allows; without them an exception is an outcome, and only crashes are retried.
         submit_commands: any submit command of condor_submit's, for example ``request_memory="4GB"`` (a bare number is
             MiB), ``request_cpus=2``, or ``**{"MY.Project": '"x"'}`` for an attribute of the job.
 
     Raises:
         AccessPointError: if the access point does not answer.
+        CredentialError: if a credential cannot be made, or the access point does not take it.
         PersonalPoolError: if there is no HTCondor for a personal pool.
+        CondorFuturesError: if *session* is in use, or it or *keep_logs* cannot be made.
         TypeError: for an unknown submit command (with the nearest known one), or one that the executor owns.
-        ValueError: for ``max_workers`` or ``max_tasks_per_child`` below 1.
+        ValueError: for ``max_workers`` or ``max_tasks_per_child`` below 1; for a value, or the name of a file or of the
+            session's directory, that no submit description can hold; for credentials of an unknown kind, another word
+            for *on_hold*, *retry_exceptions* without ``max_retries``.
+        ImportError, FileNotFoundError: for what *ship* names and is not there.
 
     Example::
 
@@ -80,26 +107,140 @@ class CondorExecutor(Executor):
         max_tasks_per_child: int | None = None,
         access_point: str | tuple[str, str] | None = None,
         spool: bool = True,
-        session: str | Path | None = None,
-        ship: Literal["auto"] | Iterable[ModuleType | str] = "auto",
+        session: str | Path | engine.Left | None = None,
+        ship: Literal["auto"] | Iterable[ModuleType | str | Path] = "auto",
+        credentials: str | Sequence[str] | None = None,
+        keep_logs: str | Path | None = None,
+        on_hold: OnHoldOption | None = None,
+        memory_max: int | str | None = None,
+        retry_exceptions: RetryOption | None = None,
         **submit_commands: object,
     ) -> None:
         """Connect to the access point; nothing is submitted before the first call."""
         _check_positive("max_workers", max_workers)
         _check_positive("max_tasks_per_child", max_tasks_per_child)
         if initializer is not None and not callable(initializer):
-            raise TypeError("initializer must be a callable")
+            raise TypeError(f"initializer must be a callable, not {initializer!r}")
+        if not isinstance(initargs, Iterable):
+            raise TypeError(f"initargs must be a tuple of the initializer's arguments, not {type(initargs).__name__}")
         commands = check_submit_commands(submit_commands)
-        self._ship = Shipping(ship)
-        self._options = Options(commands, spool, (description_key(commands), spool), self._ship)
+        wanted = Credentials.parse(credentials)
+        commands |= wanted.commands(commands)
+        _check_flag("spool", spool)
+        self._ship = _shipping(ship)
+        logs = log_directory(keep_logs)
+        self._options = Options(
+            commands, spool, self._ship, keep_logs=logs, on_hold=OnHold().changed(on_hold, memory_max)
+        )
+        self._retries = Retries().changed(retry_exceptions, commands, self._ship)
         self._initializer: Pickled | None = None
         if initializer is not None:
             parts = (initializer, tuple(initargs))
             self._initializer = pickle_object(parts, "(initializer, initargs)", ship=self._ship)
         self._max_tasks_per_child = max_tasks_per_child
-        self._engine = engine.start(access_point, session, max_workers or DEFAULT_MAX_WORKERS)
+        self._after: tuple[Future[Any], ...] = ()
+        self._engine = engine.start(access_point, session, max_workers, wanted.request(commands))
         # Executors derived from this one share the engine: only when the last of them is gone is there nothing to come.
         weakref.finalize(self._engine, self._engine.watcher.close).atexit = False
+
+    @classmethod
+    def from_submit_file(cls, path: str | Path, **options: Any) -> CondorExecutor:
+        """An executor with the submit commands of a submit file.
+
+        What the file says of the program that it runs (``executable``, ``arguments``, ``output``, ``queue``, ...) is
+        left out. File names are taken from the current directory, as condor_submit does.
+
+        Args:
+            path: the submit file.
+            options: any of the constructor's; a submit command wins over the file's, None removes it.
+
+        Raises:
+            OSError: if the file cannot be read.
+            TypeError, ValueError: for what the constructor refuses; for another universe than vanilla, docker or
+                container; for a name in it that is neither a command nor used as a macro.
+
+        Example::
+
+            executor = CondorExecutor.from_submit_file("analysis.sub", request_memory="8GB")
+
+        """
+        base = check_submit_commands(read_submit_file(path))
+        own = inspect.signature(cls).parameters
+        commands = {name: options.pop(name) for name in list(options) if name not in own}
+        options.update(merge(base, commands))
+        return cls(**options)
+
+    @classmethod
+    def attach(cls, session: str | Path, **options: Any) -> CondorExecutor:
+        """Take up a session whose client has left, or was killed.
+
+        :attr:`futures` has the futures of all its calls: those that have ended are resolved, jobs in the queue are
+        watched again, and calls that did not get there are submitted now. Nothing that was done is done again.
+
+        Args:
+            session: its directory, or its id, as `condor-futures sessions` lists it.
+            options: any of the constructor's, for further calls; *access_point* and *max_workers* are those that the
+                session had, unless they are given. *on_hold* and *memory_max*, if given, count for the earlier calls
+                too; a function cannot be kept in a session, so that without it these calls fail when they are held.
+
+        Raises:
+            CondorFuturesError: if there is no such session, or its client still runs.
+            AccessPointError: if the access point does not answer.
+
+        Example::
+
+            with CondorExecutor.attach("20261121-104523-1a2b3c4d") as executor:
+                for key, future in executor.futures.items():
+                    print(key, future.result())
+
+        """
+        left = engine.Left(session, options.get("on_hold"), options.get("memory_max"))
+        return cls(session=left, **options)
+
+    def detach(self) -> str:
+        """Leave the session, with the work going on; gives what :meth:`attach` takes it up again with.
+
+        Futures that have not ended fail here with a :class:`CondorFuturesError` that says so. Calls that are not in the
+        queue yet, because of ``max_workers`` or because they wait for others, get there once somebody attaches.
+
+        Raises:
+            RuntimeError: after :meth:`shutdown`.
+
+        """
+        engine = self._engine
+        with engine.lock:
+            engine.check_open()
+            engine.shut_down = True
+        engine.watcher.detach()
+        engine.watcher.join()
+        return engine.session.id if not engine.session.kept else str(engine.session.directory)
+
+    @property
+    def futures(self) -> Mapping[str, CondorFuture[Any]]:
+        """After :meth:`attach`: the futures of all the session's calls in the order of their submission, by key."""
+        return self._engine.futures
+
+    @classmethod
+    def from_profile(cls, name: str, **options: Any) -> CondorExecutor:
+        """An executor with the options that a profile stands for.
+
+        Profiles are tables of TOML files: the user's, the site's, the package's (``condor-futures profiles`` lists
+        them).
+
+        Args:
+            name: the profile, such as ``"cern"``.
+            options: any of the constructor's; they win over the profile's.
+
+        Raises:
+            CondorFuturesError: if there is no such profile, or a file with profiles is not as it should be.
+            Exception: what the constructor raises, for what the profile says too.
+
+        Example::
+
+            executor = CondorExecutor.from_profile("cern", job_flavour="workday")
+
+        """
+        return cls(**{**load_profile(name), **options})
 
     @property
     def _max_workers(self) -> int:
@@ -110,26 +251,109 @@ class CondorExecutor(Executor):
         """The session's directory."""
         return self._engine.session.directory
 
-    def with_options(self, *, spool: bool | None = None, **submit_commands: object) -> CondorExecutor:
+    @property
+    def categories(self) -> Categories:
+        """The largest number of jobs of each category that may be in the queue at once; no limit where it has none.
+
+        Example::
+
+            executor.categories["database"] = 3
+            executor.with_options(category="database").map(store, rows)
+
+        """
+        return self._engine.categories
+
+    def jobs(self, *, why: bool = False) -> list[JobInfo]:
+        """The jobs that are in the queue now, those of derived executors too, as the access point sees them.
+
+        :meth:`counts` says how many calls are in which state without asking anybody.
+
+        Args:
+            why: have HTCondor find out why the idle ones are idle: one analysis, of some tenths of a second and in a
+                large pool more, for all jobs that ask for the same.
+
+        Raises:
+            AccessPointError: if the access point does not answer.
+
+        Example::
+
+            for job in executor.jobs(why=True):
+                print(job.job_id, job.state, job.host, job.run_time, job.hold_reason or job.why_idle)
+
+        """
+        access_point = self._engine.watcher._access_point
+        try:
+            return query_jobs(access_point, f'CondorFuturesSession == "{self._engine.session.id}"', why=why)
+        except AccessPointError:
+            if self._engine.watcher.join(10):
+                return []  # it has shut down meanwhile, and has left none
+            raise
+
+    def with_options(
+        self,
+        *,
+        spool: bool | None = None,
+        after: Future[Any] | Iterable[Future[Any]] | None = None,
+        category: str | None = None,
+        discard_result: bool | None = None,
+        ship: Literal["auto"] | Iterable[ModuleType | str | Path] | None = None,
+        keep_logs: str | Path | Literal[False] | None = None,
+        on_hold: OnHoldOption | None = None,
+        memory_max: int | str | Literal[False] | None = None,
+        retry_exceptions: RetryOption | None = None,
+        **submit_commands: object,
+    ) -> CondorExecutor:
         """An executor with other submit commands that shares this one's session, limits and shutdown.
 
         Args:
             spool: as in the constructor; None to keep it.
+            after: futures that its calls wait for, without taking their values; where one of them fails or is
+                cancelled, the calls fail with :class:`DependencyError`. None to keep those there are.
+            category: of its jobs, at most so many as :attr:`categories` say are in the queue at once; None to keep it.
+            discard_result: bring nothing back of what its calls return: their futures' results are None. What they
+                raise is raised all the same. None to keep it.
+            ship: as in the constructor; None to keep it.
+            keep_logs: as in the constructor; None to keep it, False for none.
+            on_hold: as in the constructor; None to keep it.
+            memory_max: as in the constructor; None to keep it, False for none.
+            retry_exceptions: as in the constructor; None to keep it, () for none.
             submit_commands: added to this executor's; None removes one.
 
         Raises:
-            TypeError: as in the constructor.
+            TypeError: as in the constructor; if *after* has something else than futures.
+            CondorFuturesError: if *keep_logs* cannot be made.
+            ValueError, ImportError, FileNotFoundError: as in the constructor.
 
         Example::
 
             large = executor.with_options(request_memory="16GB")
             future = large.submit(fit, data)
+            executor.with_options(after=future, discard_result=True).submit(clean_up)
 
         """
         derived = copy.copy(self)
-        commands = merge(self._options.commands, submit_commands)
-        spool = self._options.spool if spool is None else spool
-        derived._options = Options(commands, spool, (description_key(commands), spool), self._ship)
+        old = self._options
+        if category is not None and not isinstance(category, str):
+            raise TypeError(f"category must be a str or None, not {type(category).__name__}")
+        if after is not None:
+            if not isinstance(after, (Future, Iterable)):
+                raise TypeError(f"after must be a future, or several, not {type(after).__name__}")
+            derived._after = (after,) if isinstance(after, Future) else tuple(after)
+            for future in derived._after:
+                if not isinstance(future, Future):
+                    raise TypeError(f"after must be a future, or several, not {type(future).__name__}")
+        if ship is not None:
+            derived._ship = _shipping(ship)
+        _check_flag("spool", spool)
+        _check_flag("discard_result", discard_result)
+        commands = merge(old.commands, submit_commands)
+        spool = old.spool if spool is None else spool
+        category = old.category if category is None else category
+        discard = old.discard if discard_result is None else discard_result
+        logs = old.keep_logs if keep_logs is None else log_directory(None if keep_logs is False else keep_logs)
+        held = old.on_hold.changed(on_hold, memory_max)
+        derived._options = Options(commands, spool, derived._ship, category, discard, keep_logs=logs, on_hold=held)
+        derived._retries = self._retries.changed(retry_exceptions, commands, derived._ship)
         return derived
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> CondorFuture[T]:
@@ -143,10 +367,52 @@ class CondorExecutor(Executor):
 
         """
         self._engine.check_open()
-        future, call = self._call(lambda: pickle_object(fn, "function", self._engine.key_of, self._ship), args, kwargs)
+        future, call = self._call(lambda: self._pickle((args, kwargs), "(args, kwargs)"), lambda: self._pickle(fn))
         if call is not None:
             self._engine.add([self._bundle([(future, call)])])
         return future
+
+    def submit_cluster(
+        self, fn: Callable[..., T], /, *args: object, count: int, **kwargs: object
+    ) -> list[CondorFuture[T]]:
+        """Have ``fn(*args, **kwargs)`` called *count* times, by the jobs of one cluster; returns at once.
+
+        Where :data:`condor_futures.procid` is among the arguments, at any depth, each call gets its own number instead,
+        from 0 on.
+
+        Args:
+            fn: called once in each job.
+            args: its arguments, pickled once for all.
+            count: how many jobs.
+            kwargs: its keyword arguments (one of the name ``count`` it cannot have).
+
+        Returns:
+            The calls' futures, in the order of their numbers.
+
+        Raises:
+            TypeError: if *count* is no int.
+            ValueError: if it is below 1, or more jobs than may be in the queue at once.
+            RuntimeError, BrokenCondorExecutor: as :meth:`submit`.
+
+        Example::
+
+            futures = executor.submit_cluster(simulate, "model.toml", seed=procid, count=100)
+
+        """
+        _check_positive("count", count, also=None)
+        limit = min(self._max_workers, self.categories.get(self._options.category or "", self._max_workers))
+        if count > limit:
+            raise ValueError(f"a cluster of {count} jobs is more than the {limit} that may be in the queue at once")
+        self._engine.check_open()
+        together = copy.copy(self)
+        together._options = replace(self._options, cluster=Session.cluster_key(next(self._engine.clusters)))
+        arguments = functools.cache(lambda: self._pickle((args, kwargs), "(args, kwargs)", numbered=True))
+        function = functools.cache(lambda: self._pickle(fn, numbered=True))
+        calls = [self._call(arguments, function, number) for number in range(count)]
+        bundles = [together._bundle([(future, call)]) for future, call in calls if call is not None]
+        if bundles:
+            self._engine.add(bundles, complete=True)
+        return [future for future, _ in calls]
 
     def map(
         self,
@@ -172,7 +438,8 @@ class CondorExecutor(Executor):
         """
         _check_positive("buffersize", buffersize)
         if chunksize != "auto":
-            _check_positive("chunksize", chunksize)
+            _check_positive("chunksize", chunksize, also="'auto'")
+        _check_seconds("timeout", timeout)
         self._engine.check_open()
         started = monotonic()
         arguments: Iterable[tuple[Any, ...]] = zip(*iterables, strict=False)
@@ -191,16 +458,16 @@ class CondorExecutor(Executor):
         Afterwards nothing of the session is in the queue or the spool directory.
 
         Args:
-            wait: return only then; otherwise at once, and the work goes on in the background.
-            cancel_futures: cancel every call that does not run yet.
+            wait: return only then; otherwise at once, and the work goes on in the background. A job on hold for which
+                *on_hold* says ``"wait"`` is waited for, as long as that takes.
+            cancel_futures: cancel every call that does not run yet, and those whose job is on hold.
 
         """
         engine = self._engine
         with engine.lock:
             engine.shut_down = True
         if cancel_futures:
-            for future in engine.watcher.withdraw_pending():
-                future.cancel()
+            engine.watcher.cancel_pending()
         engine.watcher.close()
         if wait:
             engine.watcher.join()
@@ -215,11 +482,11 @@ class CondorExecutor(Executor):
     kill_workers = terminate_workers
 
     def counts(self) -> Counter[str]:
-        """How many calls are ``pending`` (not in the queue yet), ``idle``, ``running`` and ``completed`` (the job
-        ended, its outcome is on its way) just now, and how many have ended: ``done``, ``failed``, ``held`` or
-        ``cancelled``.
+        """How many calls are ``pending`` (not in the queue yet), ``idle``, ``running``, ``held`` and ``completed`` (the
+        job ended, its outcome is on its way) just now, and how many have ended: ``done``, ``failed`` or ``cancelled``;
+        those that failed because of a hold are ``held`` too.
         """
-        return self._engine.watcher.counts()
+        return self._engine.watcher.tally.counts()
 
     def __exit__(self, exc_type: type[BaseException] | None, *rest: object) -> Literal[False]:
         """Shut down and wait; after Ctrl-C, remove the jobs first."""
@@ -228,17 +495,23 @@ class CondorExecutor(Executor):
         self.shutdown(wait=True)
         return False
 
+    def _pickle(self, obj: object, what: str = "function", *, numbered: bool = False) -> Pickled:
+        return pickle_object(obj, what, self._engine.key_of, self._ship, numbered=numbered)
+
+    def _arguments(self, args: tuple[Any, ...]) -> Callable[[], Pickled]:
+        return lambda: self._pickle((args, {}), "(args, kwargs)")
+
     def _call(
-        self, function: Callable[[], Pickled], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self, arguments: Callable[[], Pickled], function: Callable[[], Pickled], number: int | None = None
     ) -> tuple[CondorFuture[Any], Call | None]:
         """A future, and its call; one that cannot be pickled has failed its future instead."""
         key = Session.call_key(next(self._engine.calls))
         # It calls back through the watcher, not through this executor, which may be collected before the call ends.
         future = CondorFuture[Any](key, self._engine.watcher.cancel)
         try:
-            arguments = pickle_object((args, kwargs), "(args, kwargs)", self._engine.key_of, self._ship)
-            return future, Call(key, function(), arguments)
+            return future, Call(key, arguments=arguments(), function=function(), number=number)
         except PayloadError as error:
+            self._engine.watcher.tally.failed_at_once()
             future._resolve(None, error)
             return future, None
 
@@ -251,11 +524,15 @@ class CondorExecutor(Executor):
             engine.session.bundle_directory(number),
             self._options,
             {call.key: future for future, call in calls},
-            Job(key, self._options.spool),
+            Job(key, self._options.spool, policy=self._options.on_hold.policy),
             {call.key: call.futures for _, call in calls if call.futures},
+            self._after,
         )
         for future, _ in calls:
             future._bundle = bundle
+        if retried(self._options.commands):
+            with engine.session.create_file(bundle.path("outcomes")):
+                pass  # each attempt takes along what the one before reported: see describe()
         with engine.session.create_file(bundle.path("calls")) as file:
             write_bundle(
                 file,
@@ -266,7 +543,11 @@ class CondorExecutor(Executor):
                 # Where nothing is transferred, an unspooled job begins in the session's directory, with others.
                 scratch=not self._options.spool,
                 initializer=self._initializer,
+                retried=self._retries.exceptions,
                 max_tasks_per_child=self._max_tasks_per_child,
+                archives=self._ship.archives,
+                options=self._options.record(),
+                after=[engine.key_of(future) for future in self._after],
             )
         return bundle
 
@@ -274,30 +555,56 @@ class CondorExecutor(Executor):
         self, fn: Callable[..., T], arguments: Iterator[tuple[Any, ...]], chunksize: int, buffersize: int | None
     ) -> Iterator[list[CondorFuture[T]]]:
         """Submit chunk after chunk, and yield the futures of each; without a buffersize many chunks at a time."""
-        pickled = functools.cache(lambda: pickle_object(fn, "function", self._engine.key_of, self._ship))
+        function = functools.cache(lambda: self._pickle(fn))
         at_a_time = 1 if buffersize is not None else _JOBS_AT_A_TIME
-        while chunks := list(itertools.islice(_batched(arguments, chunksize), at_a_time)):
-            calls = [[self._call(pickled, args, {}) for args in chunk] for chunk in chunks]
-            made = [[(future, call) for future, call in chunk if call is not None] for chunk in calls]
-            bundles = [self._bundle(chunk) for chunk in made if chunk]
+        chunks = _batched(arguments, chunksize)
+        while made := [self._chunk(function, chunk) for chunk in itertools.islice(chunks, at_a_time)]:
+            bundles = [bundle for _, bundle in made if bundle is not None]
             if bundles:
-                self._engine.add(bundles, complete=len(chunks) < at_a_time or buffersize is not None)
-            yield from ([future for future, _ in chunk] for chunk in calls)
+                self._engine.add(bundles, complete=len(made) < at_a_time or buffersize is not None)
+            yield from (futures for futures, _ in made)
+
+    def _chunk(
+        self, function: Callable[[], Pickled], arguments: Iterable[tuple[Any, ...]]
+    ) -> tuple[list[CondorFuture[Any]], Bundle | None]:
+        """The futures of a chunk, and its bundle if any call of it can be made; the arguments are kept on disk only."""
+        calls = [self._call(self._arguments(args), function) for args in arguments]
+        made = [(future, call) for future, call in calls if call is not None]
+        return [future for future, _ in calls], self._bundle(made) if made else None
+
+
+def _shipping(ship: Literal["auto"] | Iterable[ModuleType | str | Path]) -> Shipping:
+    shipping = Shipping(ship)
+    check_shipped(shipping.files)
+    return shipping
 
 
 def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    """itertools.batched, which Python has from 3.12 on."""
-    while batch := list(itertools.islice(items, size)):
-        yield batch
+    """Like itertools.batched, which Python has from 3.12 on; but a generator would keep the last batch alive."""
+    return iter(lambda: list(itertools.islice(items, size)), [])
 
 
-def _check_positive(name: str, value: object) -> None:
-    if value is None:
+def _check_flag(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+
+
+def _check_seconds(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
+
+
+def _check_positive(name: str, value: object, *, also: str | None = "None") -> None:
+    if value is None and also == "None":
         return
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an integer or None, not {type(value).__name__}")
+        wanted = "an integer" + (f" or {also}" if also else "")
+        given = repr(value) if isinstance(value, str) else type(value).__name__
+        raise TypeError(f"{name} must be {wanted}, not {given}")
     if value < 1:
-        raise ValueError(f"{name} must be greater than 0, not {value}")
+        # (the standard library's own words)
+        wanted = "None or > 0" if name == "buffersize" else "greater than 0"
+        raise ValueError(f"{name} must be {wanted}, not {value}")
 
 
 def _results(

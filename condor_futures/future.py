@@ -57,10 +57,12 @@ class CondorFuture(Future[T]):
                 return True
             self._state = CANCELLED
             self._condition.notify_all()
-        self._invoke_callbacks()
-        # wait() and as_completed() learn of it only now; elsewhere a worker would do this when it meets the call.
-        self.set_running_or_notify_cancel()
-        self._told(self)
+        try:
+            self._invoke_callbacks()
+        finally:  # also if a callback raised KeyboardInterrupt: the others would never learn of it
+            # wait() and as_completed() learn of it only now; elsewhere a worker would do this when it meets the call.
+            self.set_running_or_notify_cancel()
+            self._told(self)
         return True
 
     @property
@@ -70,8 +72,8 @@ class CondorFuture(Future[T]):
 
     @property
     def state(self) -> str:
-        """``pending`` (not in the queue yet), ``idle``, ``running``, ``completed`` (the job ended, its outcome is on
-        its way), ``done``, ``failed`` or ``cancelled``.
+        """``pending`` (not in the queue yet), ``idle``, ``running``, ``held`` (where ``on_hold`` does not fail it),
+        ``completed`` (the job ended, its outcome is on its way), ``done``, ``failed`` or ``cancelled``.
         """
         if self.cancelled():
             return "cancelled"

@@ -11,10 +11,11 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import cloudpickle
@@ -29,16 +30,19 @@ from condor_futures.errors import (
     RemoteExceptionError,
     RemoteTraceback,
 )
+from condor_futures.private import open_regular
 from condor_futures.shipping import Shipping
 
 __all__ = [
     "Call",
     "Outcome",
     "Pickled",
+    "ProcId",
     "PythonVersion",
     "append_value",
     "copy_outcome",
     "pickle_object",
+    "procid",
     "read_outcomes",
     "signal_name",
     "write_bundle",
@@ -61,11 +65,14 @@ class Pickled:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call as it is written into a bundle: *arguments* is the pickle of ``(args, kwargs)``."""
+    """One call as it is written into a bundle: *arguments* is the pickle of ``(args, kwargs)``; *number* is that of the
+    call in its cluster.
+    """
 
     key: str
     function: Pickled
     arguments: Pickled
+    number: int | None = None
 
     @property
     def futures(self) -> dict[str, Future[Any]]:
@@ -73,19 +80,41 @@ class Call:
         return {**self.function.futures, **self.arguments.futures}
 
 
+class ProcId:
+    """The type of :data:`condor_futures.procid`."""
+
+    def __repr__(self) -> str:
+        return "condor_futures.procid"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return runner.number_in_cluster, ()
+
+
+procid = ProcId()
+"""Among the arguments of :meth:`~condor_futures.CondorExecutor.submit_cluster`, at any depth: the number of the call in
+its cluster, counted from 0, as HTCondor's ``$(Process)`` in a submit description."""
+
+
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     """cloudpickle, with futures as references: at any depth, because the pickler itself visits everything."""
 
-    def __init__(self, file: io.BytesIO, buffers: list[pickle.PickleBuffer], key_of: Callable[[Any], str]) -> None:
+    def __init__(
+        self, file: io.BytesIO, buffers: list[pickle.PickleBuffer], key_of: Callable[[Any], str], numbered: bool
+    ) -> None:
         super().__init__(file, runner.PROTOCOL, buffer_callback=buffers.append)
         self.futures: dict[str, Future[Any]] = {}
         self._key_of = key_of
+        self._numbered = numbered
 
     def reducer_override(self, obj: object) -> Any:
         if isinstance(obj, Future):
             key = self._key_of(obj)
             self.futures[key] = obj
             return runner.value_of_call, (key,)
+        if isinstance(obj, Executor):
+            raise TypeError(f"a {type(obj).__name__} cannot be used in a job; submit from here, or make one there")
+        if isinstance(obj, ProcId) and not self._numbered:
+            raise TypeError("procid has a value only in the calls of submit_cluster()")
         connection = getattr(sys.modules.get("multiprocessing.connection"), "_ConnectionBase", None)
         if connection is not None and isinstance(obj, connection):
             # It would be pickled as the bare number of a file descriptor, which is another file in the job.
@@ -98,7 +127,12 @@ def _refuse_future(future: Future[Any]) -> str:
 
 
 def pickle_object(
-    obj: object, what: str, key_of: Callable[[Any], str] = _refuse_future, ship: Shipping | None = None
+    obj: object,
+    what: str,
+    key_of: Callable[[Any], str] = _refuse_future,
+    ship: Shipping | None = None,
+    *,
+    numbered: bool = False,
 ) -> Pickled:
     """Pickle *obj* by cloudpickle; large buffers (numpy arrays) stay out of band, uncopied.
 
@@ -107,6 +141,7 @@ def pickle_object(
         what: how an error names it: ``"function"``, ``"arguments"``.
         ship: which modules' functions and classes are pickled by value.
         key_of: gives the call key of a future that is met on the way; it refuses by raising TypeError.
+        numbered: the call has a number in a cluster, which :data:`procid` stands for.
 
     Raises:
         PayloadError: with the path to the culprit inside *obj*, and the original error as its ``__cause__``.
@@ -119,7 +154,7 @@ def pickle_object(
     """
     buffers: list[pickle.PickleBuffer] = []
     file = io.BytesIO()
-    pickler = _Pickler(file, buffers, key_of)
+    pickler = _Pickler(file, buffers, key_of, numbered)
     try:
         with ship.by_value() if ship is not None else nullcontext():
             pickler.dump(obj)
@@ -129,7 +164,9 @@ def pickle_object(
             message = f"{what} cannot be pickled: it is nested too deeply for Python's recursion limit"
             raise PayloadError(message) from error
         try:
-            path, culprit = _locate_culprit(obj, what, key_of)
+            path, culprit = _locate_culprit(
+                obj, what, lambda part: _Pickler(io.BytesIO(), [], key_of, numbered).dump(part)
+            )
         except Exception:  # noqa: BLE001 - to look into an object may run its code
             path, culprit = what, ""
         raise PayloadError(f"{path} cannot be pickled: {culprit or error}") from error
@@ -146,8 +183,8 @@ def _show(obj: object) -> str:
 
 def _children(obj: Any) -> Iterable[tuple[str, Any]]:  # noqa: C901 - a table of kinds
     """The parts of *obj* that a pickle of it contains, each with the Python expression that leads to it."""
-    if isinstance(obj, Future):
-        return  # its insides are of no use to anybody
+    if isinstance(obj, (Future, Executor)):
+        return  # their insides are of no use to anybody
     if isinstance(obj, (list, tuple)):
         yield from ((f"[{index}]", item) for index, item in enumerate(obj))
     elif isinstance(obj, Mapping):
@@ -173,7 +210,7 @@ def _children(obj: Any) -> Iterable[tuple[str, Any]]:  # noqa: C901 - a table of
         yield from ((f".{name}", item) for name, item in vars(obj).items())
 
 
-def _locate_culprit(obj: object, path: str, key_of: Callable[[Any], str]) -> tuple[str, str]:
+def _locate_culprit(obj: object, path: str, dump: Callable[[object], None]) -> tuple[str, str]:
     """Follow the parts that cannot be pickled by themselves down to the smallest: its path, and its error."""
     seen: set[int] = set()
     message = ""
@@ -181,7 +218,7 @@ def _locate_culprit(obj: object, path: str, key_of: Callable[[Any], str]) -> tup
         seen.add(id(obj))
         for step, part in _children(obj):
             try:
-                _Pickler(io.BytesIO(), [], key_of).dump(part)
+                dump(part)
             except Exception as error:  # noqa: BLE001 - any reducer may raise anything
                 obj, path, message = part, path + step, str(error) or type(error).__name__
                 break
@@ -199,11 +236,21 @@ def write_bundle(
     secret: bytes,
     scratch: bool = False,
     initializer: Pickled | None = None,
+    retried: Pickled | None = None,
     max_tasks_per_child: int | None = None,
+    archives: Sequence[str] = (),
+    parents: Sequence[str] = (),
+    strict: bool = False,
+    options: Mapping[str, Any] = MappingProxyType({}),
+    after: Sequence[str] = (),
 ) -> None:
     """Write what ``BUNDLE.calls`` holds; a function that calls share is written once.
 
-    *scratch* has the calls made in the job's scratch directory, also where the job begins in another one.
+    *scratch* has the calls made in the job's scratch directory, also where the job begins in another one; *archives*
+    are zip files in the sandbox to import from; *parents* are files of outcomes, beside the bundle's or relative to its
+    directory, that hold the values of futures among the arguments; a *strict* bundle's job fails if a call does;
+    *retried* is a tuple of classes of exceptions for which the job is to be run again. *options* and *after* (keys of
+    calls) are for whoever attaches to the session.
     """
     head: dict[str, Any] = {
         "kind": "bundle",
@@ -214,15 +261,28 @@ def write_bundle(
         "secret": secret.hex(),
         "scratch": scratch,
     }
-    if max_tasks_per_child is not None:
-        head["max_tasks_per_child"] = max_tasks_per_child
+    optional = {
+        "max_tasks_per_child": max_tasks_per_child,
+        "archives": list(archives),
+        "after": list(after),
+        "parents": list(parents),
+        "strict": strict,
+    }
+    head.update({name: value for name, value in optional.items() if value})
+    head.update(options=dict(options), discard=bool(options.get("discard")))
     runner.write_frame(file, secret, head, initializer.segments if initializer else ())
+    if retried is not None:
+        runner.write_frame(file, secret, {"kind": "retried"}, retried.segments)
     written: dict[int, int] = {}
     for call in calls:
         if id(call.function) not in written:
             written[id(call.function)] = len(written)
             runner.write_frame(file, secret, {"kind": "function"}, call.function.segments)
         header = {"kind": "call", "call": call.key, "function": written[id(call.function)]}
+        if call.number is not None:
+            header["number"] = call.number
+        if call.futures:
+            header["parents"] = list(call.futures)
         runner.write_frame(file, secret, header, call.arguments.segments)
 
 
@@ -248,7 +308,7 @@ def copy_outcome(file: BinaryIO, key: str, outcomes: Path) -> None:
 
     """
     try:
-        with outcomes.open("rb") as source:
+        with open_regular(outcomes) as source:
             for header, start, end in runner.skim(source):
                 if header.get("call") == key:
                     source.seek(start)
@@ -259,6 +319,17 @@ def copy_outcome(file: BinaryIO, key: str, outcomes: Path) -> None:
     raise OutcomeError(f"the outcome of the call {key} is not in its file any more")
 
 
+class OutcomeUnpickler(pickle.Unpickler):
+    """Finds what is ours under the name that it has here."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return super().find_class("condor_futures.shell" if module == "condor_futures_shell" else module, name)
+
+
+def _loads(segments: Sequence[bytes | bytearray]) -> Any:
+    return OutcomeUnpickler(io.BytesIO(segments[0]), buffers=segments[1:]).load()
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What came back of one call: authenticated, not yet unpickled."""
@@ -266,7 +337,7 @@ class Outcome:
     call: str
     result: str
     header: Mapping[str, Any]
-    segments: Sequence[bytes]
+    segments: Sequence[bytes | bytearray]
 
     def unpickle(self, job_id: str | None, stderr_tail: str = "") -> tuple[Any, BaseException | None]:
         """The value and ``None``, or ``None`` and the exception.
@@ -278,7 +349,7 @@ class Outcome:
         if self.result == "python":
             return None, self._mismatch(job_id)
         try:
-            loaded = pickle.loads(self.segments[0], buffers=self.segments[1:]) if self.segments else None
+            loaded = _loads(self.segments) if self.segments else None
         except BaseException as error:  # noqa: BLE001 - unpickling runs the user's code
             refused = OutcomeError(
                 f"the {self.result} of the call came back from job {job_id} but cannot be unpickled here: "
@@ -342,15 +413,16 @@ def signal_name(number: int) -> str:
 def read_outcomes(path: Path, *, session: str, secret: bytes) -> tuple[dict[str, Outcome], str | None]:
     """The authentic outcomes in ``BUNDLE.outcomes`` by call key, and why reading ended early, if it did.
 
-    A file that does not exist holds none.  An outcome of another session is not authentic.
+    A file that does not exist holds none.  An outcome of another session is not authentic.  Of several outcomes of one
+    call the first counts, as it does for the runner, and for calls that take the value.
     """
     outcomes: dict[str, Outcome] = {}
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for header, segments in runner.read_frames(file, secret):
                 if header.get("kind") != "outcome" or header.get("session") != session:
                     return outcomes, "it is not of this session"
-                outcomes[header["call"]] = Outcome(header["call"], header["result"], header, segments)
+                outcomes.setdefault(header["call"], Outcome(header["call"], header["result"], header, segments))
     except FileNotFoundError:
         return outcomes, None
     except (runner.FrameError, OSError) as error:

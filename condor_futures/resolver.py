@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -23,11 +22,15 @@ from condor_futures.errors import (
     JobHeldError,
     JobLostError,
     JobRemovedError,
+    JobTimeLimitError,
     OutcomeError,
 )
 from condor_futures.future import CondorFuture
+from condor_futures.kept_logs import keep_logs
 from condor_futures.payload import append_value, copy_outcome, read_outcomes, signal_name
 from condor_futures.session import Session
+from condor_futures.states import State
+from condor_futures.tally import Tally
 
 __all__ = ["Resolver"]
 
@@ -35,18 +38,23 @@ logger = logging.getLogger(__name__)
 
 #: How much of a job's standard error goes into an error, in characters.
 STDERR_TAIL = 2000
+#: HoldReasonCode of a job whose initial working directory, which is the session's, cannot be entered.
+NO_INITIAL_DIRECTORY = 14
+#: HoldReasonCode of a job that ran for too long, and the submit command that says how long it may.
+TIME_LIMITS = {46: "allowed_job_duration", 47: "allowed_execute_duration"}
 
 
 class Resolver:
     """Resolves the futures of bundles in the order in which it is told to."""
 
-    def __init__(self, session: Session, initializer_failed: Callable[[BrokenCondorExecutor], None]) -> None:
+    def __init__(
+        self, session: Session, tally: Tally, initializer_failed: Callable[[BrokenCondorExecutor], None]
+    ) -> None:
         """Make it; :meth:`start` starts the thread. *initializer_failed* is told when an initializer raised."""
         self._session = session
         self._initializer_failed = initializer_failed
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        #: How many calls have ended: done, failed, held (which is how they failed), cancelled (counted by the watcher).
-        self.ended: Counter[str] = Counter()
+        self._tally = tally
         self._thread = threading.Thread(target=self._run, name="condor_futures resolver", daemon=True)
 
     def start(self) -> None:
@@ -62,23 +70,48 @@ class Resolver:
 
         def fail() -> None:
             for future in bundle.futures.values():
-                self._resolve(future, None, error)
+                self._resolve(bundle, future, None, error)
             bundle.futures = {}
 
         self._work.put(fail)
 
     def fail_call(self, bundle: Bundle, call: str, cause: BaseException) -> None:
-        """Fail one call, because a call that it takes a value from ended with *cause*."""
+        """Fail one call, because a call that it depends on ended with *cause*."""
+        self._work.put(lambda: self._fail_call(bundle, call, cause))
 
-        def fail() -> None:
-            future = bundle.futures.get(call)
-            if future is not None:
-                how = "was cancelled" if isinstance(cause, CancelledError) else f"raised {type(cause).__name__}"
-                error = DependencyError(f"a call that this one takes a value from {how}: {cause}".rstrip(": "))
-                error.__cause__ = cause
-                self._resolve(future, None, error)
+    def _fail_call(self, bundle: Bundle, call: str, cause: BaseException) -> None:
+        future = bundle.futures.get(call)
+        if future is not None:
+            how = "was cancelled" if isinstance(cause, CancelledError) else f"raised {type(cause).__name__}"
+            error = DependencyError(f"a call that this one depends on {how}: {cause}".rstrip(": "))
+            error.__cause__ = cause
+            self._resolve(bundle, future, None, error)
 
-        self._work.put(fail)
+    def cancel(self, futures: Iterable[CondorFuture[Any]]) -> None:
+        """Cancel *futures*, where whoever should have done that was interrupted."""
+
+        def cancel() -> None:
+            for future in futures:
+                future.cancel()
+
+        self._work.put(cancel)
+
+    def ask(self, bundle: Bundle, answer: Callable[[states.Event], None]) -> None:
+        """Ask the user's function what becomes of the hold that the job of *bundle* is in."""
+        asked = bundle.job
+
+        def ask() -> None:
+            job = bundle.job
+            if job.state is not State.HELD or job.holds != asked.holds:
+                return  # it has been released, or removed, in the meantime
+            try:
+                event: states.Event = states.Decided(job.job_id or "", job.holds, bundle.options.on_hold.decide(job))
+            except BaseException as error:  # noqa: BLE001 - it is the user's function
+                reason = f"on_hold raised {type(error).__name__}: {error}"
+                event = states.NotReleased(job.job_id or "", job.holds, reason, error)
+            answer(event)
+
+        self._work.put(ask)
 
     def hand_down(self, bundle: Bundle, answer: Callable[[BaseException | None], None]) -> None:
         """Append the outcomes of its parents to the calls of *bundle*: here, because they may be large."""
@@ -130,15 +163,20 @@ class Resolver:
             logger.exception("the outcomes of the bundle %s could not be read", bundle.key)
             for future in bundle.futures.values():
                 if not future.done():
-                    self._resolve(future, None, error)
+                    self._resolve(bundle, future, None, error)
             bundle.futures = {}
 
     def _report(self, bundle: Bundle, cause: states.Event) -> None:
         session = self._session
+        keep_logs(bundle, session.event_log)
         outcomes, trouble = read_outcomes(bundle.path("outcomes"), session=session.id, secret=session.secret)
+        strangers = outcomes.keys() - bundle.futures.keys()
+        if strangers and trouble is None:
+            trouble = f"it has the outcome of the call {min(strangers)}, which is not one of the job's"
         tail = ""
         if len(outcomes) < len(bundle.futures) or any(o.result == "crashed" for o in outcomes.values()):
             tail = bundle.text("stderr", tail=STDERR_TAIL)
+        complete = outcomes.keys() >= bundle.futures.keys()
         for key, future in bundle.futures.items():
             value: Any = None
             error: BaseException | None
@@ -154,18 +192,19 @@ class Resolver:
             del outcome
             if outcome_result == "initializer" and isinstance(error, BrokenCondorExecutor):
                 self._initializer_failed(error)
-            self._resolve(future, value, error)
+            self._resolve(bundle, future, value, error)
             del value, error
         # The futures know their bundle: together they would keep each other, and the values, alive.
         bundle.futures = {}
-        if not session.kept:
-            # A session that is kept keeps what was sent too, to be looked at.
+        if complete and not session.kept:
+            # A session that is kept keeps what was sent too, to be looked at; any keeps what an error may be asked of.
             bundle.path("calls").unlink(missing_ok=True)
 
-    def _resolve(self, future: CondorFuture[Any], value: Any, error: BaseException | None) -> None:
+    def _resolve(self, bundle: Bundle, future: CondorFuture[Any], value: Any, error: BaseException | None) -> None:
         # Counted before it is told, so that whoever waited for it finds it counted.
         if not future.done():
-            self.ended["held" if isinstance(error, JobHeldError) else "failed" if error is not None else "done"] += 1
+            how = "held" if isinstance(error, JobHeldError) else "failed" if error is not None else "done"
+            self._tally.ended(bundle, future.key, how)
         future._resolve(value, error)
 
     @staticmethod
@@ -173,9 +212,12 @@ class Resolver:
         """Why there is no outcome."""
         job_id = bundle.job.job_id
         match cause:
-            case states.Held(_, code, subcode, reason):
-                message = f"the job {job_id} was put on hold (code {code}, subcode {subcode}): {reason}"
-                return JobHeldError(message, job_id=job_id, code=code, subcode=subcode, reason=reason, stderr_tail=tail)
+            case states.Held():
+                return _held(bundle, cause, tail)
+            case states.NotReleased(_, _, reason, error):
+                held = _held(bundle, bundle.job.hold or states.Held(job_id or ""), tail, f"; {reason}")
+                held.__cause__ = error
+                return held
             case states.Aborted(_, reason):
                 message = f"the job {job_id} was removed: {reason or 'HTCondor gives no reason'}"
                 return JobRemovedError(message, job_id=job_id, reason=reason, stderr_tail=tail)
@@ -201,3 +243,19 @@ class Resolver:
             case _:
                 message = f"the job {job_id} is in no queue any more, and no event says what became of it"
                 return JobLostError(message, job_id=job_id)
+
+
+def _held(bundle: Bundle, hold: states.Held, tail: str, more: str = "") -> JobHeldError:
+    job_id, commands = bundle.job.job_id, bundle.options.commands
+    kind = JobTimeLimitError if hold.for_time else JobHeldError
+    message = f"the job {job_id} was put on hold (code {hold.code}, subcode {hold.subcode}): {hold.reason}"
+    if hold.for_time:
+        limit = TIME_LIMITS[hold.code]
+        message = f"the job {job_id} ran for longer than {limit}={commands.get(limit, '?')} allows: {hold.reason}"
+    elif hold.code == NO_INITIAL_DIRECTORY and not bundle.options.spool:
+        message += "; with spool=False the access point has to see this directory, spool=True works with any"
+    if bundle.job.holds > 1:
+        message += f"; it was the job's hold number {bundle.job.holds}"
+    return kind(
+        message + more, job_id=job_id, code=hold.code, subcode=hold.subcode, reason=hold.reason, stderr_tail=tail
+    )

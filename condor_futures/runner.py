@@ -12,9 +12,12 @@ file that also holds the client's own cloudpickle (:mod:`condor_futures.session`
 The tag is a BLAKE2b keyed with the session's secret over all that comes before it in the frame, and the header names
 session and call, so that an outcome cannot be altered, cut short or passed off as another call's.
 
-``BUNDLE.calls`` is a *bundle* frame (which carries the secret), then *function* and *call* frames, then the *outcome*
-frames of the calls that these take values from, as they came; ``BUNDLE.outcomes`` has one *outcome* frame per call,
-appended as each call ends: a frame is whole or it does not count.
+``BUNDLE.calls`` is a *bundle* frame (which carries the secret), perhaps one of *retried* exceptions, then *function*
+and *call* frames, then the *outcome* frames of the calls that these take values from, as they came;
+``BUNDLE.outcomes`` has one *outcome* frame per call, appended as each call ends: a frame is whole or it does not count.
+Where HTCondor may run the job again, the outcomes come along, and calls that have one which is to stay are not made
+again. The bundle's header may name ``parents``, further files of outcomes to take values from, and may be ``strict``:
+then the job fails if a call does.
 
 **Supervision.**  The job's first process makes no calls.  It forks a child that does; when the child dies, it writes
 that call's outcome (signal or exit status) and forks again for the rest of the bundle.  So the job ends
@@ -40,9 +43,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any, BinaryIO, NoReturn, Union
 
-    Buffer = Union[bytes, memoryview]
+    Buffer = Union[bytes, bytearray, memoryview]
     Header = dict[str, Any]
-    Frame = tuple[Header, list[bytes]]
+    Segments = list[Union[bytes, bytearray]]
+    Frame = tuple[Header, Segments]
 
 MAGIC = b"CFf1"
 TAG_SIZE = 32
@@ -51,6 +55,10 @@ BOOT = "import sys; sys.path[0] = sys.argv[1]; import condor_futures_runner; con
 """What starts this module from the zip file: running the zip file itself would import runpy, which takes 3 ms a job."""
 CRASHED = 3
 """Exit status of a job in which a call killed its Python: non-zero, so that ``max_retries`` applies."""
+RETRY = 4
+"""Exit status of a job in which a call raised one of ``retry_exceptions``, for the same reason."""
+RAISED = 1
+"""Exit status of a *strict* job in which a call raised; what watches it (DAGMan) knows nothing of outcomes."""
 
 
 class FrameError(ValueError):
@@ -84,7 +92,7 @@ def read_frames(file: "BinaryIO", secret: "bytes | None" = None) -> "Iterator[Fr
         except (ValueError, KeyError, TypeError) as error:
             raise FrameError("its header cannot be read") from error
         try:
-            segments = [file.read(size) for size in header["segments"]]
+            segments = _read_segments(file, header["segments"])
         except (MemoryError, OverflowError) as error:
             raise FrameError("it claims to be larger than can be") from error
         tag = blake2b(key=secret, digest_size=TAG_SIZE)
@@ -94,6 +102,16 @@ def read_frames(file: "BinaryIO", secret: "bytes | None" = None) -> "Iterator[Fr
         if blake2b(tag.digest(), key=secret).digest() != blake2b(file.read(TAG_SIZE), key=secret).digest():
             raise FrameError("it is cut short, or was altered")
         yield header, segments
+
+
+def _read_segments(file: "BinaryIO", sizes: "list[int]") -> "Segments":
+    # The buffers can be written to, so that an array of them is as writable as the one that was pickled.
+    segments = [file.read(size) for size in sizes[:1]]  # type: Segments
+    for size in sizes[1:]:
+        buffer = bytearray(size)
+        file.readinto(buffer)  # type: ignore[attr-defined]
+        segments.append(buffer)
+    return segments
 
 
 def _read_header(start: bytes, file: "BinaryIO") -> "tuple[bytes, Header]":
@@ -121,9 +139,10 @@ def skim(file: "BinaryIO") -> "Iterator[tuple[Header, int, int]]":
             _, header = _read_header(file.read(8), file)
         except FrameError:
             return
-        end = file.seek(sum(header["segments"]) + TAG_SIZE, os.SEEK_CUR)
-        if end > size:
+        end = file.tell() + sum(header["segments"]) + TAG_SIZE
+        if end > size:  # asked first, for no file can be sought where some headers claim that their frame ends
             return
+        file.seek(end)
         yield header, start, end
 
 
@@ -137,25 +156,38 @@ def dumps(value: object) -> "list[Buffer]":
 
         del buffers[:]
         data = cloudpickle.dumps(value, PROTOCOL, buffer_callback=buffers.append)
-    return [data] + [buffer.raw() for buffer in buffers]
+    return [data, *(buffer.raw() for buffer in buffers)]
 
 
 _bundle = None  # type: _Bundle | None
 
 
 def value_of_call(key: str) -> object:
-    """The value of the call *key*, whose outcome was appended to the bundle's calls.
+    """The value of the call *key*, whose outcome was appended to the bundle's calls, or is in a file beside them.
 
     A future among a call's arguments is pickled as a reference to this function (see :mod:`condor_futures.payload`).
     """
     assert _bundle is not None
-    with open(_bundle.calls, "rb") as file:
-        file.seek(_bundle.parents[key])
+    if key not in _bundle.parents:
+        raise ValueError("the call %s, whose value is an argument, has no outcome" % key)
+    name, start = _bundle.parents[key]
+    with open(name, "rb") as file:
+        file.seek(start)
         try:
-            _, segments = next(read_frames(file, _bundle.secret))
+            header, segments = next(read_frames(file, _bundle.secret))
         except FrameError as error:  # (a class that the client cannot import)
             raise ValueError("the value of the call %s, an argument, is refused: %s" % (key, error)) from None
-    return pickle.loads(segments[0], buffers=segments[1:])
+    if header["result"] != "value":
+        raise ValueError("the call %s, whose value is an argument, failed" % key)
+    return _loads(segments)
+
+
+_number = None  # type: int | None
+
+
+def number_in_cluster() -> "int | None":
+    """The number of the call within its cluster: what ``condor_futures.procid`` among its arguments is pickled as."""
+    return _number
 
 
 _globals = {}  # type: dict[str, dict[str, Any]]
@@ -183,16 +215,16 @@ class _CallUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> "Any":
         if module == "condor_futures.runner" or name in ("_make_function", "_function_setstate"):
             return globals()[name]
-        return super().find_class(module, name)
+        return super().find_class("condor_futures_shell" if module == "condor_futures.shell" else module, name)
 
 
-def _loads(segments: "list[bytes]") -> "Any":
+def _loads(segments: "Segments") -> "Any":
     import io
 
     return _CallUnpickler(io.BytesIO(segments[0]), buffers=segments[1:]).load()
 
 
-def _initialize(segments: "list[bytes]") -> None:
+def _initialize(segments: "Segments") -> None:
     """Call the initializer, and remember which global variables it sets: the calls are to see them."""
     initializer, initargs = _loads(segments)
     before = {name: dict(namespace) for name, namespace in _globals.items()}
@@ -203,6 +235,12 @@ def _initialize(segments: "list[bytes]") -> None:
         _set_by_initializer[name] = {
             key: value for key, value in namespace.items() if old.get(key, missing) is not value
         }
+
+
+def _nearby(name: str) -> str:
+    """Where a file of other bundle's is: transferred, or, where nothing is, in its own directory."""
+    here = os.path.basename(name)
+    return os.path.abspath(here if os.path.exists(here) else name)
 
 
 class _Bundle:
@@ -217,7 +255,8 @@ class _Bundle:
             self.head, self.initializer = next(read_frames(file))
         self.secret = bytes.fromhex(self.head["secret"])
         self.session = self.head["session"]
-        self.parents = {}  # type: dict[str, int]
+        self.parents = {}  # type: dict[str, tuple[str, int]]
+        self.parent_files = [self.calls] + [_nearby(name) for name in self.head.get("parents", ())]
 
     def frames(self) -> "Iterator[Frame]":
         with open(self.calls, "rb") as file:
@@ -237,10 +276,42 @@ class _Bundle:
         with open(self.calls, "rb") as file:
             return [header["call"] for header, _, _ in skim(file) if header["kind"] == "call"]
 
+    def retried(self) -> "tuple[type[BaseException], ...]":
+        """What a call may raise for the job to be run again."""
+        with open(self.calls, "rb") as file:
+            for header, segments in read_frames(file, self.secret):
+                if header["kind"] == "retried":
+                    return _loads(segments)  # type: ignore[no-any-return]
+                if header["kind"] != "bundle":
+                    break
+        return ()
+
+    def status(self, well: bool) -> int:
+        """The exit status of the job; *well* if none of the calls killed its process."""
+        with open(self.outcomes, "rb") as file:
+            again = any(header.get("retry") for header, _, _ in skim(file))
+        if not well:
+            return CRASHED
+        if again:
+            return RETRY
+        return RAISED if self.head.get("strict") and not self.all_well() else 0
+
     def find_parents(self) -> None:
         """Where the outcomes are of the calls that those of this bundle take values from."""
-        with open(self.calls, "rb") as file:
-            self.parents = {header["call"]: start for header, start, _ in skim(file) if header["kind"] == "outcome"}
+        for name in self.parent_files:
+            with open(name, "rb") as file:
+                for header, start, _ in skim(file):
+                    if header["kind"] == "outcome":
+                        self.parents[header["call"]] = (name, start)
+
+    def counts(self, header: "Header") -> bool:
+        """Whether an outcome of an earlier attempt stands; a strict bundle is tried again for what raised."""
+        return header["result"] == "value" or (header["result"] == "exception" and not self.head.get("strict"))
+
+    def all_well(self) -> bool:
+        """Whether every outcome is a value."""
+        with open(self.outcomes, "rb") as file:
+            return all(header["result"] == "value" for header, _, _ in skim(file))
 
     def report(self, call: str, result: str, segments: "Iterable[Buffer]" = (), **details: object) -> None:
         """Append the outcome of *call*: one frame, with one tag over all of it."""
@@ -263,13 +334,13 @@ class _Bundle:
             file.truncate(whole)
 
     def keep_what_counts(self) -> None:
-        """Before an attempt: drop a torn last frame and the crashes of an earlier attempt, keep the values."""
+        """Before an attempt: keep what counts of an earlier one; drop what this one is for, and a torn last frame."""
         kept = []
         if os.path.exists(self.outcomes):
             with open(self.outcomes, "rb") as file:
                 try:
                     for frame in read_frames(file, self.secret):  # extend() would lose the frames before a torn one
-                        if frame[0]["result"] in ("value", "exception"):
+                        if self.counts(frame[0]) and not frame[0].get("retry"):
                             kept.append(frame)  # noqa: PERF401
                 except FrameError:
                     pass
@@ -306,7 +377,7 @@ class _Child:
         global _bundle  # noqa: PLW0603 - value_of_call(), which unpickling calls, has no other way to know it
         _bundle = bundle
         bundle.find_parents()
-        functions = []  # type: list[list[bytes]]
+        functions = []  # type: list[Segments]
         loaded = {}  # type: dict[int, Any]
         done = bundle.reported()
         limit = bundle.head.get("max_tasks_per_child")
@@ -336,11 +407,13 @@ class _Child:
         self,
         bundle: _Bundle,
         header: "Header",
-        segments: "list[bytes]",
-        functions: "list[list[bytes]]",
+        segments: "Segments",
+        functions: "list[Segments]",
         loaded: "dict[int, Any]",
     ) -> None:
+        global _number  # noqa: PLW0603 - number_in_cluster(), which unpickling calls, has no other way to know it
         key = header["call"]
+        _number = header.get("number")
         self._enter(key)
         out, err, started = _position(1), _position(2), time.time()
         try:
@@ -350,11 +423,13 @@ class _Child:
             args, kwargs = _loads(segments)
             value = loaded[index](*args, **kwargs)
             del args, kwargs
-            pickled = dumps(value)
+            pickled = dumps(None if bundle.head.get("discard") else value)
             result, details = "value", {}
         except BaseException as error:
             result, details = "exception", self._exception(error)
             pickled = details.pop("pickled")
+            if self._is_retried(bundle, error):
+                details["retry"] = True
         self._flush()
         if os.getpid() != self.pid:
             os._exit(0)  # the call forked, and this is the copy: the outcome is the original's to tell
@@ -368,6 +443,16 @@ class _Child:
             stderr=[err, _position(2)],
             **details,
         )
+
+    @staticmethod
+    def _is_retried(bundle: _Bundle, error: BaseException) -> bool:
+        try:
+            return isinstance(error, bundle.retried())
+        except Exception:  # the classes cannot be had here: the call's own exception is what counts
+            import traceback
+
+            traceback.print_exc()
+            return False
 
     @staticmethod
     def _flush() -> None:
@@ -506,20 +591,27 @@ def _check_python(bundle: _Bundle, argv: "list[str]") -> None:
     bundle.keep_what_counts()
     for key in bundle.call_keys():
         bundle.report(key, "python", here=here, wanted=wanted, executable=sys.executable)
-    sys.exit(0)
+    sys.exit(RAISED if bundle.head.get("strict") else 0)
+
+
+def _import_from(places: "list[str]") -> None:
+    """Let the calls, and the Pythons that they start, import what came with the job."""
+    sys.path[1:1] = places
+    os.environ["PYTHONPATH"] = os.pathsep.join(places + list(filter(None, [os.environ.get("PYTHONPATH")])))
 
 
 def main(argv: "list[str]") -> "NoReturn":
-    """Run the bundle that ``argv[1]`` names; exit status 0, or :data:`CRASHED` where a call killed its process.
+    """Run the bundle that ``argv[1]`` names; exit status 0, :data:`CRASHED`, :data:`RETRY` or :data:`RAISED`.
 
     ``argv[0]`` is the zip file that this module comes from, and stands first in ``sys.path``.
     """
     # Both absolute: a call may change the working directory.
-    sys.path[0:1] = [os.path.abspath(argv[0]), os.getcwd()]
-    well = True
+    sys.path[0] = os.path.abspath(argv[0])
+    status = 0
     for bundle in sandbox(argv[1]):
         _check_python(bundle, argv)
+        _import_from([os.getcwd()] + [os.path.abspath(archive) for archive in bundle.head.get("archives", ())])
         if bundle.head.get("scratch"):
             os.chdir(os.environ.get("_CONDOR_SCRATCH_DIR", "."))
-        well = supervise(bundle) and well
-    os._exit(0 if well else CRASHED)  # nothing was printed here, and taking the interpreter down costs milliseconds
+        status = bundle.status(supervise(bundle)) or status
+    os._exit(status)  # nothing was printed here, and taking the interpreter down costs milliseconds

@@ -4,6 +4,7 @@
 
     SESSION/                     0700
         session.json             0600  who and where; the secret that outcomes are authenticated with
+        lock                     0600  held by who is at work on it (session_lock)
         event_log                the job event log of all jobs of the session
         runner                   what every job executes: a zip file with a shell's first lines (see pack_runner)
         bundles/000/             initialdir of the jobs of the first 1,000 bundles, and so on
@@ -23,31 +24,53 @@ import os
 import secrets
 import shlex
 import shutil
+import stat
 import tempfile
 import time
 import weakref
 import zipfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import BinaryIO
+from types import MappingProxyType
+from typing import Any, BinaryIO
 
 import cloudpickle
 import platformdirs
 
-from condor_futures import runner
+from condor_futures import runner, shell
 from condor_futures.errors import CondorFuturesError
+from condor_futures.private import check_place, make_directory, open_regular
+from condor_futures.session_lock import SessionLock
 
-__all__ = ["BUNDLES_PER_DIRECTORY", "Session", "pack_runner", "sessions_directory"]
+__all__ = ["BUNDLES_PER_DIRECTORY", "Session", "pack_runner", "session_path", "sessions_directory"]
 
 BUNDLES_PER_DIRECTORY = 1000
 """No directory gets more bundles than this: file systems, and AFS above all, are slow with more."""
+
+SECRET_SIZE = 32
+"""Bytes."""
 
 
 def sessions_directory() -> Path:
     """Where sessions without a directory of their own are kept: below ``$XDG_STATE_HOME``."""
     return platformdirs.user_state_path("condor_futures") / "sessions"
+
+
+def session_path(session: object) -> Path | None:
+    """The directory that the executor's *session* names; None if it names none.
+
+    Raises:
+        TypeError: if it is no path.
+
+    """
+    if session is None:
+        return None
+    if not isinstance(session, (str, Path)) or session == "":
+        raise TypeError(f"session must be a directory, as str or Path, not {session!r}")
+    return Path(session).absolute()
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,43 +86,209 @@ class Session:
     secret: bytes
     kept: bool
     owner: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    #: Of one that was opened: who signed it last, and whether its work was done then.
+    client: str = ""
+    pid: int = 0
+    finished: bool = False
 
     @classmethod
-    def create(cls, directory: Path | None = None, *, owner: int | None = None) -> Session:
+    def create(
+        cls,
+        directory: Path | None = None,
+        *,
+        owner: int | None = None,
+        settings: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Session:
         """Make a new session: in *directory*, which must not exist or be empty and is kept; otherwise ephemeral.
 
         Args:
             directory: where; by default below :func:`sessions_directory`.
+            settings: for whoever takes it up again; what JSON can hold.
             owner: the uid that root's jobs run as and that must own the files, where that is not root; such a
                 session is by default below the system's directory for temporary files, which that user can enter.
 
         Raises:
-            CondorFuturesError: if *directory* is in use, or cannot be made.
+            CondorFuturesError: if *directory* is in use, or cannot be made, or others could put another in its place.
 
         """
         identity = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
         base = sessions_directory() if owner is None else Path(tempfile.gettempdir())
         path = Path(directory).absolute() if directory is not None else base / f"condor_futures-{identity}"
+        fresh = directory is None or not path.exists()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.mkdir(mode=0o700, exist_ok=directory is not None)
-            if any(path.iterdir()):
-                raise CondorFuturesError(f"{path} is not empty; a new session needs a directory of its own")
-            path.chmod(0o700)  # mkdir's mode is subject to the umask
+            if fresh:
+                make_directory(path.parent, 0o755)
+                path.mkdir(mode=0o700)
+                path.chmod(0o700)  # mkdir's mode is subject to the umask
+            # What was there may be another's, or a link of another's, and so would be what is written there.
+            check_place(path)
+            _check_empty(path)
+            path.chmod(0o700)
+            _check_empty(path)  # again: until now, others might have put something there
+        except CondorFuturesError:
+            if fresh:
+                path.rmdir()
+            raise
         except OSError as error:
             raise CondorFuturesError(f"no session directory can be made at {path}: {error.strerror}") from error
-        session = cls(path, identity, secrets.token_bytes(32), directory is not None, owner)
+        kept = directory is not None
+        session = cls(path, identity, secrets.token_bytes(SECRET_SIZE), kept, owner, dict(settings))
         session._make_directory(path)
-        session._make_directory(path / "bundles")
+        session._make_directory(session.bundles)
         with session.create_file(session.event_log):
             pass
-        about = {"id": identity, "secret": session.secret.hex(), "client": os.uname().nodename, "pid": os.getpid()}
-        with session.create_file(path / "session.json") as file:
-            file.write(json.dumps(about).encode())
-        if directory is None:
-            # Futures that outlive the interpreter's last frames would otherwise leave the directory behind.
-            weakref.finalize(session, _remove, path, os.getpid())
+        session.lock.acquire()
+        session._sign()
         return session
+
+    def take_up(self, timeout: float) -> None:
+        """Work on a session that was left; see :meth:`open`.
+
+        Args:
+            timeout: seconds for what is left of its last client to end.
+
+        Raises:
+            CondorFuturesError: if another process works on it.
+
+        """
+        here = self.client == os.uname().nodename
+        if not self.lock.acquire(0.0 if not here or _runs(self.pid) else timeout):
+            raise CondorFuturesError(
+                f"the session {self.id} is in use by the process {self.pid} on {self.client}; "
+                "that has to end, or to detach() from it, first"
+            )
+        for path in self.directory.glob("*.new"):
+            path.unlink()  # it was being written when the last client ended
+        if not self.event_log.exists():
+            with self.create_file(self.event_log):
+                pass
+        self._sign()
+
+    def _sign(self, *, finished: bool = False) -> None:
+        """Say who is at work on it; an ephemeral session goes when it does."""
+        about = {
+            "id": self.id,
+            "secret": self.secret.hex(),
+            "client": os.uname().nodename,
+            "pid": os.getpid(),
+            "kept": self.kept,
+            "owner": self.owner,
+            "settings": dict(self.settings),
+            "finished": finished,
+        }
+        # The client's own, also where all else is given to the jobs' owner: to be trusted by its owner alone (open).
+        with self.create_file(self._about, give=False) as file:
+            file.write(json.dumps(about).encode())
+        if not self.kept:
+            # Futures that outlive the interpreter's last frames would otherwise leave the directory behind.
+            disposal = weakref.finalize(self, _remove, self.directory, os.getpid())
+            object.__setattr__(self, "_disposal", disposal)
+
+    def give_to(self, owner: int) -> None:
+        """Make all that jobs use belong to the user with the uid *owner*, as whom root's jobs run."""
+        for path in [self.directory, *self.directory.rglob("*")]:
+            if path != self._about:  # which must stay its user's own
+                os.chown(path, owner, -1, follow_symlinks=False)
+        object.__setattr__(self, "owner", owner)
+        self._sign()
+
+    def finish(self) -> None:
+        """Say that its work is done; whoever wants may take it up, or remove it."""
+        if self.kept:
+            with contextlib.suppress(OSError):  # its directory may have been removed
+                self._sign(finished=True)
+            self.lock.release()
+
+    def leave(self) -> None:
+        """Let another process take it up; it is not removed."""
+        disposal: weakref.finalize[[Path, int], Session] | None = getattr(self, "_disposal", None)
+        if disposal is not None:
+            disposal.detach()
+        self.lock.release()
+
+    def remove(self) -> None:
+        """Remove its directory."""
+        self.leave()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    @classmethod
+    def open(cls, directory: Path) -> Session:
+        """The session that this user made in *directory*.
+
+        What authenticates its files is a secret that only this user may know, so its ``session.json`` must be this
+        user's own, and nobody else's to read or write; and nobody else may be able to put files beside it.
+
+        Raises:
+            CondorFuturesError: if there is none, or if that is not so.
+
+        """
+        path = Path(directory).absolute() / "session.json"
+        try:
+            file = open_regular(path)
+        except FileNotFoundError:
+            raise CondorFuturesError(f"there is no session in {path.parent}: it has no session.json") from None
+        except OSError as error:
+            raise CondorFuturesError(f"{path} cannot be read: {error.strerror or error}") from error
+        with file:
+            about = os.fstat(file.fileno())
+            if about.st_uid != os.geteuid():
+                raise CondorFuturesError(f"{path} is not yours: it belongs to the uid {about.st_uid}")
+            if about.st_mode & 0o077:
+                mode = stat.S_IMODE(about.st_mode)
+                raise CondorFuturesError(f"{path} is not yours alone: its mode is {mode:04o}, not 0600")
+            try:
+                fields = json.loads(file.read())
+                identity, secret = str(fields["id"]), bytes.fromhex(fields["secret"])
+                kept, owner, settings = fields["kept"], fields["owner"], fields["settings"]
+                signed = str(fields["client"]), int(fields["pid"]), bool(fields.get("finished"))
+            except (ValueError, KeyError, TypeError) as error:
+                raise CondorFuturesError(f"{path} does not say what a session's does") from error
+        if len(secret) != SECRET_SIZE:
+            raise CondorFuturesError(f"{path} does not say what a session's does")
+        check_place(path.parent, owner)
+        return cls(path.parent, identity, secret, kept, owner, settings, *signed)
+
+    @classmethod
+    def find(cls, name: object) -> Session:
+        """The session in the directory *name*, or of the id *name* below :func:`sessions_directory`.
+
+        Raises:
+            CondorFuturesError: as :meth:`open`.
+            TypeError: if *name* is neither.
+
+        """
+        if not isinstance(name, (str, Path)) or name == "":
+            raise TypeError(f"a session is named by its directory or its id, as str or Path, not {name!r}")
+        places = [Path(name), sessions_directory() / name, sessions_directory() / f"condor_futures-{name}"]
+        places.append(Path(tempfile.gettempdir()) / f"condor_futures-{name}")
+        found = next((place for place in places if (place / "session.json").exists()), None)
+        if found is None and Path(name).is_dir():
+            found = Path(name)  # open() says what is not there
+        if found is None:
+            raise CondorFuturesError(
+                f"there is no session {str(name)!r}; `condor-futures sessions` lists those there are"
+            )
+        return cls.open(found)
+
+    @classmethod
+    def of_file(cls, path: Path) -> Session:
+        """The session that a file of a bundle is in.
+
+        Raises:
+            CondorFuturesError: as :meth:`open`.
+
+        """
+        return cls.open(path.resolve().parent.parent.parent)  # SESSION/bundles/000/FILE
+
+    @property
+    def _about(self) -> Path:
+        return self.directory / "session.json"
+
+    @cached_property
+    def lock(self) -> SessionLock:
+        """Held by who is at work on the session."""
+        return SessionLock(self.directory / "lock")
 
     @property
     def event_log(self) -> Path:
@@ -111,9 +300,14 @@ class Session:
         """The executable of the jobs."""
         return self.directory / "runner"
 
+    @property
+    def bundles(self) -> Path:
+        """Where the directories with the bundles' files are."""
+        return self.directory / "bundles"
+
     def bundle_directory(self, number: int) -> Path:
         """The directory of bundle *number*: ``initialdir`` of its job. It is made at first use."""
-        path = self.directory / "bundles" / f"{number // BUNDLES_PER_DIRECTORY:03d}"
+        path = self.bundles / f"{number // BUNDLES_PER_DIRECTORY:03d}"
         self._make_directory(path)
         return path
 
@@ -135,19 +329,32 @@ class Session:
         """
         return f"c{number:06d}"
 
+    @staticmethod
+    def cluster_key(number: int) -> str:
+        """The key of cluster *number* of those that were asked for as such.
+
+        >>> Session.cluster_key(17)
+        'k000017'
+        """
+        return f"k{number:06d}"
+
     def _make_directory(self, path: Path) -> None:
         if path == self.directory or not path.exists():
-            path.mkdir(mode=0o700, exist_ok=True)
+            make_directory(path, 0o700)
             if self.owner is not None:
                 os.chown(path, self.owner, -1)
 
     @contextlib.contextmanager
-    def create_file(self, path: Path) -> Iterator[BinaryIO]:
-        """Write a file, mode 0600 from its first byte on, that has its name only once it is whole."""
+    def create_file(self, path: Path, *, give: bool = True) -> Iterator[BinaryIO]:
+        """Write a file, mode 0600 from its first byte on, that has its name only once it is whole.
+
+        With *give* it is given to the jobs' owner, where that is somebody else.
+        """
         temporary = path.with_name(path.name + ".new")
         with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags | os.O_EXCL, 0o600)) as file:
             try:
-                if self.owner is not None:
+                os.fchmod(file.fileno(), 0o600)  # the umask may have taken more
+                if give and self.owner is not None:
                     os.fchown(file.fileno(), self.owner, -1)
                 yield file
             except BaseException:
@@ -161,6 +368,21 @@ class Session:
             file.write(pack_runner(pythons))
         self.runner.chmod(0o700)
         return self.runner
+
+
+def _check_empty(path: Path) -> None:
+    if any(path.iterdir()):
+        raise CondorFuturesError(f"{path} is not empty; a new session needs a directory of its own")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's, who has its number now
+        return False
+    return True
 
 
 def _remove(path: Path, owner: int) -> None:
@@ -193,7 +415,7 @@ def pack_runner(pythons: Iterable[str]) -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
         package = Path(cloudpickle.__file__).parent
-        sources = {_RUNNER: Path(runner.__file__)}
+        sources = {_RUNNER: Path(runner.__file__), "condor_futures_shell": Path(shell.__file__)}
         sources.update({f"cloudpickle/{path.stem}": path for path in package.glob("*.py")})
         for name, path in sources.items():
             file.write(path, f"{name}.py")

@@ -1,4 +1,4 @@
-"""Which modules travel by value, because the execution point cannot import them."""
+"""What travels with the calls, because the execution point cannot import it: modules by value, and files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import site
 import sys
 import sysconfig
 import threading
+import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,12 @@ __all__ = ["Shipping"]
 #: cloudpickle keeps one list of modules for the whole process; it is ours only while something is pickled.
 _LOCK = threading.RLock()
 
+#: cloudpickle travels with the runner; to have it pickle itself would never end.
+_NEVER = {"__main__", "cloudpickle", "condor_futures"}
+
+#: Wherever they are, as on the PYTHONPATH that a site's software view sets.
+_INSTALLED = {"site-packages", "dist-packages"}
+
 
 def _installed_places() -> tuple[Path, ...]:
     places = {sys.prefix, sys.base_prefix, sys.exec_prefix, *site.getsitepackages(), site.getusersitepackages()}
@@ -26,10 +33,22 @@ def _installed_places() -> tuple[Path, ...]:
     return tuple(Path(place).resolve() for place in places)
 
 
+def _import(name: str) -> ModuleType:
+    try:
+        return __import__(name, fromlist=["*"])
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"ship has the module {name!r}, which cannot be imported: {error}; a file is shipped as Path({name!r})",
+            name=error.name,
+        ) from None
+    except ValueError:
+        raise ImportError(f"ship has {name!r}, which is no name of a module") from None
+
+
 class Shipping:
     """Has functions and classes of certain modules pickled by value.
 
-    ``"auto"`` is every module that was imported from a file outside the Python installation and its site-packages: a
+    ``"auto"`` is every module that was imported from a file outside the Python installation and any site-packages: a
     script's neighbours, a package in development. What is installed travels by name, and has to be installed on the
     execution point too.
 
@@ -42,42 +61,78 @@ class Shipping:
 
     """
 
-    def __init__(self, ship: Literal["auto"] | Iterable[ModuleType | str]) -> None:
-        """Take ``"auto"``, or modules or names of modules.
+    def __init__(self, ship: Literal["auto"] | Iterable[ModuleType | str | Path]) -> None:
+        """Take ``"auto"``, or modules, names of modules, and paths of files; ``"auto"`` may be among them.
 
         Raises:
             TypeError: for anything else.
             ImportError: for a name that cannot be imported.
+            FileNotFoundError: for a path where there is nothing.
 
         """
-        self._auto = ship == "auto"
+        items = [ship] if ship == "auto" else ship
+        if isinstance(items, (str, Path)) or not isinstance(items, Iterable):
+            raise TypeError(f"ship must be 'auto', or a list of modules, of their names and of paths, not {ship!r}")
+        self._auto = False
         self._places = _installed_places()
-        self._known: dict[str, ModuleType | None] = {}
+        self._known: dict[str, ModuleType] = {}
+        self._users: dict[str, ModuleType] = {}
+        self._state: object = None
         self._named: list[ModuleType] = []
-        if self._auto:
-            return
-        if isinstance(ship, str):
-            raise TypeError(f"ship must be 'auto', or a list of modules or of their names, not {ship!r}")
-        for item in ship:
-            if not isinstance(item, (ModuleType, str)):
-                raise TypeError(f"ship takes modules and names of modules, not {type(item).__name__}")
-            self._named.append(__import__(item, fromlist=["*"]) if isinstance(item, str) else item)
+        self.files: list[Path] = []
+        """Files and directories that are transferred, and can be imported from in the job."""
+        for item in items:
+            match item:
+                case "auto":
+                    self._auto = True
+                case str():
+                    self._named.append(_import(item))
+                case ModuleType():
+                    self._named.append(item)
+                case Path():
+                    if not item.exists():
+                        raise FileNotFoundError(f"ship has {str(item)!r}, but there is no such file")
+                    self.files.append(item.absolute())
+                case _:
+                    raise TypeError(f"ship takes modules, names of modules and paths, not {type(item).__name__}")
+
+    @classmethod
+    def of_files(cls, files: Iterable[Path]) -> Shipping:
+        """Only files, which need not be there any more."""
+        shipping = cls(())
+        shipping.files.extend(files)
+        return shipping
+
+    @property
+    def archives(self) -> list[str]:
+        """The names of those of the files that are zip files (wheels too): Python has to be told to look in there."""
+        return [file.name for file in self.files if file.is_file() and zipfile.is_zipfile(file)]
 
     def modules(self) -> list[ModuleType]:
         """The modules that travel by value."""
         if not self._auto:
             return self._named
-        for name in sys.modules.keys() - self._known.keys():
-            module = sys.modules[name]
-            self._known[name] = module if self._is_the_users(name, module) else None
-        return [module for module in self._known.values() if module is not None]
+        # Asked before each call is pickled, so it has to be quick: what was imported since the last time comes last.
+        newest = next(reversed(sys.modules))
+        state = (len(sys.modules), newest, sys.modules.get(newest))
+        if state != self._state:
+            for name, module in sys.modules.copy().items():
+                if self._known.get(name) is not module:  # (it may have been imported anew)
+                    self._known[name] = module
+                    self._users.pop(name, None)
+                    if self._is_the_users(name, module):
+                        self._users[name] = module
+            self._state = state
+        return [*self._named, *self._users.values()]
 
     def _is_the_users(self, name: str, module: ModuleType) -> bool:
         # (cloudpickle pickles __main__ by value anyway)
         file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or name.partition(".")[0] in ("__main__", "condor_futures"):
+        if not isinstance(file, str) or name.partition(".")[0] in _NEVER:
             return False
         path = Path(file).resolve()
+        if not _INSTALLED.isdisjoint(path.parts):
+            return False
         return path.suffix == ".py" and not any(path.is_relative_to(place) for place in self._places)
 
     @contextmanager

@@ -10,34 +10,42 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
 
 __all__ = [
     "SPOOLING_INPUT",
     "TABLE",
     "Aborted",
+    "Ask",
+    "Attached",
+    "Decided",
     "Effect",
     "Event",
     "Evicted",
     "Executing",
     "Gone",
     "Held",
+    "HoldPolicy",
     "IllegalTransition",
     "Job",
     "MarkRunning",
+    "NotReleased",
     "NotRetrieved",
     "Note",
     "Refused",
+    "Release",
     "Released",
     "Remove",
     "Report",
+    "Resubmit",
     "Retrieve",
     "Retrieved",
     "ShadowException",
     "State",
     "Submitted",
     "Terminated",
+    "Unspooled",
     "Unwanted",
     "advance",
 ]
@@ -45,6 +53,11 @@ __all__ = [
 
 SPOOLING_INPUT = 16
 """The HoldReasonCode with which every spooled job begins, until its input is there: it is no hold."""
+
+# HoldReasonCode and HoldReasonSubCode, as condor_holdcodes.h has them (25.14).
+_OUT_OF_RESOURCES, _MEMORY, _DISK = 34, 102, 104
+_POLICIES = (3, 21, 26)  # the job's own periodic_hold, the startd's WANT_HOLD, the schedd's SYSTEM_PERIODIC_HOLD
+_TIME_LIMITS = (46, 47)  # allowed_job_duration, allowed_execute_duration
 
 
 class State(enum.Enum):
@@ -54,12 +67,30 @@ class State(enum.Enum):
     """Not in the queue yet: it waits to be submitted, or its submission is under way."""
     IDLE = "idle"
     RUNNING = "running"
+    HELD = "held"
+    """On hold, and not given up: it is to be released, or whether it is to be is not decided yet."""
     COMPLETED = "completed"
     """It ended; its outcomes are on their way from the spool directory."""
     DISCARDED = "discarded"
     """Nobody waits for it any more: it is removed as soon as it has a job id, and its events count for nothing."""
     ENDED = "ended"
     """Its futures have been told, or are being told; nothing more can come of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldPolicy:
+    """What is to become of a job that is put on hold.
+
+    Attributes:
+        action: fail its calls, release it, wait until somebody releases it, or ask the user's function.
+        releases: from how many holds of a job ``"release"`` releases it; one for its time limit fails it at once.
+        memory_max: a job that is held for memory is released with more of it instead, at most so many MiB.
+
+    """
+
+    action: Literal["fail", "release", "wait", "ask"] = "fail"
+    releases: int = 3
+    memory_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +121,10 @@ class Evicted(Event):
 
 @dataclass(frozen=True, slots=True)
 class ShadowException(Event):
-    """Its shadow died of *reason*; HTCondor tries again (SHADOW_EXCEPTION)."""
+    """Its shadow died of *reason*, so many *times*; HTCondor tries again (SHADOW_EXCEPTION)."""
 
     reason: str = ""
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +150,55 @@ class Held(Event):
     subcode: int = 0
     reason: str = ""
 
+    @property
+    def for_memory(self) -> bool:
+        """It used more memory than it had asked for, as the codes say, or the words of a policy.
+
+        >>> Held("7.0", 34, 102).for_memory, Held("7.0", 34, 104).for_memory
+        (True, False)
+        >>> Held("7.0", 26, 0, "Job has gone over memory limit of 2048 megabytes").for_memory
+        True
+
+        """
+        if self.code == _OUT_OF_RESOURCES:
+            return self.subcode != _DISK  # before HTCondor 23 it came without a subcode
+        return self.code in _POLICIES and (self.subcode == _MEMORY or "memory" in self.reason.lower())
+
+    @property
+    def for_time(self) -> bool:
+        """It ran for longer than allowed_job_duration or allowed_execute_duration."""
+        return self.code in _TIME_LIMITS
+
 
 @dataclass(frozen=True, slots=True)
 class Released(Event):
-    """It was released from a hold (JOB_RELEASED)."""
+    """It was released from a hold (JOB_RELEASED, or the answer to a :class:`Release` for its *hold* of that number)."""
+
+    hold: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NotReleased(Event):
+    """It cannot be released from its *hold* of that number: *reason*; *error* is what the user's function raised."""
+
+    hold: int
+    reason: str = ""
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided(Event):
+    """The user's function has answered an :class:`Ask` about its *hold* of that number."""
+
+    hold: int
+    action: Literal["fail", "release", "wait"] = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Attached(Event):
+    """What the log has of the past has been read: from here on *policy* says what becomes of its holds."""
+
+    policy: HoldPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +227,12 @@ class Unwanted(Event):
 
 @dataclass(frozen=True, slots=True)
 class Gone(Event):
-    """The audit found it in no queue."""
+    """It is in no queue any more, and no history says what became of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unspooled(Event):
+    """It waits for its input files, which had been sent: the schedd ended before it had made a note of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +268,26 @@ class Remove(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class Release(Effect):
+    """Release the job; with *memory_max*, once it asks for twice the memory, as far as so many MiB allow.
+
+    A :class:`Released` or :class:`NotReleased` answers.
+    """
+
+    memory_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Effect):
+    """Ask the user's function; a :class:`Decided` or :class:`NotReleased` answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resubmit(Effect):
+    """Submit it again, as another job; this one never ran, and leaves the queue."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """What is known of the job of one bundle.
 
@@ -197,6 +299,9 @@ class Job:
         exit: how it ended, once it has.
         host: where it ran last.
         false_starts: how often it lost its slot or its shadow since it last ran.
+        policy: what is to become of its holds.
+        holds: how many there were.
+        hold: the last of them.
 
     """
 
@@ -211,9 +316,12 @@ class Job:
     exit: Terminated | None = None
     host: str = ""
     false_starts: int = 0
+    policy: HoldPolicy = field(default_factory=HoldPolicy)
+    holds: int = 0
+    hold: Held | None = None
 
 
-Step = tuple[State, tuple[Effect, ...]]
+Step = tuple[Job, tuple[Effect, ...]]
 Entry = Callable[[Job, Any], Step]
 
 
@@ -226,63 +334,106 @@ class IllegalTransition(Exception):  # noqa: N818 - it is a bug of ours, not an 
         self.event = event
 
 
-def _submitted(_job: Job, _event: Submitted) -> Step:
-    return State.IDLE, ()
+def _to(job: Job, state: State, *effects: Effect) -> Step:
+    return replace(job, state=state), effects
 
 
-def _discard_submitted(_job: Job, _event: Submitted) -> Step:
+def _submitted(job: Job, event: Submitted) -> Step:
+    return _to(replace(job, job_id=event.job_id), State.IDLE)
+
+
+def _discard_submitted(job: Job, event: Submitted) -> Step:
+    if job.job_id == event.job_id:
+        return job, ()  # the second of the two: the removal is under way
     # It was unwanted while its submission was under way: only now there is an id to remove.
-    return State.DISCARDED, (Remove(),)
+    return replace(job, job_id=event.job_id), (Remove(),)
 
 
-def _running(_job: Job, _event: Executing) -> Step:
-    return State.RUNNING, (MarkRunning(),)
+def _running(job: Job, event: Executing) -> Step:
+    return _to(replace(job, host=event.host, false_starts=0), State.RUNNING, MarkRunning())
 
 
 def _false_start(job: Job, event: Evicted | ShadowException) -> Step:
+    times = event.times if isinstance(event, ShadowException) else 1
+    job = replace(job, false_starts=job.false_starts + times)
     if job.false_starts < Job.FALSE_STARTS_LIMIT:
-        return State.IDLE, ()
-    return State.ENDED, (Report(event), Remove())
+        return _to(job, State.IDLE)
+    return _to(job, State.ENDED, Report(event), Remove())
 
 
 def _terminated(job: Job, event: Terminated) -> Step:
-    if job.spooled:
-        return State.COMPLETED, (Retrieve(),)
-    return State.ENDED, (Report(event),)
+    job = replace(job, exit=event)
+    return _to(job, State.COMPLETED, Retrieve()) if job.spooled else _to(job, State.ENDED, Report(event))
 
 
 def _held(job: Job, event: Held) -> Step:
     if event.code == SPOOLING_INPUT:
-        return job.state, ()
-    return State.ENDED, (Report(event), Remove())
+        return job, ()
+    return _judge(replace(job, hold=event, holds=job.holds + 1))
 
 
-def _aborted(_job: Job, event: Aborted) -> Step:
-    return State.ENDED, (Report(event),)
+def _judge(job: Job) -> Step:
+    """What becomes of the hold that the job is in."""
+    policy, hold = job.policy, job.hold
+    if hold is None:
+        return job, ()
+    if hold.for_memory and policy.memory_max is not None:
+        return _to(job, State.HELD, Release(policy.memory_max))
+    if policy.action == "ask":
+        return _to(job, State.HELD, Ask())
+    if policy.action == "release" and (job.holds > policy.releases or hold.for_time):
+        return _carry_out(job, "fail")
+    return _carry_out(job, policy.action)
 
 
-def _refused(_job: Job, event: Refused) -> Step:
-    return State.ENDED, (Report(event),)
+def _carry_out(job: Job, action: Literal["fail", "release", "wait"]) -> Step:
+    match action:
+        case "release":
+            return _to(job, State.HELD, Release())
+        case "wait":
+            return _to(job, State.HELD)
+    return _to(job, State.ENDED, Report(job.hold or Held(job.job_id or "")), Remove())
+
+
+def _decided(job: Job, event: Decided) -> Step:
+    return _carry_out(job, event.action) if event.hold == job.holds else (job, ())
+
+
+def _released(job: Job, event: Released) -> Step:
+    return _to(job, State.IDLE) if event.hold in (0, job.holds) else (job, ())
+
+
+def _not_released(job: Job, event: NotReleased) -> Step:
+    return _to(job, State.ENDED, Report(event), Remove()) if event.hold == job.holds else (job, ())
+
+
+def _attached(job: Job, event: Attached) -> Step:
+    job = replace(job, policy=event.policy)
+    return _judge(job) if job.state is State.HELD else (job, ())
+
+
+def _over(job: Job, event: Aborted | Refused | Gone) -> Step:
+    return _to(job, State.ENDED, Report(event))
 
 
 def _retrieved(job: Job, event: Retrieved) -> Step:
-    return State.ENDED, (Report(job.exit or event),)
+    return _to(job, State.ENDED, Report(job.exit or event))
 
 
-def _not_retrieved(_job: Job, event: NotRetrieved) -> Step:
-    return State.ENDED, (Report(event), Remove())
+def _not_retrieved(job: Job, event: NotRetrieved) -> Step:
+    return _to(job, State.ENDED, Report(event), Remove())
 
 
 def _unwanted(job: Job, _event: Unwanted) -> Step:
-    return State.DISCARDED, (Remove(),) if job.job_id is not None else ()
+    return _to(job, State.DISCARDED, *([Remove()] if job.job_id is not None else []))
 
 
-def _gone(_job: Job, event: Gone) -> Step:
-    return State.ENDED, (Report(event),)
+def _unspooled(job: Job, _event: Unspooled) -> Step:
+    return _to(job, State.PENDING, Resubmit())
 
 
 def _nothing(job: Job, _event: Event) -> Step:
-    return job.state, ()
+    return job, ()
 
 
 _QUEUED: dict[type[Event], Entry] = {
@@ -292,11 +443,15 @@ _QUEUED: dict[type[Event], Entry] = {
     Evicted: _false_start,
     ShadowException: _false_start,
     Terminated: _terminated,
-    Aborted: _aborted,
+    Aborted: _over,
     Held: _held,
     Released: _nothing,
+    NotReleased: _nothing,  # somebody else has released it meanwhile
+    Decided: _nothing,
+    Attached: _attached,
     Unwanted: _unwanted,
-    Gone: _gone,
+    Gone: _over,
+    Unspooled: _unspooled,
     Note: _nothing,
 }
 
@@ -312,20 +467,34 @@ _OVER: dict[type[Event], Entry] = dict.fromkeys(
         Aborted,
         Held,
         Released,
+        NotReleased,
+        Decided,
+        Attached,
         Refused,
         Retrieved,
         NotRetrieved,
         Unwanted,
         Gone,
+        Unspooled,
         Note,
     ),
     _nothing,
 )
 
 TABLE: dict[State, dict[type[Event], Entry]] = {
-    State.PENDING: {Submitted: _submitted, Refused: _refused, Unwanted: _unwanted},
+    State.PENDING: {Submitted: _submitted, Refused: _over, Unwanted: _unwanted},
     State.IDLE: _QUEUED,
     State.RUNNING: _QUEUED,
+    State.HELD: {
+        **_QUEUED,
+        Held: _nothing,  # log and queue may both say so
+        # It loses its slot and its shadow because it is held.
+        Evicted: _nothing,
+        ShadowException: _nothing,
+        Released: _released,
+        NotReleased: _not_released,
+        Decided: _decided,
+    },
     State.COMPLETED: {
         **_OVER,
         Retrieved: _retrieved,
@@ -355,15 +524,4 @@ def advance(job: Job, event: Event) -> tuple[Job, tuple[Effect, ...]]:
     step = TABLE[job.state].get(type(event))
     if step is None:
         raise IllegalTransition(job, event)
-    if isinstance(event, Submitted):
-        if job.job_id == event.job_id and job.state is State.DISCARDED:
-            return job, ()  # the second of the two: the removal is under way
-        job = replace(job, job_id=event.job_id)
-    elif isinstance(event, Executing):
-        job = replace(job, host=event.host, false_starts=0)
-    elif isinstance(event, Terminated) and job.exit is None:
-        job = replace(job, exit=event)
-    elif isinstance(event, (Evicted, ShadowException)):
-        job = replace(job, false_starts=job.false_starts + 1)
-    state, effects = step(job, event)
-    return replace(job, state=state), effects
+    return step(job, event)

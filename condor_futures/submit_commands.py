@@ -179,9 +179,9 @@ PATTERNS: Final[tuple[str, ...]] = (
 _RUNNER = "the executor runs its own runner as the job's executable; pass your function to submit()"
 _ARGUMENTS = "the executor names the job's bundle there; pass your arguments to submit()"
 _INPUT = "the runner reads no standard input; pass the data as an argument, or the file in transfer_input_files"
-_OUTPUT = "the executor keeps one such file per job; read it with the future's stdout() or stderr()"
+_OUTPUT = "the executor keeps one such file per job; read it with the future's stdout() or stderr(), or use keep_logs"
 _DIRECTORY = "the executor's jobs have the session's batch directory there; name files by absolute path instead"
-_LOG = "the executor follows all jobs in the session's event log; read them there"
+_LOG = "the executor follows all jobs in the session's event log; read them there, or use keep_logs"
 _NOTES = "the executor keeps the bundle's key in the submit event; use description, batch_name or MY.<attribute>"
 _TRANSFER = "the executor decides how its files travel to the job; add your own in transfer_input_files"
 _RETURN = "outcomes must come back to the session; for your own files use transfer_output_files and ..._remaps"
@@ -238,6 +238,27 @@ OWNED: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Commands that would break the executor's protocol -> whose they are, and what to do instead."""
+
+OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            (
+                "access_point",
+                "credentials",
+                "initargs",
+                "initializer",
+                "max_tasks_per_child",
+                "max_workers",
+                "mp_context",
+                "session",
+            ),
+            "CondorExecutor",
+        ),
+        **dict.fromkeys(("after", "category", "discard_result"), "with_options"),
+        **dict.fromkeys(("keep_logs", "memory_max", "on_hold", "retry_exceptions", "ship", "spool"), ""),
+    }
+)
+"""The executor's own keywords -> which of its methods alone has them; empty where both have. For advice only."""
 
 OWNED_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -23,18 +23,20 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Final, Literal, NoReturn
 
-from condor_futures.submit_commands import ALIASES, KNOWN, OWNED, OWNED_ATTRIBUTES, PATTERNS
+from condor_futures.submit_commands import ALIASES, KNOWN, OPTIONS, OWNED, OWNED_ATTRIBUTES, PATTERNS
 
 _COMMAND_PATTERN: Final = re.compile("|".join(f"(?:{pattern})" for pattern in PATTERNS), re.ASCII)
 _CUSTOM_ATTRIBUTE: Final = re.compile(r"(?:\+|my\.)([a-z_]\w*)", re.ASCII | re.IGNORECASE)
 # A name in a list of files. The comma in $CHOICE(1,a,b) separates nothing: macros are expanded first.
 _FILE_NAME: Final = re.compile(r"(?:\$\w*\([^)]*\)|[^,])+")
 _INEXPRESSIBLE: Final = re.compile(r"\$\$\w*\(|\$\(dollar\b|\$\w*\([^)]*\$\w*\(", re.IGNORECASE)
+# A backslash before a slash disappears (25.14). Surrogates are what Python makes of bytes that are not UTF-8.
+_NO_DIRECTORY: Final = re.compile(r"[\n\r\0]|\\/|[\ud800-\udfff]")
 _NOT_A_LOCAL_PATH: Final = re.compile(r"[a-z][a-z0-9+.-]*://|docker:|\$", re.IGNORECASE)
 
 # Relative names in these are files of the client, named from where the user's program runs. HTCondor would
@@ -53,6 +55,33 @@ _FILE_LISTS: Final = _CLIENT_LISTS | {
 # A claim kept for 20 s lets the next call of the same kind start without a negotiation cycle; mail per job is
 # never what someone with 10,000 calls wants.
 _DEFAULTS: Final[Mapping[str, str]] = {"keep_claim_idle": "20", "notification": "never"}
+# Other commands that take a list, whose items commas separate.
+_LISTS: Final = frozenset(
+    {
+        "concurrency_limits",
+        "email_attributes",
+        "getenv",
+        "job_ad_information_attrs",
+        "job_machine_attrs",
+        "submit_event_notes_attrs",
+        "ulog_execute_attrs",
+        "use_oauth_services",
+    }
+)
+_RETRYING: Final = frozenset({"max_retries", "on_exit_remove", "retry_until", "success_exit_code"})
+_ARGUMENTS: Final = re.compile(r"\w+_arg(?:ument)?s2?")
+
+_FLAVOURS: Final = {
+    "espresso": 20 * 60,
+    "microcentury": 60 * 60,
+    "longlunch": 2 * 60 * 60,
+    "workday": 8 * 60 * 60,
+    "tomorrow": 24 * 60 * 60,
+    "testmatch": 3 * 24 * 60 * 60,
+    "nextweek": 7 * 24 * 60 * 60,
+}
+"""CERN's job flavours and the seconds that a job may run (batchdocs.web.cern.ch, "Submit file", job flavours)."""
+
 _REMOVABLE_DEFAULTS: Final = _DEFAULTS.keys() | {"batch_name"}
 
 
@@ -68,8 +97,11 @@ def check_submit_commands(options: Mapping[str, object]) -> dict[str, str]:
             - `bool`, `int`, `float` (finite): HTCondor's units apply, see the module.
             - `pathlib.Path`: made absolute.
             - `list` or `tuple` of `str` and paths, where the command takes a list of files. Input files are
-              found from the current directory; URLs are left alone.
+              found from the current directory; URLs are left alone. Where it takes another list
+              (`concurrency_limits`, `getenv`, ...) or arguments (`java_vm_args`), a list of `str` and numbers.
             - a mapping of names to values, for `environment`.
+            - for a custom attribute, a list or a mapping of these: a ClassAd list or a nested ClassAd, in
+              which a `str` is a string.
             - `None`: not given. Where the executor has a default for it, that default is removed.
 
     Returns:
@@ -79,7 +111,8 @@ def check_submit_commands(options: Mapping[str, object]) -> dict[str, str]:
         TypeError: for an unknown command (with the nearest one), one that the executor owns, one that is
             given twice under two names, and a value of a wrong type.
         ValueError: for a value that cannot be written in a submit description: one with a line break or a
-            NUL, one that ends in a backslash, a nan or an infinity, a comma in a file name.
+            NUL, one that ends in a backslash, a nan or an infinity, a comma in a file name; for an unknown
+            `job_flavour`, which is CERN's name for how long a job may run (attribute JobFlavour).
 
     Example:
         >>> check_submit_commands({"max_retries": 3, "+Group": '"top"', "environment": {"THREADS": 1}})
@@ -123,10 +156,19 @@ def merge(base: Mapping[str, str], changes: Mapping[str, object]) -> dict[str, s
         for inherited in [key for key in merged if key.lower() == name.lower()]:
             del merged[inherited]
         if value is not None:
-            merged[name] = _text(name, value)
+            merged[name] = _text(name, _flavour(value) if given.lower() == "job_flavour" else value)
         elif name in _REMOVABLE_DEFAULTS:
             merged[name] = ""  # remembers, for describe(), that not even the default is wanted
     return merged
+
+
+def _flavour(value: object) -> str:
+    if not isinstance(value, str) or value not in _FLAVOURS:
+        near = difflib.get_close_matches(str(value), _FLAVOURS, n=1)
+        advice = f"did you mean {near[0]!r}?" if near else f"they are {', '.join(_FLAVOURS)}"
+        msg = f"there is no job_flavour {value!r}; {advice} (another site's own goes in **{{'MY.JobFlavour': ...}})"
+        raise ValueError(msg)
+    return f'"{value}"'
 
 
 def canonical_name(given: str) -> str:
@@ -147,11 +189,16 @@ def canonical_name(given: str) -> str:
         if owner := OWNED_ATTRIBUTES.get(attribute.lower()):
             _refuse(given, OWNED.get(owner, f"the executor adds to it; use {owner}, whose files it keeps"))
         return f"MY.{attribute}"
+    if given.lower() == "job_flavour":
+        return "MY.JobFlavour"
     name = ALIASES.get(given.lower(), given.lower())
     if name in OWNED:
         _refuse(given, OWNED[name])
     if name in KNOWN:
         return name
+    if method := OPTIONS.get(name):
+        msg = f"{given!r} is no submit command, and a keyword of {method}() only"
+        raise TypeError(msg)
     near = _nearest(name)
     # The pattern of custom resources would swallow every slip in request_memory, so a near miss is never one.
     if _COMMAND_PATTERN.fullmatch(name) and not (near and name.startswith("request_")):
@@ -182,7 +229,7 @@ def _nearest(name: str) -> str | None:
         near = [known for known in resources if len(resource) > 1 and known.startswith(resource)]
         near = near or difflib.get_close_matches(resource, resources, n=1, cutoff=0.8)
         return f"request_{near[0]}" if near else None
-    matches = difflib.get_close_matches(name, sorted(KNOWN), n=1, cutoff=0.75)
+    matches = difflib.get_close_matches(name, sorted(KNOWN | OPTIONS.keys()), n=1, cutoff=0.75)
     return ALIASES.get(matches[0], matches[0]) if matches else None
 
 
@@ -190,12 +237,27 @@ def _text(name: str, value: object) -> str:
     """Write a value of the submit command `name` in submit language."""
     if name == "environment" and isinstance(value, Mapping):
         return quote_environment(value)
+    if name == "transfer_output_remaps" and isinstance(value, Mapping):
+        return quote_remaps(value)
+    if isinstance(value, (list, tuple, Mapping)) and name not in _FILE_LISTS:
+        return _one_line(name, _collection(name, value))
     if name in _FILE_LISTS:
         return _one_line(name, ", ".join(_files(name, value)))
     if isinstance(value, Path) and not name.startswith("MY."):
         return _one_line(name, _literal(name, str(value.absolute())))
     text = _scalar(name, value)
     return _one_line(name, _absolute(text) if name in _CLIENT_FILES else text)
+
+
+def _collection(name: str, value: Sequence[object] | Mapping[object, object]) -> str:
+    if name.startswith("MY."):
+        return _literal(name, _classad(name, value))
+    if not isinstance(value, Mapping):
+        if _ARGUMENTS.fullmatch(name):
+            return quote_arguments(name, value)
+        if name in _LISTS:
+            return ", ".join(_item(name, item) for item in value)
+    return _scalar(name, value)  # which refuses it
 
 
 def _scalar(name: str, value: object) -> str:
@@ -214,6 +276,81 @@ def _scalar(name: str, value: object) -> str:
     wanted += ", or a mapping of these" if name == "environment" else ""
     msg = f"the submit command {name!r} takes a value of type {wanted}, not {type(value).__name__}"
     raise TypeError(msg)
+
+
+def quote_remaps(remaps: Mapping[object, object]) -> str:
+    r"""Write where output files go, for the submit command `transfer_output_remaps`.
+
+    Args:
+        remaps: name in the sandbox -> name on the client, or URL; a relative one is from the current directory.
+
+    Raises:
+        TypeError: for names that are neither `str` nor paths.
+        ValueError: for a blank, `;`, `=` or quotation mark in a name, which HTCondor takes as the end of it.
+
+    Example:
+        >>> print(quote_remaps({"out.root": "/data/run7.root"}))
+        "out.root = /data/run7.root"
+
+    """
+    pairs = []
+    for source, target in remaps.items():
+        for name in (source, target):
+            if not isinstance(name, (str, Path)):
+                msg = f"transfer_output_remaps takes names as str or pathlib.Path, not {type(name).__name__}"
+                raise TypeError(msg)
+            if re.search(r'[\s;="]', str(name)):  # (condor_submit 25.14 loses blanks, escaped or not)
+                msg = f"transfer_output_remaps cannot have the name {str(name)!r}: blanks, ';', '=' and '\"' end names"
+                raise ValueError(msg)
+        place = _literal("transfer_output_remaps", str(target.absolute())) if isinstance(target, Path) else target
+        pairs.append(f"{source} = {_absolute(str(place))}")
+    return _one_line("transfer_output_remaps", '"' + "; ".join(pairs) + '"')
+
+
+def _item(name: str, item: object) -> str:
+    text = _scalar(name, item).strip()
+    if not text or "," in text:
+        msg = f"the submit command {name!r} cannot have the item {item!r}: commas separate its items"
+        raise ValueError(msg)
+    return text
+
+
+def _classad(name: str, value: object) -> str:
+    """Write a value as a ClassAd expression; inside of lists and mappings a str is a string."""
+    if isinstance(value, str):
+        if re.search(r"[\n\r\0]", value):
+            msg = f"the value of the submit command {name!r} must be one line without NUL characters"
+            raise ValueError(msg)
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, (list, tuple)):
+        return "{" + ", ".join(_classad(name, item) for item in value) + "}"
+    if isinstance(value, Mapping):
+        for key in value:
+            if not (isinstance(key, str) and re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII)):
+                msg = f"{key!r} cannot name an attribute in the value of the submit command {name!r}"
+                raise ValueError(msg)
+        return "[" + "; ".join(f"{key} = {_classad(name, item)}" for key, item in value.items()) + "]"
+    return _scalar(name, value)
+
+
+def quote_arguments(name: str, arguments: Sequence[object]) -> str:
+    r"""Write arguments in the new syntax of the submit command `name`, one word for each.
+
+    Raises:
+        TypeError: for an argument that is neither a `str` nor a number nor a path.
+        ValueError: for a line break or NUL, and for what HTCondor cannot take as text.
+
+    Example:
+        >>> print(quote_arguments("java_vm_args", ["-Dname=it's \"it\"", 3]))
+        "'-Dname=it''s ""it""' 3"
+
+    """
+    words = []
+    for argument in arguments:
+        word = str(argument) if isinstance(argument, Path) else _scalar(name, argument)
+        words.append("'" + word.replace("'", "''") + "'" if re.search(r"[\s']", word) or not word else word)
+    quoted = '"' + " ".join(words).replace('"', '""') + '"'
+    return _one_line(name, _literal(name, quoted))
 
 
 def _one_line(name: str, text: str) -> str:
@@ -290,7 +427,7 @@ def quote_environment(variables: Mapping[str, object]) -> str:
     entries = []
     for variable, value in variables.items():
         if not isinstance(variable, str):
-            msg = f"an environment variable's name is a str, not a {type(variable).__name__}"
+            msg = f"an environment variable's name is a str, not {variable!r}"
             raise TypeError(msg)
         if not variable or "=" in variable:
             msg = f"{variable!r} cannot name an environment variable"
@@ -301,33 +438,68 @@ def quote_environment(variables: Mapping[str, object]) -> str:
     return _one_line("environment", _literal("environment", quoted))
 
 
+def check_session_directory(directory: Path) -> None:
+    r"""Refuse a directory that no submit description can name.
+
+    Raises:
+        ValueError: for what HTCondor expands whatever one writes, a line break, a part that ends in a backslash, and
+            what is not text.
+
+    Example:
+        >>> check_session_directory(Path("/data/a $(b)"))
+        >>> check_session_directory(Path("/data/a$$(b)"))  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ValueError: a session cannot be in '/data/a$$(b)': HTCondor cannot take this as the name of a directory; ...
+
+    """
+    if _INEXPRESSIBLE.search(f"{directory}/") or _NO_DIRECTORY.search(f"{directory}/"):
+        msg = (
+            f"a session cannot be in {str(directory)!r}: HTCondor cannot take this as the name of a directory; "
+            "choose another one"
+        )
+        raise ValueError(msg)
+
+
+def check_shipped(files: Iterable[Path]) -> None:
+    """Refuse files that no submit description can name.
+
+    Raises:
+        ValueError: for a comma, a line break, and what HTCondor expands whatever one writes.
+
+    """
+    for file in files:
+        _one_line("transfer_input_files", _file("transfer_input_files", file))
+
+
 def describe(
     commands: Mapping[str, str],
     *,
     session_id: str,
     runner: Path,
     directory: Path,
-    event_log: Path,
-    key_variable: str = "bundle",
+    event_log: Path | None,
+    shipped: Sequence[Path] = (),
     inputs_variable: str | None = None,
     should_transfer_files: Literal["YES", "IF_NEEDED"] = "YES",
+    own_log: bool = False,
 ) -> dict[str, str]:
     """Return the submit description of one batch: one cluster, one job per bundle.
 
-    Each item of the cluster's itemdata holds a bundle's key, of letters, digits, ".", "_" and "-", from which
-    all its file names follow: `<key>.calls` goes in, `<key>.outcomes` comes out.
+    Each item of the cluster's itemdata holds, as `bundle`, a bundle's key, from which all its file names follow
+    (`<key>.calls` goes in, `<key>.outcomes` comes out), and as `directory` the name of the directory that these
+    files are in; both of letters, digits, ".", "_" and "-". `calls` is the number of its calls.
 
     Args:
         commands: what `check_submit_commands` or `merge` returned. They win over defaults, never over what
             the executor owns; their files are transferred after ours.
         session_id: letters, digits, ".", "_" and "-"; marks the jobs and is part of the default `batch_name`.
         runner: the runner's file on the client.
-        directory: the batch directory, `initialdir` of the jobs.
-        event_log: the session's event log.
-        key_variable: the itemdata's variable with the key.
-        inputs_variable: the itemdata's variable with more input files of each job, separated by commas (may
-            be empty); `None` if there is no such variable.
+        directory: where the directories with the bundles' files are.
+        event_log: the session's event log; None where DAGMan submits, which has its own, and names the batch.
+        shipped: files and directories that the jobs import from.
+        inputs_variable: the name of a variable that holds more input files of each job, separated by commas.
         should_transfer_files: `IF_NEEDED` only where execution points share the access point's file system.
+        own_log: each job has a log of its own too, `<key>.log`.
 
     Raises:
         ValueError: for a relative path, a session id with other characters, a path that cannot be written.
@@ -335,7 +507,7 @@ def describe(
     Example:
         >>> at = Path("/s/1")
         >>> description = describe({"transfer_input_files": "/data/a.root"}, session_id="1",
-        ...     runner=at / "runner.py", directory=at / "batch", event_log=at / "log")
+        ...     runner=at / "runner.py", directory=at / "bundles", event_log=at / "log")
         >>> description["transfer_input_files"], description["dagman_log"]
         ('$(bundle).calls, /data/a.root', '/s/1/log')
 
@@ -343,20 +515,25 @@ def describe(
     if not re.fullmatch(r"[\w.-]+", session_id, re.ASCII):
         msg = f"a session id has only letters, digits, '.', '_' and '-', unlike {session_id!r}"
         raise ValueError(msg)
-    paths = {"executable": runner, "initialdir": directory, "dagman_log": event_log}
+    paths = {"executable": runner, "initialdir": directory}
+    if event_log is not None:
+        paths["dagman_log"] = event_log
     for name, path in paths.items():
         if not path.is_absolute():
             msg = f"the executor's {name} must be an absolute path, not {str(path)!r}"
             raise ValueError(msg)
-    key = f"$({key_variable})"
-    inputs = [
-        f"{key}.calls",
-        f"$({inputs_variable})" if inputs_variable else "",
-        commands.get("transfer_input_files"),
-    ]
+    files = {name: _one_line(name, _literal(name, str(path))) for name, path in paths.items()}
+    key = "$(bundle)"
+    code = (_file("transfer_input_files", path) for path in shipped)
+    # What an attempt reported is transferred to the next one, which makes only the other calls; so the file must be
+    # there before the first.
+    reported = f"{key}.outcomes" if retried(commands) and not inputs_variable else None
+    more = f"$({inputs_variable})" if inputs_variable else None
+    inputs = [f"{key}.calls", more, reported, *code, commands.get("transfer_input_files")]
     outputs = [f"{key}.outcomes", commands.get("transfer_output_files")]
     ours = {
-        **{name: _one_line(name, _literal(name, str(path))) for name, path in paths.items()},
+        **files,
+        "initialdir": f"{files['initialdir']}/$(directory)",
         # An image in `commands` makes this a container job by itself (SetUniverse in submit_utils.cpp).
         "universe": "vanilla",
         # Said outright, for SUBMIT_CONTAINER_NEVER_XFER_ABSOLUTE_CMD at some sites looks for an absolute path
@@ -370,19 +547,33 @@ def describe(
         "error": f"{key}.stderr",
         "should_transfer_files": should_transfer_files,
         "when_to_transfer_output": "ON_EXIT",
-        # The job's own `log` stays unset: spooling would move it into the spool directory, but not the
-        # dagman_log. submit_event_user_notes is what the SUBMIT event has as UserNotes; its LogNotes, from
-        # submit_event_notes, are overwritten as soon as there is a batch_name (seen with 25.14).
+        # The session's log is not the jobs' own `log`: spooling would move that into the spool directory (and bring
+        # it back with the outputs), but not the dagman_log. submit_event_user_notes is what the SUBMIT event has as
+        # UserNotes; its LogNotes, from submit_event_notes, are overwritten as soon as there is a batch_name (seen
+        # with 25.14).
         "submit_event_user_notes": f"bundle={key}",
         "MY.CondorFuturesSession": f'"{session_id}"',
         "MY.CondorFuturesBundle": f'"{key}"',
+        "MY.CondorFuturesCalls": "$(calls)",
+        "log": f"{key}.log" if own_log else "",
     }
     # No request_cpus, request_memory or request_disk of ours: where the user gives none, condor_submit takes
     # the site's JOB_DEFAULT_REQUESTCPUS, ...MEMORY and ...DISK (1 CPU, 128 MiB and the input's size, at least
     # 1 GiB, if unset).
-    defaults = {**_DEFAULTS, "batch_name": f"condor_futures {session_id}"}
+    defaults = {**_DEFAULTS, "batch_name": f"condor_futures {session_id}" if event_log is not None else ""}
     # As in HTCondor, an empty value is no value; merge() leaves one where the user removed a default.
     return {name: text for name, text in {**defaults, **commands, **ours}.items() if text}
+
+
+def retried(commands: Mapping[str, str]) -> bool:
+    """Whether HTCondor may run a job again that has ended, because of its exit status.
+
+    Example:
+        >>> retried({"max_retries": "3"}), retried({"request_cpus": "2"})
+        (True, False)
+
+    """
+    return not _RETRYING.isdisjoint(commands)
 
 
 def description_key(commands: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -9,47 +9,41 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import logging
+import math
 import queue
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 from condor_futures import states
 from condor_futures.access_point import AccessPoint
+from condor_futures.access_point_helper import NEVER_RAN
 from condor_futures.bundle import Bundle
+from condor_futures.credentials import RETRY_AFTER, renew_after
+from condor_futures.departures import Departures
 from condor_futures.dependencies import Dependencies
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CondorFuturesError, JobRemovedError
-from condor_futures.event_log import QUEUE_PROJECTION, EventLog, queue_events
+from condor_futures.event_log import EventLog
 from condor_futures.future import CondorFuture
+from condor_futures.job_queue import JobQueue
+from condor_futures.releases import Releases
 from condor_futures.resolver import Resolver
 from condor_futures.session import Session
-from condor_futures.states import State
-from condor_futures.submit_description import describe
+from condor_futures.states import HoldPolicy, State
+from condor_futures.submissions import QUIET, Submissions
+from condor_futures.tally import Tally
 
 __all__ = ["Watcher"]
 
 logger = logging.getLogger(__name__)
 
-#: Submissions are one cluster if none comes for QUIET seconds, or after GATHER seconds; a bundle takes 0.2 ms to write.
-QUIET, GATHER = 0.005, 0.1
-#: While other jobs are under way, an ended one waits this many seconds for company on the way home: one retrieval of
-#: many costs 1 ms a job, many retrievals of one 6 ms each, and the schedd a process each.
-RETRIEVE_GATHER = 0.25
-LARGEST_CLUSTER = 1000
-LARGEST_RETRIEVAL = 200
 #: The log is looked at again after this share of the time since something last happened, so that waiting adds at most
 #: that much to what one waits anyway; within these bounds, in seconds.
 POLL_SHARE, POLL_SHORTEST, POLL_LONGEST = 0.02, 0.002, 0.25
-#: Seconds between two comparisons of the jobs with the schedd's queue.
-AUDIT_INTERVAL = 20.0
-#: Seconds that jobs which were retrieved get to leave the queue by themselves (as completed) before they are removed.
-LEAVE_BY_THEMSELVES = 5.0
 
 
 class Watcher:
@@ -61,8 +55,10 @@ class Watcher:
         access_point: AccessPoint,
         *,
         max_jobs: int,
+        categories: Mapping[str, int],
         transfer: Literal["YES", "IF_NEEDED"],
         afterwards: Callable[[], None],
+        renewal: tuple[Mapping[str, Any], float] | None = None,
     ) -> None:
         """Make it; :meth:`start` starts the thread.
 
@@ -70,38 +66,54 @@ class Watcher:
             session: whose jobs.
             access_point: connected.
             max_jobs: how many jobs may be in the queue at once.
+            categories: how many of a category; it may change at any time.
             transfer: the default of ``should_transfer_files``.
             afterwards: called last, when all jobs are gone.
+            renewal: the jobs' credentials, as the helper is asked for them, and the seconds until they are to be
+                stored again; None if there are none.
 
         """
         self.session = session
         self.broken: BaseException | None = None
         self._access_point = access_point
-        self._max_jobs = max_jobs
-        self._transfer = transfer
         self._afterwards = afterwards
         self._log = EventLog(session.event_log)
-        self._resolver = Resolver(session, self._initializer_failed)
+        self.tally = Tally()
+        self._resolver = Resolver(session, self.tally, self._initializer_failed)
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="condor_futures watcher", daemon=True)
         self._closing = False
+        self._detaching = False
         self._loop_ended = threading.Event()  # from then on the inbox is not read any more
-        self._batches = itertools.count()
-        self._constraint = f'CondorFuturesSession == "{session.id}"'
 
         self._dependencies = Dependencies(self._resolver, self._inbox.put, self._add_ready, self._forget)
-        self._pending: list[Bundle] = []
-        self._first_arrival = self._last_arrival = 0.0
-        self._submitting: Sequence[Bundle] = ()
         self._early: list[states.Event] = []
         self._live: dict[str, Bundle] = {}
-        self._to_retrieve: dict[str, Bundle] = {}
-        self._retrieve_since = 0.0
-        self._retrieving = False
-        self._to_remove: list[str] = []
         self._last_activity = time.monotonic()
-        self._next_audit = self._last_activity + AUDIT_INTERVAL
-        self._auditing = False
+        self._credentials, seconds = renewal or ({}, 0.0)
+        #: When to store the credentials again; None where there are none, and while it is being done.
+        self._next_renewal = time.monotonic() + seconds if renewal else None
+        self._submissions = Submissions(
+            access_point,
+            session,
+            self._live,
+            max_jobs=max_jobs,
+            categories=categories,
+            transfer=transfer,
+            incomplete=lambda options: any(bundle.options is options for bundle in self._dependencies.bundles()),
+            post=self._inbox.put,
+            answer=self._submitted,
+        )
+        self._departures = Departures(access_point, session.id, post=self._inbox.put, advance=self._advance)
+        self._releases = Releases(access_point, post=self._inbox.put, read_log=self._read_log, advance=self._advance)
+        self._queue = JobQueue(
+            access_point,
+            session.id,
+            self._live,
+            post=self._inbox.put,
+            read_log=self._read_log,
+            tell=self._handle,
+        )
 
     # What other threads call.
 
@@ -112,27 +124,69 @@ class Watcher:
 
     def add(self, bundles: Sequence[Bundle], *, complete: bool = False) -> None:
         """Have *bundles* submitted; *complete* says that nothing more comes that could share their cluster."""
+        self.tally.opened(bundles)
         self._inbox.put(functools.partial(self._add, bundles, complete))
+
+    def resume(
+        self, ended: Mapping[Bundle, str | None], under_way: Mapping[Bundle, str], pending: Sequence[Bundle]
+    ) -> None:
+        """Go on with the bundles of a session that was left; before :meth:`start`.
+
+        Args:
+            ended: their outcomes are here, of these jobs.
+            under_way: these are their jobs; the log, which is read from its beginning, says what became of them.
+            pending: to be submitted.
+
+        """
+        self.tally.opened([*ended, *under_way, *pending])
+        for bundle, job_id in ended.items():
+            bundle.job = replace(bundle.job, state=State.ENDED, job_id=job_id)
+            self._resolver.report(bundle, states.Report(states.Retrieved(job_id or "")))
+        for bundle, job_id in under_way.items():
+            self._live[job_id] = bundle
+            # The log begins with holds that are over; what is done with the one that a job may be in, is said below.
+            bundle.job = replace(bundle.job, policy=HoldPolicy("wait"))
+            self._advance(bundle, states.Submitted(job_id, bundle.key))
+        self._add(pending, complete=True)
+        events = self._log.read()
+        if under_way:
+            self._queue.submitted(logged=any(event.job_id in self._live for event in events))
+        for event in events:
+            self._handle(event)
+        for bundle, job_id in under_way.items():
+            self._advance(bundle, states.Attached(job_id, bundle.options.on_hold.policy))
+
+    def detach(self) -> None:
+        """Leave the jobs as they are, and end."""
+        self._inbox.put(self._detach)
 
     def cancel(self, future: CondorFuture[Any]) -> None:
         """Forget one call; when all calls of its job are forgotten, remove the job."""
-        self._inbox.put(functools.partial(self._cancel, future))
+        bundle = cast("Bundle | None", future._bundle)
+        if bundle is not None:
+            self.tally.ended(bundle, future.key, "cancelled")
+            self._inbox.put(functools.partial(self._cancel, bundle, future.key))
 
     def remove_all(self, reason: str) -> None:
         """Remove every job and fail every future that is not done."""
         self._inbox.put(functools.partial(self._remove_all, reason))
 
-    def withdraw_pending(self) -> list[CondorFuture[Any]]:
-        """Submit, or leave in the queue, no call that does not run yet; gives their futures, for the caller to cancel.
+    def cancel_pending(self) -> None:
+        """Submit, or leave in the queue, no call that does not run yet, and cancel these calls.
 
-        Cancelling runs the user's callbacks, which is not for the threads here to do.
+        That is done in the caller's thread, because cancelling runs the user's callbacks.
         """
         withdrawn: Future[list[CondorFuture[Any]]] = Future()
         self._inbox.put(lambda: withdrawn.set_result(self._withdraw_pending()))
-        while not self._loop_ended.is_set():
-            with contextlib.suppress(FutureTimeoutError):
-                return withdrawn.result(0.1)
-        return withdrawn.result() if withdrawn.done() else []
+        try:
+            while not (withdrawn.done() or self._loop_ended.is_set()):
+                wait([withdrawn], 0.1)
+            for future in withdrawn.result() if withdrawn.done() else ():
+                future.cancel()
+        except BaseException:
+            # Ctrl-C: nothing will come of these calls, so somebody has to end their futures all the same.
+            withdrawn.add_done_callback(lambda _: self._resolver.cancel(withdrawn.result()))
+            raise
 
     def close(self) -> None:
         """Finish what there is, clean up, and end."""
@@ -145,28 +199,22 @@ class Watcher:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def counts(self) -> Counter[str]:
-        """How many calls are pending, idle, running and completed at the moment, and how many have ended, and how."""
-        counts = Counter(self._resolver.ended)
-        for bundle in self._bundles():
-            counts[bundle.job.state.value] += sum(not future.done() for future in list(bundle.futures.values()))
-        return counts
-
     def _bundles(self) -> list[Bundle]:
         """All that are under way; list() makes the copies that other threads may walk through."""
-        return [*self._dependencies.bundles(), *list(self._pending), *self._submitting, *list(self._live.values())]
+        return [*self._dependencies.bundles(), *self._submissions.bundles(), *list(self._live.values())]
 
     # The thread.
 
     def _run(self) -> None:
         try:
-            while not (self._closing and self._finished()):
+            while not (self._closing and self._finished()) and not (self._detaching and self._quiet()):
                 self._receive()
                 self._read_log()
-                self._submit()
-                self._retrieve()
-                self._remove()
-                self._audit()
+                self._submissions.proceed(hurry=self._closing)
+                self._departures.proceed(under_way=len(self._live) + (not self._submissions.empty))
+                self._releases.proceed()
+                self._queue.look()
+                self._renew_credentials()
         except BaseException as error:  # whatever it is, no future may be left pending
             logger.exception("the watcher of session %s failed; its calls fail with it", self.session.id)
             self.broken = error
@@ -187,18 +235,18 @@ class Watcher:
 
     def _patience(self) -> float | None:
         """Seconds until there may be something to do that no message announces."""
-        waits = []
+        waits = [self._departures.patience()]
         if self._live:
             idle = time.monotonic() - self._last_activity
             waits.append(min(max(POLL_SHARE * idle, POLL_SHORTEST), POLL_LONGEST))
-        if self._pending and not self._submitting and len(self._live) < self._max_jobs:
+        if self._submissions.due():
             waits.append(QUIET)
-        if self._to_retrieve and not self._retrieving:
-            waits.append(RETRIEVE_GATHER / 10)
-        return min(waits) if waits else None
+        if self._next_renewal is not None:
+            waits.append(max(self._next_renewal - time.monotonic(), 0.0))
+        return None if min(waits) == math.inf else min(waits)
 
     def _finished(self) -> bool:
-        return not (self._bundles() or self._retrieving or self._to_remove)
+        return not (self._bundles() or self._departures.busy)
 
     # Messages.
 
@@ -207,29 +255,25 @@ class Watcher:
             for bundle in bundles:
                 self._resolver.fail(bundle, self.broken)
             return
-        now = time.monotonic()
-        if not self._pending:
-            self._first_arrival = now
-        self._last_arrival = now - QUIET if complete else now
-        for bundle in bundles:
-            if bundle.parents:
-                self._dependencies.add(bundle)
-            else:
-                self._pending.append(bundle)
+        waiting = [bundle for bundle in bundles if bundle.parents or bundle.after]
+        for bundle in waiting:
+            self._dependencies.add(bundle)
+        self._submissions.add((bundle for bundle in bundles if bundle not in waiting), complete=complete)
 
     def _add_ready(self, bundle: Bundle) -> None:
-        bundle.parents = {}  # they may be collected
-        now = time.monotonic()
-        if not self._pending:
-            self._first_arrival = now
-        self._last_arrival = now
-        self._pending.append(bundle)
+        bundle.parents, bundle.after = {}, ()  # they may be collected
+        self._submissions.add([bundle])
 
-    def _cancel(self, future: CondorFuture[Any]) -> None:
-        bundle = cast("Bundle | None", future._bundle)
-        if bundle is not None:
-            self._resolver.ended["cancelled"] += 1
-            self._forget(bundle, future.key)
+    def _cancel(self, bundle: Bundle, call: str) -> None:
+        self._forget(bundle, call)
+        if bundle.job.state is State.DISCARDED:
+            self._unwant(bundle)
+
+    def _unwant(self, bundle: Bundle) -> None:
+        """Its job is not wanted; and nobody who attaches to the session is to find it."""
+        self._advance(bundle, states.Unwanted(bundle.job.job_id or ""))
+        self._dependencies.discard(bundle)
+        bundle.path("calls").unlink(missing_ok=True)
 
     def _forget(self, bundle: Bundle, call: str) -> None:
         """Nobody waits for this call any more; when that is true of all of the bundle, its job is not wanted."""
@@ -241,10 +285,9 @@ class Watcher:
     def _withdraw_pending(self) -> list[CondorFuture[Any]]:
         futures: list[CondorFuture[Any]] = []
         for bundle in self._bundles():
-            if bundle.job.state in (State.PENDING, State.IDLE):
+            if bundle.job.state in (State.PENDING, State.IDLE, State.HELD):
                 futures += bundle.futures.values()
-                self._advance(bundle, states.Unwanted(bundle.job.job_id or ""))
-                self._dependencies.discard(bundle)
+                self._unwant(bundle)
         return futures
 
     def _remove_all(self, reason: str) -> None:
@@ -254,11 +297,17 @@ class Watcher:
                 f"the job {job_id or 'of the call'} was removed: {reason}", job_id=job_id, reason=reason
             )
             self._resolver.fail(bundle, error)
-            self._advance(bundle, states.Unwanted(job_id or ""))
-        self._dependencies.clear()
+            self._unwant(bundle)
 
     def _close(self) -> None:
         self._closing = True
+
+    def _detach(self) -> None:
+        self._detaching = True
+
+    def _quiet(self) -> bool:
+        """What was begun is done, and what can be in the queue is there."""
+        return not (self._submissions.under_way or self._submissions.due() or self._departures.busy)
 
     def _initializer_failed(self, error: BrokenCondorExecutor) -> None:
         """Tell all that is under way, as ProcessPoolExecutor does; called by the resolver."""
@@ -268,8 +317,7 @@ class Watcher:
                 self.broken = error
                 for bundle in self._bundles():
                     self._resolver.fail(bundle, error)
-                    self._advance(bundle, states.Unwanted(bundle.job.job_id or ""))
-                self._dependencies.clear()
+                    self._unwant(bundle)
 
         self._inbox.put(fail)
 
@@ -277,9 +325,8 @@ class Watcher:
         for bundle in self._bundles():
             self._resolver.fail(bundle, error)
         self._dependencies.clear()
-        self._pending.clear()
+        self._submissions.clear()
         self._live.clear()
-        self._submitting = ()
         # What is on its way here finds the watcher broken.
         with contextlib.suppress(queue.Empty):
             while True:
@@ -291,6 +338,7 @@ class Watcher:
         events = self._log.read()
         if events:
             self._last_activity = time.monotonic()
+            self._queue.log_speaks = True
         for event in events:
             self._handle(event)
 
@@ -298,7 +346,7 @@ class Watcher:
         bundle = self._live.get(event.job_id)
         if bundle is not None:
             self._advance(bundle, event)
-        elif self._submitting:
+        elif self._submissions.under_way:
             # The schedd writes the log before it answers, and only its answer says for certain which job is which
             # bundle's: a submission that had to be made again leaves events of two jobs with the same note.
             self._early.append(event)
@@ -311,24 +359,35 @@ class Watcher:
             logger.exception("bundle %s", bundle.key)
             self._resolver.fail(bundle, CondorFuturesError(f"a bug in condor_futures: {error}"))
             bundle.job, effects = states.advance(before, states.Unwanted(event.job_id))
+        if bundle.job.state is not State.HELD or bundle.job.holds > before.holds:
+            self._releases.forget(bundle.job.job_id or "")
         for effect in effects:
             self._perform(bundle, effect)
         if bundle.job.state in (State.ENDED, State.DISCARDED) and bundle.job.job_id is not None:
             self._live.pop(bundle.job.job_id, None)
-            self._to_retrieve.pop(bundle.job.job_id, None)
+            self._departures.forget(bundle.job.job_id)
+        if before.state is State.PENDING and bundle.job.state is State.DISCARDED:
+            self._submissions.withdraw()
 
     def _perform(self, bundle: Bundle, effect: states.Effect) -> None:
-        job_id = bundle.job.job_id or ""
         match effect:
             case states.MarkRunning():
                 for future in bundle.futures.values():
                     future._mark_running()
             case states.Retrieve():
-                if not self._to_retrieve:
-                    self._retrieve_since = time.monotonic()
-                self._to_retrieve[job_id] = bundle
+                self._departures.retrieve(bundle)
             case states.Remove():
-                self._to_remove.append(job_id)
+                self._departures.remove(bundle.job.job_id or "")
+            case states.Release(memory_max):
+                self._releases.release(bundle, memory_max)
+            case states.Ask():
+                self._resolver.ask(bundle, lambda event: self._inbox.put(lambda: self._advance(bundle, event)))
+            case states.Resubmit():
+                job_id = bundle.job.job_id or ""
+                del self._live[job_id]
+                # What remains of it if this fails goes at the end of the session.
+                self._access_point.request("act", lambda *_: None, action="remove", jobs=[job_id], reason=NEVER_RAN)
+                self._submissions.add([bundle])
             case states.Report() as report:
                 self._resolver.report(bundle, report)
             case _:
@@ -336,48 +395,12 @@ class Watcher:
 
     # Submission.
 
-    def _submit(self) -> None:
-        room = self._max_jobs - len(self._live)
-        if self._submitting or not self._pending or room <= 0:
-            return
-        self._pending = [bundle for bundle in self._pending if bundle.job.state is State.PENDING]
-        now = time.monotonic()
-        quiet = now - self._last_arrival >= QUIET or now - self._first_arrival >= GATHER or self._closing
-        if not self._pending or not (quiet or len(self._pending) >= LARGEST_CLUSTER):
-            return
-        first = self._pending[0]
-        alike = [b for b in self._pending if b.directory == first.directory and b.options.key == first.options.key]
-        batch = alike[: min(room, LARGEST_CLUSTER)]
-        chosen = set(map(id, batch))
-        self._pending = [bundle for bundle in self._pending if id(bundle) not in chosen]
-        self._submitting = batch  # first: what fails from here on fails these too
-        name = f"{self.session.id}#{next(self._batches)}"
-        own_files = "transfer_input_files" in first.options.commands
-        description = describe(
-            first.options.commands,
-            session_id=self.session.id,
-            runner=self.session.runner,
-            directory=first.directory,
-            event_log=self.session.event_log,
-            # Without a transfer, nobody would bring the user's own files to where an unspooled job runs.
-            should_transfer_files="YES" if own_files and not first.options.spool else self._transfer,
-        )
-        description["MY.CondorFuturesBatch"] = f'"{name}"'
-        self._access_point.request(
-            "submit",
-            self._answered(self._submitted),
-            description=description,
-            items=[{"bundle": bundle.key} for bundle in batch],
-            spool=first.options.spool,
-            batch=f'CondorFuturesBatch == "{name}"',
-        )
-
     def _answered(self, then: Callable[..., None]) -> Callable[..., None]:
         """Bring an answer of the access point, or of the resolver, into this thread."""
         return lambda result, error: self._inbox.put(functools.partial(then, result, error))
 
-    def _submitted(self, result: Any, error: AccessPointError | None) -> None:
-        batch, self._submitting = self._submitting, ()
+    def _submitted(self, batch: Sequence[Bundle], result: Any, error: AccessPointError | None) -> None:
+        self._read_log()  # the schedd writes the SUBMIT events before it answers
         self._last_activity = time.monotonic()
         if error is not None:
             for bundle in batch:
@@ -387,115 +410,53 @@ class Watcher:
             logger.warning("condor_submit: %s", warning)
         for number, bundle in enumerate(batch):
             job_id = f"{result['cluster']}.{result['first'] + number}"
+            earlier = self._live.get(job_id)
+            if earlier is not None:  # the schedd has lost its queue, and counts from 1 again
+                self._advance(earlier, states.Gone(job_id))
             self._live[job_id] = bundle
             self._advance(bundle, states.Submitted(job_id, bundle.key))
         early, self._early = self._early, []
+        self._queue.submitted(logged=any(event.job_id in self._live for event in early))
         for event in early:
             self._handle(event)
 
-    # Retrieval.
+    # Credentials age; jobs may start for as long as the session lasts.
 
-    def _retrieve(self) -> None:
-        if self._retrieving or not self._to_retrieve:
+    def _renew_credentials(self) -> None:
+        if self._next_renewal is None or time.monotonic() < self._next_renewal:
             return
-        alone = len(self._to_retrieve) == len(self._live) and not self._pending
-        waited = time.monotonic() - self._retrieve_since
-        if not (alone or waited >= RETRIEVE_GATHER or len(self._to_retrieve) >= LARGEST_RETRIEVAL):
-            return
-        batch = dict(itertools.islice(self._to_retrieve.items(), LARGEST_RETRIEVAL))
-        for job_id in batch:
-            del self._to_retrieve[job_id]
-        self._retrieve_since = time.monotonic()
-        self._retrieving = True
-        self._access_point.request(
-            "retrieve", self._answered(functools.partial(self._retrieval, batch)), jobs=list(batch)
-        )
+        self._next_renewal = None
+        self._access_point.request("store_credentials", self._answered(self._renewed), **self._credentials)
 
-    def _retrieval(self, batch: dict[str, Bundle], result: Any, error: AccessPointError | None) -> None:
-        self._retrieving = False
-        failed = dict.fromkeys(batch, str(error)) if error is not None else result["failed"]
-        for job_id, bundle in batch.items():
-            if job_id in failed:
-                self._advance(bundle, states.NotRetrieved(job_id, failed[job_id]))
-            else:
-                self._advance(bundle, states.Retrieved(job_id))
-
-    # Removal.
-
-    def _remove(self) -> None:
-        if not self._to_remove:
-            return
-        jobs, self._to_remove = self._to_remove, []
-
-        def answer(_: Any, error: AccessPointError | None) -> None:
-            if error is not None:
-                logger.warning("%d jobs could not be removed: %s", len(jobs), error)
-
-        self._access_point.request("act", answer, action="remove", jobs=jobs)
-
-    # The audit: what the log did not say.
-
-    def _audit(self) -> None:
-        if self._auditing or not self._live or time.monotonic() < self._next_audit:
-            return
-        self._auditing = True
-        self._access_point.request(
-            "query", self._answered(self._audited), constraint=self._constraint, projection=QUEUE_PROJECTION
-        )
-
-    def _audited(self, ads: Any, error: AccessPointError | None) -> None:
-        self._auditing = False
-        self._next_audit = time.monotonic() + AUDIT_INTERVAL
-        if error is not None:
-            logger.warning("the schedd's queue could not be queried: %s", error)
-            return
-        self._read_log()  # so that what the log does say counts first
-        suspected = queue_events({job_id: bundle.job for job_id, bundle in self._live.items()}, ads)
-        for job_id, bundle in list(self._live.items()):
-            event = suspected.get(job_id)
-            bundle.missed = bundle.missed + 1 if event is not None else 0
-            # An event may be on its way to the log: only what two audits in a row have seen is believed.
-            if event is not None and bundle.missed > 1:
-                logger.warning("the event log is silent about the job %s; its queue says %s", job_id, event)
-                self._advance(bundle, event)
+    def _renewed(self, stored: Any, error: AccessPointError | None) -> None:
+        """Plan the next time; a failure is no harm yet, for what was stored before may serve for hours."""
+        if error is None and not stored["url"]:
+            seconds = renew_after(stored["ticket"], time.time())
+        else:
+            seconds = RETRY_AFTER
+            why = error or f"visit {stored['url']}"
+            logger.warning("the jobs' credentials are not renewed, which is tried again in %g s: %s", seconds, why)
+        self._next_renewal = time.monotonic() + seconds
 
     # The end.
 
     def _clean_up(self) -> None:
         """Leave nothing in the queue, which is to leave nothing in the spool directory; then end what helps."""
         try:
-            if self._access_point.usable:
-                self._leave_the_queue()
+            if not self._detaching:
+                self._departures.empty_the_queue()
+            left = CondorFuturesError(
+                f"the executor left the session {self.session.id}; attach() gives this call again"
+            )
+            for bundle in self._bundles():
+                self._resolver.fail(bundle, left)
+            leave = self.session.leave if self._detaching else self.session.finish
         except AccessPointError as error:
+            leave = self.session.leave if self._detaching or self.session.kept else lambda: None
             logger.warning("jobs of session %s may be left in the queue: %s", self.session.id, error)
         finally:
             self._access_point.close()
             self._resolver.close()
             self._log.close()
+            leave()
             self._afterwards()
-
-    def _leave_the_queue(self) -> None:
-        # Retrieved jobs leave as completed when the schedd next looks at them (every second in a personal pool, every
-        # minute elsewhere). Removed ones leave now, but condor_history shows them as removed.
-        began = time.monotonic()
-        removed = False
-        while self._ask("query", constraint=self._constraint, projection=["ClusterId"]):
-            if not removed and time.monotonic() - began > LEAVE_BY_THEMSELVES:
-                self._ask("act", action="remove", jobs=self._constraint)
-                removed = True
-            if time.monotonic() - began > 10 * LEAVE_BY_THEMSELVES:
-                raise AccessPointError("the schedd does not let go of them")
-            time.sleep(0.05)
-
-    def _ask(self, operation: str, **arguments: Any) -> Any:
-        """Request and wait; only when there is nothing else to do."""
-        answered: Future[Any] = Future()
-        self._access_point.request(
-            operation,
-            lambda result, error: answered.set_result(result) if error is None else answered.set_exception(error),
-            **arguments,
-        )
-        try:
-            return answered.result(60.0)
-        except FutureTimeoutError:
-            raise AccessPointError("the schedd does not answer") from None

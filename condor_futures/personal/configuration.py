@@ -150,8 +150,18 @@ JOB_IS_FINISHED_INTERVAL = 0
 PERIODIC_EXPR_INTERVAL = 1
 # By default it looks so rarely that looking takes 1 % of its time: with 100 jobs every 4 s.
 PERIODIC_EXPR_TIMESLICE = 0.1
+# What a job's shadow waits for an execution point that it has lost, before the job runs again; 40 minutes by default,
+# for networks that break. Here only a startd that was killed can be lost, and its jobs are then lost with it.
+JOB_DEFAULT_LEASE_DURATION = 60
 # In a user namespace the startd waits 3 s per job, one after the other, without it.
 USE_PROCD = True
+
+# --- DAGMan. It looks at its nodes' log every second, not every five: each node that waits for another waits as long.
+DAGMAN_USER_LOG_SCAN_INTERVAL = 1
+# By default it refuses a DAG below /tmp, which is where tests and trials are.
+DAGMAN_USE_STRICT = 0
+# A DAGMan that was held and is released starts at once, not after five minutes.
+SCHEDULER_UNIVERSE_COOL_DOWN_DURATION = 2
 
 # --- Times in event logs with milliseconds and without ambiguity.
 DEFAULT_USERLOG_FORMAT_OPTIONS = ISO_DATE, SUB_SECOND

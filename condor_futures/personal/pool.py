@@ -27,13 +27,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import final
 
-from condor_futures.errors import PersonalPoolError
+from condor_futures.errors import CondorFuturesError, PersonalPoolError
 from condor_futures.personal.configuration import PoolConfiguration
 from condor_futures.personal.daemons import Daemons
 from condor_futures.personal.files import PoolFiles, default_pool_directory
 from condor_futures.personal.identity import Identity, RootMode
 from condor_futures.personal.locks import FileLock
 from condor_futures.personal.release import HTCondorRelease, find_htcondor
+from condor_futures.private import check_place
 
 __all__ = ["PersonalPool", "PoolStatus"]
 
@@ -303,7 +304,15 @@ class PersonalPool:
             return  # somebody else's choice of mode
         self.directory.chmod(mode)
 
+    def _check_place(self) -> None:
+        """Who can change the configuration here decides what the daemons run, and for whom."""
+        try:
+            check_place(self.directory, Identity.choose(self._root_mode).owner, "a personal pool")
+        except CondorFuturesError as error:
+            raise PersonalPoolError(str(error)) from None
+
     def _use(self, *, start: bool, timeout: float) -> None:
+        self._check_place()
         deadline = time.monotonic() + timeout
         if self._user_pid != os.getpid():
             self._leave()  # a forked child that becomes a user itself needs a share of its own

@@ -1,0 +1,53 @@
+"""The command line: ``condor-futures``; a module for each command."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import condor_futures
+from condor_futures.cli import pool
+from condor_futures.cli.demo import demo
+from condor_futures.cli.output import complain, console
+from condor_futures.cli.profiles import profiles
+from condor_futures.cli.sessions import purge, sessions
+from condor_futures.cli.show import show
+from condor_futures.cli.status import status
+from condor_futures.errors import CondorFuturesError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(no_args_is_help=True, help="Python calls as HTCondor jobs.")
+app.add_typer(pool.app, name="pool")
+app.command()(show)
+app.command()(status)
+app.command()(sessions)
+app.command()(purge)
+app.command()(profiles)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"condor-futures {condor_futures.__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Python calls as HTCondor jobs."""
+
+
+def main() -> None:
+    """Run the command line: what the user can mend is a sentence and exit status 1, not a traceback."""
+    try:
+        app()
+    except (CondorFuturesError, OSError) as error:
+        complain(error)
+        sys.exit(1)

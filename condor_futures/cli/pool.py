@@ -1,0 +1,91 @@
+"""``condor-futures pool``: a personal pool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from condor_futures.cli.output import console
+from condor_futures.personal import HTCondorRelease, PersonalPool, default_pool_directory, find_htcondor, install
+
+__all__ = ["app", "install_htcondor"]
+
+app = typer.Typer(no_args_is_help=True, help="A personal HTCondor pool: HTCondor on this machine, without root.")
+
+Directory = Annotated[
+    Path | None,
+    typer.Option("--directory", "-d", help="Where the pool lives.", show_default=str(default_pool_directory())),
+]
+
+
+def install_htcondor() -> HTCondorRelease:
+    """Install it, with a progress bar."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("Installing HTCondor", total=None)
+
+        def show(step: str, share: float | None) -> None:
+            bar.update(task, description=step, total=1.0, completed=share or 0.0)
+
+        return install(show)
+
+
+@app.command("install")
+def pool_install() -> None:
+    """Get HTCondor for this user, without root: from Debian's archive, its signature checked, below ~/.local/share."""
+    found = find_htcondor()
+    release = found if found is not None and found.source == "installed" else install_htcondor()
+    console.print(f"HTCondor {release.version} is in {release.prefix}", highlight=False, soft_wrap=True)
+
+
+@app.command("start")
+def pool_start(
+    directory: Directory = None,
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="Cores that the pool offers.", show_default="this machine's, at least 4")
+    ] = None,
+) -> None:
+    """Start a personal pool that stays until `condor-futures pool stop`."""
+    personal = PersonalPool(directory, slots=slots)
+    with console.status("Starting HTCondor ..."):
+        personal.start(persistent=True)
+    console.print(f"The personal pool in {personal.directory} is ready.", highlight=False, soft_wrap=True)
+    console.print(
+        f"For HTCondor's own tools: export CONDOR_CONFIG={personal.config_file}", highlight=False, soft_wrap=True
+    )
+    personal.close()
+
+
+@app.command("stop")
+def pool_stop(directory: Directory = None) -> None:
+    """Stop the personal pool, whoever started it."""
+    personal = PersonalPool(directory)
+    ran = personal.is_running
+    with console.status("Stopping HTCondor ..."):
+        personal.stop()
+    console.print(
+        f"The personal pool in {personal.directory} {'is stopped' if ran else 'was not running'}.", soft_wrap=True
+    )
+
+
+@app.command("status")
+def pool_status(directory: Directory = None) -> None:
+    """Say whether the personal pool runs, and what it does. Exit status 3 if it does not run."""
+    status = PersonalPool(directory).status()
+    table = Table.grid(padding=(0, 2))
+    table.add_row("directory", str(status.directory))
+    table.add_row("state", "running" if status.running else "not running")
+    if status.running:
+        table.add_row("HTCondor", status.version or "?")
+        table.add_row("condor_master", f"pid {status.pid}")
+        table.add_row("stays until", "`pool stop`" if status.persistent else "its last user leaves")
+        table.add_row("cores", str(status.slots))
+        table.add_row("users", str(status.users))
+        table.add_row("jobs", ", ".join(f"{number} {state}" for state, number in status.jobs.items()) or "none")
+    console.print(table)
+    if not status.running:
+        raise typer.Exit(3)

@@ -1,0 +1,103 @@
+"""``condor-futures sessions`` and ``purge``: what executors have left on this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from condor_futures import session_admin
+from condor_futures.cli.output import complain, console
+from condor_futures.errors import AccessPointError, CondorFuturesError
+from condor_futures.session import sessions_directory
+from condor_futures.session_admin import SessionInfo
+
+__all__ = ["purge", "sessions"]
+
+_STYLES = {"in use": "cyan", "left": "yellow", "finished": "green"}
+
+
+def sessions(
+    directories: Annotated[
+        list[Path] | None, typer.Argument(metavar="[DIRECTORY]...", help="Sessions elsewhere, or directories of them.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON: times in ISO format, sizes in bytes.")] = False,
+) -> None:
+    """List your sessions: in use, left with work that is not done, or finished."""
+    found = session_admin.sessions(*(directories or ()))
+    if as_json:
+        console.print_json(json.dumps([asdict(session) for session in found], default=_as_json))
+    elif found:
+        _print(found)
+    else:
+        console.print(f"There are no sessions in {sessions_directory()}.", highlight=False, soft_wrap=True)
+
+
+def purge(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[SESSION]...", help="Ids or directories.")] = None,
+    finished: Annotated[bool, typer.Option("--finished", help="All finished ones that `sessions` lists.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Only the directory: where the access point is away, or no more.")
+    ] = False,
+) -> None:
+    """Remove sessions, with all their jobs, wherever these are: in the queue, running, in the spool directory."""
+    wanted: list[str | Path] = list(names or ())
+    if finished:
+        wanted += [session.directory for session in session_admin.sessions() if session.state == "finished"]
+    elif not wanted:
+        raise CondorFuturesError("name the sessions to be removed, as `condor-futures sessions` lists them")
+    failed = False
+    for name in wanted:
+        try:
+            removed = session_admin.purge(name, force=force)
+        except CondorFuturesError as error:
+            failed = True
+            advice = " (--force)" if isinstance(error, AccessPointError) else ""
+            complain(type(error)(f"{error}{advice}"))
+        else:
+            jobs = f", with {removed} jobs" if removed else ""
+            console.print(f"{name} is removed{jobs}.", highlight=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print(found: Sequence[SessionInfo]) -> None:
+    table = Table(box=None, padding=(0, 2))
+    for column in ("session", "state", "calls", "ended", "started", "size", "access point"):
+        table.add_column(column, justify="right" if column in ("calls", "ended", "size") else "left", overflow="fold")
+    default = sessions_directory()
+    for session in found:
+        here = session.directory.parent == default
+        by = f" by {session.pid} on {session.client}" if session.pid is not None else ""
+        table.add_row(
+            Text(session.id if here else str(session.directory)),
+            Text(session.state + by, _STYLES[session.state]),
+            str(session.calls),
+            str(session.ended),
+            f"{session.started:%Y-%m-%d %H:%M}",
+            decimal(session.size),
+            Text(_name(session.access_point)),
+        )
+    console.print(table)
+
+
+def _name(access_point: str | tuple[str, str] | None) -> str:
+    if isinstance(access_point, tuple):
+        return f"{access_point[1]} in {access_point[0]}"
+    return access_point or "local"
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(type(value))

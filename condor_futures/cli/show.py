@@ -1,0 +1,171 @@
+"""``condor-futures show``: what the calls and outcomes of a job hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.pretty import pretty_repr
+from rich.table import Table
+from rich.text import Text
+
+from condor_futures.cli.output import console
+from condor_futures.inspection import (
+    InspectedCall,
+    InspectedOutcome,
+    Inspection,
+    Placeholder,
+    find_job,
+    inspect_file,
+)
+
+__all__ = ["show"]
+
+_CALLS, _LINES, _ITEMS, _CHARACTERS = 20, 12, 10, 200  # of a value, or of a file, that are shown without --full
+
+
+def show(
+    what: Annotated[str, typer.Argument(metavar="FILE|JOB", help="BUNDLE.calls, BUNDLE.outcomes, or CLUSTER.PROC.")],
+    session: Annotated[
+        Path | None, typer.Option(help="Where the job is looked for.", show_default="all sessions")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Unpickle what is not authentic: it can run any code, as you.")
+    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="All calls, and values in full length.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, with values as Python writes them.")] = False,
+) -> None:
+    """Print what a job was to do, and what became of it: functions, arguments, values, tracebacks.
+
+    Exit status 4 if some of it is not authentic, and so was not unpickled.
+    """
+    path = Path(what)
+    paths = [path] if session is None and path.exists() else find_job(what, session)
+    inspections = [inspect_file(path, trust=trust) for path in paths]
+    if as_json:
+        console.print_json(json.dumps([_as_json(inspection) for inspection in inspections]))
+    else:
+        for inspection in inspections:
+            console.print(_render(inspection, full))
+    if not trust and any(inspection.distrust for inspection in inspections):
+        raise typer.Exit(4)
+
+
+def _render(inspection: Inspection, full: bool) -> RenderableType:
+    heading = Table.grid(padding=(0, 2))
+    for name, value in (
+        ("file", str(inspection.path)),
+        ("session", inspection.session),
+        ("bundle", inspection.bundle),
+        ("Python", inspection.python),
+    ):
+        if value is not None:
+            heading.add_row(Text(name, "dim"), _text(value))
+    parts: list[RenderableType] = [heading]
+    if inspection.distrust is not None:
+        parts.append(_text(f"Not unpickled unless --trust is given: {inspection.distrust}", "red"))
+    table = Table(show_header=False, box=None, padding=(0, 1))
+    entries: list[InspectedCall | InspectedOutcome] = [*inspection.calls, *inspection.outcomes]
+    shown = entries if full else entries[:_CALLS]
+    for entry in shown:
+        table.add_row(_text(entry.key, "bold"), _entry(entry, inspection, full))
+    if len(shown) < len(entries):
+        table.add_row("", Text(f"... and {len(entries) - len(shown)} more (--full)", "dim"))
+    return Panel(Group(*parts, Text(), table), expand=False)
+
+
+def _entry(entry: InspectedCall | InspectedOutcome, inspection: Inspection, full: bool) -> RenderableType:
+    if isinstance(entry, InspectedCall):
+        return _text(_call(entry, full))
+    where = f" on {entry.host}" if entry.host else ""
+    given = " (given to the calls above)" if inspection.calls else ""
+    said = _text(f"{entry.result}{where}{given}", "green" if entry.result == "value" else "red")
+    if entry.traceback:
+        return Group(said, _text(_cut(entry.traceback.rstrip(), full, end=True)))
+    if entry.result in ("crashed", "python"):
+        facts = {name: entry.header.get(name) for name in ("signal", "exit_status", "stage", "here", "wanted")}
+        return Group(said, _text(", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)))
+    return Group(said, _text(_shorten(entry.value, full)))
+
+
+def _call(call: InspectedCall, full: bool) -> str:
+    """The call as Python would write it."""
+    name = _name(call.function, full)
+    if isinstance(call.args, Placeholder) or not isinstance(call.args, Sequence):
+        return f"{name}({call.args!r})  {call.size} bytes"
+    arguments = [_shorten(value, full) for value in call.args]
+    arguments += [f"{name}={_shorten(value, full)}" for name, value in call.kwargs.items()]
+    if any("\n" in argument for argument in arguments):
+        return (
+            f"{name}(\n"
+            + "".join(f"    {argument.replace(chr(10), chr(10) + '    ')},\n" for argument in arguments)
+            + ")"
+        )
+    return f"{name}({', '.join(arguments)})"
+
+
+def _name(function: Any, full: bool) -> str:
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    if isinstance(module, str) and isinstance(name, str):
+        return name if module == "builtins" else f"{module}.{name}"
+    return _shorten(function, full)
+
+
+def _shorten(value: Any, full: bool) -> str:
+    items, characters = (None, None) if full else (_ITEMS, _CHARACTERS)
+    return _cut(pretty_repr(value, max_width=100, max_length=items, max_string=characters), full)
+
+
+def _cut(text: str, full: bool, *, end: bool = False) -> str:
+    """Some lines of *text*; of a traceback the *end* is what matters."""
+    lines = text.splitlines()
+    if full or len(lines) <= _LINES:
+        return text if full or len(text) <= _LINES * _CHARACTERS else text[: _LINES * _CHARACTERS] + " ..."
+    note = f"... {len(lines) - _LINES} more lines (--full)"
+    return "\n".join([note, *lines[-_LINES:]] if end else [*lines[:_LINES], note])
+
+
+def _text(text: str, style: str = "") -> Text:
+    """*text* without what a terminal would take for a command: whoever made the file may have chosen it."""
+    printable = "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+    return Text(printable, style, overflow="fold")
+
+
+def _as_json(inspection: Inspection) -> dict[str, Any]:
+    return {
+        "path": str(inspection.path),
+        "session": inspection.session,
+        "bundle": inspection.bundle,
+        "python": inspection.python,
+        "distrust": inspection.distrust,
+        "calls": [
+            {
+                "call": call.key,
+                "function": _name(call.function, full=True),
+                "args": _texts(call.args),
+                "kwargs": {name: _shorten(value, full=True) for name, value in call.kwargs.items()},
+                "authentic": call.authentic,
+            }
+            for call in inspection.calls
+        ],
+        "outcomes": [
+            {
+                "call": outcome.key,
+                "result": outcome.result,
+                "value": _shorten(outcome.value, full=True),
+                "traceback": outcome.traceback or None,
+                "host": outcome.host or None,
+                "authentic": outcome.authentic,
+            }
+            for outcome in inspection.outcomes
+        ],
+    }
+
+
+def _texts(args: Sequence[Any] | Placeholder) -> list[str] | str:
+    return repr(args) if isinstance(args, Placeholder) else [_shorten(value, full=True) for value in args]

@@ -1,0 +1,170 @@
+"""``condor-futures status``: the jobs of condor_futures on an access point."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from condor_futures.access_point import AccessPoint, Location
+from condor_futures.cli.output import complain, console
+from condor_futures.errors import CondorFuturesError, PersonalPoolError
+from condor_futures.jobs import JobInfo, query_jobs
+from condor_futures.personal import PersonalPool
+
+__all__ = ["status"]
+
+_STYLES = {"idle": "yellow", "running": "cyan", "held": "red", "completed": "green", "removed": "red"}
+
+
+def status(
+    job: Annotated[
+        str | None, typer.Argument(metavar="JOB", help="CLUSTER or CLUSTER.PROC; says why it is idle too.")
+    ] = None,
+    access_point: Annotated[
+        str | None,
+        typer.Option(
+            help="`personal`, or name@host.", show_default="the personal pool if it runs, else the local HTCondor"
+        ),
+    ] = None,
+    pool: Annotated[str | None, typer.Option(help="The collector of a remote access point, host or host:port.")] = None,
+    session: Annotated[str | None, typer.Option(help="Only the jobs of this session.")] = None,
+    why: Annotated[bool, typer.Option("--why", help="Say why idle jobs are idle.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON: times in ISO format, seconds, bytes.")] = False,
+) -> None:
+    """Print the jobs of condor_futures that you have in the queue: states, hosts, run times, why they are held or idle.
+
+    Exit status 3 if the personal pool was asked for and does not run.
+    """
+    constraint = _constraint(job, session)
+    with _connected(_locate(access_point, pool)) as helper:
+        jobs = query_jobs(helper, constraint, mine=True, why=why or job is not None)
+        name = helper.about.get("Name") or str(helper.location)
+    if job is not None and not jobs:
+        raise CondorFuturesError(f"{name} has no job {job} of condor_futures and of yours in its queue")
+    if as_json:
+        console.print_json(json.dumps([asdict(job) for job in jobs], default=_as_json))
+    elif jobs:
+        _print(jobs)
+    else:
+        console.print(f"No jobs of condor_futures are in the queue of {name}.", highlight=False, soft_wrap=True)
+
+
+def _constraint(job: str | None, session: str | None) -> str:
+    parts = ["CondorFuturesSession =!= undefined"]
+    if session is not None:
+        if not re.fullmatch(r"[\w.-]+", session, re.ASCII):
+            raise CondorFuturesError(f"{session!r} is no session; its name looks like 20261121-084209-d88b1a6b")
+        parts = [f'CondorFuturesSession == "{session}"']
+    if job is not None:
+        number = re.fullmatch(r"(\d+)(?:\.(\d+))?", job)
+        if number is None:
+            raise CondorFuturesError(f"{job!r} is no job: it has the form CLUSTER or CLUSTER.PROC")
+        parts.append(f"ClusterId == {number[1]}")
+        if number[2] is not None:
+            parts.append(f"ProcId == {number[2]}")
+    return " && ".join(parts)
+
+
+def _locate(access_point: str | None, pool: str | None) -> Location:
+    """Where to ask; never starts a pool."""
+    if pool is not None:
+        if access_point in (None, "personal"):
+            raise CondorFuturesError("--pool needs the name of an access point too: --access-point NAME")
+        return Location(pool, access_point)
+    if access_point in (None, "personal"):
+        personal = PersonalPool()
+        if personal.is_running:
+            return Location(environment=personal.environment())
+        if access_point == "personal":
+            complain(PersonalPoolError(f"no personal pool runs in {personal.directory}"))
+            raise typer.Exit(3)
+    return Location.parse(access_point)
+
+
+@contextlib.contextmanager
+def _connected(location: Location) -> Iterator[AccessPoint]:
+    helper = AccessPoint(location, patience=5.0)
+    helper.connect()
+    try:
+        yield helper
+    finally:
+        helper.close()
+
+
+def _print(jobs: Sequence[JobInfo]) -> None:
+    for session, group in itertools.groupby(sorted(jobs, key=lambda job: job.session), lambda job: job.session):
+        members = list(group)
+        table = Table(title=Text.assemble(("session ", "dim"), session), title_justify="left", box=None, padding=(0, 2))
+        for column in ("job", "state", "calls", "host", "run time", "memory"):
+            table.add_column(column, justify="right" if column in ("calls", "run time", "memory") else "left")
+        for alike in _rows(members):
+            table.add_row(*_cells(alike))
+        console.print(table)
+        counts = Counter(job.state for job in members)
+        console.print(Text(", ".join(f"{number} {state}" for state, number in counts.items()), "bold"))
+        _print_reasons(members)
+        console.print()
+
+
+def _rows(jobs: Sequence[JobInfo]) -> Iterator[list[JobInfo]]:
+    """Jobs that wait and follow each other in a cluster share a row: thousands of them would say nothing more."""
+
+    def row(job: JobInfo) -> tuple[str, ...]:
+        waits = job.state in ("idle", "spooling") and job.started is None
+        return (job.job_id.split(".")[0] if waits else job.job_id, job.state)
+
+    for _, group in itertools.groupby(jobs, row):
+        yield list(group)
+
+
+def _cells(alike: Sequence[JobInfo]) -> list[str | Text]:
+    first, last = alike[0], alike[-1]
+    name = first.job_id if first is last else f"{first.job_id} to {last.job_id}"
+    calls = sum(job.calls or 0 for job in alike)
+    return [
+        name,
+        Text(first.state, _STYLES.get(first.state, "")),
+        str(calls or ""),
+        Text(first.host or ""),
+        _duration(first.run_time) if first.started is not None else "",
+        f"{first.memory / 2**20:.0f} MiB" if first.memory else "",
+    ]
+
+
+def _print_reasons(jobs: Sequence[JobInfo]) -> None:
+    """Each reason once, with the jobs that it is true of."""
+    reasons: dict[str, list[str]] = {}
+    for job in jobs:
+        if job.hold_reason is not None:
+            codes = f"code {job.hold_code}, subcode {job.hold_subcode}"
+            reasons.setdefault(f"held: {job.hold_reason} ({codes})", []).append(job.job_id)
+        if job.why_idle is not None:
+            reasons.setdefault(f"idle: {job.why_idle}", []).append(job.job_id)
+    for reason, job_ids in reasons.items():
+        more = f" and {len(job_ids) - 1} more" if len(job_ids) > 1 else ""
+        console.print(Text(f"{job_ids[0]}{more}: {reason}"), soft_wrap=True)
+
+
+def _duration(time: timedelta) -> str:
+    minutes, seconds = divmod(int(time.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    raise TypeError(type(value))

@@ -1,0 +1,61 @@
+"""What DAGMan, and its files, cannot take is refused here, before anything is written."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["Script", "check_access_point", "check_count", "check_directory", "check_name", "command_line"]
+
+Script = str | Path | Sequence[str | Path | int]
+"""A program, or one with its arguments."""
+
+
+def check_directory(directory: Path) -> None:
+    """Raise ValueError for a directory whose name does not fit in a DAG file."""
+    if re.search(r"\s", str(directory.absolute())):
+        raise ValueError(f"DAGMan's files cannot name {str(directory)!r}: blanks end names; choose another directory")
+
+
+def check_name(what: str, name: object) -> None:
+    """Raise TypeError or ValueError for a *name* of *what* that could be taken for something else in a DAG file."""
+    if not isinstance(name, str):
+        raise TypeError(f"the name of {what} is a str, not {type(name).__name__}")
+    if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
+        raise ValueError(f"the name of {what} has only letters, digits, '.', '_' and '-', unlike {name!r}")
+
+
+def check_access_point(access_point: object) -> None:
+    """Raise TypeError for an access point that is not here."""
+    if access_point not in (None, "personal"):
+        raise TypeError(
+            "DAGMan runs beside its schedd, so access_point must be None (the local HTCondor) or 'personal', not "
+            f"{access_point!r}; for another one, write() the DAG there and submit it with condor_submit_dag"
+        )
+
+
+def check_count(name: str, value: object, least: int = 1) -> None:
+    """Raise TypeError or ValueError for a *value* of the argument *name* that is no int, or below *least*."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, not {value}")
+
+
+def command_line(script: Script) -> tuple[str, ...]:
+    """A script word by word; its program, where it is a file, by absolute path."""
+    words = [str(word) for word in ([script] if isinstance(script, (str, Path)) else script)]
+    if not words:
+        return ()
+    program = Path(words[0])
+    if not program.exists():
+        raise ValueError(f"there is no script {words[0]!r}; give its arguments as further items of a list")
+    if not os.access(program, os.X_OK):
+        raise ValueError(f"the script {words[0]!r} cannot be executed; chmod +x makes it executable")
+    words[0] = str(program.absolute())
+    for word in words:
+        if not word or re.search(r"[\s\"]", word):
+            raise ValueError(f"DAGMan cannot pass {word!r} to a script: blanks and quotation marks separate its words")
+    return tuple(words)

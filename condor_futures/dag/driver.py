@@ -1,0 +1,185 @@
+"""What an executor of a DAG and those derived from it share: the graph, and what drives it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from condor_futures.access_point import AccessPoint
+from condor_futures.dag.dagman import Dagman
+from condor_futures.dag.follower import Follower, wait_for_empty_queue
+from condor_futures.dag.graph import Graph
+from condor_futures.dag.local import LocalRun
+from condor_futures.engine import Place
+from condor_futures.future import CondorFuture
+
+__all__ = ["Driver"]
+
+T = TypeVar("T")
+
+_SCHEDULER_UNIVERSE = 7
+
+
+class Driver:
+    """One DAG, from its first node to the end of its last run."""
+
+    def __init__(self, graph: Graph, max_workers: int | None, dagman: Mapping[str, object]) -> None:
+        """Take over an empty graph, or one that :meth:`resume` finds the run of."""
+        self.graph = graph
+        self.max_workers = max_workers
+        self.dagman = dagman
+        self.sealed = False
+        """It has been run, or was attached to: its nodes are what they are."""
+        self.shut_down = False
+        self._run: Follower | LocalRun | None = None
+        self._place: Place | None = None
+
+    def future(self, key: str) -> CondorFuture[Any]:
+        """A future for the call *key*."""
+        return _DagFuture(key, self)
+
+    def check_open(self) -> None:
+        """Raise what the standard library's executors raise when they take no more calls."""
+        if self.shut_down:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        if self.sealed:
+            raise RuntimeError("this DAG has been run; a DAG cannot grow then: make another one")
+
+    def check_started(self) -> None:
+        """Refuse to wait for what nobody is doing."""
+        if not self.sealed and not self.shut_down:
+            raise RuntimeError("the DAG does not run yet, so nothing would end this wait: call run() first")
+
+    def cancel(self, future: CondorFuture[Any]) -> None:
+        """A future was cancelled."""
+        if self._run is not None:
+            self._run.cancel(future)
+
+    # Running.
+
+    def resume(self) -> None:
+        """Give the calls futures, and follow the last run, if there was one, to its end."""
+        self.graph.renew(self.future)
+        self.sealed = True
+        dagman = Dagman(self.graph.files)
+        dagman.read()
+        dagman.close()
+        if dagman.job_id is not None:
+            self._run = Follower(self.graph, self._connect() if dagman.end is None else None, dagman.job_id)
+
+    def start(self, *, local: bool) -> None:
+        """Have the calls made that have no value; the DAG has been written.
+
+        Raises:
+            AccessPointError: if the access point does not answer, or refuses.
+            RuntimeError: if it is running, or after :meth:`shutdown`.
+
+        """
+        if self.shut_down:
+            raise RuntimeError("cannot run the DAG after shutdown; attach to it")
+        if self._run is not None:
+            if self._run.alive and not all(future.done() for future in self.graph.futures.values()):
+                raise RuntimeError("the DAG is running")
+            self._run.join()  # it waits for the last jobs to leave the queue
+        if local:
+            self._begin()
+            self._run = LocalRun(self.graph, self.max_workers or os.cpu_count() or 1)
+            return
+        helper = self._connect()
+        try:
+            job_id = self._submit(helper)
+        except BaseException:
+            helper.close()
+            raise
+        self._begin()
+        self._run = Follower(self.graph, helper, job_id)
+
+    def _begin(self) -> None:
+        if self.sealed:
+            self.graph.renew(self.future)
+        self.sealed = True
+
+    def _connect(self) -> AccessPoint:
+        if self._place is None:
+            self._place = Place.find(self.graph.access_point)
+            if self._place.owner is not None:
+                self.graph.session.give_to(self._place.owner)
+        helper = AccessPoint(self._place.location)
+        helper.connect()
+        return helper
+
+    def _submit(self, helper: AccessPoint) -> str:
+        graph = self.graph
+        constraint = f'CondorFuturesSession == "{graph.session.id}"'
+        ads = helper.ask("query", 60.0, constraint=constraint, projection=["ClusterId", "ProcId", "JobUniverse"])
+        dagman = [ad for ad in ads if ad["JobUniverse"] == _SCHEDULER_UNIVERSE]
+        if dagman:
+            raise RuntimeError(f"the DAG is being driven by the job {dagman[0]['ClusterId']}.0 already; attach to it")
+        wait_for_empty_queue(helper, graph.session.id, 30.0)
+        files = graph.files
+        # Of the run before: what they say must not be taken for this one's.
+        for path in (files.nodes_log, files.status):
+            path.unlink(missing_ok=True)
+        answer = helper.ask(
+            "submit_dag",
+            60.0,
+            dag=str(files.dag),
+            # Without a rescue DAG condor_submit_dag would refuse where an earlier run left files.
+            options={} if files.rescue else {"Force": True},
+            commands={"initialdir": str(files.directory)},
+            batch=f"{constraint} && JobUniverse == {_SCHEDULER_UNIVERSE}",
+        )
+        return f"{answer['cluster']}.0"
+
+    # The end.
+
+    def shutdown(self, *, wait: bool, remove: bool) -> None:
+        """Take no more calls; *wait* for the end of the run; *remove* the DAGMan job."""
+        self.shut_down = True
+        place, self._place = self._place, None
+        if self._run is None:
+            self._give_up()
+            if place is not None:
+                place.leave()
+            return
+        if remove:
+            self._run.remove()
+        if place is not None:
+            self._run.ended.add_done_callback(lambda _: place.leave())
+        if wait:
+            self._run.join()
+
+    def detach(self) -> None:
+        """Stop following; DAGMan goes on."""
+        run, self._run = self._run, None
+        if isinstance(run, Follower):
+            run.leave()
+        elif run is not None:
+            run.remove()
+        if run is not None:
+            run.join()
+        self.shutdown(wait=False, remove=False)
+
+    def _give_up(self) -> None:
+        for future in self.graph.futures.values():
+            future._told = lambda _: None  # no job is to be removed
+            future.cancel()
+
+
+class _DagFuture(CondorFuture[T]):
+    """A future that does not wait for a DAG that nobody runs."""
+
+    def __init__(self, key: str, driver: Driver) -> None:
+        super().__init__(key, driver.cancel)
+        self._driver = driver
+
+    def result(self, timeout: float | None = None) -> T:
+        if not self.done():
+            self._driver.check_started()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        if not self.done():
+            self._driver.check_started()
+        return super().exception(timeout)

@@ -1,0 +1,463 @@
+"""The face of workflows."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import itertools
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, ParamSpec, TypeVar
+
+from condor_futures.bundle import Bundle, Options
+from condor_futures.dag import picture
+from condor_futures.dag.checks import (
+    Script,
+    check_access_point,
+    check_count,
+    check_directory,
+    check_name,
+    command_line,
+)
+from condor_futures.dag.driver import Driver
+from condor_futures.dag.graph import Graph, Node, NodeOptions, Sandbox
+from condor_futures.dag.results import Results
+from condor_futures.dag.writer import write
+from condor_futures.engine import Categories
+from condor_futures.future import CondorFuture
+from condor_futures.payload import Call, Pickled, PythonVersion, pickle_object, write_bundle
+from condor_futures.session import Session
+from condor_futures.shipping import Shipping
+from condor_futures.states import Job
+from condor_futures.submit_description import check_submit_commands, merge
+
+__all__ = ["DagExecutor"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+AccessPointName = Literal["personal"] | None
+
+
+class DagExecutor(Executor):
+    """A :class:`concurrent.futures.Executor` whose calls are the nodes of a DAG, which DAGMan drives.
+
+    ``submit`` and ``map`` collect calls, with futures as arguments of others; :meth:`run` hands the whole to HTCondor.
+    From then on DAGMan submits the jobs as their parents end, with or without this client: it may leave, and come back
+    by :meth:`attach`. After a failure, ``run()`` makes the calls that are left.
+
+    Args:
+        name: of the DAG: letters, digits, ``.``, ``_`` and ``-``.
+        directory: a new one for everything that belongs to the DAG; it is kept. Jobs, DAGMan and client all use it, so
+            it is on a file system of the access point.
+        max_workers: how many nodes may have jobs in the queue at once; None for as many as DAGMan likes.
+        access_point: None for the schedd of the local HTCondor configuration; ``"personal"`` for a personal pool,
+            started by :meth:`run` if none runs.
+        retries: how often DAGMan tries a node again whose call raised or whose job failed.
+        ship: as in :class:`CondorExecutor`.
+        dagman: settings of DAGMan for this DAG alone, such as ``{"DAGMAN_MAX_JOBS_IDLE": 100}``.
+        submit_commands: any submit command of condor_submit's, as in :class:`CondorExecutor`.
+
+    Raises:
+        CondorFuturesError: if *directory* is in use, or cannot be made.
+        TypeError: for an unknown submit command, or one that the executor owns; for another access point.
+        ValueError: for a name or directory that DAGMan cannot take, ``max_workers`` below 1, ``retries`` below 0.
+
+    Example::
+
+        from condor_futures import DagExecutor
+
+        with DagExecutor("diamond", "diamond", access_point="personal") as dag:
+            top = dag.submit(pow, 2, 3)
+            left, right = dag.submit(pow, top, 2), dag.submit(pow, 3, top)
+            bottom = dag.submit(max, left, right)
+            dag.run()
+            print(bottom.result())
+
+    """
+
+    def __init__(
+        self,
+        name: str,
+        directory: str | Path,
+        *,
+        max_workers: int | None = None,
+        access_point: AccessPointName = None,
+        retries: int = 0,
+        ship: Literal["auto"] | Iterable[ModuleType | str | Path] = "auto",
+        dagman: Mapping[str, object] | None = None,
+        **submit_commands: object,
+    ) -> None:
+        """Make the directory; HTCondor is not needed before :meth:`run`."""
+        check_name("a DAG", name)
+        check_directory(Path(directory))
+        if max_workers is not None:
+            check_count("max_workers", max_workers)
+        check_count("retries", retries, least=0)
+        check_access_point(access_point)
+        commands = check_submit_commands(submit_commands)
+        shipping = Shipping(ship)
+        self._node_options = NodeOptions(retries)
+        self._options = Options(commands, spool=False, ship=shipping)
+        self._after: tuple[Node, ...] = ()
+        session = Session.create(Path(directory))
+        session.write_runner([sys.executable, f"python{PythonVersion}", "python3"])
+        settings = dict(dagman or {})
+        if max_workers is not None:
+            settings["DAGMAN_MAX_JOBS_SUBMITTED"] = max_workers
+        self._driver = Driver(Graph(name, session, access_point), max_workers, settings)
+
+    @classmethod
+    def attach(cls, directory: str | Path, *, access_point: AccessPointName | Literal["same"] = "same") -> DagExecutor:
+        """Come back to a DAG that was written or run before, here or in another process.
+
+        Its calls have futures again, :attr:`futures`, in the order of their submission: those that have ended, with
+        their values, and those that DAGMan has still to make, which are followed.
+
+        Args:
+            directory: the DAG's.
+            access_point: as in the constructor; by default the one that it was made with.
+
+        Raises:
+            CondorFuturesError: if no DAG was written there.
+            AccessPointError: if DAGMan is still at work, and the access point does not answer.
+
+        Example::
+
+            dag = DagExecutor.attach("diamond")
+            print([future.result() for future in dag.futures])
+
+        """
+        graph = Graph.load(Path(directory))
+        if access_point != "same":
+            graph.access_point = access_point
+        check_access_point(graph.access_point)
+        dag = cls.__new__(cls)
+        dag._driver = Driver(graph, None, {})
+        dag._node_options, dag._options, dag._after = NodeOptions(), Options({}, spool=False, ship=Shipping("auto")), ()
+        dag._driver.resume()
+        return dag
+
+    # Making the DAG.
+
+    @property
+    def name(self) -> str:
+        """The DAG's name."""
+        return self._driver.graph.name
+
+    @property
+    def directory(self) -> Path:
+        """Where everything of the DAG is."""
+        return self._driver.graph.session.directory
+
+    @property
+    def futures(self) -> list[CondorFuture[Any]]:
+        """The futures of all calls, in the order of their submission.
+
+        A future ends once. So calls that are made again, in a later run, have new futures here.
+        """
+        return list(self._driver.graph.futures.values())
+
+    @property
+    def categories(self) -> Categories:
+        """The largest number of nodes of each category that may have jobs in the queue at once (DAGMan's MAXJOBS).
+
+        Example::
+
+            dag.categories["database"] = 3
+            dag.with_options(category="database").map(store, rows)
+
+        """
+        return self._driver.graph.categories
+
+    def with_options(
+        self,
+        *,
+        after: Future[Any] | Iterable[Future[Any]] | None = None,
+        category: str | None = None,
+        retries: int | None = None,
+        pre_script: Script | None = None,
+        post_script: Script | None = None,
+        discard_result: bool | None = None,
+        ship: Literal["auto"] | Iterable[ModuleType | str | Path] | None = None,
+        **submit_commands: object,
+    ) -> DagExecutor:
+        """An executor for the same DAG with other options; None keeps what there is.
+
+        Args:
+            after: futures of this DAG that its calls wait for, without taking their values.
+            category: of its nodes; see :attr:`categories`.
+            retries: as in the constructor.
+            pre_script: a program, or one with its arguments, that DAGMan runs on the access point, in the DAG's
+                directory, before each of its nodes; if it fails, the node fails. ``$NODE``, ``$RETRY`` and the like are
+                replaced. ``()`` for none.
+            post_script: the same, after each of its nodes' jobs, however these ended; then it decides whether the
+                node failed. ``$RETURN`` is the job's exit status, which is 0 if all calls returned.
+            discard_result: bring nothing back of what its calls return: their futures' results are None.
+            ship: as in the constructor.
+            submit_commands: added to this executor's; None removes one.
+
+        Raises:
+            TypeError, ValueError, ImportError, FileNotFoundError: as in the constructor; for futures that are not of
+                this DAG, and for scripts that DAGMan cannot take.
+
+        """
+        derived = copy.copy(self)
+        if after is not None:
+            futures = [after] if isinstance(after, Future) else list(after)
+            derived._after = tuple(self._driver.graph.parents(futures))
+        if category is not None:
+            check_name("a category", category)
+        if retries is not None:
+            check_count("retries", retries, least=0)
+        own = self._node_options
+        derived._node_options = NodeOptions(
+            own.retries if retries is None else retries,
+            own.pre_script if pre_script is None else command_line(pre_script),
+            own.post_script if post_script is None else command_line(post_script),
+        )
+        old = self._options
+        derived._options = Options(
+            merge(old.commands, submit_commands),
+            spool=False,
+            ship=old.ship if ship is None else Shipping(ship),
+            category=old.category if category is None else category,
+            discard=old.discard if discard_result is None else discard_result,
+        )
+        return derived
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> CondorFuture[T]:
+        """Add a node that calls ``fn(*args, **kwargs)``; futures among the arguments are its parents.
+
+        Raises:
+            PayloadError: if the call cannot be pickled, or has a future that is not of this DAG.
+            RuntimeError: once the DAG has been run, or after :meth:`shutdown`.
+
+        """
+        self._driver.check_open()
+        call = Call(self._next_call(), self._pickle(fn), self._pickle((args, kwargs), "(args, kwargs)"))
+        return self._add(_label(fn), [[call]])[0]
+
+    def submit_cluster(
+        self, fn: Callable[..., T], /, *args: object, count: int, **kwargs: object
+    ) -> list[CondorFuture[T]]:
+        """Add one node that calls ``fn(*args, **kwargs)`` *count* times, by the jobs of one cluster.
+
+        Where :data:`condor_futures.procid` is among the arguments, at any depth, each call gets its own number instead,
+        from 0 on. A job that fails leaves the others of its cluster alone, and then fails the node; with
+        ``dagman={"DAGMAN_REMOVE_JOB_LIST_ON_FAILURE": True}`` DAGMan removes them.
+
+        Args:
+            fn: called once in each job.
+            args: its arguments, pickled once for all.
+            count: how many jobs.
+            kwargs: its keyword arguments (one of the name ``count`` it cannot have).
+
+        Returns:
+            The calls' futures, in the order of their numbers.
+
+        Raises:
+            TypeError: if *count* is no int.
+            ValueError: if it is below 1.
+            PayloadError, RuntimeError: as :meth:`submit`.
+
+        """
+        check_count("count", count)
+        self._driver.check_open()
+        function = self._pickle(fn, numbered=True)
+        arguments = self._pickle((args, kwargs), "(args, kwargs)", numbered=True)
+        calls = [Call(self._next_call(), function, arguments, number) for number in range(count)]
+        return self._add(_label(fn), [[call] for call in calls])
+
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+        **unused: object,
+    ) -> Results[T]:
+        """Add nodes that call *fn* with one item of each iterable, *chunksize* calls each.
+
+        Args:
+            fn: called with one item of each iterable.
+            iterables: read at once.
+            timeout: seconds, from when the first result is asked for, after which waiting raises TimeoutError.
+            chunksize: calls per node. If one of them raises, the node fails; when it is tried again, only what failed
+                is called again.
+            unused: nothing; a DAG is known as a whole, so there is no ``buffersize``.
+
+        Returns:
+            An iterator of the results, for when the DAG runs. As an argument of another call it stands for the list of
+            all results; its ``futures`` are the calls'.
+
+        Raises:
+            PayloadError, RuntimeError: as :meth:`submit`.
+            ValueError: if *chunksize* is below 1.
+
+        """
+        if unused:
+            raise TypeError(f"DagExecutor.map() got an unexpected keyword argument {next(iter(unused))!r}")
+        check_count("chunksize", chunksize)
+        self._driver.check_open()
+        function = functools.cache(lambda: self._pickle(fn))
+        arguments = zip(*iterables, strict=False)
+        futures: list[CondorFuture[T]] = []
+        while chunk := list(itertools.islice(arguments, chunksize)):
+            calls = [Call(self._next_call(), function(), self._pickle((args, {}), "(args, kwargs)")) for args in chunk]
+            futures += self._add(_label(fn), [calls])
+        return Results(futures, timeout)
+
+    def _next_call(self) -> str:
+        return Session.call_key(next(self._driver.graph.call_numbers))
+
+    def _pickle(self, obj: object, what: str = "function", *, numbered: bool = False) -> Pickled:
+        return pickle_object(obj, what, self._driver.graph.key_of, self._options.ship, numbered=numbered)
+
+    def _add(self, label: str, jobs: Sequence[Sequence[Call]]) -> list[CondorFuture[Any]]:
+        """Make a node with the calls of each of its jobs: its bundles on disk, its futures."""
+        graph = self._driver.graph
+        futures = {call.key: self._driver.future(call.key) for calls in jobs for call in calls}
+        numbers = [next(graph.bundle_numbers) for _ in jobs]
+        # In one directory all of them, since they have one submit description.
+        directory = graph.session.bundle_directory(numbers[0])
+        bundles = []
+        for number, calls in zip(numbers, jobs, strict=True):
+            key = Session.bundle_key(number)
+            own = {call.key: futures[call.key] for call in calls}
+            bundles.append(Bundle(key, directory, self._options, own, Job(key, spooled=False)))
+            for future in own.values():
+                future._bundle = bundles[-1]
+        inputs = graph.parents(future for calls in jobs for call in calls for future in call.futures.values())
+        parents = list(dict.fromkeys([*inputs, *self._after]))
+        node = Node(label, bundles, list(futures), self._node_options, parents, inputs, Sandbox.of(self._options))
+        for bundle, calls in zip(bundles, jobs, strict=True):
+            self._write_bundle(bundle, calls, node.input_files)
+        graph.add(node)
+        return list(futures.values())
+
+    def _write_bundle(self, bundle: Bundle, calls: Sequence[Call], parents: Sequence[str]) -> None:
+        session = self._driver.graph.session
+        with session.create_file(bundle.path("calls")) as file:
+            write_bundle(
+                file,
+                calls,
+                session=session.id,
+                bundle=bundle.key,
+                secret=session.secret,
+                scratch=True,
+                archives=self._options.ship.archives,
+                parents=parents,
+                strict=True,
+                options=self._options.record(),
+            )
+        with session.create_file(bundle.path("outcomes")):
+            pass  # an input file of its job: the outcomes of earlier attempts
+
+    def write(self) -> Path:
+        """Write the DAG and its submit descriptions; gives the path of the DAG, for ``condor_submit_dag``.
+
+        Who submits it by hand follows it by :meth:`attach`.
+
+        Raises:
+            RuntimeError: if it has been run; the files are there.
+
+        """
+        self._driver.check_open()
+        graph = self._driver.graph
+        graph.save()
+        transfer: Literal["YES", "IF_NEEDED"] = "IF_NEEDED" if graph.access_point == "personal" else "YES"
+        return write(graph, transfer=transfer, dagman=self._driver.dagman)
+
+    # Looking at it.
+
+    def counts(self) -> Counter[str]:
+        """How many calls are in which state: see :attr:`CondorFuture.state`."""
+        return Counter(future.state for future in self.futures)
+
+    def dot(self) -> str:
+        """The graph in the language of Graphviz: a box for each node, coloured by its state.
+
+        DAGMan keeps one of its own, with its names of the nodes, in ``NAME.dot`` beside the DAG.
+        """
+        return picture.dot(self._driver.graph)
+
+    def draw(self, path: str | Path) -> Path:
+        """Draw the graph to an image file, coloured by the nodes' states; its suffix says of which kind.
+
+        Graphviz does it, where its ``dot`` is installed; elsewhere networkx and matplotlib, which ``pip install
+        condor-futures[draw]`` installs.
+
+        Raises:
+            ImportError: if there is neither.
+            ValueError: for a kind that they do not know.
+
+        """
+        return picture.draw(self._driver.graph, Path(path))
+
+    # Running it.
+
+    def run(self, *, local: bool = False) -> list[CondorFuture[Any]]:
+        """Have the calls made that have no value yet; returns at once.
+
+        The first time that is all of them. After a failure it is those that failed and those that depend on them:
+        DAGMan goes on from its rescue DAG. Calls that are made again have new futures.
+
+        Args:
+            local: make the calls here, in a :class:`~concurrent.futures.ProcessPoolExecutor`, without HTCondor.
+
+        Returns:
+            :attr:`futures`.
+
+        Raises:
+            AccessPointError: if the access point does not answer, or refuses.
+            PersonalPoolError: if there is no HTCondor for a personal pool.
+            RuntimeError: if it is running, or after :meth:`shutdown`.
+
+        """
+        if not self._driver.sealed and not self._driver.shut_down:
+            self.write()
+        self._driver.start(local=local)
+        return self.futures
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Wait for the DAG's end, if it runs, and stop following it.
+
+        Futures of calls that nobody is going to make, because the DAG was not run, are cancelled.
+
+        Args:
+            wait: return only then.
+            cancel_futures: remove the DAGMan job, and with it all jobs.
+
+        """
+        self._driver.shutdown(wait=wait, remove=cancel_futures)
+
+    def detach(self) -> None:
+        """Stop following the DAG, which goes on without this client; :meth:`attach` comes back to it.
+
+        The futures that are not done are cancelled, here only. (A personal pool stops with its last user, and its DAGs
+        with it, until it is started again; see ``condor-futures pool start``.)
+        """
+        self._driver.detach()
+
+    def terminate_workers(self) -> None:
+        """Remove the DAGMan job and the jobs of all nodes; their futures fail with :class:`JobRemovedError`."""
+        self.shutdown(wait=True, cancel_futures=True)
+
+    kill_workers = terminate_workers
+
+    def __exit__(self, exc_type: type[BaseException] | None, *rest: object) -> Literal[False]:
+        """Shut down and wait; after Ctrl-C, leave at once, and let the DAG go on."""
+        if exc_type is not None and issubclass(exc_type, KeyboardInterrupt):
+            self.detach()
+        else:
+            self.shutdown(wait=True)
+        return False
+
+
+def _label(fn: object) -> str:
+    return str(getattr(fn, "__name__", type(fn).__name__))

@@ -1,0 +1,314 @@
+"""The thread that follows a DAG which DAGMan drives: it reads what DAGMan and the schedd write, and asks little.
+
+Three files tell it all. The job event log of the nodes says what runs where and what has ended; the DAGMan job's own
+log says whether DAGMan is still there; and the node status file has DAGMan's verdicts, which alone tell a failure
+that will be tried again from one that counts.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import classad2
+
+from condor_futures import states
+from condor_futures.access_point import AccessPoint
+from condor_futures.bundle import Bundle
+from condor_futures.dag.dagman import Dagman
+from condor_futures.dag.graph import Graph
+from condor_futures.dag.reports import Reports
+from condor_futures.errors import AccessPointError, CondorFuturesError
+from condor_futures.event_log import EventLog
+from condor_futures.job_queue import JobQueue
+
+__all__ = ["Follower", "wait_for_empty_queue"]
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks at the files: DAGMan itself looks once in 1 (personal pool) or 5 seconds.
+POLL = 0.1
+#: Seconds that the jobs of a DAG whose DAGMan has ended get to leave the queue.
+LEAVE = 20.0
+
+# NodeStatus, as DAGMan numbers it (node.h).
+_DONE, _ERROR, _FUTILE = 5, 6, 7
+
+
+class Follower:
+    """Follows one run of a DAG until DAGMan has ended."""
+
+    def __init__(self, graph: Graph, access_point: AccessPoint | None, job_id: str | None) -> None:
+        """Make it and start its thread.
+
+        Args:
+            graph: whose nodes; those that are reported are left alone.
+            access_point: connected; it is closed at the end. None where DAGMan is known to have ended.
+            job_id: the DAGMan job; None for the last in its log.
+
+        """
+        self._graph = graph
+        self._access_point = access_point
+        self._reports = Reports(graph)
+        self._dagman = Dagman(graph.files, job_id)
+        self._nodes_log: EventLog | None = None
+        self._nodes_log_size = 0
+        self._status_stamp = 0
+        self._by_bundle = {bundle.key: (node, bundle) for node in graph.nodes for bundle in node.bundles}
+        self._causes: dict[str, states.Event] = {}
+        self._held: dict[str, states.Held] = {}
+        self._to_remove: set[str] = set()
+        self._removing: set[str] = set()
+        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._left = False
+        #: What is in the queue, by job id: DAGMan itself, and the nodes' jobs.
+        self._live: dict[str, Bundle] = {}
+        self._queue: JobQueue | None = None
+        if access_point is not None and self._dagman.job_id is not None:
+            self._live[self._dagman.job_id] = self._dagman.bundle
+            self._queue = JobQueue(
+                access_point,
+                graph.session.id,
+                self._live,
+                post=self._inbox.put,
+                read_log=self._read_logs,
+                tell=self._told,
+            )
+        #: Done when it has ended.
+        self.ended: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, name="condor_futures DAG follower", daemon=True)
+        self._thread.start()
+
+    # What other threads call.
+
+    @property
+    def job_id(self) -> str | None:
+        """The DAGMan job."""
+        return self._dagman.job_id
+
+    @property
+    def alive(self) -> bool:
+        """It still follows."""
+        return self._thread.is_alive()
+
+    def cancel(self, future: Future[Any]) -> None:
+        """When nobody wants any call of its job any more, remove the job."""
+        key = future._bundle.key  # type: ignore[attr-defined]
+        self._inbox.put(lambda: self._remove_if_unwanted(key))
+
+    def remove(self) -> None:
+        """Remove the DAGMan job, and with it those of all nodes."""
+        self._inbox.put(lambda: self._to_remove.update(filter(None, [self.job_id])))
+
+    def leave(self) -> None:
+        """Stop following; DAGMan goes on."""
+        self._inbox.put(self._leave)
+
+    def join(self) -> None:
+        """Wait until it has ended."""
+        if threading.current_thread() is not self._thread and not self._reports.is_current_thread():
+            self._thread.join()
+
+    # The thread.
+
+    def _run(self) -> None:
+        try:
+            while not self._left:
+                # In this order: what each says is known to the next, and what they say after DAGMan's end is the last
+                # word.
+                self._read_dagman_log()
+                end = self._dagman.end
+                verdicts = self._read_status(ended=end is not None)
+                self._read_nodes_log()
+                self._judge(verdicts)
+                if end is not None:
+                    self._finish(end)
+                    return
+                self._remove()
+                if self._queue is not None:
+                    self._queue.look()
+                self._receive()
+        except BaseException as error:  # whatever it is, no future may be left pending
+            logger.exception("the follower of the DAG %s failed; its calls fail with it", self._graph.name)
+            failure = CondorFuturesError(f"the follower of the DAG failed: {type(error).__name__}: {error}")
+            failure.__cause__ = error
+            self._stop(failure)
+        finally:
+            self._reports.close()
+            self._dagman.close()
+            if self._nodes_log is not None:
+                self._nodes_log.close()
+            if self._access_point is not None:
+                self._access_point.close()
+            self.ended.set_result(None)
+
+    def _receive(self) -> None:
+        try:
+            self._inbox.get(timeout=POLL)()
+            while True:
+                self._inbox.get_nowait()()
+        except queue.Empty:
+            pass
+
+    def _leave(self) -> None:
+        self._left = True
+
+    # Events.
+
+    def _read_logs(self) -> None:
+        self._read_dagman_log()
+        self._read_nodes_log()
+
+    def _read_dagman_log(self) -> None:
+        self._spoken(self._dagman.read())
+
+    def _spoken(self, news: bool) -> None:
+        if news and self._queue is not None:
+            self._queue.log_speaks = True
+
+    def _told(self, event: states.Event) -> None:
+        """The queue says what the logs do not."""
+        if event.job_id == self._dagman.job_id:
+            self._dagman.handle(event)
+        else:
+            self._handle(event)
+
+    def _read_nodes_log(self) -> None:
+        path = self._graph.files.nodes_log
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            return
+        if size < self._nodes_log_size and self._nodes_log is not None:
+            self._nodes_log.close()  # DAGMan began it anew
+            self._nodes_log = None
+        self._nodes_log_size = size
+        if self._nodes_log is None:
+            self._nodes_log = EventLog(path)
+        events = self._nodes_log.read()
+        for event in events:
+            self._handle(event)
+        # As in an executor, a hold is an end: DAGMan would wait for ever.
+        self._to_remove.update(self._held)
+        self._spoken(bool(events))
+
+    def _handle(self, event: states.Event) -> None:
+        if isinstance(event, states.Submitted) and event.bundle in self._by_bundle:
+            _, submitted = self._by_bundle[event.bundle]
+            submitted.job = states.Job(event.bundle, spooled=False)  # another attempt is another job
+            self._live[event.job_id] = submitted
+        bundle = self._live.get(event.job_id)
+        if bundle is None or bundle is self._dagman.bundle:
+            return
+        held = self._held.pop(event.job_id, None)
+        if isinstance(event, states.Held):
+            self._held[event.job_id] = event  # it counts if it is not released before it has been removed
+            return
+        bundle.job, effects = states.advance(bundle.job, event)
+        for effect in effects:
+            self._perform(bundle, effect, held)
+        if isinstance(event, states.Submitted):
+            self._remove_if_unwanted(bundle.key)
+
+    def _perform(self, bundle: Bundle, effect: states.Effect, held: states.Held | None) -> None:
+        job_id = bundle.job.job_id or ""
+        match effect:
+            case states.MarkRunning():
+                for future in bundle.futures.values():
+                    future._mark_running()
+            case states.Remove():
+                self._to_remove.add(job_id)
+            case states.Report(cause):
+                self._live.pop(job_id, None)
+                self._causes[bundle.key] = held if held is not None and isinstance(cause, states.Aborted) else cause
+                if not self._by_bundle[bundle.key][0].options.post_script:  # which may still undo it
+                    self._reports.values(bundle)
+            case _:
+                raise NotImplementedError(effect)
+
+    def _remove_if_unwanted(self, key: str) -> None:
+        _, bundle = self._by_bundle[key]
+        live = bundle.job.state in (states.State.IDLE, states.State.RUNNING)
+        if live and bundle.futures and all(future.cancelled() for future in bundle.futures.values()):
+            self._to_remove.add(bundle.job.job_id or "")
+
+    def _remove(self) -> None:
+        self._to_remove -= self._removing
+        if not self._to_remove or self._access_point is None:
+            return
+        jobs, self._to_remove = sorted(self._to_remove), set()
+        self._removing.update(jobs)
+
+        def answer(_: Any, error: AccessPointError | None) -> None:
+            if error is not None:
+                logger.warning("%d jobs could not be removed: %s", len(jobs), error)
+                self._inbox.put(lambda: self._removing.difference_update(jobs))
+
+        self._access_point.request("act", answer, action="remove", jobs=jobs)
+
+    # DAGMan's verdicts.
+
+    def _read_status(self, *, ended: bool) -> dict[str, Any]:
+        """The ads of the nodes, by name, where there are new ones."""
+        files = self._graph.files
+        try:
+            stamp = files.status.stat().st_mtime_ns
+            # One that is older than the lock is of an earlier run.
+            if stamp == self._status_stamp or (not ended and stamp < files.lock.stat().st_mtime_ns):
+                return {}
+            text = files.status.read_text()
+        except FileNotFoundError:
+            return {}
+        self._status_stamp = stamp
+        ads = classad2.parseAds(text, classad2.ParserType.New)
+        return {str(ad["Node"]): ad for ad in ads if ad.get("Type") == "NodeStatus"}
+
+    def _judge(self, verdicts: dict[str, Any]) -> None:
+        if not verdicts:
+            return
+        for node in self._graph.nodes:
+            ad = verdicts.get(node.key)
+            if node.reported or ad is None:
+                continue
+            status, details = ad["NodeStatus"], str(ad.get("StatusDetails", ""))
+            # A cluster is in error as soon as one of its jobs has failed; what DAGMan leaves behind "was" something.
+            failed = status == _ERROR and not ad.get("JobProcsQueued") and not details.startswith("Was STATUS_")
+            if status == _DONE or failed:
+                self._reports.ran(node, well=status == _DONE, causes=self._causes, details=details)
+            elif status == _FUTILE:
+                self._reports.stopped(node, CondorFuturesError("DAGMan did not run it: an ancestor failed"))
+
+    # The end of DAGMan.
+
+    def _finish(self, end: states.Event) -> None:
+        self._stop(self._dagman.why(end))
+        if self._access_point is not None and not isinstance(end, states.Held):
+            try:
+                wait_for_empty_queue(self._access_point, self._graph.session.id, LEAVE)
+            except AccessPointError as error:
+                logger.warning("jobs of the DAG %s may be left in the queue: %s", self._graph.name, error)
+
+    def _stop(self, error: CondorFuturesError) -> None:
+        for node in self._graph.nodes:
+            if not node.reported:
+                self._reports.stopped(node, error)
+
+
+def wait_for_empty_queue(access_point: AccessPoint, session_id: str, timeout: float) -> None:
+    """Wait until no job of the session is in the queue: the next run's jobs write the same files.
+
+    Raises:
+        AccessPointError: if there is one still after *timeout* seconds.
+
+    """
+    deadline = time.monotonic() + timeout
+    constraint = f'CondorFuturesSession == "{session_id}"'
+    while ads := access_point.ask("query", 60.0, constraint=constraint, projection=["ClusterId", "ProcId"]):
+        if time.monotonic() > deadline:
+            raise AccessPointError(f"{len(ads)} jobs of the DAG do not leave the queue")
+        time.sleep(0.1)

@@ -1,0 +1,303 @@
+"""The nodes of a DAG and what is known of them; the same in the process that makes the DAG and in one that comes back.
+
+::
+
+    SESSION/                     as every session (condor_futures.session), and
+        NAME.dag                 the DAG
+        NAME.json                what attach() needs besides
+        jobs-000.sub             submit descriptions: nodes of the same options share one
+        dagman.config            settings of DAGMan for this DAG
+        NAME.status              how DAGMan sees its nodes (NODE_STATUS_FILE)
+        NAME.dot                 the same as a graph (DOT)
+        NAME.dag.*               DAGMan's own files: logs, rescue DAGs, metrics
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from condor_futures.bundle import Bundle, Options
+from condor_futures.engine import Categories
+from condor_futures.errors import CondorFuturesError
+from condor_futures.future import CondorFuture
+from condor_futures.session import Session
+from condor_futures.states import Job
+
+__all__ = ["DagFiles", "Graph", "Node", "NodeOptions", "Sandbox"]
+
+
+@dataclass(frozen=True)
+class DagFiles:
+    """The names of a DAG's files."""
+
+    directory: Path
+    name: str
+
+    def _path(self, suffix: str) -> Path:
+        return self.directory / f"{self.name}{suffix}"
+
+    @property
+    def dag(self) -> Path:
+        """The DAG itself, for condor_submit_dag."""
+        return self._path(".dag")
+
+    @property
+    def manifest(self) -> Path:
+        """What :meth:`Graph.load` reads."""
+        return self._path(".json")
+
+    @property
+    def status(self) -> Path:
+        """Where DAGMan says how its nodes are."""
+        return self._path(".status")
+
+    @property
+    def dot(self) -> Path:
+        """Where DAGMan draws its nodes."""
+        return self._path(".dot")
+
+    @property
+    def nodes_log(self) -> Path:
+        """The job event log of all jobs of all nodes, begun anew with each run."""
+        return self._path(".dag.nodes.log")
+
+    @property
+    def dagman_log(self) -> Path:
+        """The job event log of the DAGMan job itself; runs are appended."""
+        return self._path(".dag.dagman.log")
+
+    @property
+    def lock(self) -> Path:
+        """It is there while DAGMan runs."""
+        return self._path(".dag.lock")
+
+    @property
+    def dagman_out(self) -> Path:
+        """What DAGMan does, and what troubles it, in prose."""
+        return self._path(".dag.dagman.out")
+
+    @property
+    def rescue(self) -> Path | None:
+        """The latest rescue DAG, if there is any."""
+        return max(self.directory.glob(f"{self.name}.dag.rescue[0-9][0-9][0-9]"), default=None)
+
+
+@dataclass(frozen=True)
+class NodeOptions:
+    """What DAGMan, rather than the job, is told of a node; scripts are command lines, word by word."""
+
+    retries: int = 0
+    pre_script: tuple[str, ...] = ()
+    post_script: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """What a job finds besides its bundle: for who runs a node without HTCondor.
+
+    Attributes:
+        files: paths of files and directories that are brought to it.
+        environment: the submit command.
+
+    """
+
+    files: tuple[str, ...] = ()
+    environment: str = ""
+
+    @classmethod
+    def of(cls, options: Options) -> Sandbox:
+        """That of the jobs with these options."""
+        own = options.commands.get("transfer_input_files", "")
+        files = [*map(str, options.ship.files), *filter(None, map(str.strip, own.split(",")))]
+        return cls(tuple(files), options.commands.get("environment", ""))
+
+    def variables(self) -> dict[str, str]:
+        r"""The environment variables; HTCondor's quoting is undone, its macros are not replaced.
+
+        >>> Sandbox(environment="\"'GREETING=it''s \"\"you\"\"' A=1\"").variables()
+        {'GREETING': 'it\'s "you"', 'A': '1'}
+        """
+        text = self.environment.strip()
+        if not text.startswith('"'):  # the old syntax
+            return dict(entry.split("=", 1) for entry in filter(None, text.split(";")))
+        words = re.findall(r"(?:[^\s']|'(?:[^']|'')*')+", text[1:-1].replace('""', '"'))
+        plain = (re.sub(r"'((?:[^']|'')*)'", lambda quoted: quoted[1].replace("''", "'"), word) for word in words)
+        return dict(word.split("=", 1) for word in plain)
+
+
+@dataclass(eq=False)
+class Node:
+    """One node: one job with a bundle of calls, or a cluster of them.
+
+    Attributes:
+        label: what it calls, for pictures.
+        bundles: one for each of its jobs, in the order of their numbers.
+        calls: the keys of all its calls.
+        options: see there.
+        parents: nodes that it comes after.
+        inputs: those of them whose values it takes.
+        sandbox: what its jobs find besides.
+        reported: its futures have been told, or are being told.
+
+    """
+
+    label: str
+    bundles: list[Bundle]
+    calls: Sequence[str]
+    options: NodeOptions
+    parents: Sequence[Node]
+    inputs: Sequence[Node] = ()
+    sandbox: Sandbox = Sandbox()
+    reported: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its name in the DAG."""
+        return self.bundles[0].key
+
+    @property
+    def depth(self) -> int:
+        """The length of the longest way to it."""
+        return self._depth
+
+    @property
+    def input_files(self) -> list[str]:
+        """The files of outcomes that its calls may take values from, relative to its directory."""
+        here = self.bundles[0].directory
+        return [
+            f"{'' if bundle.directory == here else f'../{bundle.directory.name}/'}{bundle.path('outcomes').name}"
+            for parent in self.inputs
+            for bundle in parent.bundles
+        ]
+
+    def __post_init__(self) -> None:
+        self._depth = 1 + max((parent.depth for parent in self.parents), default=-1)
+
+
+@dataclass(eq=False)
+class Graph:
+    """All nodes of one DAG, parents before children, and the current futures of all calls."""
+
+    name: str
+    session: Session
+    access_point: Any = None
+    nodes: list[Node] = field(default_factory=list)
+    futures: dict[str, CondorFuture[Any]] = field(default_factory=dict)
+    categories: Categories = field(default_factory=Categories)
+
+    def __post_init__(self) -> None:
+        self.files = DagFiles(self.session.directory, self.name)
+        self.call_numbers = itertools.count()
+        self.bundle_numbers = itertools.count()
+        self._node_of_call: dict[str, Node] = {}
+
+    def key_of(self, future: Future[Any]) -> str:
+        """The key by which calls refer to the value of *future*.
+
+        Raises:
+            TypeError: if it is not of this DAG.
+
+        """
+        key = getattr(future, "key", "")
+        if self.futures.get(key) is not future:
+            raise TypeError("a DAG takes values from its own calls only; pass future.result() instead")
+        return str(key)
+
+    def add(self, node: Node) -> None:
+        """Append a node; its parents are there already."""
+        self.nodes.append(node)
+        for bundle in node.bundles:
+            self.futures.update(bundle.futures)
+        for call in node.calls:
+            self._node_of_call[call] = node
+
+    def parents(self, futures: Iterable[Future[Any]]) -> list[Node]:
+        """The nodes of *futures*, each once, in order."""
+        return list({id(node): node for node in (self._node_of_call[self.key_of(f)] for f in futures)}.values())
+
+    def renew(self, make: Callable[[str], CondorFuture[Any]]) -> None:
+        """Give every call that has no value a new future, made by *make* of its key: it is going to be made again."""
+        for node in self.nodes:
+            for position, bundle in enumerate(node.bundles):
+                calls = [key for key in self._calls_of(node, position) if not _has_value(self.futures.get(key))]
+                if not calls:
+                    continue
+                fresh = {key: make(key) for key in calls}
+                node.bundles[position] = again = Bundle(
+                    bundle.key, bundle.directory, bundle.options, fresh, Job(bundle.key, spooled=False)
+                )
+                for future in fresh.values():
+                    future._bundle = again
+                self.futures.update(fresh)
+            node.reported = all(_has_value(self.futures[key]) for key in node.calls)
+
+    @staticmethod
+    def _calls_of(node: Node, position: int) -> Sequence[str]:
+        return node.calls if len(node.bundles) == 1 else [node.calls[position]]
+
+    # On disk.
+
+    def save(self) -> None:
+        """Write what :meth:`load` reads."""
+        number = {id(node): index for index, node in enumerate(self.nodes)}
+        about = {
+            "name": self.name,
+            "access_point": self.access_point,
+            "categories": self.categories,
+            "nodes": [
+                {
+                    "label": node.label,
+                    "bundles": [bundle.key for bundle in node.bundles],
+                    "directory": node.bundles[0].directory.name,
+                    "calls": node.calls,
+                    "category": node.bundles[0].options.category,
+                    "retries": node.options.retries,
+                    "pre_script": node.options.pre_script,
+                    "post_script": node.options.post_script,
+                    "parents": [number[id(parent)] for parent in node.parents],
+                    "inputs": [number[id(parent)] for parent in node.inputs],
+                    "files": node.sandbox.files,
+                    "environment": node.sandbox.environment,
+                }
+                for node in self.nodes
+            ],
+        }
+        with self.session.create_file(self.files.manifest) as file:
+            file.write(json.dumps(about, indent=1).encode())
+
+    @classmethod
+    def load(cls, directory: Path) -> Graph:
+        """The DAG that was written to *directory*; its calls have no futures yet: see :meth:`renew`.
+
+        Raises:
+            CondorFuturesError: if there is none.
+
+        """
+        session = Session.open(directory)
+        manifests = [path for path in session.directory.glob("*.json") if path.with_suffix(".dag").exists()]
+        if len(manifests) != 1:
+            raise CondorFuturesError(f"no DAG was written to {session.directory}; call write() or run() first")
+        about = json.loads(manifests[0].read_bytes())
+        graph = cls(about["name"], session, about["access_point"])
+        graph.categories.update(about["categories"])
+        for saved in about["nodes"]:
+            options = Options({}, spool=False, category=saved["category"])
+            place = session.bundles / saved["directory"]
+            bundles = [Bundle(key, place, options, {}, Job(key, spooled=False)) for key in saved["bundles"]]
+            own = NodeOptions(saved["retries"], tuple(saved["pre_script"]), tuple(saved["post_script"]))
+            parents, inputs = ([graph.nodes[index] for index in saved[kind]] for kind in ("parents", "inputs"))
+            sandbox = Sandbox(tuple(saved["files"]), saved["environment"])
+            graph.add(Node(saved["label"], bundles, saved["calls"], own, parents, inputs, sandbox))
+        return graph
+
+
+def _has_value(future: Future[Any] | None) -> bool:
+    return future is not None and future.done() and not future.cancelled() and future.exception() is None

@@ -1,0 +1,106 @@
+"""The resolver of a DAG: values at once, failures once a node has failed for good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
+
+from condor_futures import states
+from condor_futures.bundle import Bundle
+from condor_futures.dag.graph import Graph, Node
+from condor_futures.errors import CondorFuturesError, JobError
+from condor_futures.payload import read_outcomes
+from condor_futures.resolver import Resolver
+from condor_futures.tally import Tally
+
+__all__ = ["Reports"]
+
+
+class Reports(Resolver):
+    """Resolves the futures of a DAG's nodes, in the order in which it is told of them."""
+
+    def __init__(self, graph: Graph) -> None:
+        """Make it and start its thread."""
+        super().__init__(graph.session, Tally(), lambda _: None)
+        self._graph = graph
+        self.start()
+
+    def values(self, bundle: Bundle) -> None:
+        """Resolve the calls of *bundle* that have a value; what failed may be tried again."""
+        self._surely(bundle, lambda: self._values(bundle))
+
+    def ran(self, node: Node, *, well: bool, causes: Mapping[str, states.Event], details: str = "") -> None:
+        """*node* has run for the last time.
+
+        Args:
+            node: all its calls are resolved.
+            well: whether it succeeded, in the eyes of DAGMan.
+            causes: how its jobs ended, by the keys of their bundles.
+            details: what DAGMan says of its failure.
+
+        """
+        node.reported = True
+        ends = [causes.get(bundle.key) for bundle in node.bundles]
+        # Where no job failed it was a script, or the submission.
+        otherwise = not well and all(
+            end is None or (isinstance(end, states.Terminated) and end.exit_status == 0) for end in ends
+        )
+        for bundle, end in zip(node.bundles, ends, strict=True):
+            job_id = bundle.job.job_id
+            if otherwise:
+                log = self._graph.files.dagman_out
+                more = f"; {log} says more" if log.exists() else ""
+                self.fail(bundle, JobError(f"the node {node.key} of the DAG failed: {details}{more}", job_id=job_id))
+            else:
+                self.report(bundle, states.Report(end or states.Gone(job_id or "")))
+
+    def stopped(self, node: Node, error: CondorFuturesError) -> None:
+        """*node* will not run, or not to its end: because of what became of its parents, or else of *error*."""
+        node.reported = True
+        for bundle in node.bundles:
+            self.values(bundle)
+            self._surely(bundle, lambda bundle=bundle: self._stopped(node, bundle, error))  # type: ignore[misc]
+
+    def _surely(self, bundle: Bundle, work: Callable[[], None]) -> None:
+        def surely() -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 - nothing hangs, whatever it is
+                for future in bundle.futures.values():
+                    self._resolve(bundle, future, None, error)
+                bundle.futures = {}
+
+        self._work.put(surely)
+
+    def _values(self, bundle: Bundle) -> None:
+        session = self._session
+        outcomes, _ = read_outcomes(bundle.path("outcomes"), session=session.id, secret=session.secret)
+        good = {key: outcome for key, outcome in outcomes.items() if outcome.result == "value"}
+        futures = bundle.futures
+        bundle.futures = {key: future for key, future in futures.items() if key not in good}
+        for key, future in futures.items():
+            if key in good:
+                bundle.stream_ranges[key] = {
+                    stream: good[key].header[stream] for stream in ("stdout", "stderr") if stream in good[key].header
+                }
+                self._resolve(bundle, future, *good[key].unpickle(bundle.job.job_id))
+
+    def _stopped(self, node: Node, bundle: Bundle, error: CondorFuturesError) -> None:
+        cause = self._cause(node)
+        for call, future in bundle.futures.items():
+            if cause is not None and bundle.job.job_id is None:
+                self._fail_call(bundle, call, cause)
+            else:
+                self._resolve(bundle, future, None, error)
+        bundle.futures = {}
+
+    def _cause(self, node: Node) -> BaseException | None:
+        """What a parent of *node* failed of; they were resolved before."""
+        for parent in node.parents:
+            for call in parent.calls:
+                future = self._graph.futures[call]
+                if future.cancelled():
+                    return CancelledError()
+                if future.done() and (error := future.exception()) is not None:
+                    return error
+        return None

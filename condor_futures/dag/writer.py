@@ -1,0 +1,157 @@
+"""From nodes to what condor_submit_dag reads, by htcondor2.dags."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from htcondor2 import dags
+from htcondor2.dags.writer import CONFIG_FILE_NAME, DAGWriter
+
+from condor_futures.bundle import Options
+from condor_futures.dag.graph import Graph, Node
+from condor_futures.submit_description import describe
+
+__all__ = ["write"]
+
+
+def write(graph: Graph, *, transfer: Literal["YES", "IF_NEEDED"], dagman: Mapping[str, object]) -> Path:
+    """Write the DAG and its submit descriptions; gives the DAG file.
+
+    Args:
+        graph: what to write.
+        transfer: the default of ``should_transfer_files``.
+        dagman: settings of DAGMan for this DAG.
+
+    """
+    files = graph.files
+    dag = _Dag(
+        # A cluster's jobs are calls of their own: one that fails is no reason to remove the others.
+        dagman_config={"DAGMAN_REMOVE_JOB_LIST_ON_FAILURE": False, **dagman},
+        # So that it is known for the session's, whoever submits it.
+        dagman_job_attributes={"CondorFuturesSession": f'"{graph.session.id}"'},
+        max_jobs_by_category={
+            category: limit
+            for category, limit in graph.categories.items()
+            if any(node.bundles[0].options.category == category for node in graph.nodes)
+        },
+        dot_config=dags.DotConfig(files.dot, update=True),
+        # DAGMan writes all of it anew each time: every second, or every ten for 10,000 nodes.
+        node_status_file=dags.NodeStatusFile(files.status, update_time=1 + len(graph.nodes) // 1000),
+    )
+    descriptions = _Descriptions(graph, transfer)
+    layers: dict[int, Any] = {}
+    for node in graph.nodes:
+        layers[id(node)] = _layer(dag, node, descriptions)
+        layers[id(node)].add_parents([layers[id(parent)] for parent in node.parents])
+    return Path(_Writer(dag, _Names()).write(files.directory, files.dag.name))
+
+
+def _layer(dag: Any, node: Node, descriptions: _Descriptions) -> Any:
+    options = node.options
+    # A cluster's jobs are the bundles from the first one on.
+    key = {"bundle": node.key} if len(node.bundles) == 1 else {"first": node.key.lstrip("b0") or "0"}
+    return dag.layer(
+        name=node.key,
+        submit_description=descriptions.file(node),
+        vars=[
+            {
+                **key,
+                "directory": node.bundles[0].directory.name,
+                "calls": str(len(node.calls) // len(node.bundles)),
+                # What was there before too, so that calls that have succeeded are not made again.
+                "inputs": ", ".join(["$(bundle).outcomes", *node.input_files]),
+            }
+        ],
+        retries=options.retries or None,
+        category=node.bundles[0].options.category,
+        pre=_script(options.pre_script),
+        post=_script(options.post_script),
+    )
+
+
+def _script(words: tuple[str, ...]) -> Any:
+    return dags.Script(words[0], list(words[1:])) if words else None
+
+
+@dataclass
+class _Descriptions:
+    """The submit descriptions: one file for all nodes of the same options."""
+
+    graph: Graph
+    transfer: Literal["YES", "IF_NEEDED"]
+
+    def __post_init__(self) -> None:
+        self._files: dict[Hashable, Path] = {}
+
+    def file(self, node: Node) -> Path:
+        options, count = node.bundles[0].options, len(node.bundles)
+        path = self._files.get((options.key, count))
+        if path is None:
+            path = self.graph.session.directory / f"jobs-{len(self._files):03d}.sub"
+            # The jobs of a cluster have the bundles from the first one on (see Session.bundle_key).
+            numbered = {"number": "$(first) + $(Process)", "bundle": "b$INT(number,%06d)"} if count > 1 else {}
+            commands = {**numbered, **self._describe(options)}
+            text = "".join(f"{name} = {value}\n" for name, value in commands.items())
+            path.write_text(f"{text}queue {count}\n", encoding="utf-8")
+            self._files[options.key, count] = path
+        return path
+
+    def _describe(self, options: Options) -> dict[str, str]:
+        shipped = options.ship.files
+        own_files = bool(shipped) or "transfer_input_files" in options.commands
+        session = self.graph.session
+        return describe(
+            options.commands,
+            session_id=session.id,
+            runner=session.runner,
+            directory=session.bundles,
+            event_log=None,
+            shipped=shipped,
+            inputs_variable="inputs",
+            # Without a transfer, nobody would bring the user's own files to where the job runs.
+            should_transfer_files="YES" if own_files else self.transfer,
+        )
+
+
+class _Names(dags.NodeNameFormatter):  # type: ignore[misc]
+    """Each layer is one node, of the same name."""
+
+    def generate(self, layer_name: str, _node_index: int) -> str:
+        return layer_name
+
+    def parse(self, node_name: str) -> tuple[str, int]:
+        return node_name, 0
+
+
+class _Dag(dags.DAG):  # type: ignore[misc]
+    """It is written once it is whole: dags.DAG would look through all edges for the children of each node."""
+
+    @functools.cached_property
+    def node_to_children(self) -> Any:
+        return super().node_to_children
+
+    @functools.cached_property
+    def node_to_parents(self) -> Any:
+        return super().node_to_parents
+
+
+class _Writer(DAGWriter):  # type: ignore[misc]
+    """With two lines mended that htcondor2.dags (25.14) writes so that DAGMan refuses them."""
+
+    def write(self, dag_dir: Path, dag_file_name: str) -> Path:
+        self._directory = dag_dir
+        return Path(super().write(dag_dir, dag_file_name))
+
+    def yield_dag_meta_lines(self) -> Iterator[str]:
+        for line in super().yield_dag_meta_lines():
+            word, _, rest = line.partition(" ")
+            if word == "CATEGORY":  # the limit of a category is MAXJOBS; CATEGORY says which one a node is of
+                yield f"MAXJOBS {rest}"
+            elif word == "CONFIG":  # DAGMan looks in the directory that it was submitted from
+                yield f"CONFIG {self._directory / CONFIG_FILE_NAME}"
+            else:
+                yield line

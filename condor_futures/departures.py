@@ -1,0 +1,197 @@
+"""How jobs leave the queue: retrieved when they have ended, removed when nobody wants them, and in the end all."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import logging
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from condor_futures import states
+from condor_futures.access_point import AccessPoint
+from condor_futures.bundle import Bundle
+from condor_futures.errors import AccessPointError
+
+__all__ = ["Departures"]
+
+logger = logging.getLogger(__name__)
+
+#: While other jobs are under way, an ended one waits this many seconds for company on the way home: one retrieval of
+#: many costs 1 ms a job, many retrievals of one 6 ms each, and the schedd a process each.
+RETRIEVE_GATHER = 0.25
+LARGEST_RETRIEVAL = 200
+#: What an access point that is away cannot do is asked for again after so many seconds, each time twice as many. In all
+#: it may be away for some six minutes, for the helper process goes on trying for one minute each time. Then the
+#: outcomes are given up; jobs that cannot be removed are left to the end of the session.
+ATTEMPTS, AGAIN = 5, 2.0
+#: Seconds that jobs which were retrieved get to leave the queue by themselves (as completed) before they are removed.
+LEAVE_BY_THEMSELVES = 5.0
+
+
+class _Pause:
+    """How long to leave the access point alone after failures."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self._until = 0.0
+
+    def failed(self) -> bool:
+        """Count a failure; True if it is worth another attempt."""
+        self.failures += 1
+        self._until = time.monotonic() + AGAIN * 2 ** min(self.failures, ATTEMPTS)
+        return self.failures < ATTEMPTS
+
+    def succeeded(self) -> None:
+        self.failures = 0
+        self._until = 0.0
+
+    def left(self) -> float:
+        """Seconds until the next attempt."""
+        return max(self._until - time.monotonic(), 0.0)
+
+
+class Departures:
+    """Retrieves and removes jobs of one session, many at a time. It belongs to the watcher's thread."""
+
+    def __init__(
+        self,
+        access_point: AccessPoint,
+        session_id: str,
+        *,
+        post: Callable[[Callable[[], None]], None],
+        advance: Callable[[Bundle, states.Event], None],
+    ) -> None:
+        """Make it.
+
+        Args:
+            access_point: where the jobs are.
+            session_id: whose jobs.
+            post: has a function called in the watcher's thread.
+            advance: takes the answer to a retrieval, as an event.
+
+        """
+        self._access_point = access_point
+        self._constraint = f'CondorFuturesSession == "{session_id}"'
+        self._post = post
+        self._advance = advance
+        self._ended: dict[str, Bundle] = {}
+        self._since = 0.0
+        self._retrieving = False
+        self._retrieve_pause = _Pause()
+        self._unwanted: list[str] = []
+        self._removing = False
+        self._remove_pause = _Pause()
+
+    def retrieve(self, bundle: Bundle) -> None:
+        """Have the outcomes of *bundle*, whose job has ended, fetched from the spool directory."""
+        if not self._ended:
+            self._since = time.monotonic()
+        self._ended[bundle.job.job_id or ""] = bundle
+
+    def remove(self, job_id: str) -> None:
+        """Have a job removed from the queue."""
+        self._unwanted.append(job_id)
+
+    def forget(self, job_id: str) -> None:
+        """Nobody waits for its outcomes any more."""
+        self._ended.pop(job_id, None)
+
+    def proceed(self, under_way: int) -> None:
+        """Ask for what is due; *under_way* is the number of jobs that have not left yet, or are still to come."""
+        self._proceed_to_retrieve(under_way)
+        self._proceed_to_remove()
+
+    @property
+    def busy(self) -> bool:
+        """There are jobs to be retrieved or removed; a removal that failed is no reason to wait."""
+        to_remove = self._unwanted and not self._remove_pause.failures
+        return bool(self._ended or self._retrieving or self._removing or to_remove)
+
+    def patience(self) -> float:
+        """Seconds until there may be something to ask for that no message announces; infinite if there is nothing."""
+        waits = []
+        if self._ended and not self._retrieving:
+            waits.append(max(self._retrieve_pause.left(), RETRIEVE_GATHER / 10))
+        if self._unwanted and not self._removing:
+            waits.append(self._remove_pause.left())
+        return min(waits, default=math.inf)
+
+    def _proceed_to_retrieve(self, under_way: int) -> None:
+        if self._retrieving or not self._ended or self._retrieve_pause.left():
+            return
+        alone = len(self._ended) == under_way
+        if not (alone or time.monotonic() - self._since >= RETRIEVE_GATHER or len(self._ended) >= LARGEST_RETRIEVAL):
+            return
+        batch = dict(itertools.islice(self._ended.items(), LARGEST_RETRIEVAL))
+        for job_id in batch:
+            del self._ended[job_id]
+        self._since = time.monotonic()
+        self._retrieving = True
+        self._ask("retrieve", functools.partial(self._retrieved, batch), jobs=list(batch))
+
+    def _retrieved(self, batch: dict[str, Bundle], result: Any, error: AccessPointError | None) -> None:
+        self._retrieving = False
+        if error is None:
+            self._retrieve_pause.succeeded()
+            failed = result["failed"]
+        elif self._retrieve_pause.failed():
+            logger.warning("%d jobs could not be retrieved, which will be tried again: %s", len(batch), error)
+            wanted = {job_id: bundle for job_id, bundle in batch.items() if bundle.job.state is states.State.COMPLETED}
+            self._ended = {**wanted, **self._ended}
+            return
+        else:
+            failed = dict.fromkeys(batch, str(error))
+        for job_id, bundle in batch.items():
+            if job_id in failed:
+                self._advance(bundle, states.NotRetrieved(job_id, failed[job_id]))
+            else:
+                self._advance(bundle, states.Retrieved(job_id))
+
+    def _proceed_to_remove(self) -> None:
+        if self._removing or not self._unwanted or self._remove_pause.left():
+            return
+        jobs, self._unwanted = self._unwanted, []
+        self._removing = True
+        self._ask("act", functools.partial(self._removed, jobs), action="remove", jobs=jobs)
+
+    def _removed(self, jobs: list[str], _: Any, error: AccessPointError | None) -> None:
+        self._removing = False
+        if error is None:
+            self._remove_pause.succeeded()
+        elif self._remove_pause.failed():
+            logger.warning("%d jobs could not be removed, which will be tried again: %s", len(jobs), error)
+            self._unwanted = jobs + self._unwanted
+        else:
+            logger.warning("%d jobs could not be removed; they stay until the session ends: %s", len(jobs), error)
+
+    def _ask(self, operation: str, then: Callable[..., None], **arguments: Any) -> None:
+        self._access_point.request(
+            operation, lambda result, error: self._post(functools.partial(then, result, error)), **arguments
+        )
+
+    # The end of the session.
+
+    def empty_the_queue(self) -> None:
+        """Wait until no job of the session is in the queue, and so no file of it in the spool directory; or see to it.
+
+        Raises:
+            AccessPointError: if that is not to be had.
+
+        """
+        # Retrieved jobs leave as completed when the schedd next looks at them (every second in a personal pool, every
+        # minute elsewhere). Removed ones leave now, but condor_history shows them as removed.
+        began = time.monotonic()
+        remove_at = began + (0.0 if self._unwanted or self._remove_pause.failures else LEAVE_BY_THEMSELVES)
+        pause = 0.05
+        while self._access_point.ask("query", 60.0, constraint=self._constraint, projection=["ClusterId"]):
+            now = time.monotonic()
+            if now > began + 10 * LEAVE_BY_THEMSELVES:
+                raise AccessPointError("the schedd does not let go of them")
+            if now >= remove_at:
+                self._access_point.ask("act", 60.0, action="remove", jobs=self._constraint)
+                remove_at = now + LEAVE_BY_THEMSELVES
+            time.sleep(pause)
+            pause = min(1.5 * pause, 1.0)

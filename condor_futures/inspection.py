@@ -1,0 +1,316 @@
+"""What the files of a bundle hold: its calls, and their outcomes.
+
+Unpickling runs whatever code the pickle says. So only frames with a valid tag are unpickled, under the secret of a
+session that is the user's alone; of all others the headers are shown, which are JSON and cannot do anything.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from condor_futures import runner, states
+from condor_futures.errors import CondorFuturesError
+from condor_futures.event_log import EventLog
+from condor_futures.payload import OutcomeUnpickler
+from condor_futures.session import Session, sessions_directory
+
+__all__ = ["InspectedCall", "InspectedOutcome", "Inspection", "Placeholder", "find_job", "inspect_file"]
+
+
+@dataclass(frozen=True)
+class Placeholder:
+    """Stands for an object that is not there: another call's value, or what was not unpickled; *text* says which.
+
+    >>> Placeholder("value of call c000003")
+    <value of call c000003>
+    """
+
+    text: str
+
+    def __repr__(self) -> str:
+        return f"<{self.text}>"
+
+
+NOT_UNPICKLED = Placeholder("not unpickled")
+
+
+@dataclass(frozen=True)
+class InspectedCall:
+    """One call, as it went to the execution point.
+
+    Attributes:
+        key: the call's key; ``"initializer"`` for the executor's.
+        function: what is called. Like the others a :class:`Placeholder` where it was not, or cannot be, unpickled.
+        args: its arguments.
+        kwargs: its keyword arguments.
+        size: bytes of the pickled arguments.
+        authentic: whether its arguments' frame is.
+
+    """
+
+    key: str
+    function: Any
+    args: Sequence[Any] | Placeholder
+    kwargs: Mapping[str, Any]
+    size: int
+    authentic: bool
+
+
+@dataclass(frozen=True)
+class InspectedOutcome:
+    """What became of one call.
+
+    Attributes:
+        key: the call's key.
+        result: ``"value"``, ``"exception"``, ``"initializer"`` (that raised), ``"crashed"``, or ``"python"`` (the
+            execution point has another version).
+        value: what the call returned, or the exception that was raised; None where there is neither. A
+            :class:`Placeholder` where it was not, or cannot be, unpickled.
+        traceback: the exception's, as text; empty if there is none.
+        host: the execution point.
+        size: bytes of the pickled value.
+        authentic: whether its frame is.
+        header: all that the frame says of itself.
+
+    """
+
+    key: str
+    result: str
+    value: Any
+    traceback: str
+    host: str
+    size: int
+    authentic: bool
+    header: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a file holds.
+
+    Attributes:
+        path: the file.
+        session: the session's name, where the file says it.
+        bundle: the bundle's key, likewise.
+        python: the client's Python version, likewise.
+        calls: in order. (The initializer, if there is one, comes first.)
+        outcomes: those of the calls, in the order in which they ended; in a file of calls, those of other calls that
+            these take values from.
+        distrust: why some or all of it was not, or without *trust* would not have been, unpickled; None if all of it is
+            authentic.
+
+    """
+
+    path: Path
+    session: str | None
+    bundle: str | None
+    python: str | None
+    calls: Sequence[InspectedCall]
+    outcomes: Sequence[InspectedOutcome]
+    distrust: str | None
+
+
+def inspect_file(path: str | Path, *, trust: bool = False) -> Inspection:
+    """What a file of a session holds: ``BUNDLE.calls`` or ``BUNDLE.outcomes``.
+
+    Only what is authentic is unpickled: what bears a valid tag under the secret in its session's ``session.json``,
+    which must be the user's own, and nobody else's to read or write.
+
+    Args:
+        path: the file, where it was written: in ``SESSION/bundles/000``.
+        trust: unpickle all of it, authentic or not. Whoever wrote the file can then have any code run here.
+
+    Raises:
+        CondorFuturesError: if it is no file of calls or outcomes.
+        OSError: if it cannot be read.
+
+    Example::
+
+        for outcome in inspect_file("my-session/bundles/000/b000000.outcomes").outcomes:
+            print(outcome.key, outcome.result, outcome.value)
+
+    """
+    path = Path(path)
+    reader = _Reader()
+    with path.open("rb") as file:
+        try:
+            secret, distrust = Session.of_file(path).secret, None
+        except CondorFuturesError as error:
+            secret, distrust = None, f"nothing proves that it is authentic: {error}"
+        end, broken = 0, ""
+        if secret is not None:
+            try:
+                for header, segments in runner.read_frames(file, secret):
+                    reader.add(header, segments, authentic=True)
+                    end = file.tell()
+            except runner.FrameError as error:
+                broken = str(error)
+                distrust = f"from byte {end} on it is not authentic: {error}"
+        if secret is None or broken:
+            for frame in _skim_frames(file, end, read=trust):
+                reader.add(*frame, authentic=False)
+        if not reader.frames and os.fstat(file.fileno()).st_size:
+            raise CondorFuturesError(f"{path} holds neither calls nor outcomes: {broken or 'it is not made of frames'}")
+    head = reader.head
+    return Inspection(
+        path, _text(head.get("session")), _text(head.get("bundle")), _text(head.get("python")), reader.calls,
+        reader.outcomes, distrust,
+    )  # fmt: skip
+
+
+def find_job(job_id: str, session: Path | None = None) -> list[Path]:
+    """The files of a job: its calls, if they are still there, and its outcomes, if they are there already.
+
+    Args:
+        job_id: the job, as ``cluster.proc``.
+        session: the session's directory; by default all those are looked through that are below
+            :func:`condor_futures.session.sessions_directory`.
+
+    Raises:
+        CondorFuturesError: if no session has the job, or more than one (of several access points).
+
+    """
+    if not re.fullmatch(r"\d+\.\d+", job_id):
+        raise CondorFuturesError(f"{job_id!r} is neither a file nor a job, which has the form cluster.proc")
+    if session is not None:
+        sessions, where = [Session.open(session)], str(session)
+    else:
+        sessions, where = list(_sessions()), f"any session below {sessions_directory()}; --session DIRECTORY names one"
+    found = {opened.directory: key for opened in sessions for key in [_bundle_of(job_id, opened)] if key is not None}
+    if not found:
+        silent = [opened for opened in sessions if not opened.event_log.exists() or not opened.event_log.stat().st_size]
+        advice = ""
+        if session is not None and silent:
+            advice = ": its event log is empty, as where the access point does not see it; name a file of it instead"
+        raise CondorFuturesError(f"there is no job {job_id} in {where}{advice}")
+    if len(found) > 1:
+        names = ", ".join(map(str, found))
+        raise CondorFuturesError(f"several sessions have a job {job_id}; name one with --session: {names}")
+    [(directory, key)] = found.items()
+    files = [file for kind in ("calls", "outcomes") for file in directory.glob(f"bundles/*/{key}.{kind}")]
+    if not files:
+        raise CondorFuturesError(f"the files of the job {job_id}, {key}.*, are not in {directory} any more")
+    return files
+
+
+def _sessions() -> Iterator[Session]:
+    for path in sorted(sessions_directory().glob("*/session.json")):
+        try:
+            yield Session.open(path.parent)
+        except CondorFuturesError:
+            continue  # not ours, or it is just being removed
+
+
+def _bundle_of(job_id: str, session: Session) -> str | None:
+    """The key of the job's bundle, from the note in its submit event."""
+    if not session.event_log.exists():
+        return None
+    log = EventLog(session.event_log)
+    try:
+        notes = [event.bundle for event in log.read() if isinstance(event, states.Submitted) and event.job_id == job_id]
+    finally:
+        log.close()
+    return next((note for note in notes if re.fullmatch(r"\w+", note, re.ASCII)), None)
+
+
+def _skim_frames(file: BinaryIO, start: int, *, read: bool) -> Iterator[tuple[Mapping[str, Any], list[bytes] | None]]:
+    """The headers of the whole frames from *start* on, and their segments if these are to be *read*; nothing is
+    authenticated.
+    """
+    file.seek(start)
+    frames = runner.skim(file)
+    while True:
+        try:
+            header, _, end = next(frames)
+        except (StopIteration, ValueError, OverflowError, OSError, MemoryError):  # (a length can be any number)
+            return
+        if read:
+            file.seek(end - runner.TAG_SIZE - sum(header["segments"]))
+            yield header, [file.read(size) for size in header["segments"]]
+            file.seek(end)
+        else:
+            yield header, None
+
+
+class _Reader:
+    """Makes calls and outcomes of frames, one after the other."""
+
+    def __init__(self) -> None:
+        self.head: Mapping[str, Any] = {}
+        self.calls: list[InspectedCall] = []
+        self.outcomes: list[InspectedOutcome] = []
+        self.frames = 0
+        self._functions: list[Any] = []
+
+    def add(self, header: Mapping[str, Any], segments: Sequence[bytes | bytearray] | None, *, authentic: bool) -> None:
+        """Take a frame; it is unpickled if its *segments* are given."""
+        size = sum(header["segments"])
+        loaded: Any = None
+        if size:
+            loaded = NOT_UNPICKLED if segments is None else _unpickle(segments, header.get("number"))
+        key = _text(header.get("call")) or "?"
+        match header.get("kind"):
+            case "bundle":
+                self.head = header
+                if size:
+                    function, args = loaded if _is_pair(loaded) else (loaded, loaded)
+                    self.calls.append(InspectedCall("initializer", function, args, {}, size, authentic))
+            case "function":
+                self._functions.append(loaded)
+            case "call":
+                args, kwargs = loaded if _is_pair(loaded) else (loaded, {})
+                self.calls.append(InspectedCall(key, self._function(header), args, kwargs, size, authentic))
+            case "outcome":
+                self.head = self.head or header
+                result, traceback, host = (_text(header.get(name)) or "" for name in ("result", "traceback", "host"))
+                self.outcomes.append(
+                    InspectedOutcome(key, result, loaded, traceback, host, size, authentic, dict(header))
+                )
+            case _:
+                return
+        self.frames += 1
+
+    def _function(self, header: Mapping[str, Any]) -> Any:
+        index = header.get("function")
+        if isinstance(index, int) and 0 <= index < len(self._functions):
+            return self._functions[index]
+        return Placeholder("a function that the file does not have")
+
+
+def _is_pair(loaded: Any) -> bool:
+    return isinstance(loaded, tuple) and len(loaded) == 2  # noqa: PLR2004 - what pickle_object was given
+
+
+def _text(value: object) -> str | None:
+    """A part of a header, which may be anything if it is not authentic."""
+    return value if isinstance(value, str) else None
+
+
+class _Unpickler(OutcomeUnpickler):
+    """Leaves what only a job has as a placeholder."""
+
+    def __init__(self, segments: Sequence[bytes | bytearray], number: object) -> None:
+        super().__init__(io.BytesIO(segments[0]), buffers=segments[1:])
+        self._number = number
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == (runner.__name__, "value_of_call"):
+            return lambda key: Placeholder(f"value of call {key}")
+        if (module, name) == (runner.__name__, "number_in_cluster"):
+            return lambda: self._number
+        return super().find_class(module, name)
+
+
+def _unpickle(segments: Sequence[bytes | bytearray], number: object) -> Any:
+    try:
+        return _Unpickler(segments, number).load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - unpickling runs the user's code
+        return Placeholder(f"cannot be unpickled here: {type(error).__name__}: {error}")

@@ -1,0 +1,231 @@
+"""The schedd's job queue: what it says of the jobs, and when it is asked.
+
+It is the second source of events. While the job event log speaks, the queue is asked now and then whether the log has
+kept something back. An access point that does not share our file system writes no log; then the queue is the only
+source, and is asked more often, though never so often that the schedd would notice.
+"""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from condor_futures import states
+from condor_futures.access_point import AccessPoint
+from condor_futures.bundle import Bundle
+from condor_futures.errors import AccessPointError
+from condor_futures.states import State
+
+__all__ = ["PROJECTION", "JobQueue", "queue_events"]
+
+logger = logging.getLogger(__name__)
+
+PROJECTION = [
+    "ClusterId",
+    "ProcId",
+    "JobStatus",
+    "RemoteHost",
+    "LastRemoteHost",
+    "HoldReasonCode",
+    "HoldReasonSubCode",
+    "HoldReason",
+    "RemoveReason",
+    "ExitBySignal",
+    "ExitSignal",
+    "ExitCode",
+    "NumShadowStarts",
+    "NumJobStarts",
+]
+"""The attributes that :func:`queue_events` looks at."""
+
+#: JobStatus, as HTCondor numbers it.
+_IDLE, _RUNNING, _REMOVED, _COMPLETED, _HELD, _TRANSFERRING_OUTPUT, _SUSPENDED = range(1, 8)
+_HAS_A_SLOT = (_RUNNING, _TRANSFERRING_OUTPUT, _SUSPENDED)
+_HAS_RUN = (*_HAS_A_SLOT, _COMPLETED, _HELD)
+
+#: Seconds between two looks at the queue while the log speaks.
+AUDIT_INTERVAL = 20.0
+#: While it is silent: this share of the time since the jobs last changed (their median), so that half of them are told
+#: of at most that much later than they took anyway; within these bounds, in seconds.
+LOOK_SHARE, LOOK_SHORTEST, LOOK_LONGEST = 0.1, 1.0, 30.0
+#: Seconds that a job may wait for input files which have been sent: the schedd makes a note of them a second later.
+SPOOLING = 15.0
+#: But never more than this share of the schedd's time, as far as the last look tells.
+SCHEDD_SHARE = 0.1
+
+
+class JobQueue:
+    """Asks the schedd about the jobs of one session, all in one query, and tells what the event log has not told.
+
+    It belongs to the watcher's thread.
+    """
+
+    def __init__(
+        self,
+        access_point: AccessPoint,
+        session_id: str,
+        jobs: Mapping[str, Bundle],
+        *,
+        post: Callable[[Callable[[], None]], None],
+        read_log: Callable[[], None],
+        tell: Callable[[states.Event], None],
+    ) -> None:
+        """Make it.
+
+        Args:
+            access_point: whose queue.
+            session_id: whose jobs.
+            jobs: those under way, by job id; the watcher keeps it up to date.
+            post: has a function called in the watcher's thread.
+            read_log: makes sure that what the log does say counts first.
+            tell: takes the events.
+
+        """
+        self.log_speaks = True
+        self._access_point = access_point
+        self._constraint = f'CondorFuturesSession == "{session_id}"'
+        self._jobs = jobs
+        self._post = post
+        self._read_log = read_log
+        self._tell = tell
+        self._asking = False
+        self._took = 0.0
+        self._due = time.monotonic() + AUDIT_INTERVAL
+        self._changed: dict[str, tuple[State, float]] = {}
+        self._suspected: set[str] = set()
+        self._waits_since: dict[str, float] = {}
+
+    def submitted(self, *, logged: bool) -> None:
+        """Jobs are in the queue now; *logged*: the event log has spoken of them.
+
+        It has if the schedd can write it, because it does that before it answers (25.14).
+        """
+        if self.log_speaks and not logged:
+            logger.info("the access point does not write the event log; its queue is asked instead")
+        self.log_speaks = logged
+        self._due = min(self._due, time.monotonic() + self._interval([0.0]))
+
+    def look(self) -> None:
+        """Ask, if it is time."""
+        if self._asking or not self._jobs or time.monotonic() < self._due:
+            return
+        self._asking = True
+        asked = list(self._jobs)  # what is submitted from now on need not be in the answer
+        self._access_point.request(
+            "look",
+            lambda result, error: self._post(lambda: self._seen(asked, result, error)),
+            constraint=self._constraint,
+            projection=PROJECTION,
+            jobs=asked,
+        )
+
+    def _seen(self, asked: list[str], result: Any, error: AccessPointError | None) -> None:
+        self._asking = False
+        if error is not None:
+            logger.warning("the schedd's queue could not be asked: %s", error)
+            self._due = time.monotonic() + LOOK_LONGEST
+            return
+        self._took = result["seconds"]
+        logger.debug("the queue has %d jobs, asked in %.3f s", len(result["ads"]), self._took)
+        self._read_log()
+        jobs = {job_id: self._jobs[job_id].job for job_id in asked if job_id in self._jobs}
+        events = queue_events(jobs, result["ads"])
+        suspected, self._suspected = self._suspected, set(events)
+        waiting = [job_id for job_id, told in events.items() if isinstance(told[-1], states.Unspooled)]
+        self._waits_since = {job_id: self._waits_since.get(job_id, time.monotonic()) for job_id in waiting}
+        speaking = self.log_speaks
+        for job_id, told in events.items():
+            # What the log has not said may be on its way there, and what is in neither queue nor history may be between
+            # the two: that is believed only when it has been seen twice.
+            if job_id not in suspected and (speaking or isinstance(told[-1], states.Gone)):
+                continue
+            if isinstance(told[-1], states.Unspooled):
+                if time.monotonic() - self._waits_since[job_id] < SPOOLING:
+                    continue
+                logger.warning("the input files of the job %s never arrived; it is submitted again", job_id)
+            elif speaking:
+                logger.warning("the event log is silent about the job %s; the queue says %s", job_id, told[-1])
+                self.log_speaks = False  # until it speaks again
+            for event in told:
+                self._tell(event)
+        self._due = time.monotonic() + self._interval(self._ages())
+
+    def _ages(self) -> list[float]:
+        """Seconds since each job was last seen to change."""
+        now = time.monotonic()
+        before, self._changed = self._changed, {}
+        for job_id, bundle in self._jobs.items():
+            state, since = before.get(job_id, (None, now))
+            self._changed[job_id] = (bundle.job.state, since if state is bundle.job.state else now)
+        return [now - since for _, since in self._changed.values()] or [0.0]
+
+    def _interval(self, ages: list[float]) -> float:
+        """Seconds until the next look."""
+        if self.log_speaks:
+            wait = AUDIT_INTERVAL
+        else:
+            wait = min(max(LOOK_SHARE * statistics.median(ages), LOOK_SHORTEST), LOOK_LONGEST)
+        return max(wait, self._took / SCHEDD_SHARE)
+
+
+def queue_events(
+    jobs: Mapping[str, states.Job], ads: Iterable[Mapping[str, Any]]
+) -> dict[str, tuple[states.Event, ...]]:
+    """What the queue, and for jobs that left it the history, says of *jobs* (by job id) that their states do not show.
+
+    >>> job = states.Job("b000001", spooled=True, state=State.RUNNING, job_id="7.0")
+    >>> queue_events({"7.0": job}, [{"ClusterId": 7, "ProcId": 0, "JobStatus": 4, "ExitCode": 0}])
+    {'7.0': (Terminated(job_id='7.0', exit_status=0, signal=None),)}
+    >>> queue_events({"7.0": job}, [])
+    {'7.0': (Gone(job_id='7.0'),)}
+
+    """
+    found = {f"{ad['ClusterId']}.{ad['ProcId']}": ad for ad in ads}
+    events = {
+        job_id: _events(job, found.get(job_id))
+        for job_id, job in jobs.items()
+        if job.state in (State.IDLE, State.RUNNING, State.HELD)
+    }
+    return {job_id: told for job_id, told in events.items() if told}
+
+
+def _events(job: states.Job, ad: Mapping[str, Any] | None) -> tuple[states.Event, ...]:
+    job_id = job.job_id or ""
+    if ad is None:
+        return (states.Gone(job_id),)
+    status = int(ad["JobStatus"])
+    shadows = int(ad.get("NumShadowStarts", 0))
+    if status in (_IDLE, _RUNNING) and shadows > states.Job.FALSE_STARTS_LIMIT and not ad.get("NumJobStarts"):
+        return (states.ShadowException(job_id, f"{shadows} shadows were started, and it never ran", shadows),)
+    if status == _HELD and job.state is State.HELD:
+        return ()
+    events: list[states.Event] = []
+    host = str(ad.get("RemoteHost") or ad.get("LastRemoteHost") or "").rpartition("@")[2]
+    # A short job is never seen running, and one that was evicted may run elsewhere by now. (An event of a very old
+    # HTCondor has an address for a host.)
+    elsewhere = host not in ("", job.host) and "<" not in job.host
+    if (status in _HAS_A_SLOT and job.state is not State.RUNNING) or (status in _HAS_RUN and elsewhere):
+        events.append(states.Executing(job_id, host))
+    if status == _IDLE and job.state is State.HELD:
+        events.append(states.Released(job_id))
+    if status == _IDLE and job.state is State.RUNNING:
+        events.append(states.Evicted(job_id))
+    return (*events, *_stopped(job_id, status, ad))
+
+
+def _stopped(job_id: str, status: int, ad: Mapping[str, Any]) -> Iterator[states.Event]:
+    """It is over, or on hold."""
+    if status == _REMOVED:
+        yield states.Aborted(job_id, str(ad.get("RemoveReason", "")))
+    elif status == _COMPLETED and ad.get("ExitBySignal"):
+        yield states.Terminated(job_id, signal=int(ad.get("ExitSignal", 0)))
+    elif status == _COMPLETED:
+        yield states.Terminated(job_id, exit_status=int(ad.get("ExitCode", 0)))
+    elif status == _HELD and ad.get("HoldReasonCode") == states.SPOOLING_INPUT:
+        yield states.Unspooled(job_id)
+    elif status == _HELD:
+        code, subcode = int(ad.get("HoldReasonCode", 0)), int(ad.get("HoldReasonSubCode", 0))
+        yield states.Held(job_id, code, subcode, str(ad.get("HoldReason", "")))

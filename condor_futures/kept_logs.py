@@ -1,0 +1,71 @@
+"""Output, error and log of each job, kept where the user wants them: ``keep_logs=``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+from pathlib import Path
+
+from condor_futures.bundle import Bundle
+from condor_futures.errors import CondorFuturesError
+
+__all__ = ["keep_logs", "log_directory"]
+
+logger = logging.getLogger(__name__)
+
+_SUFFIXES = {"stdout": "out", "stderr": "err", "log": "log"}
+
+
+def log_directory(keep_logs: object) -> Path | None:
+    """The directory that *keep_logs* names, made if it is not there.
+
+    Raises:
+        TypeError: if it is no path.
+        CondorFuturesError: if it cannot be made, or nothing can be written there.
+
+    """
+    if keep_logs is None:
+        return None
+    if not isinstance(keep_logs, (str, Path)) or keep_logs == "":
+        raise TypeError(f"keep_logs must be a directory, as str or Path, not {keep_logs!r}")
+    path = Path(keep_logs).absolute()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CondorFuturesError(f"keep_logs: no directory can be made at {path}: {error.strerror}") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise CondorFuturesError(f"keep_logs: nothing can be written to {path}")
+    return path
+
+
+def keep_logs(bundle: Bundle, event_log: Path) -> None:
+    """Copy what there is of a job that has ended to ``CLUSTER.PROC.out``, ``.err`` and ``.log``, if that is wanted.
+
+    A job that was held or removed while its files were spooled brings no log of its own; then its events are taken from
+    the session's *event_log*. What goes wrong is logged: it is no reason to fail the calls.
+    """
+    directory, job_id = bundle.options.keep_logs, bundle.job.job_id
+    if directory is None or job_id is None:
+        return
+    for suffix, kept in _SUFFIXES.items():
+        target = directory / f"{job_id}.{kept}"
+        try:
+            shutil.copyfile(bundle.path(suffix), target)
+        except FileNotFoundError:
+            if suffix == "log":
+                _write_events(job_id, event_log, target)
+        except OSError as error:
+            logger.warning("%s of the job %s is not kept: %s", suffix, job_id, error)
+
+
+def _write_events(job_id: str, event_log: Path, target: Path) -> None:
+    cluster, proc = map(int, job_id.split("."))
+    # 000 (012.003.000) 2026-11-21 11:28:25.940 Job submitted ..., down to a line of three dots
+    event = re.compile(rb"^\d{3} \(%03d\.%03d\.\d+\) .*?^\.\.\.\n" % (cluster, proc), re.MULTILINE | re.DOTALL)
+    try:
+        if events := event.findall(event_log.read_bytes()):
+            target.write_bytes(b"".join(events))
+    except OSError as error:
+        logger.warning("the log of the job %s is not kept: %s", job_id, error)

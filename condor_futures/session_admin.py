@@ -1,0 +1,214 @@
+"""The sessions there are on this machine, and how to be rid of one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from condor_futures import runner
+from condor_futures.access_point import AccessPoint
+from condor_futures.engine import Place
+from condor_futures.errors import AccessPointError, CondorFuturesError
+from condor_futures.private import open_regular
+from condor_futures.session import Session, sessions_directory
+
+__all__ = ["SessionInfo", "purge", "sessions"]
+
+_TIMEOUT = 60.0  # s, for the access point to answer, to let go of jobs, and for a killed client's helper to end
+_AGAIN = 5.0  # s until a removal is asked for again
+
+
+@dataclass(frozen=True)
+class SessionInfo:
+    """A session, as its directory shows it.
+
+    Attributes:
+        id: its name.
+        directory: where it is.
+        state: ``"in use"`` by an executor; ``"left"``, with work that is not done; or ``"finished"``: its executor was
+            shut down, or each of its calls has an outcome.
+        pid: the process that uses it; None if none does.
+        client: the host of the client that used it last.
+        calls: how many calls there are, without those that were cancelled.
+        ended: how many of them have an outcome here. (One that ended on the access point since the client left has
+            not.)
+        access_point: as its executor was given it; None is the local HTCondor.
+        started: when.
+        size: bytes of all its files.
+
+    """
+
+    id: str
+    directory: Path
+    state: Literal["in use", "left", "finished"]
+    pid: int | None
+    client: str
+    calls: int
+    ended: int
+    access_point: str | tuple[str, str] | None
+    started: datetime
+    size: int
+
+    @classmethod
+    def of(cls, session: Session) -> SessionInfo:
+        """Look at its files; they may be changing."""
+        used = session.lock.holder is not None
+        calls, ended, size = _count(session.directory)
+        state: Literal["in use", "left", "finished"] = "in use" if used else "left"
+        if not used and (session.finished or calls == ended):
+            state = "finished"
+        access_point = session.settings.get("access_point")
+        return cls(
+            session.id,
+            session.directory,
+            state,
+            session.pid if used else None,
+            session.client,
+            calls,
+            ended,
+            tuple(access_point) if isinstance(access_point, list) else access_point,
+            _started(session),
+            size,
+        )
+
+
+def sessions(*directories: str | Path) -> list[SessionInfo]:
+    """The sessions of this user: what runs, what was left, what only takes room.
+
+    Args:
+        directories: sessions, or directories with sessions in them, to look at beside the default place (below
+            ``$XDG_STATE_HOME``), which has those without a directory of their own.
+
+    Raises:
+        CondorFuturesError: if one of *directories* is, and has, none that is this user's.
+
+    Example::
+
+        for session in condor_futures.sessions():
+            print(session.id, session.state, session.ended, "of", session.calls)
+
+    """
+    found: dict[Path, SessionInfo] = {}
+    # (root's, whose jobs run as another user, are in the other place)
+    default = [*sessions_directory().glob("*"), *Path(tempfile.gettempdir()).glob("condor_futures-*")]
+    for path in default:
+        if (path / "session.json").exists():
+            with contextlib.suppress(CondorFuturesError, FileNotFoundError):  # not ours; or it has just been removed
+                found[path] = SessionInfo.of(Session.open(path))
+    for directory in map(Path, directories):
+        path = directory.absolute()
+        below = [path] if (path / "session.json").exists() else [file.parent for file in path.glob("*/session.json")]
+        for place in below or [path]:  # (open() says what is not there)
+            found[place] = SessionInfo.of(Session.open(place))
+    return sorted(found.values(), key=lambda session: session.started)
+
+
+def purge(session: str | Path, *, force: bool = False) -> int:
+    """Remove a session, with all its jobs: from the queue, from the spool directory, and its own directory.
+
+    Args:
+        session: its directory, or its id, as :func:`sessions` lists it; nobody may be using it.
+        force: remove the directory only, and leave alone an access point that does not answer or that is no more.
+
+    Returns:
+        The number of jobs that were removed from the queue.
+
+    Raises:
+        CondorFuturesError: if there is no such session, or it is in use.
+        AccessPointError: if the access point does not answer, or does not let go of the jobs; the session is then still
+            there.
+
+    Example::
+
+        for session in condor_futures.sessions():
+            if session.state == "finished":
+                condor_futures.purge(session.directory)
+
+    """
+    found = Session.find(session)
+    if "access_point" not in found.settings and not force:
+        raise CondorFuturesError(
+            f"{found.directory} belongs to a DAG, whose jobs DAGMan submits: DagExecutor.attach() and "
+            "terminate_workers() end those; force removes the directory only"
+        )
+    found.take_up(_TIMEOUT)
+    removed = 0
+    try:
+        if not force:
+            removed = _remove_jobs(found)
+    except BaseException as error:
+        found.leave()
+        if isinstance(error, AccessPointError):
+            raise AccessPointError(
+                f"{error}. The session {found.id} is still there; to force its removal would remove its directory, "
+                "and leave what jobs there may be"
+            ) from None
+        raise
+    found.remove()
+    return removed
+
+
+def _remove_jobs(session: Session) -> int:
+    access_point: Any = session.settings["access_point"]
+    place = Place.find(tuple(access_point) if isinstance(access_point, list) else access_point)
+    helper = AccessPoint(place.location, lock=session.lock.path)
+    constraint = f'CondorFuturesSession == "{session.id}"'
+    try:
+        helper.connect()
+        jobs = set[tuple[int, int]]()
+        began, pause, remove_at = time.monotonic(), 0.05, 0.0
+        while ads := helper.ask("query", _TIMEOUT, constraint=constraint, projection=["ClusterId", "ProcId"]):
+            jobs.update((ad["ClusterId"], ad["ProcId"]) for ad in ads)
+            now = time.monotonic()
+            if now > began + _TIMEOUT:
+                raise AccessPointError(f"{place.location} does not let go of {len(ads)} jobs")
+            if now >= remove_at:
+                helper.ask("act", _TIMEOUT, action="remove", jobs=constraint)
+                remove_at = now + _AGAIN
+            time.sleep(pause)
+            pause = min(1.5 * pause, 1.0)
+        return len(jobs)
+    finally:
+        helper.close()
+        place.leave()
+
+
+def _count(directory: Path) -> tuple[int, int, int]:
+    """How many calls there are, how many of them have an outcome, and the bytes of all files.
+
+    Only headers are read, and nothing is authenticated: a number is the worst that could be wrong.
+    """
+    calls, ended, size = 0, 0, 0
+    for place, _, names in os.walk(directory):
+        keys: dict[str, set[str]] = {"call": set(), "outcome": set()}
+        for name in names:
+            path = Path(place, name)
+            with contextlib.suppress(OSError):
+                size += path.lstat().st_size
+                if path.suffix in (".calls", ".outcomes"):
+                    kind = "call" if path.suffix == ".calls" else "outcome"
+                    keys[kind].update(_keys(path, kind))
+        calls += len(keys["call"] | keys["outcome"])
+        ended += len(keys["outcome"])
+    return calls, ended, size
+
+
+def _keys(path: Path, kind: str) -> Iterator[str]:
+    with open_regular(path) as file:
+        for header, _, _ in runner.skim(file):
+            if header.get("kind") == kind and isinstance(header.get("call"), str):
+                yield header["call"]
+
+
+def _started(session: Session) -> datetime:
+    """What its id says; it is also that of a session that was copied."""
+    with contextlib.suppress(ValueError):
+        return datetime.strptime(session.id[:15], "%Y%m%d-%H%M%S").astimezone()
+    return datetime.fromtimestamp(session.directory.stat().st_ctime).astimezone()

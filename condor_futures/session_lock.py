@@ -1,0 +1,90 @@
+"""Who is at work on a session: a record lock on a file of it, which the kernel drops when its holder dies.
+
+A client and its helper process share the lock; who wants to take up a session that was left has to have it alone first.
+It is a POSIX record lock, not a ``flock``: a child that the user's program forks has no part in it, so that one which
+outlives the program does not keep the session from being taken up.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+import time
+from pathlib import Path
+from typing import ClassVar
+
+__all__ = ["SessionLock"]
+
+# File systems without locks, some AFS and FUSE ones: better no protection than no session.
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+#: struct flock, as Linux has it on 64 bits: type, whence, start, length, process.
+_FLOCK = struct.Struct("@hhqqi4x")
+
+
+class SessionLock:
+    """The lock of one session, of which a process may have one at a time."""
+
+    #: The kernel knows processes only, and drops a process's locks when it closes any descriptor of the file.
+    _here: ClassVar[set[Path]] = set()
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; it is made at first use."""
+        self.path = path
+        self._file: int | None = None
+
+    def acquire(self, timeout: float = 0.0) -> bool:
+        """Have it alone for a moment, then share it; False if others still have it after *timeout* seconds."""
+        if self.path in self._here:
+            return False
+        self._here.add(self.path)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        os.fchmod(self._file, 0o600)  # whatever the umask is
+        deadline = time.monotonic() + timeout
+        while not self._lock(fcntl.LOCK_EX):
+            if time.monotonic() >= deadline:
+                self.release()
+                return False
+            time.sleep(0.05)
+        self._lock(fcntl.LOCK_SH)
+        return True
+
+    def _lock(self, kind: int) -> bool:
+        assert self._file is not None
+        try:
+            fcntl.lockf(self._file, kind | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        return True
+
+    @property
+    def holder(self) -> int | None:
+        """The process that has it, or one of them, without disturbing it; None if nobody has it."""
+        if self.path in self._here:
+            return os.getpid()  # (to look at the file would lose it)
+        try:
+            file = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            kind, _, _, _, pid = _FLOCK.unpack(
+                fcntl.fcntl(file, fcntl.F_GETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+            )
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            return None
+        finally:
+            os.close(file)
+        return None if kind == fcntl.F_UNLCK else int(pid)
+
+    def release(self) -> None:
+        """Let go, if it is held."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+            self._here.discard(self.path)

@@ -1,0 +1,180 @@
+"""How bundles get into the queue: gathered, and submitted many at a time, as far as there is room."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from condor_futures.access_point import AccessPoint
+from condor_futures.bundle import Bundle, Options
+from condor_futures.errors import AccessPointError
+from condor_futures.session import Session
+from condor_futures.states import State
+from condor_futures.submit_description import describe
+
+__all__ = ["QUIET", "Submissions"]
+
+#: Submissions are one cluster if none comes for QUIET seconds, or after GATHER seconds; a bundle takes 0.2 ms to write.
+QUIET, GATHER = 0.005, 0.1
+LARGEST_CLUSTER = 1000
+
+
+class Submissions:
+    """Keeps the bundles of one session until they are in the queue. It belongs to the watcher's thread.
+
+    Attributes:
+        under_way: those that are being submitted.
+
+    """
+
+    def __init__(
+        self,
+        access_point: AccessPoint,
+        session: Session,
+        live: Mapping[str, Bundle],
+        *,
+        max_jobs: int,
+        categories: Mapping[str, int],
+        transfer: Literal["YES", "IF_NEEDED"],
+        incomplete: Callable[[Options], bool],
+        post: Callable[[Callable[[], None]], None],
+        answer: Callable[[Sequence[Bundle], Any, AccessPointError | None], None],
+    ) -> None:
+        """Make it.
+
+        Args:
+            access_point: where to.
+            session: whose jobs.
+            live: the jobs in the queue, by job id; the watcher keeps it up to date.
+            max_jobs: how many jobs may be in the queue at once.
+            categories: how many of a category; it may change at any time.
+            transfer: the default of ``should_transfer_files``.
+            incomplete: whether more bundles of a cluster are still to come.
+            post: has a function called in the watcher's thread.
+            answer: takes what the schedd says to a submission.
+
+        """
+        self.under_way: Sequence[Bundle] = ()
+        self._access_point = access_point
+        self._session = session
+        self._live = live
+        self._max_jobs = max_jobs
+        self._categories = categories
+        self._transfer = transfer
+        self._incomplete = incomplete
+        self._post = post
+        self._answer = answer
+        #: By the key of their options: those of one key share a cluster.
+        self._pending: dict[Hashable, list[Bundle]] = {}
+        self._withdrawn = False
+        self._first_arrival = self._last_arrival = 0.0
+        # No other client that takes up the session, before or after this one, gives a submission the same name.
+        self._names = (f"{session.id}#{secrets.token_hex(4)}-{number}" for number in itertools.count())
+
+    def bundles(self) -> list[Bundle]:
+        """Those that wait, and those that are being submitted; any thread may ask."""
+        return [*itertools.chain.from_iterable(list(self._pending.values())), *self.under_way]
+
+    @property
+    def empty(self) -> bool:
+        """None waits, and none is being submitted."""
+        return not (self._pending or self.under_way)
+
+    def add(self, bundles: Iterable[Bundle], *, complete: bool = False) -> None:
+        """Have *bundles* submitted; *complete* says that nothing more comes that could share their cluster."""
+        now = time.monotonic()
+        if not self._pending:
+            self._first_arrival = now
+        self._last_arrival = now - QUIET if complete else now
+        for bundle in bundles:
+            self._pending.setdefault(bundle.options.key, []).append(bundle)
+
+    def withdraw(self) -> None:
+        """Some of them are not wanted any more, as their states say."""
+        self._withdrawn = True
+
+    def clear(self) -> None:
+        """None is wanted any more."""
+        self._pending.clear()
+        self.under_way = ()
+
+    def due(self) -> bool:
+        """There is something to submit, and room for it, now or within QUIET seconds."""
+        return not self.under_way and bool(self._next())
+
+    def proceed(self, *, hurry: bool) -> None:
+        """Submit what is due; in a *hurry* without waiting for company."""
+        if self.under_way or not self._pending:
+            return
+        if self._withdrawn:
+            self._withdrawn = False
+            kept = ((key, [b for b in group if b.job.state is State.PENDING]) for key, group in self._pending.items())
+            self._pending = {key: group for key, group in kept if group}
+        now = time.monotonic()
+        batch = self._next()
+        quiet = now - self._last_arrival >= QUIET or now - self._first_arrival >= GATHER or hurry
+        if batch and (quiet or len(batch) >= LARGEST_CLUSTER):
+            self._submit(batch)
+
+    def _next(self) -> list[Bundle]:
+        """Those that could be the next cluster: of the first options that have room."""
+        room = self._max_jobs - len(self._live)
+        if room <= 0:
+            return []
+        in_queue = Counter(bundle.options.category for bundle in self._live.values()) if self._categories else Counter()
+        for bundles in self._pending.values():
+            options = bundles[0].options
+            limit = self._categories.get(options.category) if options.category is not None else None
+            free = room if limit is None else min(room, limit - in_queue[options.category])
+            if not options.cluster:
+                if free > 0:
+                    return bundles[: min(free, LARGEST_CLUSTER)]
+            elif len(bundles) > room:
+                return []  # or those behind it would take the room that it needs, one after the other
+            elif (len(bundles) <= free or not in_queue[options.category]) and not self._incomplete(options):
+                return bundles  # (also more than are free, where the limit was lowered since it was asked for)
+        return []
+
+    def _submit(self, batch: list[Bundle]) -> None:
+        self.under_way = batch  # first: what fails from here on fails these too
+        options = batch[0].options
+        rest = self._pending[options.key][len(batch) :]
+        if rest:
+            self._pending[options.key] = rest
+        else:
+            del self._pending[options.key]
+        name = next(self._names)
+        shipped = options.ship.files
+        own_files = bool(shipped) or "transfer_input_files" in options.commands
+        description = describe(
+            options.commands,
+            session_id=self._session.id,
+            runner=self._session.runner,
+            directory=self._session.bundles,
+            event_log=self._session.event_log,
+            shipped=shipped,
+            # Without a transfer, nobody would bring the user's own files to where an unspooled job runs.
+            should_transfer_files="YES" if own_files and not options.spool else self._transfer,
+            own_log=options.keep_logs is not None,
+        )
+        description["MY.CondorFuturesBatch"] = f'"{name}"'
+        items = [
+            {"bundle": bundle.key, "directory": bundle.directory.name, "calls": str(len(bundle.futures))}
+            for bundle in batch
+        ]
+        self._access_point.request(
+            "submit",
+            lambda result, error: self._post(lambda: self._submitted(result, error)),
+            description=description,
+            items=items,
+            spool=options.spool,
+            batch=f'CondorFuturesBatch == "{name}"',
+        )
+
+    def _submitted(self, result: Any, error: AccessPointError | None) -> None:
+        self._answer(self.under_way, result, error)
+        self.under_way = ()  # only now: what the log says meanwhile may be of them
