@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import time
@@ -44,9 +45,17 @@ class Pool:
         )
 
     def pids(self, daemon: str) -> list[int]:
-        """The processes of one kind of daemon of this pool, found below its master by their parents."""
+        """The processes of one kind of daemon of this pool, found below its master by their parents.
+
+        Without those that a daemon forks to have a query answered: these have its name, and are gone in a moment.
+        """
         master = psutil.Process(self.personal.master_pid)
-        return [child.pid for child in master.children(recursive=True) if child.name() == daemon]
+        found = []
+        for child in master.children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if child.name() == daemon and child.parent().name() != daemon:
+                    found.append(child.pid)
+        return found
 
 
 def session_constraint(executor: CondorExecutor) -> str:
@@ -54,10 +63,10 @@ def session_constraint(executor: CondorExecutor) -> str:
     return f'CondorFuturesSession == "{executor._engine.session.id}"'
 
 
-def until(condition: Callable[[], Any], timeout: float = 60.0) -> Any:
+def until(condition: Callable[[], Any], timeout: float = 60.0, pause: float = 0.02) -> Any:
     """Wait for something that the outside world will do; gives the condition's first true value."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):
         assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
+        time.sleep(pause)
     return value

@@ -24,15 +24,15 @@ def jobs(pool, executor):
     return [ad for ad in pool.queue(executor) if ad["JobStatus"] == 2]
 
 
-def test_calls_are_awaited_and_gathered(unspooled):
+def test_calls_are_awaited_and_gathered(unspooled, processes):
     """gather() gives the results in the order of the calls."""
 
-    async def main():
+    async def main(executor):
         loop = asyncio.get_running_loop()
-        assert await loop.run_in_executor(unspooled, operator.add, 1, 2) == 3
-        return await asyncio.gather(*(loop.run_in_executor(unspooled, pow, n, 2) for n in range(5)))
+        assert await loop.run_in_executor(executor, operator.add, 1, 2) == 3
+        return await asyncio.gather(*(loop.run_in_executor(executor, pow, n, 2) for n in range(5)))
 
-    assert asyncio.run(main()) == [0, 1, 4, 9, 16]
+    assert asyncio.run(main(unspooled)) == asyncio.run(main(processes)) == [0, 1, 4, 9, 16]
 
 
 def test_an_awaited_call_raises_with_its_remote_traceback(unspooled):

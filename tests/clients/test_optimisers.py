@@ -1,4 +1,4 @@
-"""scipy, nevergrad and adaptive: the same numbers as in one process."""
+"""scipy, nevergrad and adaptive: the same numbers as with ProcessPoolExecutor."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import adaptive
 import nevergrad
 import numpy as np
 import pytest
+from recipes import bowl, distance, peak, square, valley
 from scipy.optimize import brute, differential_evolution
 
 from condor_futures import RemoteTraceback
@@ -16,11 +17,8 @@ from condor_futures import RemoteTraceback
 pytestmark = pytest.mark.pool
 
 
-def test_scipy_evolves_by_map(unspooled):
-    """differential_evolution(workers=executor.map) finds what it finds with the builtin map."""
-
-    def valley(x):
-        return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+def test_scipy_evolves_by_map(unspooled, processes):
+    """differential_evolution(workers=executor.map) evaluates and finds the same."""
 
     def evolve(workers, maxiter):
         bounds = [(-2, 2), (-1, 3)]
@@ -29,21 +27,16 @@ def test_scipy_evolves_by_map(unspooled):
         )
 
     for workers, maxiter in ((unspooled.map, 1), (functools.partial(unspooled.map, chunksize=3), 2)):
-        parallel, serial = evolve(workers, maxiter), evolve(map, maxiter)
-        assert (parallel.fun, parallel.nfev) == (serial.fun, serial.nfev)
-        np.testing.assert_array_equal(parallel.x, serial.x)
+        ours, theirs = evolve(workers, maxiter), evolve(processes.map, maxiter)
+        assert (ours.fun, ours.nfev) == (theirs.fun, theirs.nfev)
+        np.testing.assert_array_equal(ours.x, theirs.x)
 
 
-def test_scipy_searches_a_grid_by_map(unspooled):
+def test_scipy_searches_a_grid_by_map(unspooled, processes):
     """brute(workers=executor.map) evaluates the whole grid."""
-
-    def bowl(x, depth):
-        return float(np.sum((x - 0.5) ** 2) - depth)
-
     grid = {"ranges": [slice(0, 1, 0.25)] * 2, "args": (3.0,), "finish": None, "full_output": True}
-    serial = brute(bowl, **grid)
-    parallel = brute(bowl, **grid, workers=functools.partial(unspooled.map, chunksize=4))
-    for ours, theirs in zip(parallel, serial, strict=True):
+    found = [brute(bowl, **grid, workers=functools.partial(e.map, chunksize=4)) for e in (unspooled, processes)]
+    for ours, theirs in zip(*found, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -65,12 +58,8 @@ def test_a_type_error_that_scipy_rewrites_keeps_the_remote_traceback(unspooled):
 
 
 @pytest.mark.filterwarnings("ignore:Ignoring since timer was stopped:UserWarning")  # nevergrad's own clockwork
-@pytest.mark.filterwarnings("ignore:num_workers = 4 > 1 is suboptimal")  # the serial run, which we compare with
-def test_nevergrad_minimises(unspooled):
-    """With an optimiser whose questions do not depend on when a call ends, the recommendation is the serial one."""
-
-    def distance(x, *, scale):
-        return float(scale * np.sum((x - 0.5) ** 2))
+def test_nevergrad_minimises(unspooled, processes):
+    """With an optimiser whose questions do not depend on when a call ends, the recommendation is the same."""
 
     def minimise(executor):
         space = nevergrad.p.Instrumentation(nevergrad.p.Array(shape=(2,)), scale=nevergrad.p.Scalar(lower=1, upper=2))
@@ -80,17 +69,13 @@ def test_nevergrad_minimises(unspooled):
         return recommendation.value, optimiser.num_tell
 
     ((x,), named), told = minimise(unspooled)
-    ((serial_x,), serial_named), serial_told = minimise(None)
-    np.testing.assert_array_equal(x, serial_x)
-    assert (named, told) == (serial_named, serial_told)
+    ((their_x,), their_named), they_told = minimise(processes)
+    np.testing.assert_array_equal(x, their_x)
+    assert (named, told) == (their_named, they_told)
 
 
 def test_adaptive_blocks_until_its_goal(unspooled):
     """A BlockingRunner evaluates where the learner asks it to, and cancels what it needs no more."""
-
-    def peak(x):
-        return x + 0.01 / (0.01 + x**2)
-
     learner = adaptive.Learner1D(peak, bounds=(-1, 1))
     adaptive.BlockingRunner(learner, npoints_goal=9, executor=unspooled, ntasks=4)
     assert len(learner.data) >= 9
@@ -98,20 +83,26 @@ def test_adaptive_blocks_until_its_goal(unspooled):
     assert {-1.0, 1.0} <= set(learner.data)
 
 
-def test_adaptive_runs_beside_an_event_loop(unspooled):
+def test_adaptive_asks_for_the_same_points(unspooled, processes):
+    """One at a time, for the next point depends on which calls have ended."""
+
+    def points(executor):
+        learner = adaptive.Learner1D(peak, bounds=(-1, 1))
+        adaptive.BlockingRunner(learner, npoints_goal=6, executor=executor, ntasks=1)
+        return learner.data
+
+    assert points(unspooled) == points(processes)
+
+
+def test_adaptive_runs_beside_an_event_loop(unspooled, processes):
     """An AsyncRunner (which Runner is in a notebook) goes through a sequence."""
 
-    def square(n):
-        return n**2
+    async def results(executor):
+        learner = adaptive.SequenceLearner(square, sequence=range(6))
+        await adaptive.AsyncRunner(learner, goal=adaptive.SequenceLearner.done, executor=executor, ntasks=3).task
+        return learner.result()
 
-    learner = adaptive.SequenceLearner(square, sequence=range(6))
-
-    async def main():
-        runner = adaptive.AsyncRunner(learner, goal=adaptive.SequenceLearner.done, executor=unspooled, ntasks=3)
-        await runner.task
-
-    asyncio.run(main())
-    assert learner.result() == [n**2 for n in range(6)]
+    assert asyncio.run(results(unspooled)) == asyncio.run(results(processes)) == [n**2 for n in range(6)]
 
 
 def test_adaptive_reports_and_retries_a_failed_call(unspooled, tmp_path):

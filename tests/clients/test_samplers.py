@@ -1,22 +1,18 @@
-"""emcee and dynesty: the same chains as in one process."""
+"""emcee and dynesty: the same chains as with ProcessPoolExecutor."""
 
 from __future__ import annotations
-
-from types import SimpleNamespace
 
 import dynesty
 import emcee
 import numpy as np
 import pytest
+from recipes import log_likelihood, log_probability, prior
 
 pytestmark = pytest.mark.pool
 
 
-def test_emcee_walks_the_same_chain(unspooled):
+def test_emcee_walks_the_same_chain(unspooled, processes):
     """The executor itself is a pool for emcee, which asks it for map() only."""
-
-    def log_probability(x, centre):
-        return -0.5 * np.sum((x - centre) ** 2)
 
     def chain(pool):
         start = np.random.default_rng(5).normal(size=(4, 2))
@@ -25,19 +21,13 @@ def test_emcee_walks_the_same_chain(unspooled):
         sampler.run_mcmc(start, 1)
         return sampler.get_chain(), sampler.get_log_prob()
 
-    for ours, serial in zip(chain(unspooled), chain(None), strict=True):
-        np.testing.assert_array_equal(ours, serial)
+    for ours, theirs in zip(chain(unspooled), chain(processes), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.filterwarnings("ignore:The sampling was stopped short:UserWarning")  # on purpose, to be quick
-def test_dynesty_finds_the_same_evidence(unspooled):
+def test_dynesty_finds_the_same_evidence(unspooled, processes):
     """With queue_size, which dynesty needs to know from a pool without a size of its own."""
-
-    def log_likelihood(x):
-        return -0.5 * np.sum(x**2)
-
-    def prior(u):
-        return 10 * u - 5
 
     def run(pool):
         sampler = dynesty.NestedSampler(
@@ -48,7 +38,7 @@ def test_dynesty_finds_the_same_evidence(unspooled):
         return sampler.results
 
     ours = run(unspooled)
-    serial = run(SimpleNamespace(map=map))
-    np.testing.assert_array_equal(ours.logz, serial.logz)
-    np.testing.assert_array_equal(ours.samples, serial.samples)
-    assert list(ours.ncall) == list(serial.ncall)
+    theirs = run(processes)
+    np.testing.assert_array_equal(ours.logz, theirs.logz)
+    np.testing.assert_array_equal(ours.samples, theirs.samples)
+    assert list(ours.ncall) == list(theirs.ncall)

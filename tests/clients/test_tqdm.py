@@ -16,12 +16,13 @@ def absolute(n):
     return abs(n)  # (of a module that the execution point does not have)
 
 
-def test_a_map_has_a_progress_bar(unspooled):
+def test_a_map_has_a_progress_bar(unspooled, processes):
     """The results come through it in order."""
-    screen = io.StringIO()
-    results = list(tqdm(unspooled.map(abs, range(-6, 0), chunksize=2), total=6, file=screen, mininterval=0))
-    assert results == [6, 5, 4, 3, 2, 1]
-    assert "6/6" in screen.getvalue()
+    for executor in (unspooled, processes):
+        screen = io.StringIO()
+        results = list(tqdm(executor.map(abs, range(-6, 0), chunksize=2), total=6, file=screen, mininterval=0))
+        assert results == [6, 5, 4, 3, 2, 1]
+        assert "6/6" in screen.getvalue()
 
 
 def test_calls_have_a_progress_bar_as_they_end(unspooled):

@@ -4,39 +4,42 @@ from __future__ import annotations
 
 import operator
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 
 import dask
 import dask.array
 import numpy as np
 import pipefunc
 import pytest
+import recipes
 import uproot
 from coffea.nanoevents import BaseSchema
-from coffea.processor import FuturesExecutor, IterativeExecutor, ProcessorABC, Runner
+from coffea.processor import FuturesExecutor, Runner
 from more_executors import Executors
+from recipes import Totals, add, double, total
 from support import until
 
 pytestmark = pytest.mark.pool
 
 
-def test_dask_computes_an_array(unspooled):
-    """As with its own scheduler."""
+def test_dask_computes_an_array(unspooled, processes):
+    """All its numbers."""
     array = dask.array.arange(40, chunks=20)
-    spread = (array**2).sum() - array.mean()
-    assert spread.compute(scheduler=unspooled) == spread.compute(scheduler="synchronous")
+    spread = array**2 - array.mean()
+    ours, theirs = (spread.compute(scheduler=executor) for executor in (unspooled, processes))
+    np.testing.assert_array_equal(ours, theirs)
 
 
-def test_dask_computes_a_graph_of_delayed_calls(unspooled):
+def test_dask_computes_a_graph_of_delayed_calls(unspooled, processes):
     """Each call is made when those before it are done, and an exception comes out as itself."""
-
-    @dask.delayed
-    def add(a, b):
-        return a + b
-
-    total = add(add(1, 2), add(3, 4))
-    assert total.compute(scheduler=unspooled) == 10
-    with pytest.raises(TypeError, match="unsupported operand"):
-        add(1, "metres").compute(scheduler=unspooled)
+    delayed = dask.delayed(add)
+    graph = delayed(delayed(1, 2), delayed(3, 4))
+    for executor in (unspooled, processes):
+        assert graph.compute(scheduler=executor) == 10
+        with pytest.raises(TypeError, match="unsupported operand"):
+            delayed(1, "metres").compute(scheduler=executor)
 
 
 def test_dask_uses_an_executor_that_was_set(unspooled):
@@ -45,33 +48,23 @@ def test_dask_uses_an_executor_that_was_set(unspooled):
         assert dask.compute(dask.delayed(operator.mul)(6, 7), dask.delayed(abs)(-1)) == (42, 1)
 
 
-def test_pipefunc_maps_a_pipeline(unspooled):
+def test_pipefunc_maps_a_pipeline(unspooled, processes):
     """A map and a reduction; nothing is written where only the client can read it."""
-
-    @pipefunc.pipefunc(output_name="y", mapspec="x[i] -> y[i]")
-    def double(x):
-        return 2 * x
-
-    @pipefunc.pipefunc(output_name="total")
-    def add(y):
-        return sum(y)
-
-    pipeline = pipefunc.Pipeline([double, add])
-    results = pipeline.map({"x": [1, 2, 3]}, executor=unspooled, storage="dict", chunksizes=1)
-    assert list(results["y"].output) == [2, 4, 6]
-    assert results["total"].output == 12
+    steps = [
+        pipefunc.PipeFunc(double, output_name="y", mapspec="x[i] -> y[i]"),
+        pipefunc.PipeFunc(total, output_name="total"),
+    ]
+    for executor in (unspooled, processes):
+        pipeline = pipefunc.Pipeline(steps)
+        results = pipeline.map({"x": [1, 2, 3]}, executor=executor, storage="dict", chunksizes=1)
+        assert list(results["y"].output) == [2, 4, 6]
+        assert results["total"].output == 12
 
 
-def test_coffea_processes_a_file(unspooled, tmp_path):
+def test_coffea_processes_a_file(unspooled, processes, tmp_path):
     """Its Runner preprocesses, processes and merges with the executor as its pool."""
-
-    class Totals(ProcessorABC):
-        def process(self, events):
-            return {events.metadata["dataset"]: {"events": len(events), "energy": float(np.sum(events.energy))}}
-
-        def postprocess(self, accumulator):
-            return accumulator
-
+    # It pickles the processor itself, by reference, so that the module has to travel as a file.
+    unspooled = unspooled.with_options(ship=["auto", Path(recipes.__file__)])
     with uproot.recreate(tmp_path / "events.root") as file:
         file["Events"] = {"energy": np.arange(100.0)}
     files = {"calibration": {"files": {str(tmp_path / "events.root"): "Events"}}}
@@ -81,8 +74,19 @@ def test_coffea_processes_a_file(unspooled, tmp_path):
             files, processor_instance=Totals()
         )
 
-    ours = run(FuturesExecutor(pool=unspooled, status=False))
-    assert ours == run(IterativeExecutor(status=False)) == {"calibration": {"events": 100, "energy": 4950.0}}
+    ours, theirs = (run(FuturesExecutor(pool=executor, status=False)) for executor in (unspooled, processes))
+    assert ours == theirs == {"calibration": {"events": 100, "energy": 4950.0}}
+
+
+def test_more_executors_compose(new_executor):
+    """A conversion of what is computed from what was computed."""
+
+    def compute(executor):
+        with Executors.with_flat_map(executor, lambda n: executor.submit(pow, n, 3)).with_map(str) as wrapped:
+            return [future.result() for future in [wrapped.submit(add, n, 1) for n in range(3)]]
+
+    theirs = compute(ProcessPoolExecutor(2, mp_context=get_context("spawn")))
+    assert compute(new_executor(spool=False)) == theirs == ["1", "8", "27"]
 
 
 def test_more_executors_retry_and_convert(new_executor, tmp_path):

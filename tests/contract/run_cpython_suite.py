@@ -47,25 +47,32 @@ from condor_futures.personal import PersonalPool, find_htcondor, install
 
 _JOB = "a job is a fresh process on another machine: there are no processes to look at"
 _PIPE = "shares a multiprocessing object (a pipe) with its calls"
-_MOCK = "replaces ProcessPoolExecutor's own threads"
+_MOCK = "replaces ProcessPoolExecutor's own threads or processes"
+_PRIVATE = "names a private method of ProcessPoolExecutor"
 
 #: By the end of its name: why a test says nothing about an executor whose calls are jobs.
 NOT_APPLICABLE = {
     "test_processes_terminate": f"{_PIPE}; {_JOB}",
     "test_killed_child": f"{_JOB} (a call that is killed: tests/pool)",
-    "test_ressources_gced_in_workers": _PIPE,
+    "test_broken_process_pool_traceback": _JOB,
     "ProcessPoolExecutorTest.test_saturation": f"{_PIPE}; {_JOB}",
     "test_idle_process_reuse_one": _JOB,
     "test_idle_process_reuse_multiple": _JOB,
     "test_max_tasks_per_child": f"{_JOB} (it is the processes of one job that are counted: tests/pool)",
     "test_max_tasks_per_child_defaults_to_spawn_context": "names start methods",
+    "test_shutdown_no_wait_max_tasks_gh119592": f"{_PIPE}; {_JOB}, none that has to be replaced",
+    "test_gc_during_max_tasks_worker_exit_gh152967": f"{_PIPE}; {_JOB}, none that has to be replaced",
+    "test_force_shutdown_during_max_tasks_worker_exit": f"{_PIPE}; {_MOCK}",
+    "test_failed_worker_replacement_breaks_pool": f"{_PIPE}; {_MOCK}",
     "test_python_finalization_error": _MOCK,
     "test_gh105829_should_not_deadlock_if_wakeup_pipe_full": _MOCK,
     "test_force_shutdown_workers": f"{_PIPE}; {_JOB}",
     "test_force_shutdown_workers_stops_pool": f"{_PIPE}; {_JOB}",
     "test_force_shutdown_workers_dead_workers": _JOB,
     "test_force_shutdown_workers_not_started_yet": _JOB,
-    "test_force_shutdown_workers_invalid_op": "names a private method of ProcessPoolExecutor",
+    "test_force_shutdown_workers_invalid_op": _PRIVATE,
+    "test_terminate_workers": f"{_PRIVATE} (terminating: tests/contract/test_endings.py)",
+    "test_kill_workers": f"{_PRIVATE} (killing: tests/contract/test_endings.py)",
     "test_cancel_queued_with_one_process": _JOB,
     "test_process_fork_from_a_threadpool": "names start methods",
     "FutureTests.test_cancel": "a call that runs can be cancelled: its job is removed",
@@ -73,6 +80,18 @@ NOT_APPLICABLE = {
 
 #: By the end of its name: what is changed about a test, beyond names.
 ADAPTED = {
+    **dict.fromkeys(
+        (
+            "test_ressources_gced_in_workers",
+            "WaitTest.test_first_completed",
+            "WaitTest.test_first_completed_some_already_completed",
+            "WaitTest.test_first_exception",
+            "WaitTest.test_first_exception_one_already_failed",
+            "WaitTest.test_first_exception_some_already_complete",
+            "WaitTest.test_timeout",
+        ),
+        "its events, where it has any, are files",
+    ),
     "FailingInitializerTest.test_initializer": "the initializer's log stays where the job runs",
     "test_interpreter_shutdown": "what a call prints is in future.stdout(); the script prints that",
     "test_hang_gh83386": "what a call prints is in future.stdout(); the script prints that",
@@ -123,6 +142,38 @@ class SuiteExecutor(CondorExecutor):
         return future
 
 
+class FileEvent:
+    """What a multiprocessing manager's event is to processes: a file that a job and this process both see."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(dir=os.environ["XDG_STATE_HOME"])) / "set"
+
+    def is_set(self) -> bool:
+        return self.path.exists()
+
+    def set(self) -> None:
+        self.path.touch()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self.is_set():
+            if deadline is not None and time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
+
+class FileManager:
+    """What takes the place of multiprocessing's manager, of which tests that we run want events only."""
+
+    Event = FileEvent
+
+    def shutdown(self) -> None:
+        pass
+
+    join = shutdown
+
+
 class Future(CondorFuture[Any]):
     """A CondorFuture that can be made without a call; the tests look at the name of its class, too."""
 
@@ -165,7 +216,12 @@ def a_mixin(util: types.ModuleType) -> type:  # noqa: C901 - it is a class
         ctx = "spawn"
 
         def get_context(self) -> Any:
-            return multiprocessing.get_context(self.ctx)
+            context = multiprocessing.get_context(self.ctx)
+            context.Manager = FileManager
+            return context
+
+        def create_event(self) -> FileEvent:
+            return FileEvent()
 
         def setUp(self) -> None:
             method = self._testMethodName
@@ -173,13 +229,13 @@ def a_mixin(util: types.ModuleType) -> type:  # noqa: C901 - it is a class
                 self.executor_kwargs.pop("initargs")
                 self._assert_logged = lambda _: contextlib.nullcontext()
             super().setUp()
-            if hasattr(self, "_check_crash"):
-                check = self._check_crash
+            name = "_check_error" if hasattr(self, "_check_error") else "_check_crash"  # (before 3.14)
+            if check := getattr(self, name, None):
 
-                def check_crash(error: type, *args: Any, **kwargs: Any) -> None:
+                def check_error(error: type, *args: Any, **kwargs: Any) -> None:
                     check(_INSTEAD_OF_BROKEN.get(method, error), *args, **kwargs)
 
-                self._check_crash = check_crash
+                setattr(self, name, check_error)
                 self._fail_on_deadlock = self._deadlock
             if method == "test_hang_gh83386":
                 self.ctx = ""
@@ -232,7 +288,8 @@ def collect() -> Iterator[Test]:  # noqa: C901, PLR0912 - a table of kinds
                     else:
                         others.append(Test(f"{name}.{method}", reason="names threads, or shares memory with its calls"))
             elif not name.startswith(("ProcessPool", "BaseTestCase")):
-                reason = "names sub-interpreters" if "Interpreter" in name else "names multiprocessing's own processes"
+                interpreters = "interpreter" in f"{module.__name__}.{name}".lower()
+                reason = "names sub-interpreters" if interpreters else "names multiprocessing's own processes"
                 others.extend(Test(f"{name}.{method}", reason=reason) for method in methods)
     yield from (test for test in others if test.name.split(".")[1] not in seen)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import itertools
+import sys
 import threading
 import time
 import weakref
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 from support import until
@@ -99,6 +102,71 @@ def test_the_buffer_counts_chunks(executor):
     results.close()
 
 
+def order(executor, count, **options):
+    """What map() reads and what it gives, one after the other."""
+    events = []
+    numbers = (events.append(f"{n} is read") or n for n in range(count))
+    events.extend(f"{result} is given" for result in executor.map(abs, numbers, **options))
+    return events
+
+
+@pytest.mark.parametrize("spool", [True, False])
+def test_reading_and_giving_alternate(executor, spool):
+    """One is read before one is given, until there are no more; the same happens in Python 3.14's own executors."""
+    executor = executor.with_options(spool=spool)
+    assert order(executor, 4, buffersize=2) == [
+        "0 is read", "1 is read",
+        "2 is read", "0 is given",
+        "3 is read", "1 is given", "2 is given", "3 is given",
+    ]  # fmt: skip
+    assert order(executor, 5, buffersize=1, chunksize=2) == [
+        "0 is read", "1 is read",
+        "2 is read", "3 is read", "0 is given", "1 is given",
+        "4 is read", "2 is given", "3 is given", "4 is given",
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="Python has buffersize from 3.14 on")
+@pytest.mark.parametrize("buffersize", [1, 2, 3, 6, 7])
+@pytest.mark.parametrize("chunksize", [1, 2, 4])
+def test_the_order_is_the_standard_librarys(executor, buffersize, chunksize):
+    """In all cases."""
+    options = {"buffersize": buffersize, "chunksize": chunksize}
+    with ProcessPoolExecutor(1, mp_context=get_context("forkserver")) as processes:
+        expected = order(processes, 6, **options)
+    assert order(executor, 6, **options) == expected
+    if chunksize == 1:
+        with ThreadPoolExecutor(1) as threads:
+            assert order(threads, 6, buffersize=buffersize) == expected
+
+
+class Counted:
+    """Counts those that there are at the same time."""
+
+    alive = most = 0
+
+    def __init__(self, n):
+        self.n = n
+        Counted.alive += 1
+        Counted.most = max(Counted.most, Counted.alive)
+
+    def __del__(self):
+        Counted.alive -= 1
+
+    def __reduce__(self):
+        return int, (self.n,)  # what travels is a number, so that only those of the client's are counted
+
+
+@pytest.mark.parametrize(("count", "buffersize"), [(20_000, None), (100_000, 2)])
+def test_many_arguments_are_not_held_all_at_once(executor, monkeypatch, count, buffersize):
+    """Of a generator. What is submitted lies on disk: there is a chunk that is being read, and maybe the one before."""
+    monkeypatch.setattr(Counted, "most", 0)
+    chunksize = count // 10
+    results = executor.map(abs, map(Counted, range(count)), chunksize=chunksize, buffersize=buffersize)
+    assert sum(results) == sum(range(count))
+    assert Counted.most <= 2 * chunksize
+
+
 def test_a_buffered_map_submits_nothing_after_the_shutdown(new_executor):
     """As submit() does, it says so, rather than pretend that there were no more calls."""
     executor = new_executor()
@@ -136,7 +204,8 @@ def test_a_timeout_counts_from_the_call_of_map(executor):
     assert list(results) == [1, 2]
 
 
-def test_map_keeps_neither_arguments_nor_results(executor):
+@pytest.mark.parametrize("buffersize", [None, 1, 2])
+def test_map_keeps_neither_arguments_nor_results(executor, buffersize):
     """While its iterator is still held."""
 
     class Thing:
@@ -150,7 +219,7 @@ def test_map_keeps_neither_arguments_nor_results(executor):
             alive.add(thing)
             yield thing
 
-    results = executor.map(lambda thing: thing, things())
+    results = executor.map(lambda thing: thing, things(), buffersize=buffersize)
     for result in results:
         alive.add(result)
         del result

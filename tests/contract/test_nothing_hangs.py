@@ -1,24 +1,21 @@
-"""Whatever goes wrong, and wherever on its way, a call ends: with an error of its own, and no other call with it."""
+"""Whatever initializers, callbacks, exceptions and culprits do, a call ends, and no other call with it."""
 
 from __future__ import annotations
 
 import dataclasses
-import faulthandler
 import logging
-import os
-import signal
 import threading
 import time
 from concurrent.futures import BrokenExecutor, CancelledError, wait
 
 import pytest
+from hazards import EXPECTED, hazards
 from support import until
 
 from condor_futures import (
     BrokenCondorExecutor,
     JobCrashedError,
     JobError,
-    OutcomeError,
     PayloadError,
     RemoteExceptionError,
 )
@@ -27,170 +24,6 @@ pytestmark = pytest.mark.pool
 
 PATIENCE = 60
 """Seconds within which a call that would hang has shown it."""
-
-
-def hazards():
-    """By name, what a call may do to its Python. Local, so that they travel by value: a job cannot import a test."""
-
-    class PlainError(Exception):
-        pass
-
-    class UnpicklableError(Exception):
-        def __reduce__(self):
-            raise TypeError("never pickled")
-
-    class PicklableOnlyError(Exception):
-        def __init__(self, one, two):
-            super().__init__(one)
-
-    class DeadlyError(Exception):
-        def __reduce__(self):
-            return os._exit, (9,)
-
-    def segfault():
-        faulthandler.disable()
-        faulthandler._sigsegv()
-
-    def throw(error):
-        raise error
-
-    return {
-        "error": lambda: throw(ValueError("plain")),
-        "error of its own class": lambda: throw(PlainError("plain")),
-        "error that cannot be pickled": lambda: throw(UnpicklableError("text")),
-        "error that cannot be unpickled": lambda: throw(PicklableOnlyError("text", 2)),
-        "exit": lambda: throw(SystemExit(3)),
-        "interrupt": lambda: throw(KeyboardInterrupt("now")),
-        "deadly error": lambda: throw(DeadlyError()),
-        "leaving": lambda: os._exit(7),
-        "segfault": segfault,
-        "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
-    }
-
-
-class AtPickling:
-    """Does it when it is pickled."""
-
-    def __init__(self, hazard):
-        self.hazard = hazard
-
-    def __reduce__(self):
-        self.hazard()
-        return int, ()
-
-
-HARMLESS_HERE = [
-    "error",
-    "error of its own class",
-    "error that cannot be pickled",
-    "error that cannot be unpickled",
-    "exit",
-    "interrupt",
-]
-
-
-def at_unpickling(hazard):
-    """An object that does it when it is unpickled."""
-
-    class AtUnpickling:
-        def __reduce__(self):
-            return hazard, ()
-
-    return AtUnpickling()
-
-
-def a_result_that_does_it_at_pickling(hazard):
-    """A function whose result does it when it is pickled."""
-
-    class AtPickling:
-        def __reduce__(self):
-            hazard()
-            return int, ()
-
-    return AtPickling
-
-
-def a_result_that_does_it_at_unpickling(hazard):
-    """A function whose result does it when it is unpickled."""
-
-    class AtUnpickling:
-        def __reduce__(self):
-            return hazard, ()
-
-    return AtUnpickling
-
-
-def dangerous_calls():
-    """By (stage, hazard), all calls that are dangerous to the execution point, and those that are not deadly here."""
-    calls = {}
-    for name, hazard in hazards().items():
-        calls["unpickling the call", name] = (id, at_unpickling(hazard))
-        calls["the call", name] = (hazard,)
-        calls["pickling the result", name] = (a_result_that_does_it_at_pickling(hazard),)
-        if name in HARMLESS_HERE:
-            calls["unpickling the result", name] = (a_result_that_does_it_at_unpickling(hazard),)
-    return calls
-
-
-EXPECTED = {
-    "error": ValueError,
-    "error of its own class": Exception,
-    "error that cannot be pickled": RemoteExceptionError,
-    "error that cannot be unpickled": RemoteExceptionError,
-    "exit": SystemExit,
-    "interrupt": KeyboardInterrupt,
-    "deadly error": JobCrashedError,
-    "leaving": JobCrashedError,
-    "segfault": JobCrashedError,
-    "kill": JobCrashedError,
-}
-
-
-@pytest.fixture(scope="module")
-def ends(executor):
-    """What became of all dangerous calls, which were under way together."""
-    futures = {case: executor.submit(*call) for case, call in dangerous_calls().items()}
-    return {case: future.exception(PATIENCE) for case, future in futures.items()}
-
-
-@pytest.mark.parametrize("stage", ["unpickling the call", "the call", "pickling the result"])
-@pytest.mark.parametrize("hazard", EXPECTED)
-def test_what_happens_on_the_execution_point_is_the_calls_error(ends, stage, hazard):
-    """What was raised comes back as itself where it can be pickled; what killed its Python is a crash."""
-    error = ends[stage, hazard]
-    assert isinstance(error, EXPECTED[hazard])
-    if hazard == "error of its own class":
-        assert type(error).__name__ == "PlainError"
-    elif hazard == "segfault":
-        assert error.signal == signal.SIGSEGV
-    elif hazard == "leaving":
-        assert error.exit_status == 7
-
-
-@pytest.mark.parametrize("hazard", HARMLESS_HERE)
-def test_what_happens_when_a_result_is_unpickled_here_is_an_outcome_error(ends, hazard):
-    """Its cause is what was raised, even what would end a thread."""
-    error = ends["unpickling the result", hazard]
-    assert isinstance(error, OutcomeError)
-    assert error.__cause__ is not None
-
-
-def test_the_executor_is_none_the_worse(executor, ends):
-    """It makes the next call."""
-    assert executor.submit(pow, 2, 5).result(PATIENCE) == 32
-
-
-@pytest.mark.parametrize("hazard", HARMLESS_HERE)
-def test_what_happens_when_a_call_is_pickled_is_its_error(executor, hazard):
-    """An error is the future's; an exit or an interrupt is whose thread it is."""
-    culprit = AtPickling(hazards()[hazard])
-    if hazard in ("exit", "interrupt"):
-        with pytest.raises(EXPECTED[hazard]):
-            executor.submit(id, culprit)
-    else:
-        error = executor.submit(id, culprit).exception(PATIENCE)
-        assert isinstance(error, PayloadError)
-        assert error.__cause__ is not None
 
 
 def test_a_culprit_that_cannot_even_be_shown_is_still_a_payload_error(executor):
@@ -210,33 +43,6 @@ def test_a_culprit_that_cannot_even_be_shown_is_still_a_payload_error(executor):
     for culprit in ({Unprintable(): threading.Lock()}, {Unprintable(), threading.get_ident}, Broken()):
         future = executor.submit(id, [culprit, threading.Lock()])
         assert isinstance(future.exception(PATIENCE), PayloadError)
-
-
-@pytest.mark.parametrize("options", [{"wait": False}, {"wait": False, "cancel_futures": True}], ids=str)
-def test_a_shutdown_that_races_them_hangs_nothing(new_executor, options):
-    """Every future ends, and so does the executor."""
-    executor = new_executor()
-    futures = [executor.submit(*call) for call in dangerous_calls().values()]
-    futures += [executor.submit(id, AtPickling(hazards()["error"])) for _ in range(3)]
-    executor.shutdown(**options)
-    done, not_done = wait(futures, PATIENCE)
-    assert not not_done
-    executor.shutdown()
-    assert all(future.cancelled() or isinstance(future.exception(), BaseException) for future in done)
-
-
-def test_calls_that_crash_while_the_executor_shuts_down_end(new_executor):
-    """They were running when it began."""
-    executor = new_executor()
-
-    def later(hazard):
-        time.sleep(0.5)
-        hazard()
-
-    futures = [executor.submit(later, hazard) for hazard in hazards().values()]
-    until(lambda: any(future.running() for future in futures))
-    executor.shutdown(cancel_futures=True)
-    assert all(future.done() for future in futures)
 
 
 @pytest.mark.parametrize("hazard", EXPECTED)

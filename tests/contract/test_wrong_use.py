@@ -26,6 +26,21 @@ def test_an_executor_refuses_impossible_options(pool, options, error, message):
         CondorExecutor(access_point="personal", **options)
 
 
+def test_names_of_files_that_htcondor_cannot_take_are_refused(pool, executor, tmp_path):
+    """When they are said; nothing is made or submitted."""
+    with pytest.raises(ValueError, match="HTCondor cannot take this as the name of a directory"):
+        CondorExecutor(access_point="personal", session=tmp_path / "a$$(b)")
+    assert list(tmp_path.iterdir()) == []
+    module = tmp_path / "one,two.py"
+    module.touch()
+    for make in (
+        lambda: CondorExecutor(access_point="personal", ship=[module]),
+        lambda: executor.with_options(ship=[module]),
+    ):
+        with pytest.raises(ValueError, match="commas separate"):
+            make()
+
+
 def test_submit_needs_a_function(executor):
     """As its first positional argument: the keywords are the function's."""
     for arguments in ({}, {"fn": abs}, {"arg": 1}):
@@ -34,19 +49,19 @@ def test_submit_needs_a_function(executor):
 
 
 @pytest.mark.parametrize(
-    ("options", "error"),
+    ("options", "error", "message"),
     [
-        ({"chunksize": 0}, ValueError),
-        ({"chunksize": -1}, ValueError),
-        ({"buffersize": 0}, ValueError),
-        ({"buffersize": -1}, ValueError),
-        ({"buffersize": "2"}, TypeError),
-        ({"buffersize": 2.0}, TypeError),
+        ({"chunksize": 0}, ValueError, "chunksize must be greater than 0, not 0"),
+        ({"chunksize": -1}, ValueError, "chunksize must be greater than 0, not -1"),
+        ({"buffersize": 0}, ValueError, "buffersize must be None or > 0"),
+        ({"buffersize": -1}, ValueError, "buffersize must be None or > 0"),
+        ({"buffersize": "2"}, TypeError, "buffersize must be an integer or None"),
+        ({"buffersize": 2.0}, TypeError, "buffersize must be an integer or None"),
     ],
 )
-def test_map_refuses_impossible_sizes(executor, options, error):
-    """When it is called, not when the first result is taken."""
-    with pytest.raises(error):
+def test_map_refuses_impossible_sizes(executor, options, error, message):
+    """When it is called, not when the first result is taken; a buffersize in the standard library's own words."""
+    with pytest.raises(error, match=message):
         executor.map(abs, [1], **options)
 
 

@@ -163,6 +163,18 @@ def test_root_daemons_need_a_directory_that_all_may_enter(make_pool, tmp_path):
         make_pool(root_mode="condor_ids").start()
 
 
+def test_a_directory_that_others_could_replace(make_pool, tmp_path):
+    """Its configuration says what the daemons run."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o777)
+    pool = make_pool("shared/pool")
+    with pytest.raises(
+        PersonalPoolError, match=f"no safe place for a personal pool: everybody may write to {tmp_path}"
+    ):
+        pool.start()
+    assert not (tmp_path / "shared/pool/condor_config").exists()
+
+
 def test_daemons_that_do_not_start(make_pool):
     """The error ends with what the daemons' log says; nothing is left running."""
     pool = make_pool(config={"DAEMON_LIST": "MASTER NONSENSE"})

@@ -21,7 +21,7 @@ import pytest
 
 from condor_futures import access_point, access_point_helper
 from condor_futures.access_point import AccessPoint, Location
-from condor_futures.errors import AccessPointError
+from condor_futures.errors import AccessPointError, CredentialError
 
 # Where an access point is.
 
@@ -201,7 +201,7 @@ def test_local_schedd_that_cannot_be_reached(helper):
     with pytest.raises(AccessPointError) as caught:
         point.connect()
     message = str(caught.value)
-    assert message.startswith("the local schedd cannot be reached: Failed to connect to schedd")
+    assert message.startswith("the local schedd cannot be used: Failed to connect to schedd")
     assert "access_point='personal'" in message
     assert "\n" not in message
     assert not point.usable
@@ -212,7 +212,7 @@ def test_remote_schedd_that_cannot_be_reached(helper):
     helper.write(FAILS)
     with pytest.raises(AccessPointError) as caught:
         AccessPoint(Location("cm", "ap1")).connect()
-    assert str(caught.value) == "the schedd ap1 in the pool cm cannot be reached: Failed to connect to schedd"
+    assert str(caught.value) == "the schedd ap1 in the pool cm cannot be used: Failed to connect to schedd"
 
 
 def test_schedd_that_does_not_answer(helper):
@@ -225,7 +225,7 @@ def test_schedd_that_does_not_answer(helper):
 def test_helper_that_cannot_even_start(helper):
     """As without htcondor2: it is tried a few times, and that is an AccessPointError too."""
     helper.write("    if True:\n        os._exit(4)")
-    with pytest.raises(AccessPointError, match="cannot be reached"):
+    with pytest.raises(AccessPointError, match="cannot be used"):
         AccessPoint(Location()).connect()
 
 
@@ -285,6 +285,27 @@ def test_error_of_an_operation_is_an_access_point_error(helper, connect, answers
     assert len(helper.pids()) == 1
 
 
+def test_asking_gives_the_result_or_raises_the_error(helper, connect):
+    """As the class that the helper's own error stands for."""
+    helper.write(
+        CONNECTS
+        + """
+    elif operation == "refuse":
+        answer(request, error="no ticket", type=arguments["type"])
+    elif operation == "sleep":
+        pass
+"""
+    )
+    point = connect()
+    assert point.ask("echo", 30, word="hello") == {"word": "hello"}
+    for name, kind in {"CredentialError": CredentialError, "HTCondorException": AccessPointError}.items():
+        with pytest.raises(AccessPointError, match="no ticket") as caught:
+            point.ask("refuse", 30, type=name)
+        assert type(caught.value) is kind
+    with pytest.raises(AccessPointError, match=r"the local schedd did not answer within 0\.1 s"):
+        point.ask("sleep", 0.1)
+
+
 DIES_ONCE = (
     CONNECTS
     + """
@@ -320,6 +341,36 @@ def test_submission_whose_helper_dies_is_made_again_with_care(helper, connect, a
     ask(point, answers, "submit", batch="B == 1")
     assert outcome(answers) == {"batch": "B == 1", "again": True}
     assert helper.asked() == [("submit", {"batch": "B == 1"}), ("submit", {"batch": "B == 1", "again": True})]
+
+
+def test_helper_that_dies_again_and_again_is_given_up(helper, connect, answers, deaths, monkeypatch):
+    """With nothing to do it would be started for ever; who asks something then is told."""
+    helper.write("    if starts > 1:\n        os._exit(4)\n" + CONNECTS.replace("if operation", "elif operation", 1))
+    monkeypatch.setattr(AccessPoint, "PAUSE", 0.001)
+    point = connect(Location(name="ap1"))
+    reader = point._reader
+    os.kill(helper.pids()[0], signal.SIGKILL)
+    while point.usable:
+        reader.join(0.01)
+        reader = point._reader
+    assert len(helper.pids()) == AccessPoint.DEATHS
+    assert deaths.text.count("starting another") == AccessPoint.DEATHS - 1
+    ask(point, answers)
+    error = outcome(answers)
+    assert isinstance(error, AccessPointError)
+    assert "the schedd ap1 does not live" in str(error)
+
+
+def test_helper_that_answers_is_started_again_without_limit(helper, connect, answers, monkeypatch):
+    """Each of these dies, but not before it has been of use."""
+    helper.write(CONNECTS + "    elif operation == 'die':\n        os._exit(4)")
+    monkeypatch.setattr(AccessPoint, "PAUSE", 0.001)
+    point = connect()
+    for number in range(AccessPoint.DEATHS + 2):
+        ask(point, answers, "die")
+        assert isinstance(outcome(answers), AccessPointError)
+        ask(point, answers, number=number)
+        assert outcome(answers) == {"number": number}
 
 
 def test_all_requests_under_way_are_made_again(helper, connect, answers):
@@ -541,6 +592,6 @@ def test_without_htcondor_the_error_says_so(tmp_path, processes):
     config = tmp_path / "condor_config"
     config.write_text("COLLECTOR_HOST = 127.0.0.1:1\n")
     point = AccessPoint(Location(environment={"CONDOR_CONFIG": str(config)}))
-    with pytest.raises(AccessPointError, match=r"^the local schedd cannot be reached: .*access_point='personal'"):
+    with pytest.raises(AccessPointError, match=r"^the local schedd cannot be used: .*access_point='personal'"):
         point.connect()
     assert not point.usable

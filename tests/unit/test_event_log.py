@@ -1,4 +1,4 @@
-"""HTCondor's events become ours: from logs that a real HTCondor wrote, from the schedd's queue, and from torn files."""
+"""HTCondor's events become ours: from logs that a real HTCondor wrote, and from torn files."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from pathlib import Path
 import htcondor2
 import pytest
 
-from condor_futures.event_log import QUEUE_PROJECTION, EventLog, queue_events, translate
+from condor_futures.event_log import EventLog, translate
 from condor_futures.states import (
-    SPOOLING_INPUT,
     Aborted,
     Evicted,
     Executing,
-    Gone,
     Held,
     Job,
     MarkRunning,
@@ -28,7 +26,6 @@ from condor_futures.states import (
     State,
     Submitted,
     Terminated,
-    Unwanted,
     advance,
 )
 
@@ -108,6 +105,7 @@ EXPECTED = {
     "evicted_fast_then_finished": (1, Terminated, WELL),
     "shadow_killed": (1, Terminated, WELL),
     "starter_killed": (1, Terminated, WELL),
+    "reconnected": (1, Terminated, WELL),
     "notes_of_a_named_batch": (1, Aborted, {"reason": "via condor_rm (by user daemon)"}),
 }
 """Log -> how many jobs, and what their one report has as its cause."""
@@ -156,6 +154,7 @@ def test_futures_are_marked_running_when_their_job_runs(name):
         ("held_and_released", "Submitted Executing Evicted Held Released Executing Terminated"),
         ("removed_after_completion", "Submitted Executing Terminated Aborted"),
         ("shadow_killed", "Submitted Executing Executing Terminated Aborted"),
+        ("reconnected", "Submitted Executing Terminated"),
         ("starter_killed", "Submitted Executing Evicted Evicted Executing Terminated Aborted"),
     ],
 )
@@ -305,80 +304,56 @@ def test_event_that_the_bindings_refuse_costs_no_other(bad, log):
     assert read_through(reader) == ["Submitted", "Executing", "Terminated"]
 
 
-def job_in(state: State) -> Job:
-    return Job("b000001", spooled=True, state=state, job_id="7.0")
+class Unreadable:
+    """In the place of HTCondor's reader: it must not be asked for events."""
+
+    def close(self) -> None:
+        """As the reader's."""
 
 
-def in_queue(status: int, **attributes) -> dict:
-    return {"ClusterId": 7, "ProcId": 0, "JobStatus": status, **attributes}
+@pytest.mark.parametrize("data", [recorded("good_unspooled"), recorded("good_unspooled")[:7]], ids=["whole", "torn"])
+def test_log_without_news_is_not_read(data, log):
+    """HTCondor's reader waits a second for the rest of a torn first line, each time that it is asked."""
+    path, reader = log
+    append(path, data)
+    while reader.read():
+        pass
+    reader._log.close()
+    reader._log = Unreadable()
+    assert reader.read() == []
 
 
-@pytest.mark.parametrize(
-    ("state", "ad", "expected"),
-    [
-        (State.IDLE, in_queue(1), None),
-        (State.IDLE, in_queue(2, RemoteHost="slot1@ep1"), Executing("7.0", "ep1")),
-        (State.RUNNING, in_queue(1), Evicted("7.0")),
-        (State.RUNNING, in_queue(2), None),
-        (State.RUNNING, in_queue(3), Aborted("7.0")),
-        (State.IDLE, in_queue(4, ExitBySignal=False, ExitCode=3), Terminated("7.0", exit_status=3)),
-        (State.RUNNING, in_queue(4, ExitBySignal=True, ExitSignal=9), Terminated("7.0", signal=9)),
-        (State.IDLE, in_queue(5, HoldReasonCode=SPOOLING_INPUT), None),
-        (
-            State.RUNNING,
-            in_queue(5, HoldReasonCode=34, HoldReasonSubCode=102, HoldReason="memory"),
-            Held("7.0", 34, 102, "memory"),
-        ),
-        (State.RUNNING, in_queue(6), None),
-        (State.RUNNING, in_queue(7), None),
-    ],
-)
-def test_queue_says_what_the_log_did_not(state, ad, expected):
-    """Each JobStatus, as the event that the log should have had; nothing where the state shows it already."""
-    assert queue_events({"7.0": job_in(state)}, [ad]) == ({} if expected is None else {"7.0": expected})
+def test_log_that_is_emptied_goes_on(log):
+    """What comes then is read from the first event on."""
+    path, reader = log
+    append(path, recorded("good_unspooled"))
+    assert read_through(reader)
+    path.write_bytes(b"")
+    assert reader.read() == []
+    append(path, recorded("good_unspooled"))
+    assert read_through(reader) == ["Submitted", "Executing", "Terminated"]
 
 
-@pytest.mark.parametrize("state", [State.IDLE, State.RUNNING], ids=lambda state: state.value)
-def test_job_in_no_queue_is_gone(state):
-    assert queue_events({"7.0": job_in(state)}, []) == {"7.0": Gone("7.0")}
+def test_log_that_is_replaced_goes_on(log):
+    """Also after a time in which there was none."""
+    path, reader = log
+    append(path, recorded("good_unspooled"))
+    assert read_through(reader)
+    path.rename(path.with_suffix(".old"))
+    assert reader.read() == []
+    append(path, recorded("good_unspooled"))
+    assert read_through(reader) == ["Submitted", "Executing", "Terminated"]
 
 
-@pytest.mark.parametrize("state", [State.COMPLETED, State.DISCARDED, State.ENDED], ids=lambda state: state.value)
-def test_queue_says_nothing_of_a_job_that_is_over(state):
-    """It is on its way out of the queue: that is no news."""
-    jobs = {"7.0": job_in(state)}
-    assert queue_events(jobs, []) == {}
-    assert queue_events(jobs, [in_queue(5, HoldReasonCode=1)]) == {}
-
-
-def test_jobs_of_others_in_the_queue_are_passed_over():
-    assert queue_events({"7.0": job_in(State.RUNNING)}, [in_queue(2), {**in_queue(5), "ProcId": 1}]) == {}
-
-
-def test_projection_has_all_attributes_that_are_looked_at():
-    """The audit asks the schedd for these attributes only; one that is missing there would count as absent."""
-    looked_at = set()
-
-    class Ad(dict):
-        def get(self, key, default=None):
-            looked_at.add(key)
-            return super().get(key, default)
-
-        def __getitem__(self, key):
-            looked_at.add(key)
-            return super().__getitem__(key)
-
-    for status in range(1, 8):
-        for by_signal in (True, False):
-            for state in (State.IDLE, State.RUNNING):
-                queue_events({"7.0": job_in(state)}, [Ad(in_queue(status, ExitBySignal=by_signal))])
-    assert looked_at == set(QUEUE_PROJECTION)
-
-
-def test_queue_and_log_speak_of_the_same_end():
-    """A job that the audit finds ended is fetched as any other, and its log may still say so afterwards."""
-    [event] = queue_events({"7.0": job_in(State.RUNNING)}, [in_queue(4, ExitCode=0)]).values()
-    job, effects = advance(job_in(State.RUNNING), event)
-    assert effects == (Retrieve(),)
-    assert advance(job, Terminated("7.0", exit_status=0)) == (job, ())
-    assert advance(job, Unwanted("7.0"))[0].state is State.DISCARDED
+def test_log_that_is_cut_in_the_middle_is_read_again_when_it_is_longer(log):
+    """What is written until then is lost; the queue has to say it."""
+    path, reader = log
+    append(path, recorded("good_unspooled"))
+    assert read_through(reader)
+    path.write_bytes(path.read_bytes()[:1000])
+    assert reader.read() == []
+    while path.stat().st_size < 10_000:
+        append(path, recorded("good_unspooled"))
+        read_through(reader)
+    append(path, recorded("good_unspooled"))
+    assert read_through(reader) == ["Submitted", "Executing", "Terminated"]

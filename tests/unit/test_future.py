@@ -34,7 +34,7 @@ def bundle(tmp_path, future):
     bundle = Bundle(
         "b000000",
         tmp_path,
-        Options({}, spool=True, key=()),
+        Options({}, spool=True),
         {future.key: future},
         Job("b000000", spooled=True, state=State.IDLE, job_id="7.0"),
     )

@@ -380,6 +380,22 @@ def test_numpy_array_travels_out_of_band(job):
     assert [len(buffer) for buffer in buffers] == [array.nbytes]
 
 
+def test_arrays_are_as_writable_as_they_were(job):
+    """A call may change in place what it is given, and the client what it gets; what was read-only stays so."""
+    numpy = pytest.importorskip("numpy")
+    job.install([sys.executable])
+    fixed = numpy.zeros(3)
+    fixed.flags.writeable = False
+
+    def add_one(array, fixed):
+        array += 1
+        return array, fixed.flags.writeable
+
+    [(value, writeable)] = job.run((add_one, numpy.arange(3.0), fixed))
+    value += 1
+    assert (list(value), writeable) == ([2, 3, 4], False)
+
+
 @pytest.fixture
 def parent(tmp_path):
     """The outcomes of another job: call c000100 gave 1024."""

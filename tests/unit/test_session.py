@@ -32,7 +32,7 @@ def fill(session: Session) -> list[Path]:
     return [session.directory, *session.directory.rglob("*")]
 
 
-@pytest.mark.parametrize("umask", [0, 0o022, 0o077], ids=oct)
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o777], ids=oct)
 @pytest.mark.parametrize("own", [True, False], ids=["own directory", "ephemeral"])
 def test_nobody_else_can_read_anything(tmp_path, umask, own):
     """Whatever the user's umask is: directories are 0700, files 0600; only the runner can be executed."""
@@ -85,7 +85,8 @@ def test_names(tmp_path):
     """What the documentation says lies where."""
     session = Session.create(tmp_path / "session")
     paths = {str(path.relative_to(session.directory)) for path in fill(session)}
-    assert paths == {".", "session.json", "event_log", "runner", "bundles", "bundles/000", "bundles/000/b000000.calls"}
+    bundles = {"bundles", "bundles/000", "bundles/000/b000000.calls"}
+    assert paths == {".", "session.json", "lock", "event_log", "runner", *bundles}
     assert session.event_log == session.directory / "event_log"
     assert session.event_log.read_bytes() == b""
 
@@ -220,4 +221,25 @@ def test_relative_directory_stays_where_it_is_when_the_program_moves(tmp_path, m
 def test_files_belong_to_the_user_that_jobs_of_root_run_as(tmp_path):
     """HTCondor runs root's jobs as another user, who has to be able to read them; nobody else is."""
     session = Session.create(tmp_path / "session", owner=1)
-    assert {path.stat().st_uid for path in fill(session)} == {1}
+    own = ("lock", "session.json")
+    assert {path.stat().st_uid for path in fill(session) if path.name not in own} == {1}
+    assert {(session.directory / name).stat().st_uid for name in own} == {0}
+    session.lock.release()
+    assert Session.open(session.directory).owner == 1
+
+
+def test_what_a_client_left_half_written_is_in_nobodys_way(tmp_path):
+    """It was killed between a file's first byte and its name; or the event log has gone meanwhile."""
+    left = Session.create(tmp_path / "session", settings={})
+    left.write_runner(["python3"])
+    left.leave()
+    halves = [left.directory / name for name in ("session.json.new", "runner.new")]
+    for half in halves:
+        half.write_bytes(b"half")
+    left.event_log.unlink()
+    session = Session.open(tmp_path / "session")
+    session.take_up(0.0)
+    session.write_runner(["python3"])
+    assert not any(half.exists() for half in halves)
+    assert session.event_log.read_bytes() == b""
+    session.leave()

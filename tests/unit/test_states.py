@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,31 +15,39 @@ from condor_futures.states import (
     SPOOLING_INPUT,
     TABLE,
     Aborted,
+    Ask,
+    Attached,
+    Decided,
     Event,
     Evicted,
     Executing,
     Gone,
     Held,
+    HoldPolicy,
     IllegalTransition,
     Job,
     MarkRunning,
     Note,
+    NotReleased,
     NotRetrieved,
     Refused,
+    Release,
     Released,
     Remove,
     Report,
+    Resubmit,
     Retrieve,
     Retrieved,
     ShadowException,
     State,
     Submitted,
     Terminated,
+    Unspooled,
     Unwanted,
     advance,
 )
 
-PENDING, IDLE, RUNNING, COMPLETED, DISCARDED, ENDED = State
+PENDING, IDLE, RUNNING, HELD, COMPLETED, DISCARDED, ENDED = State
 JOB = "7.0"
 
 EVENTS = {
@@ -52,11 +61,15 @@ EVENTS = {
         Aborted(JOB, "via condor_rm"),
         Held(JOB, 1, 0, "via condor_hold"),
         Released(JOB),
+        NotReleased(JOB, 1, "it asked for 4096 MiB, and memory_max is 4096 MiB"),
+        Decided(JOB, 1, "release"),
+        Attached(JOB, HoldPolicy("wait")),
         Refused(JOB, "no such user"),
         Retrieved(JOB),
         NotRetrieved(JOB, "no such file"),
         Unwanted(JOB),
         Gone(JOB),
+        Unspooled(JOB),
         Note(JOB),
     )
 }
@@ -71,8 +84,12 @@ WHEN_QUEUED = {
     Aborted: (ENDED, [Report]),
     Held: (ENDED, [Report, Remove]),
     Released: (None, []),
+    NotReleased: (None, []),
+    Decided: (None, []),
+    Attached: (None, []),
     Unwanted: (DISCARDED, [Remove]),
     Gone: (ENDED, [Report]),
+    Unspooled: (PENDING, [Resubmit]),
     Note: (None, []),
 }
 
@@ -80,6 +97,15 @@ EXPECTED = {
     PENDING: {Submitted: (IDLE, []), Refused: (ENDED, [Report]), Unwanted: (DISCARDED, [])},
     IDLE: WHEN_QUEUED,
     RUNNING: WHEN_QUEUED,
+    HELD: {
+        **WHEN_QUEUED,
+        Evicted: (None, []),
+        ShadowException: (None, []),
+        Held: (None, []),
+        Released: (IDLE, []),
+        NotReleased: (ENDED, [Report, Remove]),
+        Decided: (None, [Release]),
+    },
     COMPLETED: {
         **dict.fromkeys(EVENTS, (None, [])),
         Retrieved: (ENDED, [Report]),
@@ -95,7 +121,8 @@ EXPECTED = {
 def job_in(state: State, *, spooled: bool = True) -> Job:
     """A job as it is in *state*."""
     exit_ = Terminated(JOB, exit_status=0) if state is COMPLETED else None
-    return Job("b000001", spooled, state, None if state is PENDING else JOB, exit_)
+    job = Job("b000001", spooled, state, None if state is PENDING else JOB, exit_)
+    return replace(job, holds=1, hold=EVENTS[Held]) if state is HELD else job
 
 
 def after(job: Job, *events: Event):
@@ -241,6 +268,124 @@ def test_shadow_that_dies_again_and_again_is_given_up():
     assert (job.state, effects) == (ENDED, (Report(died), Remove()))
 
 
+# Holds.
+
+BY_HAND = Held(JOB, 1, 0, "via condor_hold")
+FOR_MEMORY = Held(JOB, 34, 102, "Job has gone over cgroup memory limit of 1024 megabytes.")
+FOR_TIME = Held(JOB, 47, 0, "The job exceeded allowed execute duration of 1:00:00")
+
+
+def under(policy: HoldPolicy, state: State = RUNNING) -> Job:
+    """A job of which this becomes when it is held."""
+    return replace(job_in(state), policy=policy)
+
+
+def test_a_hold_fails_the_job_where_nothing_else_is_said():
+    job, effects = advance(job_in(RUNNING), BY_HAND)
+    assert (job.state, effects) == (ENDED, (Report(BY_HAND), Remove()))
+
+
+def test_a_job_is_released_so_often_as_the_policy_says():
+    """Twice, and at the third hold it is failed, with that hold's reason."""
+    job = under(HoldPolicy("release", releases=2))
+    for number in (1, 2):
+        job, effects = advance(job, BY_HAND)
+        assert (job.state, job.holds, effects) == (HELD, number, (Release(),))
+        job, effects = after(job, Released(JOB), Executing(JOB))
+        assert (job.state, effects) == (RUNNING, [MarkRunning()])
+    job, effects = advance(job, BY_HAND)
+    assert (job.state, effects) == (ENDED, (Report(BY_HAND), Remove()))
+
+
+def test_a_job_that_ran_for_too_long_is_not_released():
+    """It would run for as long again."""
+    job, effects = advance(under(HoldPolicy("release")), FOR_TIME)
+    assert (job.state, effects) == (ENDED, (Report(FOR_TIME), Remove()))
+
+
+def test_a_hold_that_somebody_else_sees_to_is_waited_out():
+    """It is held until somebody releases it, and then it is idle."""
+    job, effects = advance(under(HoldPolicy("wait")), FOR_TIME)
+    assert (job.state, effects) == (HELD, ())
+    job, effects = advance(job, Released(JOB))
+    assert (job.state, effects) == (IDLE, ())
+
+
+@pytest.mark.parametrize(
+    ("action", "state", "kinds"), [("release", HELD, [Release]), ("wait", HELD, []), ("fail", ENDED, [Report, Remove])]
+)
+def test_what_the_users_function_decides_is_done(action, state, kinds):
+    job, effects = advance(under(HoldPolicy("ask")), BY_HAND)
+    assert (job.state, effects) == (HELD, (Ask(),))
+    job, effects = advance(job, Decided(JOB, 1, action))
+    assert (job.state, [type(effect) for effect in effects]) == (state, kinds)
+
+
+@pytest.mark.parametrize(
+    "late",
+    [Decided(JOB, 1, "fail"), NotReleased(JOB, 1, "no"), Released(JOB, 1)],
+    ids=lambda event: type(event).__name__,
+)
+def test_an_answer_about_an_earlier_hold_counts_for_nothing(late):
+    """The job was released by hand meanwhile, and is on hold again."""
+    job, _ = after(under(HoldPolicy("ask")), BY_HAND, Released(JOB), BY_HAND)
+    assert advance(job, late) == (job, ())
+
+
+def test_a_job_that_is_held_for_memory_is_released_with_more_whatever_else_is_said():
+    """With each policy; the answer that there is no more fails it, and says so."""
+    for action in ("fail", "release", "wait", "ask"):
+        job, effects = advance(under(HoldPolicy(action, releases=1, memory_max=4096)), FOR_MEMORY)
+        assert (job.state, effects) == (HELD, (Release(4096),))
+        no_more = NotReleased(JOB, 1, "it asked for 4096 MiB, and memory_max is 4096 MiB")
+        job, effects = advance(job, no_more)
+        assert (job.state, effects) == (ENDED, (Report(no_more), Remove()))
+
+
+@pytest.mark.parametrize(
+    ("held", "memory"),
+    [
+        (Held(JOB, 34, 102), True),
+        (Held(JOB, 34, 0), True),
+        (Held(JOB, 34, 104, "Job has exceeded its disk, and memory"), False),
+        (Held(JOB, 21, 102), True),
+        (Held(JOB, 26, 0, "System policy: memory usage is above the request"), True),
+        (Held(JOB, 3, 0, "The job attribute PeriodicHold expression 'MemoryUsage > 10' evaluated to TRUE"), True),
+        (Held(JOB, 3, 7, "too long"), False),
+        (Held(JOB, 1, 102, "memory"), False),
+        (Held(JOB, 12, 2, "memory.txt: no such file"), False),
+    ],
+)
+def test_what_is_a_hold_for_memory(held, memory):
+    """As the codes say, or the words of a policy that has no subcode; never what somebody did by hand."""
+    assert held.for_memory is memory
+
+
+def test_an_eviction_of_a_held_job_is_no_false_start():
+    """It loses its slot, and its shadow, because it is held."""
+    job, effects = after(under(HoldPolicy("wait")), BY_HAND, *[Evicted(JOB), ShadowException(JOB)] * 30)
+    assert (job.state, job.false_starts, effects) == (HELD, 0, [])
+
+
+def test_a_second_event_of_a_hold_is_no_second_hold():
+    """The log and the queue may both tell of it."""
+    job, _ = advance(under(HoldPolicy("release")), BY_HAND)
+    assert advance(job, BY_HAND) == (job, ())
+
+
+def test_holds_of_the_past_are_not_decided_again():
+    """Whoever attaches reads the log under "wait"; then the policy counts for the hold that the job is in."""
+    past = [Executing(JOB), BY_HAND, Released(JOB), Executing(JOB), FOR_MEMORY, Released(JOB), Executing(JOB)]
+    job, effects = after(under(HoldPolicy("wait")), *past)
+    assert (job.state, job.holds, set(effects)) == (RUNNING, 2, {MarkRunning()})
+    attached = Attached(JOB, HoldPolicy("release", releases=3))
+    running, effects = advance(job, attached)
+    assert (running.state, running.policy, effects) == (RUNNING, attached.policy, ())
+    held, _ = advance(job, BY_HAND)
+    assert advance(held, attached)[1] == (Release(),)
+    assert advance(held, Attached(JOB, HoldPolicy("release", releases=2)))[1] == (Report(BY_HAND), Remove())
+
+
 @pytest.mark.parametrize("event", EVENTS.values(), ids=lambda event: type(event).__name__)
 def test_events_are_values(event):
     """They are equal by content, can be a set's elements, cannot be changed, and can be pickled."""
@@ -257,21 +402,36 @@ from_htcondor = st.one_of(
     st.builds(Terminated, st.just(JOB), exit_status=st.integers(0, 255)),
     st.builds(Terminated, st.just(JOB), signal=st.integers(1, 64)),
     st.builds(Held, st.just(JOB), st.sampled_from([SPOOLING_INPUT, 1, 12, 34])),
+    st.just(Held(JOB, 34, 102)),
     st.sampled_from([Evicted(JOB), ShadowException(JOB), Released(JOB), Note(JOB), Aborted(JOB), Gone(JOB)]),
+)
+# Answers to Ask and Release, which may be about a hold that is over.
+answers = st.one_of(
+    st.builds(Decided, st.just(JOB), st.integers(1, 5), st.sampled_from(["fail", "release", "wait"])),
+    st.builds(Released, st.just(JOB), st.integers(1, 5)),
+    st.builds(NotReleased, st.just(JOB), st.integers(1, 5)),
+)
+policies = st.builds(
+    HoldPolicy,
+    st.sampled_from(["fail", "release", "wait", "ask"]),
+    st.integers(1, 4),
+    st.sampled_from([None, 4096]),
 )
 ANSWER = "the access point answers the Retrieve that is under way, if one is"
 
 
-def is_final(event) -> bool:
+def is_final(event, policy: HoldPolicy) -> bool:
     """After this event a job is over, or, where it is spooled, as soon as its outputs have been asked for."""
-    return isinstance(event, (Terminated, Aborted, Gone)) or (isinstance(event, Held) and event.code != SPOOLING_INPUT)
+    if isinstance(event, Held):
+        return policy == HoldPolicy("fail", policy.releases) and event.code != SPOOLING_INPUT
+    return isinstance(event, (Terminated, Aborted, Gone))
 
 
 class Shell:
     """Carries out effects as the watcher does, in memory, and watches over what is true at every step."""
 
-    def __init__(self, *, spooled: bool, retrievable: bool) -> None:
-        self.job = Job("b000001", spooled)
+    def __init__(self, *, spooled: bool, retrievable: bool, policy: HoldPolicy = HoldPolicy()) -> None:  # noqa: B008
+        self.job = Job("b000001", spooled, policy=policy)
         self.effects = []
         self._answer = Retrieved(JOB) if retrievable else NotRetrieved(JOB, "no such file")
         self._asked = False
@@ -281,6 +441,12 @@ class Shell:
         self.job, effects = advance(before, event)
         self.effects += effects
         self._asked = self._asked or Retrieve() in effects
+        if Release() in effects or Release(4096) in effects or Ask() in effects:
+            assert self.job.state is HELD, "only what is on hold is released"
+            assert len(effects) == 1
+        if self.job.state is HELD:
+            assert self.job.hold is not None
+            assert self.job.holds >= 1
         if before.state in (ENDED, DISCARDED):
             assert self.job.state is before.state, "the end is the end"
             assert not effects or (before.job_id is None and effects == (Remove(),))
@@ -295,13 +461,14 @@ class Shell:
 
 
 @given(
-    script=st.lists(from_htcondor | st.just(ANSWER) | st.just(Unwanted(JOB)), max_size=40),
+    script=st.lists(from_htcondor | answers | st.just(ANSWER) | st.just(Unwanted(JOB)), max_size=40),
     spooled=st.booleans(),
     retrievable=st.booleans(),
+    policy=policies,
 )
-def test_each_job_is_reported_exactly_once(script, spooled, retrievable):
+def test_each_job_is_reported_exactly_once(script, spooled, retrievable, policy):
     """In whatever order things happen, be they lost or repeated: one report once it is over, none when unwanted."""
-    shell = Shell(spooled=spooled, retrievable=retrievable)
+    shell = Shell(spooled=spooled, retrievable=retrievable, policy=policy)
     shell.feed(Submitted(JOB))
     for event in script:
         if event is ANSWER:
@@ -315,8 +482,24 @@ def test_each_job_is_reported_exactly_once(script, spooled, retrievable):
     assert shell.count(Report) == (shell.job.state is ENDED)
     if shell.job.state is DISCARDED:
         assert Unwanted(JOB) in script
-    elif any(map(is_final, script)):
+    elif any(is_final(event, policy) for event in script):
         assert shell.job.state is ENDED
+
+
+@given(script=st.lists(from_htcondor | answers, max_size=20), spooled=st.booleans(), policy=policies)
+def test_a_held_job_is_released_by_any_access_point_that_answers(script, spooled, policy):
+    """Whatever came before: while it is on hold, an answer releases it, and one is on its way, or it waits."""
+    shell = Shell(spooled=spooled, retrievable=True, policy=policy)
+    shell.feed(Submitted(JOB))
+    for event in script:
+        shell.feed(event)
+    if shell.job.state is not HELD:
+        return
+    released, _ = advance(shell.job, Released(JOB, shell.job.holds))
+    assert released.state is IDLE
+    asked = [effect for effect in shell.effects if isinstance(effect, (Release, Ask))]
+    decided_to_wait = any(isinstance(event, Decided) and event.action == "wait" for event in script)
+    assert asked or policy.action == "wait" or decided_to_wait
 
 
 @given(script=st.lists(from_htcondor, max_size=20), spooled=st.booleans())
@@ -328,10 +511,12 @@ def test_unwanted_from_the_start_is_never_reported(script, spooled):
     assert (shell.job.state, shell.effects) == (DISCARDED, [Remove()])
 
 
-@given(st.lists(st.sampled_from(list(EVENTS.values())), max_size=20), st.sampled_from(list(State)), st.booleans())
-def test_any_event_in_any_state_is_a_step_or_illegal(events, state, spooled):
+@given(
+    st.lists(st.sampled_from(list(EVENTS.values())), max_size=20), st.sampled_from(list(State)), st.booleans(), policies
+)
+def test_any_event_in_any_state_is_a_step_or_illegal(events, state, spooled, policy):
     """No other error comes out of the table, whatever is put in, and the job it is given is left alone."""
-    job = job_in(state, spooled=spooled)
+    job = replace(job_in(state, spooled=spooled), policy=policy)
     for event in events:
         before = pickle.dumps(job)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
 import re
@@ -11,9 +12,12 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from condor_futures.submit_commands import ALIASES, COMMANDS, KNOWN, OWNED, OWNED_ATTRIBUTES
+from condor_futures import CondorExecutor
+from condor_futures.submit_commands import ALIASES, COMMANDS, KNOWN, OPTIONS, OWNED, OWNED_ATTRIBUTES
 from condor_futures.submit_description import (
     canonical_name,
+    check_session_directory,
+    check_shipped,
     check_submit_commands,
     describe,
     description_key,
@@ -23,6 +27,7 @@ from condor_futures.submit_description import (
 
 # The bindings read their configuration on import; these tests are about the language, not about a site.
 os.environ["CONDOR_CONFIG"] = os.devnull
+import classad2  # type: ignore[import-untyped]
 import htcondor2  # type: ignore[import-untyped]
 
 USERS_COMMANDS = sorted(name for name in KNOWN if ALIASES.get(name, name) not in OWNED)
@@ -204,12 +209,58 @@ class TestValues:
         with pytest.raises(ValueError, match="finite"):
             check_submit_commands({"rank": number})
 
-    @pytest.mark.parametrize("value", [object(), b"x", {"a": 1}, ["a"], {1}, 1j])
-    @pytest.mark.parametrize("name", ["rank", "MY.Rank2"])
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            *itertools.product(("rank", "MY.Rank2"), (object(), b"x", {1}, 1j)),
+            ("rank", {"a": 1}),
+            ("rank", ["a"]),
+            ("MY.Rank2", [b"x"]),
+        ],
+    )
     def test_values_of_other_types_are_refused(self, name: str, value: object) -> None:
         """The error names the command, the types that it takes, and the type that came."""
-        with pytest.raises(TypeError, match=rf"{name}.* takes a value of type str.*, not {type(value).__name__}"):
+        with pytest.raises(TypeError, match=rf"{name}.* takes a value of type str.*, not \w+"):
             check_submit_commands({name: value})
+
+    @pytest.mark.parametrize(
+        ("value", "expression"),
+        [
+            (["a", 'say "b"', 3, True], '{"a", "say \\"b\\"", 3, true}'),
+            ({"run": 7, "tags": ["x", "y"]}, '[run = 7; tags = {"x", "y"}]'),
+            ([], "{}"),
+        ],
+    )
+    def test_lists_and_mappings_become_classad_values(self, value: object, expression: str) -> None:
+        """In a custom attribute; HTCondor reads back what was meant."""
+        assert check_submit_commands({"MY.Value": value}) == {"MY.Value": expression}
+        read = classad2.ExprTree(expression).eval()
+        assert (dict(read) if isinstance(value, dict) else read) == value
+
+    @pytest.mark.parametrize("value", [["a\nb"], {"a b": 1}, {1: 2}])
+    def test_what_a_classad_cannot_hold_is_refused(self, value: object) -> None:
+        with pytest.raises(ValueError, match=r"MY\.Value"):
+            check_submit_commands({"MY.Value": value})
+
+    def test_lists_become_what_the_command_takes(self) -> None:
+        """Commas between items, blanks between arguments."""
+        commands = {"concurrency_limits": ["db:2", "net"], "java_vm_args": ["-Dx=a b", "-v"], "getenv": ("A", "B*")}
+        assert check_submit_commands(commands) == {
+            "concurrency_limits": "db:2, net",
+            "java_vm_args": "\"'-Dx=a b' -v\"",
+            "getenv": "A, B*",
+        }
+        with pytest.raises(ValueError, match="commas separate"):
+            check_submit_commands({"getenv": ["A,B"]})
+
+    def test_a_job_flavour_is_cerns(self) -> None:
+        """It becomes the attribute that CERN's schedds look at; a slip is told."""
+        assert check_submit_commands({"job_flavour": "tomorrow"}) == {"MY.JobFlavour": '"tomorrow"'}
+        assert merge({"MY.JobFlavour": '"tomorrow"'}, {"job_flavour": None}) == {}
+        with pytest.raises(ValueError, match="did you mean 'tomorrow'"):
+            check_submit_commands({"job_flavour": "tommorow"})
+        with pytest.raises(ValueError, match="espresso, microcentury"):
+            check_submit_commands({"job_flavour": 3})
 
     def test_a_path_is_no_classad_expression(self) -> None:
         """A custom attribute's value is an expression; a bare path is none."""
@@ -417,22 +468,6 @@ class TestDescribe:
         assert description["transfer_input_files"] == "$(bundle).calls, /data/a"
         assert description["transfer_output_files"] == "$(bundle).outcomes, b, c"
 
-    def test_extra_inputs_and_other_variables_are_taken_from_the_item(self, tmp_path: Path) -> None:
-        """A call's parents bring their outcomes along as files."""
-        description = describe(
-            {"transfer_input_files": "/data/a"},
-            session_id="s1",
-            runner=tmp_path / "runner.py",
-            directory=tmp_path,
-            event_log=tmp_path / "log",
-            key_variable="key",
-            inputs_variable="extra_inputs",
-            should_transfer_files="IF_NEEDED",
-        )
-        assert description["transfer_input_files"] == "$(key).calls, $(extra_inputs), /data/a"
-        assert description["arguments"] == "$(key)"
-        assert description["should_transfer_files"] == "IF_NEEDED"
-
     def test_the_user_overrides_or_removes_each_default(self, tmp_path: Path) -> None:
         """A default is a default; `None` takes it away, also on a derived executor."""
         defaults = {"keep_claim_idle": "20", "notification": "never", "batch_name": "condor_futures s1"}
@@ -462,7 +497,7 @@ class TestDescribe:
             ("initialdir", "batch"),
             ("dagman_log", "event.log"),
         ):
-            assert expanded(command, description[command]) == str(at / name)
+            assert expanded(command, description[command]).removesuffix("/") == str(at / name)
 
     @pytest.mark.parametrize("path", ["relative", "/new\nline"])
     def test_a_directory_that_cannot_be_written_is_refused(self, path: str) -> None:
@@ -483,3 +518,42 @@ def test_equal_commands_in_any_order_have_one_key() -> None:
     keys = {description_key(check_submit_commands(dict(items))) for items in itertools.permutations(options.items())}
     assert len(keys) == 1
     assert description_key(check_submit_commands({"rank": "y"})) not in keys
+
+
+def test_the_executors_own_keywords_are_known_as_such():
+    """Else the advice about a misspelt one would not name them."""
+    constructor = set(inspect.signature(CondorExecutor).parameters) - {"submit_commands"}
+    derived = set(inspect.signature(CondorExecutor.with_options).parameters) - {"self", "submit_commands"}
+    assert {
+        **dict.fromkeys(constructor - derived, "CondorExecutor"),
+        **dict.fromkeys(derived - constructor, "with_options"),
+        **dict.fromkeys(constructor & derived, ""),
+    } == OPTIONS
+
+
+@pytest.mark.parametrize("name", ["a$$(b)", "$$([1+1])", "a$(DOLLAR)", "$(a$(b))", "a\nb", "a\\", "\udcff"])
+@pytest.mark.parametrize("within", [".", "deeper"])
+def test_session_directory_that_htcondor_cannot_take_is_refused(tmp_path, name, within):
+    """In one sentence, which names it."""
+    directory = tmp_path / name / within
+    with pytest.raises(ValueError, match=re.escape(f"a session cannot be in {str(directory)!r}: HTCondor")):
+        check_session_directory(directory)
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "a$(b)", "a$$b", "a,b", "a'b", 'a"b', "ä", "a#b", "a\\b", "a;b", "*", "-a", "a "]
+)
+def test_session_directory_that_htcondor_can_take_is_not_refused(tmp_path, name):
+    """Jobs ran in each of these (25.14)."""
+    check_session_directory(tmp_path / name)
+    description = describe(
+        {}, session_id="1", runner=tmp_path / name / "runner", directory=tmp_path / name, event_log=tmp_path
+    )
+    assert expanded("executable", description["executable"]) == str(tmp_path / name / "runner")
+
+
+@pytest.mark.parametrize("name", ["a,b.py", "a$$(b).py", "a\nb.py"])
+def test_shipped_file_that_no_list_of_files_can_name_is_refused(tmp_path, name):
+    """When it is said, not when the jobs are submitted."""
+    with pytest.raises(ValueError, match="transfer_input_files"):
+        check_shipped([tmp_path / "fine.py", tmp_path / name])

@@ -1,0 +1,471 @@
+"""Bad input of every kind, as the user would write it: what each gives is a table of the documentation.
+
+The sentences are in ``bad_input.json``, beside this file: ``pool/test_bad_input.py`` compares them with what is raised,
+and writes them anew where the environment variable ``BAD_INPUT_WRITE`` is set. The documentation's tables are made of
+both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+RECORD = Path(__file__).with_suffix(".json")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One mistake.
+
+    Attributes:
+        code: what the user writes: an expression in Python, or a command line that begins with ``condor-futures``. It
+            is evaluated in an empty directory, with an executor and what a script would have imported.
+        error: the exception's class.
+        names: what the sentence has to name.
+        before: statements that are executed first; not shown.
+        about: what is wrong, where the code does not show it.
+        environment: variables of the process; it is run in one of its own then.
+
+    """
+
+    code: str
+    error: str
+    names: str
+    before: str = ""
+    about: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """What names it in the record."""
+        return f"{self.code} ({self.about})" if self.about else self.code
+
+
+def options(*cases: tuple[str, str, str]) -> list[Case]:
+    """Cases of the constructor's."""
+    return [Case(f"CondorExecutor({code})", error, names) for code, error, names in cases]
+
+
+AT_ONCE: dict[str, list[Case]] = {
+    "Options of the executor": options(
+        ("max_workers=0", "ValueError", "max_workers"),
+        ('max_workers="4"', "TypeError", "max_workers"),
+        ("max_workers=True", "TypeError", "max_workers"),
+        ('"personal"', "TypeError", "max_workers"),
+        ("max_tasks_per_child=0", "ValueError", "max_tasks_per_child"),
+        ("max_tasks_per_child=2.5", "TypeError", "max_tasks_per_child"),
+        ('initializer="setup"', "TypeError", "initializer"),
+        ("initializer=print, initargs=5", "TypeError", "initargs"),
+        ("initializer=threading.Lock().acquire", "PayloadError", "initializer"),
+        ('spool="no"', "TypeError", "spool"),
+        ("max_worker=5", "TypeError", "max_workers"),
+        ('category="merge"', "TypeError", "with_options"),
+    ),
+    "The access point": [
+        *options(
+            ("access_point=42", "TypeError", "access_point"),
+            ('access_point=""', "TypeError", "access_point"),
+            ('access_point=("cm.example.org",)', "TypeError", "access_point"),
+            ('access_point=("", "")', "TypeError", "access_point"),
+        ),
+        Case(
+            'CondorExecutor(access_point=("127.0.0.1:1", "ap1@example.org"))',
+            "AccessPointError",
+            "127.0.0.1:1",
+            about="nobody listens there",
+        ),
+        Case(
+            "CondorExecutor(access_point=(collector, 'ap9@example.org'))",
+            "AccessPointError",
+            "ap9@example.org",
+            about="the collector knows no such schedd",
+        ),
+    ],
+    "The session directory": [
+        *options(("session=5", "TypeError", "session"), ('session=""', "TypeError", "session")),
+        Case(
+            'CondorExecutor(access_point="personal", session="data")',
+            "CondorFuturesError",
+            "/home/you/data",
+            before='Path("data").mkdir(); Path("data/a.txt").touch()',
+            about="it is not empty",
+        ),
+        Case(
+            'CondorExecutor(access_point="personal", session="a.txt")',
+            "CondorFuturesError",
+            "/home/you/a.txt",
+            before='Path("a.txt").touch()',
+            about="it is a file",
+        ),
+        Case(
+            'CondorExecutor(access_point="personal", session="a.txt/session")',
+            "CondorFuturesError",
+            "/home/you/a.txt",
+            before='Path("a.txt").touch()',
+            about="it is below a file",
+        ),
+        Case('CondorExecutor(access_point="personal", session="/proc/session")', "CondorFuturesError", "/proc/session"),
+        Case('CondorExecutor(session="a$$(b)")', "ValueError", "a$$(b)"),
+        Case('CondorExecutor(session="a\\nb")', "ValueError", "a\\nb"),
+        Case(
+            'CondorExecutor(access_point="personal", session="shared/mine")',
+            "CondorFuturesError",
+            "/home/you/shared",
+            before='Path("shared").mkdir(); Path("shared").chmod(0o777)',
+            about="everybody may write to shared",
+        ),
+    ],
+    "What travels along": [
+        *options(
+            ('ship="mymodule"', "TypeError", "mymodule"),
+            ("ship=None", "TypeError", "ship"),
+            ("ship=[42]", "TypeError", "ship"),
+            ('ship=["no_such_module"]', "ModuleNotFoundError", "no_such_module"),
+            ('ship=["./helpers.py"]', "ModuleNotFoundError", "helpers.py"),
+            ('ship=[""]', "ImportError", "ship"),
+            ('ship=[Path("helpers.py")]', "FileNotFoundError", "helpers.py"),
+        ),
+        Case(
+            'CondorExecutor(ship=[Path("a,b.py")])',
+            "ValueError",
+            "a,b.py",
+            before='Path("a,b.py").touch()',
+            about="the file is there",
+        ),
+    ],
+    "Credentials": [
+        *options(
+            ('credentials="krb5"', "ValueError", "krb5"),
+            ("credentials=5", "TypeError", "credentials"),
+            ('credentials=["oauth:"]', "ValueError", "oauth:"),
+            ('credentials="oauth:box", use_oauth_services="box"', "TypeError", "use_oauth_services"),
+        ),
+        Case(
+            'CondorExecutor(access_point="personal", credentials="kerberos")',
+            "CredentialError",
+            "condor_credd",
+            about="the pool keeps none",
+        ),
+    ],
+    "Logs that are kept": [
+        *options(("keep_logs=5", "TypeError", "keep_logs"), ('keep_logs=""', "TypeError", "keep_logs")),
+        Case(
+            'CondorExecutor(keep_logs="a.txt")',
+            "CondorFuturesError",
+            "/home/you/a.txt",
+            before='Path("a.txt").touch()',
+            about="it is a file",
+        ),
+    ],
+    "Submit commands": options(
+        ("prioritty=4", "TypeError", "priority"),
+        ('memory="4GB"', "TypeError", "request_memory"),
+        ("request_memry=4", "TypeError", "request_memory"),
+        ('walltime="1h"', "TypeError", "walltime"),
+        ('executable="run.sh"', "TypeError", "executable"),
+        ('arguments="1 2"', "TypeError", "arguments"),
+        ('output="out.txt"', "TypeError", "stdout()"),
+        ('log="job.log"', "TypeError", "keep_logs"),
+        ("queue=5", "TypeError", "map()"),
+        ('universe="grid"', "TypeError", "universe"),
+        ("prio=1, priority=2", "TypeError", "twice"),
+        ("request_memory=[4]", "TypeError", "request_memory"),
+        ('request_memory=b"4GB"', "TypeError", "request_memory"),
+        ('request_memory=float("nan")', "ValueError", "request_memory"),
+        ('request_cpus=float("inf")', "ValueError", "request_cpus"),
+        ('description="two\\nlines"', "ValueError", "description"),
+        ('description="end\\\\"', "ValueError", "description"),
+        ('environment={"A=B": 1}', "ValueError", "A=B"),
+        ('environment={"": 1}', "ValueError", "environment"),
+        ("environment={1: 1}", "TypeError", "environment"),
+        ('environment={"A": [1]}', "TypeError", "environment"),
+        ('environment={"A": "$$(X)"}', "ValueError", "$$("),
+        ("**{'MY.CondorFuturesX': 1}", "TypeError", "MY.CondorFuturesX"),
+        ("**{'MY.A': object()}", "TypeError", "MY.A"),
+        ("**{'MY.A': {'b c': 1}}", "ValueError", "b c"),
+        ("**{'+My Group': 1}", "TypeError", "+My Group"),
+        ("**{'MY.Cmd': '\"/bin/true\"'}", "TypeError", "MY.Cmd"),
+        ("transfer_input_files=[1]", "TypeError", "transfer_input_files"),
+        ('transfer_input_files=["a,b"]', "ValueError", "a,b"),
+        ('transfer_output_remaps={"a b": "c"}', "ValueError", "a b"),
+        ("transfer_output_remaps={1: 'c'}", "TypeError", "transfer_output_remaps"),
+        ('concurrency_limits=["a,b"]', "ValueError", "a,b"),
+        ('job_flavour="workdya"', "ValueError", "workday"),
+        ("job_flavour=5", "ValueError", "espresso"),
+    ),
+    "Derived executors": [
+        Case("executor.with_options(prioritty=4)", "TypeError", "priority"),
+        Case("executor.with_options(max_workers=4)", "TypeError", "CondorExecutor"),
+        Case('executor.with_options(spool="no")', "TypeError", "spool"),
+        Case("executor.with_options(after=42)", "TypeError", "after"),
+        Case("executor.with_options(after=[42])", "TypeError", "after"),
+        Case("executor.with_options(category=5)", "TypeError", "category"),
+        Case('executor.with_options(discard_result="yes")', "TypeError", "discard_result"),
+        Case('executor.with_options(ship="mymodule")', "TypeError", "mymodule"),
+        Case('executor.categories.__setitem__("merge", 0)', "ValueError", "merge"),
+        Case('executor.categories.__setitem__("merge", "3")', "TypeError", "merge"),
+        Case("executor.categories.__setitem__(5, 3)", "TypeError", "category"),
+    ],
+    "Calls": [
+        Case("executor.submit()", "TypeError", "fn"),
+        Case("executor.submit_cluster(print)", "TypeError", "count"),
+        Case('executor.submit_cluster(print, count="3")', "TypeError", "count"),
+        Case("executor.submit_cluster(print, count=0)", "ValueError", "count"),
+        Case("executor.submit_cluster(print, count=5000)", "ValueError", "5000"),
+        Case("executor.submit(print, procid)", "PayloadError", "procid"),
+        Case("executor.map(print, 5)", "TypeError", "iterable"),
+        Case("executor.map(print, [1], chunksize=0)", "ValueError", "chunksize"),
+        Case('executor.map(print, [1], chunksize="automatic")', "TypeError", "chunksize"),
+        Case("executor.map(print, [1], chunksize=None)", "TypeError", "chunksize"),
+        Case("executor.map(print, [1], buffersize=0)", "ValueError", "buffersize"),
+        Case("executor.map(print, [1], buffersize=2.0)", "TypeError", "buffersize"),
+        Case('executor.map(print, [1], timeout="5")', "TypeError", "timeout"),
+        Case("executor.submit(print, [1, {'lock': threading.Lock()}])", "PayloadError", "[0][1]['lock']"),
+        Case('executor.submit(print, open("a.txt", "w"))', "PayloadError", "[0][0]"),
+        Case("executor.submit(print, (n for n in range(3)))", "PayloadError", "[0][0]"),
+        Case("executor.submit(print, out=socket.socket())", "PayloadError", "['out']"),
+        Case('executor.submit(print, sqlite3.connect(":memory:"))', "PayloadError", "[0][0]"),
+        Case("executor.submit(print, executor)", "PayloadError", "CondorExecutor"),
+        Case("executor.submit(print, multiprocessing.Pipe()[0])", "PayloadError", "[0][0]"),
+        Case(
+            "executor.submit(lambda: lock.acquire())",
+            "PayloadError",
+            "'lock'",
+            before="lock = threading.Lock()",
+            about="lock is a threading.Lock",
+        ),
+        Case(
+            "executor.submit(print, nested)",
+            "PayloadError",
+            "nested too deeply",
+            before="nested = []\nfor _ in range(100_000): nested = [nested]",
+            about="a list in a list in a list, 100,000 times",
+        ),
+        Case("next(executor.map(print, [threading.Lock()]))", "PayloadError", "[0][0]"),
+        Case('shell("")', "ValueError", "empty"),
+        Case('shell(["ls", "-l"])', "TypeError", "shell"),
+    ],
+    "After the end": [
+        Case("closed.submit(print)", "RuntimeError", "shutdown", about="closed.shutdown() was called"),
+        Case("closed.map(print, [1])", "RuntimeError", "shutdown", about="closed.shutdown() was called"),
+        Case("closed.detach()", "RuntimeError", "shutdown", about="closed.shutdown() was called"),
+    ],
+    "Submit files": [
+        Case('CondorExecutor.from_submit_file("no.sub")', "FileNotFoundError", "no.sub"),
+        *(
+            Case(
+                'CondorExecutor.from_submit_file("a.sub")',
+                error,
+                names,
+                before=f'Path("a.sub").write_text({text!r})',
+                about=about,
+            )
+            for text, error, names, about in (
+                ("universe = grid\nqueue\n", "ValueError", "grid", "universe = grid"),
+                ("request_memry = 4\nqueue\n", "TypeError", "request_memory", "request_memry = 4"),
+                (
+                    "environment = N=$(n)\nqueue n in (1 2)\n",
+                    "ValueError",
+                    "$(n)",
+                    "environment = N=$(n), queue n in (1 2)",
+                ),
+                ("request_memory 4\nqueue\n", "ValueError", "a.sub", "request_memory 4, without a sign"),
+            )
+        ),
+    ],
+    "Profiles": [
+        Case('CondorExecutor.from_profile("crn")', "CondorFuturesError", "cern"),
+        Case("CondorExecutor.from_profile(5)", "TypeError", "profile"),
+        Case('CondorExecutor.from_profile("cern", max_worker=5)', "TypeError", "max_workers"),
+        *(
+            Case(
+                'CondorExecutor.from_profile("mine")',
+                error,
+                names,
+                before=f"profiles.write_text({text!r})",
+                about=about,
+            )
+            for text, error, names, about in (
+                ("mine = 1", "CondorFuturesError", "'mine'", "profiles.toml has mine = 1"),
+                ("[mine\n", "CondorFuturesError", "profiles.toml", "profiles.toml has [mine"),
+                ("[mine]\nprioritty = 1\n", "TypeError", "priority", "it has prioritty = 1"),
+                ("[mine]\ninherits = 'mine'\n", "CondorFuturesError", "'mine'", 'it has inherits = "mine"'),
+                (
+                    "[mine]\ninherits = 'b'\n[b]\ninherits = 'mine'\n",
+                    "CondorFuturesError",
+                    "circle",
+                    'it has inherits = "b", and b inherits it',
+                ),
+                ("[mine]\ninherits = 5\n", "CondorFuturesError", "inherits", "it has inherits = 5"),
+            )
+        ),
+    ],
+    "Workflows": [
+        Case('DagExecutor("my dag", "dag")', "ValueError", "my dag"),
+        Case('DagExecutor(5, "dag")', "TypeError", "name"),
+        Case('DagExecutor("dag", "my directory")', "ValueError", "my directory"),
+        Case('DagExecutor("dag", "dag", max_workers=0)', "ValueError", "max_workers"),
+        Case('DagExecutor("dag", "dag", retries=-1)', "ValueError", "retries"),
+        Case('DagExecutor("dag", "dag", access_point="ap1")', "TypeError", "access_point"),
+        Case('DagExecutor("dag", "dag", prioritty=4)', "TypeError", "priority"),
+        Case(
+            'DagExecutor("dag", "dag")',
+            "CondorFuturesError",
+            "/home/you/dag",
+            before='Path("dag").mkdir(); Path("dag/a.txt").touch()',
+            about="the directory is not empty",
+        ),
+        Case('DagExecutor("dag", "dag").submit(print, Future())', "PayloadError", "its own calls"),
+        Case('DagExecutor("dag", "dag").submit(print, threading.Lock())', "PayloadError", "[0][0]"),
+        Case('DagExecutor("dag", "dag").submit(print).result()', "RuntimeError", "run()"),
+        Case('DagExecutor.attach("nothing")', "CondorFuturesError", "/home/you/nothing"),
+    ],
+    "Sessions that were left": [
+        Case('CondorExecutor.attach("20200101-000000-00000000")', "CondorFuturesError", "there is no session"),
+        Case("CondorExecutor.attach(5)", "TypeError", "session"),
+        Case(
+            'CondorExecutor.attach("empty")',
+            "CondorFuturesError",
+            "session.json",
+            before='Path("empty").mkdir()',
+            about="a directory without a session",
+        ),
+        Case("CondorExecutor.attach(executor.session)", "CondorFuturesError", "in use", about="executor is at work"),
+        *(
+            Case(
+                'CondorExecutor.attach("other")',
+                "CondorFuturesError",
+                names,
+                before='other = Path("other"); other.mkdir(); file = other / "session.json"; '
+                f'file.write_text("{{}}"); file.chmod(0o600); {change}',
+                about=about,
+            )
+            for change, names, about in (
+                ("pass", "session.json", "its session.json has {}"),
+                ("file.chmod(0o644)", "0644", "its session.json has mode 0644"),
+                ("file.unlink(); file.mkdir()", "session.json", "its session.json is a directory"),
+            )
+        ),
+    ],
+    "Environment": [
+        Case(
+            "CondorExecutor()",
+            "AccessPointError",
+            "CONDOR_CONFIG",
+            about="CONDOR_CONFIG names a file that is not there",
+            environment={"CONDOR_CONFIG": "/home/you/condor_config"},
+        ),
+        Case(
+            "CondorExecutor()",
+            "AccessPointError",
+            "access_point='personal'",
+            about="no HTCondor runs on this machine",
+            environment={"CONDOR_CONFIG": "/dev/null"},
+        ),
+        Case(
+            'CondorExecutor(access_point="ap1")',
+            "AccessPointError",
+            "(pool, name)",
+            about="no HTCondor is configured on this machine",
+            environment={"CONDOR_CONFIG": "/dev/null"},
+        ),
+        Case(
+            'CondorExecutor(access_point="personal")',
+            "PersonalPoolError",
+            "condor-futures pool install",
+            about="there is no HTCondor: PATH is empty",
+            environment={"PATH": "", "XDG_DATA_HOME": "/home/you/nothing", "XDG_STATE_HOME": "/home/you/state"},
+        ),
+        Case(
+            'CondorExecutor(access_point="ap1")',
+            "AccessPointError",
+            "pip install htcondor",
+            before='Path("htcondor2.py").write_text("raise ImportError(__name__)"); sys.path.insert(0, os.getcwd())',
+            about="the package htcondor is not installed",
+            environment={"CONDOR_CONFIG": "/dev/null"},
+        ),
+        Case(
+            "CondorExecutor()",
+            "CondorFuturesError",
+            "/home/you/a.txt",
+            before='Path("a.txt").touch()',
+            about="XDG_STATE_HOME is a file",
+            environment={"CONDOR_CONFIG": "POOL", "XDG_STATE_HOME": "/home/you/a.txt"},
+        ),
+        Case(
+            "CondorExecutor()",
+            "CondorFuturesError",
+            "/home/you/shared",
+            before='Path("shared").mkdir(); Path("shared").chmod(0o777)',
+            about="XDG_STATE_HOME is a directory that everybody may write to",
+            environment={"CONDOR_CONFIG": "POOL", "XDG_STATE_HOME": "/home/you/shared"},
+        ),
+    ],
+    "Command line": [
+        Case("condor-futures show nothing", "CondorFuturesError", "nothing"),
+        Case("condor-futures show 999999.0", "CondorFuturesError", "999999.0"),
+        Case(
+            "condor-futures show a.txt",
+            "CondorFuturesError",
+            "a.txt",
+            before='Path("a.txt").write_text("text")',
+            about="it is no file of a session",
+        ),
+        Case("condor-futures status x", "CondorFuturesError", "CLUSTER"),
+        Case("condor-futures status 999999", "CondorFuturesError", "999999"),
+        Case("condor-futures status --pool cm.example.org", "CondorFuturesError", "--access-point"),
+        Case("condor-futures status --session 'a b'", "CondorFuturesError", "a b"),
+    ],
+}
+"""By section: nothing is submitted for any of these."""
+
+LATER: dict[str, list[Case]] = {
+    "What only the access point can tell": [
+        Case('executor.with_options(request_memory="4XB").submit(print)', "AccessPointError", "RequestMemory"),
+        Case('executor.with_options(priority="high").submit(print)', "AccessPointError", "priority"),
+        Case('executor.with_options(requirements="Memory >").submit(print)', "AccessPointError", "Requirements"),
+        Case('executor.with_options(transfer_input_files="no/file").submit(print)', "AccessPointError", "no/file"),
+        Case('executor.with_options(**{"MY.A": "(1"}).submit(print)', "AccessPointError", "A"),
+    ],
+    "What only the job can tell": [
+        Case("executor.submit(42)", "TypeError", "callable"),
+        Case("executor.submit(len)", "TypeError", "argument"),
+        Case("executor.submit(threading.Lock)", "TypeError", "pickle"),
+        Case('executor.submit(shell("no-such-command"))', "ShellError", "no-such-command"),
+    ],
+}
+"""By section: what no client can know, and the future tells."""
+
+
+def recorded() -> dict[str, str]:
+    """The sentences, by the cases' keys."""
+    return json.loads(RECORD.read_text()) if RECORD.exists() else {}
+
+
+def table(cases: list[Case]) -> str:
+    """The cases as a Markdown table."""
+    sentences = recorded()
+    rows = ["| What is wrong | Exception | Its sentence |", "|---|---|---|"]
+    for case in cases:
+        about = f"; {_cell(case.about)}" if case.about else ""
+        rows.append(f"| `{_cell(case.code)}`{about} | `{case.error}` | {_cell(_literal(sentences[case.key]))} |")
+    return "\n".join(rows) + "\n"
+
+
+def page() -> str:
+    """All tables, for the documentation."""
+    parts = []
+    for title, cases in {**AT_ONCE, **LATER}.items():
+        parts.append(f"## {title}\n\n{table(cases)}")
+    return "\n".join(parts)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _literal(text: str) -> str:
+    """*text* without what Markdown would take for its own."""
+    return "".join(f"\\{char}" if char in "\\`*_<>[]$#{}" else char for char in text)

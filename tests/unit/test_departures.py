@@ -1,0 +1,123 @@
+"""Jobs are retrieved and removed many at a time, and a removal that fails is made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from condor_futures import departures
+from condor_futures.bundle import Bundle, Options
+from condor_futures.departures import ATTEMPTS, Departures
+from condor_futures.errors import AccessPointError
+from condor_futures.states import Job, NotRetrieved, Retrieved, State
+
+
+class Schedd:
+    """An access point's answers, given when the test says so, and a clock that the test sets."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(departures.time, "monotonic", lambda: self.now)
+        self.asked: list = []
+        self.events: list = []
+        self.departures = Departures(
+            self, "s", post=lambda work: work(), advance=lambda _, event: self.events.append(event)
+        )
+
+    def request(self, operation, answer, **arguments) -> None:
+        self.asked.append((operation, arguments, answer))
+
+    def answer(self, result=None, error=None) -> None:
+        self.asked[-1][2](result, AccessPointError(error) if error else None)
+
+
+@pytest.fixture
+def schedd(monkeypatch):
+    return Schedd(monkeypatch)
+
+
+def ended(number: int) -> Bundle:
+    return Bundle("b", Path(), Options({}, True, ""), {}, Job("b", True, State.COMPLETED, f"7.{number}"))
+
+
+def test_the_last_job_is_retrieved_at_once(schedd):
+    schedd.departures.retrieve(ended(0))
+    schedd.departures.proceed(under_way=1)
+    assert [(operation, arguments) for operation, arguments, _ in schedd.asked] == [("retrieve", {"jobs": ["7.0"]})]
+    assert schedd.departures.busy
+    schedd.answer({"failed": {}})
+    assert schedd.events == [Retrieved("7.0")]
+    assert not schedd.departures.busy
+
+
+def test_others_wait_for_company(schedd):
+    """A quarter of a second; each has its own answer."""
+    for number in range(3):
+        schedd.departures.retrieve(ended(number))
+        schedd.departures.proceed(under_way=9)
+    assert schedd.asked == []
+    schedd.departures.forget("7.1")
+    schedd.now += 0.25
+    schedd.departures.proceed(under_way=8)
+    assert schedd.asked[0][1] == {"jobs": ["7.0", "7.2"]}
+    schedd.answer({"failed": {"7.2": "no file"}})
+    assert schedd.events == [Retrieved("7.0"), NotRetrieved("7.2", "no file")]
+
+
+def test_a_retrieval_from_an_access_point_that_is_away_is_made_again(schedd, caplog):
+    """Some times; then the outcomes are given up, for nothing may wait for ever."""
+    schedd.departures.retrieve(ended(0))
+    attempts = 0
+    while not schedd.events:
+        schedd.departures.proceed(under_way=1)
+        if len(schedd.asked) > attempts:
+            attempts = len(schedd.asked)
+            schedd.answer(error="it is away")
+        assert schedd.departures.busy or schedd.events
+        schedd.now += 1
+    assert attempts == ATTEMPTS
+    assert schedd.events == [NotRetrieved("7.0", "it is away")]
+    assert caplog.text.count("tried again") == ATTEMPTS - 1
+
+
+def test_a_job_that_was_cancelled_meanwhile_is_not_retrieved_again(schedd):
+    bundle = ended(0)
+    schedd.departures.retrieve(bundle)
+    schedd.departures.proceed(under_way=1)
+    bundle.job = Job("b", True, State.DISCARDED, "7.0")
+    schedd.answer(error="it is away")
+    assert not schedd.departures.busy
+
+
+def test_a_removal_that_fails_is_made_again(schedd, caplog):
+    """Later, and together with what came in the meantime; the end of the session need not wait for it."""
+    schedd.departures.remove("7.0")
+    assert schedd.departures.busy
+    schedd.departures.proceed(under_way=0)
+    schedd.answer(error="it is away")
+    assert "tried again" in caplog.text
+    assert not schedd.departures.busy
+    assert schedd.departures.patience() == 4  # not for ever: nothing else may happen that would be a reason to look
+    schedd.departures.remove("7.1")
+    schedd.departures.proceed(under_way=0)
+    assert len(schedd.asked) == 1
+    schedd.now += 10
+    schedd.departures.proceed(under_way=0)
+    assert schedd.asked[-1][1] == {"action": "remove", "jobs": ["7.0", "7.1"]}
+    schedd.answer(2)
+    schedd.now += 1000
+    schedd.departures.proceed(under_way=0)
+    assert len(schedd.asked) == 2
+
+
+def test_a_removal_that_fails_for_ever_is_left_to_the_end(schedd, caplog):
+    schedd.departures.remove("7.0")
+    for _ in range(20):
+        before = len(schedd.asked)
+        schedd.now += 1000
+        schedd.departures.proceed(under_way=0)
+        if len(schedd.asked) > before:
+            schedd.answer(error="it is away")
+    assert len(schedd.asked) == ATTEMPTS
+    assert "until the session ends" in caplog.text

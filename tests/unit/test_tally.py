@@ -1,0 +1,65 @@
+"""Counts of calls add up, whoever counts and whenever."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from condor_futures.bundle import Bundle, Options
+from condor_futures.states import Job, State
+from condor_futures.tally import Tally
+
+
+def bundle(*calls: str, state: State = State.PENDING) -> Bundle:
+    return Bundle("b", Path(), Options({}, True, ""), dict.fromkeys(calls), Job("b", True, state))
+
+
+def test_a_call_is_in_the_state_of_its_job_until_it_has_ended():
+    tally = Tally()
+    made = bundle("c0", "c1", state=State.RUNNING)
+    tally.opened([made, bundle("c2")])
+    assert tally.counts() == {"running": 2, "pending": 1}
+    tally.ended(made, "c0", "done")
+    assert tally.counts() == {"running": 1, "pending": 1, "done": 1}
+
+
+def test_a_call_whose_job_has_ended_is_completed_until_its_future_knows():
+    tally = Tally()
+    made = bundle("c0", state=State.ENDED)
+    tally.opened([made])
+    assert tally.counts() == {"completed": 1}
+    tally.ended(made, "c0", "failed")
+    assert tally.counts() == {"failed": 1}
+
+
+def test_a_call_ends_once():
+    """Cancelled by one thread, resolved by another: the first counts."""
+    tally = Tally()
+    made = bundle("c0")
+    tally.opened([made])
+    for how in ("cancelled", "done", "cancelled"):
+        tally.ended(made, "c0", how)
+    assert tally.counts() == {"cancelled": 1}
+
+
+def test_counts_add_up_while_other_threads_end_calls():
+    tally = Tally()
+    bundles = [bundle(*(f"c{n}" for n in range(10))) for _ in range(300)]
+    tally.opened(bundles)
+    ready = threading.Barrier(4)
+
+    def end(some: list[Bundle]) -> None:
+        ready.wait()
+        for made in some:
+            for call in list(made.futures):
+                tally.ended(made, call, "done")
+
+    threads = [threading.Thread(target=end, args=(bundles[n::3],)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    sums = {sum(tally.counts().values()) for _ in range(200)}
+    for thread in threads:
+        thread.join()
+    assert sums == {3000}
+    assert tally.counts() == {"done": 3000}
