@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
 import subprocess
 import sys
 
 import pytest
+
+from condor_futures import CondorExecutor, runner, wait
+from condor_futures.session import Session
 
 pytestmark = pytest.mark.pool
 
@@ -52,6 +57,19 @@ def test_what_the_user_can_mend_is_a_sentence_and_no_traceback(tmp_path):
     assert "Traceback" not in text
 
 
+def test_names_in_brackets_are_no_styles(release, tmp_path):
+    """A directory's name, in a sentence, a table and an error, is printed as it is."""
+    where = tmp_path / "[red]pool[/red] :smile:"
+    for command, expected in (("status", 3), ("stop", 0)):
+        status, text = run("pool", command, "--directory", where)
+        assert status == expected
+        assert str(where) in text.replace("\n", "")
+    (tmp_path / "[red]").touch()
+    status, text = run("pool", "start", "--directory", tmp_path / "[red]" / "pool")
+    assert status == 1
+    assert str(tmp_path / "[red]") in text.replace("\n", "")
+
+
 def test_install_says_where_htcondor_is(release):
     """And does nothing when it is there."""
     status, text = run("pool", "install")
@@ -74,3 +92,99 @@ def test_the_demonstration_sweeps_and_draws(pool, tmp_path):
     assert "48/48 done" in text
     assert "97.39%" in text
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def observe(star, *, filters):
+    if star == "Sun":
+        raise ValueError("too bright")
+    return [star.upper(), *filters]
+
+
+@pytest.fixture(scope="module")
+def looked_at(pool, tmp_path_factory):
+    """A session that is kept, and the jobs of three calls: one takes the value of another, one raises."""
+    directory = tmp_path_factory.mktemp("sessions") / "kept"
+    with CondorExecutor(access_point="personal", session=directory) as executor:
+        first = executor.submit(observe, "Vega", filters=["red"])
+        futures = [first, executor.submit(observe, "Deneb", filters=first), executor.submit(observe, "Sun", filters=[])]
+        wait(futures)
+    return directory, [future.job_id for future in futures]
+
+
+def test_show_prints_the_call_and_the_outcome_of_a_job(looked_at):
+    """By the job's number, and by either file."""
+    directory, [first, second, third] = looked_at
+    status, text = run("show", "--session", directory, first)
+    assert status == 0, text
+    assert "test_cli.observe('Vega', filters=['red'])" in text
+    assert "['VEGA', 'red']" in text
+    _, text = run("show", "--session", directory, second)
+    assert "observe('Deneb', filters=<value of call c000000>)" in text
+    _, text = run("show", "--session", directory, third)
+    assert "ValueError: too bright" in text
+    status, text = run("show", directory / "bundles" / "000" / "b000000.calls")
+    assert (status, "['VEGA'" in text, "observe('Vega'" in text) == (0, False, True)
+
+
+def test_show_speaks_json(looked_at):
+    directory, [_, second, _] = looked_at
+    status, text = run("show", "--json", "--session", directory, second)
+    assert status == 0, text
+    calls, outcomes = json.loads(text)
+    assert calls["calls"][0]["kwargs"] == {"filters": "<value of call c000000>"}
+    assert outcomes["outcomes"][0]["value"] == "['DENEB', 'VEGA', 'red']"
+
+
+def test_show_tells_a_long_value_in_short(looked_at, tmp_path):
+    directory, _ = looked_at
+    session = Session.open(directory)
+    path = session.bundle_directory(0) / "b000999.outcomes"
+    with path.open("wb") as file:
+        header = {"kind": "outcome", "session": session.id, "call": "c000999", "result": "value"}
+        runner.write_frame(file, session.secret, header, [pickle.dumps(list(range(3000)))])
+    assert "+2990" in run("show", path)[1]
+    assert "2999" in run("show", "--full", path)[1]
+
+
+def test_show_does_not_unpickle_what_is_not_authentic(looked_at, tmp_path):
+    """Exit status 4; nor does what a file says of itself reach the terminal as it is."""
+    foreign = tmp_path / "b000000.outcomes"
+    with foreign.open("wb") as file:
+        header = {"kind": "outcome", "call": "\x1b[2Jc000000", "result": "value", "host": "[bold]ep"}
+        runner.write_frame(file, bytes(32), header, [pickle.dumps([1, 2, 3])])
+    status, text = run("show", foreign)
+    assert status == 4
+    assert "Not unpickled unless --trust is given" in text
+    assert "no session.json" in text
+    assert "<not unpickled>" in text
+    assert "\\x1b[2Jc000000" in text
+    assert "[bold]ep" in text
+    assert "\x1b" not in text
+    status, text = run("show", "--trust", foreign)
+    assert (status, "[1, 2, 3]" in text) == (0, True)
+
+
+@pytest.mark.parametrize("what", ["12", "9999.0", "/nowhere/b000000.calls", "/etc/passwd", "/etc/shadow.calls", "/"])
+def test_show_says_what_is_wrong_in_a_sentence(what):
+    status, text = run("show", what)
+    assert status == 1
+    assert text.startswith(("CondorFuturesError: ", "IsADirectoryError: "))
+    assert "Traceback" not in text
+
+
+def test_profiles_are_listed_with_where_they_are_from(tmp_path):
+    """One that is hidden says so; a file that is wrong is a sentence."""
+    user = tmp_path / "condor_futures" / "profiles.toml"
+    user.parent.mkdir()
+    user.write_text('[cern]\ninherits = "cern"\nrequest_cpus = 2\n[mine]\nspool = false\n')
+    status, text = run("profiles", XDG_CONFIG_HOME=str(tmp_path))
+    assert status == 0, text
+    assert "inherits 'cern'" in text
+    assert "request_cpus = 2" in text
+    assert "package, hidden by the one above" in text
+    assert f"user: {user}" in text
+    user.write_text("[")
+    status, text = run("profiles", XDG_CONFIG_HOME=str(tmp_path))
+    assert status == 1
+    assert f"{user} is no TOML" in text
+    assert "Traceback" not in text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import time
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -50,6 +52,21 @@ def test_futures_of_other_executors(executor):
         finished.result()
         later = threads.submit(lambda: time.sleep(0.5) or 5)
         assert executor.submit(add, finished, later).result() == 9
+
+
+def test_the_value_of_a_strangers_future_is_shipped_like_an_argument(executor, tmp_path, monkeypatch):
+    """Its class may be of a module that the execution point does not have; unless nothing is to be shipped."""
+    (tmp_path / "of_the_client_only.py").write_text("class Box:\n    def __init__(self, n):\n        self.n = n\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    box = importlib.import_module("of_the_client_only").Box
+    try:
+        with ThreadPoolExecutor() as threads:
+            stranger = threads.submit(box, 7)
+            assert executor.submit(lambda box: box.n, stranger).result() == 7
+            error = executor.with_options(ship=[]).submit(lambda box: box.n, stranger).exception()
+            assert isinstance(error, ModuleNotFoundError)
+    finally:
+        del sys.modules["of_the_client_only"]
 
 
 def test_a_value_that_cannot_be_sent_on_fails_the_child(executor):
@@ -116,18 +133,57 @@ def test_in_one_chunk_only_the_calls_of_a_failed_parent_fail(executor):
     assert second.result() == 4
 
 
+def test_a_fan_of_a_thousand(executor):
+    """One value goes to a thousand calls, and theirs to one."""
+    hub = executor.submit(abs, -3)
+    chunks = executor._submit_chunks(pow, ((hub, n % 5) for n in range(1000)), 250, None)
+    spokes = [future for chunk in chunks for future in chunk]
+    assert executor.submit(add, *spokes).result(110) == 200 * (1 + 3 + 9 + 27 + 81)
+
+
+BUNDLE = 128
+LEAVES = 1024
+
+
+def tree(executor, poisoned=None):
+    """Ten levels of sums above the leaves: the futures of each level; *poisoned* is level and place of a failure."""
+
+    def level_of(function, calls):
+        return [future for chunk in executor._submit_chunks(function, iter(calls), BUNDLE, None) for future in chunk]
+
+    levels = [level_of(abs, [(-n,) for n in range(LEAVES)])]
+    while len(levels[-1]) > 1:
+        pairs = list(zip(levels[-1][::2], levels[-1][1::2], strict=True))
+        if poisoned is not None and poisoned[0] == len(levels):
+            pairs[poisoned[1]] += (None,)  # which cannot be added
+        levels.append(level_of(add, pairs))
+    return levels
+
+
 def test_a_tree_of_a_thousand_leaves(pool, new_executor):
-    """Ten levels of sums in bundles end right; all calls of one level are few jobs."""
+    """It ends right, with one job for each bundle; a failure at level 3 fails exactly those that descend from it."""
     executor = new_executor()
-    level = [f for chunk in executor._submit_chunks(abs, iter([(n,) for n in range(1024)]), 128, None) for f in chunk]
-    jobs = 8
-    while len(level) > 1:
-        pairs = iter(list(zip(level[::2], level[1::2], strict=True)))
-        jobs += -(-len(level) // 2 // 128) or 1
-        level = [f for chunk in executor._submit_chunks(add, pairs, 128, None) for f in chunk]
-    assert level[0].result(110) == sum(range(1024))
+    sound = tree(executor)
+    sick = tree(executor, poisoned=(3, 77))
+    line = [(level, 77 >> level - 3) for level in range(3, 11)]
+    assert sound[10][0].result(110) == sum(range(LEAVES))
     executor.shutdown()
-    assert len(pool.history(executor, jobs)) == jobs
+    failed = sick[3][77].exception()
+    assert type(failed) is TypeError
+    for level, place in line[1:]:
+        error = sick[level][place].exception()
+        assert type(error) is DependencyError
+        assert error.__cause__ is failed
+        failed = error
+    for levels, exempt in ((sound, []), (sick, line)):
+        for level, futures in enumerate(levels):
+            width = 2**level
+            for place, future in enumerate(futures):
+                if (level, place) not in exempt:
+                    assert future.result() == sum(range(place * width, (place + 1) * width))
+    jobs = sum(-(-len(futures) // BUNDLE) for futures in sound)
+    # Of the sick tree, only the bundle of the root has no call that can be made.
+    assert len(pool.history(executor, 2 * jobs - 1)) == 2 * jobs - 1
 
 
 def test_chaining_by_as_completed(executor):

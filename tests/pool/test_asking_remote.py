@@ -1,0 +1,61 @@
+"""Asking a remote access point, and keeping the logs of its jobs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from remote_pool import remote_pool
+from support import until
+
+from condor_futures import CondorExecutor
+
+pytestmark = pytest.mark.pool
+
+
+@pytest.fixture(scope="module")
+def remote(release):
+    """A pool that does not see the client's files, and this process as a client on another machine."""
+    with remote_pool(release, hidden=True) as remote, pytest.MonkeyPatch.context() as patch:
+        for name in ("_CONDOR_COLLECTOR_HOST", "CONDOR_HOST"):
+            patch.delenv(name, raising=False)
+        for name, value in remote.client_environment().items():
+            patch.setenv(name, value)
+        yield remote
+
+
+def test_jobs_and_status_of_a_remote_access_point(remote):
+    """Named by its pool and its name; condor_q goes there too to find out why a job is idle."""
+    with CondorExecutor(access_point=remote.access_point) as executor:
+        running = executor.submit(time.sleep, 300)
+        idle = executor.with_options(request_memory="512GB").submit(pow, 2, 3)
+        until(lambda: sorted(job.state for job in executor.jobs()) == ["idle", "running"])
+        jobs = {job.job_id: job for job in executor.jobs(why=True)}
+        assert jobs[running.job_id].host
+        assert "does not have 512 GiB of memory" in jobs[idle.job_id].why_idle
+        pool, name = remote.access_point
+        done = subprocess.run(
+            [sys.executable, "-m", "condor_futures.cli", "status", "--why", "--pool", pool, "--access-point", name],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "COLUMNS": "200"},
+            timeout=110,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "does not have 512 GiB of memory" in done.stdout
+        running.cancel()
+        idle.cancel()
+
+
+def test_logs_come_from_a_remote_access_point(remote, tmp_path):
+    """With the outputs; the session's own event log is empty."""
+    with CondorExecutor(access_point=remote.access_point, keep_logs=tmp_path) as executor:
+        future = executor.submit(print, "hello")
+        future.result()
+        assert (tmp_path / f"{future.job_id}.out").read_text() == "hello\n"
+        assert "Job terminated" in (tmp_path / f"{future.job_id}.log").read_text()
+        assert executor.session.joinpath("event_log").stat().st_size == 0

@@ -1,0 +1,467 @@
+"""A session whose client left, or was killed at any moment, is taken up by another: nothing is lost or done twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from support import until
+
+from condor_futures import CondorExecutor, CondorFuturesError, DependencyError, JobHeldError, shell
+
+HEAD = """
+import sys, time
+from pathlib import Path
+from condor_futures import CondorExecutor, shell
+
+directory = Path(sys.argv[1])
+
+def call(n, wait=""):
+    with open(directory / "made", "a") as file:
+        file.write(f"{n}\\n")
+    while wait and not (directory / wait).exists():
+        time.sleep(0.02)
+    return n * n
+
+def said(what):
+    print(what, flush=True)
+
+"""
+
+
+class Client:
+    """A program of the user's, in a process that can be killed."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.session = directory / "session"
+        self.made = directory / "made"
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self, script: str) -> None:
+        source = HEAD + textwrap.dedent(script).replace("SESSION", repr(str(self.session)))
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", source, str(self.directory)], stdout=subprocess.PIPE, text=True
+        )
+
+    def wait_for(self, word: str) -> None:
+        """Wait until it says so."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline().strip() == word
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+
+    def release(self, name: str = "go") -> None:
+        (self.directory / name).touch()
+
+    def times_made(self) -> Counter[str]:
+        return Counter(self.made.read_text().split())
+
+
+@pytest.fixture
+def client(pool, tmp_path) -> Iterator[Client]:
+    client = Client(tmp_path)
+    yield client
+    client.kill()
+
+
+@pytest.fixture
+def attach(pool, client) -> Iterator[Callable[..., CondorExecutor]]:
+    executors: list[CondorExecutor] = []
+
+    def attach(session: str | Path | None = None, **options) -> CondorExecutor:
+        executors.append(CondorExecutor.attach(session or client.session, **options))
+        return executors[-1]
+
+    yield attach
+    for executor in executors:
+        executor.shutdown()
+    for executor in executors:
+        assert pool.queue(executor) == []
+
+
+@pytest.mark.parametrize("spool", [True, False])
+def test_calls_that_ran_while_the_client_was_killed(client, attach, spool):
+    """Some had ended and were told, some run, some are idle: each is made once."""
+    client.start(f"""
+        executor = CondorExecutor(access_point="personal", session=SESSION, spool={spool})
+        done = [executor.submit(call, n) for n in range(3)]
+        [future.result() for future in done]
+        running = [executor.submit(call, n, "go") for n in range(3, 6)]
+        while any(future.state != "running" for future in running):
+            time.sleep(0.02)
+        idle = executor.with_options(requirements='false').submit(call, 6)
+        while idle.state != "idle":
+            time.sleep(0.02)
+        said("ready")
+        time.sleep(600)
+    """)
+    client.wait_for("ready")
+    client.kill()
+    executor = attach()
+    futures = list(executor.futures.values())
+    assert list(executor.futures) == [f"c{n:06d}" for n in range(7)]
+    assert [future.result() for future in futures[:3]] == [0, 1, 4]
+    until(lambda: Counter(future.state for future in futures) == {"done": 3, "running": 3, "idle": 1})
+    assert futures[0].job_id is not None
+    client.release()
+    assert [future.result() for future in futures[3:6]] == [9, 16, 25]
+    assert futures[6].cancel()
+    assert client.times_made() == {str(n): 1 for n in range(6)}
+    # It is an executor as any other.
+    assert executor.submit(pow, 7, 2).result() == 49
+
+
+def test_jobs_that_ended_while_nobody_looked(client, attach, pool):
+    """Values and errors alike; what is retrieved then leaves the queue."""
+    client.start("""
+        executor = CondorExecutor(access_point="personal", session=SESSION)
+        futures = [executor.submit(call, n, "go") for n in range(3)]
+        futures.append(executor.submit(lambda: 1 / 0))
+        futures.append(executor.submit(shell("kill -9 $PPID")))
+        while sum(future.state == "running" for future in futures[:3]) < 3:
+            time.sleep(0.02)
+        said(executor._engine.session.id)
+        time.sleep(600)
+    """)
+    assert client.process is not None
+    assert client.process.stdout is not None
+    session = client.process.stdout.readline().strip()
+    client.kill()
+    client.release()
+    constraint = f'CondorFuturesSession == "{session}"'
+    until(lambda: all(ad["JobStatus"] == 4 for ad in pool.ads("condor_q", constraint)))
+    futures = list(attach().futures.values())
+    assert [future.result() for future in futures[:3]] == [0, 1, 4]
+    with pytest.raises(ZeroDivisionError):
+        futures[3].result()
+    assert futures[4].exception().signal == signal.SIGKILL
+    assert client.times_made() == {str(n): 1 for n in range(3)}
+
+
+def test_calls_that_had_not_been_submitted(client, attach):
+    """max_workers held them back; they are submitted once, with the commands that they had."""
+    client.start("""
+        executor = CondorExecutor(access_point="personal", session=SESSION, max_workers=1)
+        first = executor.submit(call, 0, "go")
+        rest = [executor.submit(call, n) for n in range(1, 4)]
+        noted = executor.with_options(environment={"NOTE": "kept"}, category="x").submit(shell("echo $NOTE"))
+        while first.state != "running":
+            time.sleep(0.02)
+        said("ready")
+        time.sleep(600)
+    """)
+    client.wait_for("ready")
+    client.kill()
+    executor = attach()
+    assert executor._max_workers == 1
+    client.release()
+    *numbers, noted = [future.result() for future in executor.futures.values()]
+    assert numbers == [0, 1, 4, 9]
+    assert noted.stdout == "kept\n"
+    assert client.times_made() == {str(n): 1 for n in range(4)}
+
+
+def test_calls_that_wait_for_others(client, attach):
+    """The chain goes on; what came from another executor is lost with the client, and that is said."""
+    client.start("""
+        from concurrent.futures import Future
+        stranger = Future()
+        executor = CondorExecutor(access_point="personal", session=SESSION)
+        first = executor.submit(call, 2, "go")
+        failing = executor.submit(lambda n: n / 0, first)
+        children = [executor.submit(lambda a, b: a + b, first, first)]
+        children.append(executor.with_options(after=first).submit(call, 5))
+        grandchild = executor.submit(lambda values: sum(values), children)
+        orphans = [executor.submit(call, stranger), executor.submit(call, failing)]
+        while first.state != "running":
+            time.sleep(0.02)
+        said("ready")
+        time.sleep(600)
+    """)
+    client.wait_for("ready")
+    client.kill()
+    futures = list(attach().futures.values())
+    client.release()
+    first, failing, child, after, grandchild, *orphans = futures
+    assert [future.result() for future in (first, child, after, grandchild)] == [4, 8, 25, 33]
+    assert isinstance(failing.exception(), ZeroDivisionError)
+    for orphan, cause in zip(orphans, (CondorFuturesError, ZeroDivisionError), strict=True):
+        with pytest.raises(DependencyError) as caught:
+            orphan.result()
+        assert type(caught.value.__cause__) is cause
+
+
+def test_what_was_cancelled_stays_so(client, attach):
+    client.start("""
+        executor = CondorExecutor(access_point="personal", session=SESSION, max_workers=2)
+        running = [executor.submit(call, n, "go") for n in range(2)]
+        pending = [executor.submit(call, n) for n in range(2, 4)]
+        while any(future.state != "running" for future in running):
+            time.sleep(0.02)
+        pending[0].cancel()
+        running[0].cancel()
+        while pending[1].state != "done":
+            time.sleep(0.02)
+        said("ready")
+        time.sleep(600)
+    """)
+    client.wait_for("ready")
+    client.kill()
+    client.release()
+    assert {key: future.result() for key, future in attach().futures.items()} == {"c000001": 1, "c000003": 9}
+    assert client.times_made()["2"] == 0
+
+
+def test_a_held_job_stays_an_error(client, attach, pool):
+    client.start("""
+        executor = CondorExecutor(access_point="personal", session=SESSION)
+        future = executor.with_options(requirements="false").submit(call, 1)
+        while future.state != "idle":
+            time.sleep(0.02)
+        said(future.job_id)
+        time.sleep(600)
+    """)
+    assert client.process is not None
+    assert client.process.stdout is not None
+    job_id = client.process.stdout.readline().strip()
+    client.kill()
+    until(lambda: pool.ads("condor_q", f"ClusterId == {job_id.split('.')[0]} && JobStatus == 1"))  # its files have come
+    pool.run("condor_hold", job_id)
+    [future] = attach().futures.values()
+    with pytest.raises(JobHeldError, match="condor_hold"):
+        future.result()
+
+
+HELPER = """
+import json, sys, time
+from condor_futures import access_point_helper
+
+
+class Schedd:
+    def __init__(self, schedd):
+        self.schedd = schedd
+
+    def __getattr__(self, name):
+        return getattr(self.schedd, name)
+
+    def spool(self, result):
+        open("SUBMITTED", "w").close()
+        time.sleep(600)
+
+
+class Operations(access_point_helper.Operations):
+    def connect(self, *args, **kwargs):
+        answer = super().connect(*args, **kwargs)
+        self._schedd = Schedd(self._schedd)
+        return answer
+
+
+sys.path[:] = json.loads(sys.stdin.readline())
+access_point_helper.serve(Operations)
+"""
+
+
+def test_jobs_whose_files_never_arrived(client, attach, tmp_path):
+    """The client and its helper die between submitting and spooling: the jobs are removed and submitted again."""
+    submitted = tmp_path / "submitted"
+    (tmp_path / "helper.py").write_text(HELPER.replace("SUBMITTED", str(submitted)))
+    client.start("""
+        from condor_futures import access_point
+        access_point._HELPER = directory / "helper.py"
+        executor = CondorExecutor(access_point="personal", session=SESSION)
+        futures = [executor.submit(call, n) for n in range(3)]
+        while not (directory / "submitted").exists():
+            time.sleep(0.02)
+        said(executor._engine.watcher._access_point._process.pid)
+        time.sleep(600)
+    """)
+    assert client.process is not None
+    assert client.process.stdout is not None
+    helper = int(client.process.stdout.readline())
+    client.kill()
+    os.kill(helper, signal.SIGKILL)
+    executor = attach()
+    assert [future.result() for future in executor.futures.values()] == [0, 1, 4]
+    assert client.times_made() == {str(n): 1 for n in range(3)}
+    # And once more: the log knows two jobs of each bundle, of which one does not count.
+    executor.detach()
+    assert [future.result() for future in attach().futures.values()] == [0, 1, 4]
+
+
+def test_a_submission_that_is_still_under_way_is_waited_for(client, attach):
+    """The helper outlives a client that is killed by as long as its last request takes."""
+    client.start("""
+        executor = CondorExecutor(access_point="personal", session=SESSION)
+        n = 0
+        while n < 50 or not executor._engine.watcher._submissions.under_way:
+            executor.submit(call, n)
+            n += 1
+        said("ready")
+        time.sleep(600)
+    """)
+    client.wait_for("ready")
+    client.kill()
+    values = [future.result() for future in attach().futures.values()]
+    assert len(values) >= 50
+    assert values == [n * n for n in range(len(values))]
+    assert client.times_made() == {str(n): 1 for n in range(len(values))}
+
+
+def test_detach_leaves_the_work_going_on(new_executor, attach, tmp_path):
+    """Also of a session without a directory of its own: it is then not removed before somebody took it up."""
+    executor = new_executor()
+    flag = tmp_path / "go"
+    waiting = shell(f"while [ ! -e {flag} ]; do sleep 0.1; done; echo $1")
+    futures = [executor.submit(waiting, n) for n in range(2)]
+    done = executor.submit(pow, 2, 2)
+    assert done.result() == 4
+    name = executor.detach()
+    assert done.result() == 4
+    for future in futures:
+        with pytest.raises(CondorFuturesError, match=f"left the session {name}"):
+            future.result()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.submit(pow, 2, 2)
+    flag.touch()
+    again = attach(name)
+    assert [future.result() for future in again.futures.values()][2] == 4
+    assert [future.result().stdout for future in list(again.futures.values())[:2]] == ["0\n", "1\n"]
+    directory = again.session
+    assert directory.exists()
+
+
+def test_a_session_in_use_is_refused(executor, new_executor):
+    with pytest.raises(CondorFuturesError, match="is in use by the process"):
+        CondorExecutor.attach(executor.session)
+
+
+def test_a_session_in_use_by_another_process_is_refused(client, attach):
+    client.start("""
+        executor = CondorExecutor(access_point="personal", session=SESSION)
+        said("ready")
+        time.sleep(600)
+    """)
+    client.wait_for("ready")
+    with pytest.raises(CondorFuturesError, match=f"is in use by the process {client.process.pid} on"):
+        CondorExecutor.attach(client.session)
+    client.kill()
+    assert attach().futures == {}
+
+
+def test_a_session_that_is_not_there_is_told(pool, tmp_path):
+    for name in ("20000101-000000-00000000", tmp_path / "nothing"):
+        with pytest.raises(CondorFuturesError, match="there is no session"):
+            CondorExecutor.attach(name)
+
+
+def test_a_fork_of_the_client_does_not_keep_the_session(client, attach):
+    """The user's program may fork, and its children may outlive it."""
+    client.start("""
+        import os
+        executor = CondorExecutor(access_point="personal", session=SESSION)
+        future = executor.submit(call, 3)
+        future.result()
+        child = os.fork()
+        if child == 0:
+            os.close(1)
+            time.sleep(30)
+            os._exit(0)
+        said(child)
+        time.sleep(600)
+    """)
+    assert client.process is not None
+    assert client.process.stdout is not None
+    child = int(client.process.stdout.readline())
+    client.kill()
+    try:
+        assert [future.result() for future in attach().futures.values()] == [9]
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def test_values_of_other_executors_that_had_arrived_are_there(client, attach):
+    """Once it is written to the call's file, the client is not needed for it any more."""
+    client.start("""
+        from concurrent.futures import ThreadPoolExecutor
+        executor = CondorExecutor(access_point="personal", session=SESSION, max_workers=1)
+        first = executor.submit(call, 1, "go")
+        with ThreadPoolExecutor() as threads:
+            child = executor.submit(call, threads.submit(int, 6))
+        while not (child._bundle.parents == {} and first.state == "running"):
+            time.sleep(0.02)
+        said("ready")
+        time.sleep(600)
+    """)
+    client.wait_for("ready")
+    client.kill()
+    client.release()
+    assert [future.result() for future in attach().futures.values()] == [1, 36]
+
+
+def test_attaching_from_a_thread(client, attach, pool):
+    client.start("""
+        executor = CondorExecutor(access_point="personal", session=SESSION)
+        futures = list(executor.map(call, range(40), chunksize=7))
+        said("ready")
+        time.sleep(600)
+    """)
+    client.wait_for("ready")
+    client.kill()
+    with ThreadPoolExecutor() as threads:
+        executor = threads.submit(attach).result()
+    assert [future.result() for future in executor.futures.values()] == [n * n for n in range(40)]
+    assert client.times_made() == {str(n): 1 for n in range(40)}
+
+
+def test_held_jobs_keep_their_policy(pool, client, attach):
+    """Holds of before count no more; the one that the job is in is dealt with as was said, or as is said now."""
+    client.start("""
+        executor = CondorExecutor(access_point="personal", session=SESSION)
+        waits = executor.with_options(on_hold="wait").submit(call, 1, "go")
+        asks = executor.with_options(on_hold=lambda job: "wait").submit(call, 2, "go")
+        released = executor.with_options(on_hold=lambda job: "wait").submit(call, 3, "go")
+        said("submitted")
+        while any(future.state != "held" for future in (waits, asks, released)):
+            time.sleep(0.02)
+        said("held")
+        while released.state != "running":
+            time.sleep(0.02)
+        print(released.job_id, flush=True)
+        time.sleep(600)
+    """)
+    client.wait_for("submitted")
+    made = {"1", "2", "3"}
+    until(lambda: client.made.exists() and set(client.made.read_text().split()) == made)
+    (cluster,) = {job["ClusterId"] for job in pool.ads("condor_q") if job["JobStatus"] == 2}
+    pool.run("condor_hold", str(cluster))
+    client.wait_for("held")
+    pool.run("condor_release", f"{cluster}.2")
+    client.wait_for(f"{cluster}.2")
+    client.kill()
+    executor = attach()
+    waits, asks, released = executor.futures.values()
+    assert isinstance(asks.exception(60), JobHeldError)  # a function is not kept
+    assert (waits.state, released.state) == ("held", "running")
+    client.release()
+    assert released.result(60) == 9
+    executor.detach()
+
+    asked = []
+    executor = attach(on_hold=lambda job: asked.append(job) or "release")
+    assert next(iter(executor.futures.values())).result(60) == 1
+    assert [(job.holds, job.code) for job in asked] == [(1, 1)]

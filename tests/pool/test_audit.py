@@ -1,0 +1,260 @@
+"""What the event log keeps back, the queue says; and whatever the access point loses, every call ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from support import Pool, until
+
+from condor_futures import (
+    AccessPointError,
+    CondorExecutor,
+    JobLostError,
+    JobRemovedError,
+    access_point,
+    job_queue,
+    watcher,
+)
+from condor_futures.event_log import EventLog
+from condor_futures.personal import PersonalPool
+
+pytestmark = pytest.mark.pool
+
+#: Seconds within which everything here has to have ended: two looks at the queue, as often as here, and the jobs.
+BOUND = 90
+
+
+@pytest.fixture(autouse=True)
+def frequent_audits(monkeypatch):
+    """20 s in real life."""
+    monkeypatch.setattr(job_queue, "AUDIT_INTERVAL", 1.0)
+    monkeypatch.setattr(job_queue, "SPOOLING", 5.0)  # 15 s
+
+
+@pytest.fixture
+def own_pool(release, tmp_path_factory, monkeypatch):
+    """A pool that can be harmed: what `access_point="personal"` means, for one test."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    personal = PersonalPool(slots=4, release=release)
+    personal.start()
+    yield Pool(personal)
+    personal.stop()
+
+
+def call(n: int, made: Path, flag: Path) -> int:
+    """Leave a line, wait for the flag."""
+    with (made / str(n)).open("a") as file:
+        file.write("made\n")
+    while not flag.exists():
+        time.sleep(0.02)
+    return n * n
+
+
+class Calls:
+    """Some calls that run until they are let go."""
+
+    def __init__(self, executor: CondorExecutor, directory: Path, count: int = 3) -> None:
+        self.made, self.flag = directory / "made", directory / "flag"
+        self.made.mkdir()
+        self.futures = [executor.submit(call, n, self.made, self.flag) for n in range(count)]
+        # Not as their futures say it: the log may be silent.
+        until(lambda: len(list(self.made.iterdir())) == count)
+
+    def let_go(self) -> None:
+        self.flag.touch()
+
+    def check(self) -> None:
+        """All are right, and each was made once."""
+        self.let_go()
+        assert [future.result(BOUND) for future in self.futures] == [n * n for n in range(len(self.futures))]
+        assert {file.read_text() for file in self.made.iterdir()} == {"made\n"}
+
+
+def remove(log: Path) -> None:
+    log.unlink()
+
+
+def empty(log: Path) -> None:
+    os.truncate(log, 0)
+
+
+def cut(log: Path) -> None:
+    os.truncate(log, log.stat().st_size // 2)
+
+
+def rotate(log: Path) -> None:
+    log.rename(log.with_suffix(".old"))
+    log.touch()
+
+
+def spoil(log: Path) -> None:
+    with log.open("ab") as file:
+        file.write(b"garbage\n" * 10 + bytes(range(256)) + b"\n...\n005 (001.000.000")
+
+
+@pytest.mark.parametrize("spool", [True, False], ids=["spooled", "unspooled"])
+@pytest.mark.parametrize("harm", [remove, empty, cut, rotate, spoil])
+def test_whatever_happens_to_the_event_log_calls_have_their_values(new_executor, tmp_path, harm, spool):
+    """Those that run, and those that come after."""
+    executor = new_executor(spool=spool)
+    calls = Calls(executor, tmp_path)
+    harm(executor._engine.session.event_log)
+    calls.check()
+    assert list(executor.map(pow, range(3), range(3))) == [1, 1, 4]
+
+
+def test_a_log_that_shows_old_sizes_only_costs_time(new_executor, tmp_path, monkeypatch):
+    """As on a network file system: nothing new is seen in it, then all of it at once, when it is no news any more."""
+    late = tmp_path / "late"
+    late.touch()
+    monkeypatch.setattr(watcher, "EventLog", lambda path: EventLog(late))
+    executor = new_executor()
+    calls = Calls(executor, tmp_path)
+    calls.check()
+    following = executor.submit(pow, 2, 5)
+    late.write_bytes(executor._engine.session.event_log.read_bytes())
+    assert following.result(BOUND) == 32
+    assert [future.result() for future in calls.futures] == [0, 1, 4]
+
+
+def test_a_job_that_leaves_without_an_event_fails_its_call(new_executor, pool, tmp_path, monkeypatch):
+    """The history says how."""
+    silent = tmp_path / "silent"
+    silent.touch()
+    monkeypatch.setattr(watcher, "EventLog", lambda path: EventLog(silent))
+    executor = new_executor()
+    calls = Calls(executor, tmp_path, 1)
+    pool.run("condor_rm", until(lambda: calls.futures[0].job_id))
+    assert isinstance(calls.futures[0].exception(BOUND), JobRemovedError)
+
+
+def test_a_schedd_that_is_killed_costs_no_call(new_executor, pool, tmp_path):
+    """The master starts another, which finds the jobs again."""
+    executor = new_executor()
+    calls = Calls(executor, tmp_path)
+    (schedd,) = pool.pids("condor_schedd")
+    os.kill(schedd, signal.SIGKILL)
+    more = executor.submit(pow, 2, 5)
+    calls.check()
+    assert more.result(BOUND) == 32
+
+
+def test_a_schedd_that_is_away_for_long_fails_what_it_was_to_take(own_pool, tmp_path):
+    """What it has got already has its value when it is back."""
+    with CondorExecutor(access_point="personal") as executor:
+        executor._engine.watcher._access_point.patience = 3.0  # 60 s in real life
+        calls = Calls(executor, tmp_path)
+        own_pool.run("condor_off", "-daemon", "schedd", "-peaceful")
+        until(lambda: not own_pool.pids("condor_schedd") or calls.let_go())
+        refused = executor.submit(pow, 2, 5)
+        assert isinstance(refused.exception(BOUND), AccessPointError)
+        own_pool.run("condor_on", "-daemon", "schedd")
+        calls.check()
+        assert executor.submit(pow, 2, 5).result(BOUND) == 32
+
+
+def wipe(pool: Pool) -> None:
+    """The access point loses its queue, and counts its jobs from 1 again."""
+    spool = pool.personal.directory / "spool"
+    pool.personal.stop()
+    for path in spool.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    pool.personal.start()
+
+
+def test_a_queue_that_is_lost_fails_its_calls(own_pool, tmp_path):
+    """No event tells it, and no history."""
+    with CondorExecutor(access_point="personal") as executor:
+        calls = Calls(executor, tmp_path)
+        wipe(own_pool)
+        for future in calls.futures:
+            error = future.exception(BOUND)
+            assert isinstance(error, JobLostError)
+            assert "no event says what became of it" in str(error)
+        assert executor.submit(pow, 2, 5).result(BOUND) == 32
+
+
+def test_job_ids_that_are_given_again_are_not_mixed_up(own_pool, tmp_path, monkeypatch):
+    """New calls have the ids of lost ones before anybody has noticed the loss."""
+    with CondorExecutor(access_point="personal") as executor:
+        calls = Calls(executor, tmp_path)
+        monkeypatch.setattr(job_queue, "AUDIT_INTERVAL", 1000.0)
+        executor._engine.watcher._queue._due = time.monotonic() + 1000
+        wipe(own_pool)
+        assert [executor.submit(pow, 2, n).result(BOUND) for n in range(3)] == [1, 2, 4]
+        assert {type(future.exception(BOUND)) for future in calls.futures} == {JobLostError}
+
+
+def test_an_access_point_that_is_rebooted_costs_no_call(own_pool, tmp_path):
+    """Its jobs are made again, from the beginning."""
+    with CondorExecutor(access_point="personal", job_lease_duration=20) as executor:  # or it takes a minute
+        calls = Calls(executor, tmp_path)
+        idle = executor.with_options(rank="0").submit(pow, 2, 5)
+        own_pool.personal.stop()
+        own_pool.personal.start()
+        calls.let_go()
+        assert [future.result(BOUND) for future in calls.futures] == [0, 1, 4]
+        assert idle.result(BOUND) == 32
+        assert {file.read_text() for file in calls.made.iterdir()} <= {"made\n", "made\nmade\n"}
+
+
+HELPER = """
+import json, sys
+from condor_futures import access_point_helper
+
+
+class Schedd:
+    times = 0
+
+    def __init__(self, schedd):
+        self.schedd = schedd
+
+    def __getattr__(self, name):
+        return getattr(self.schedd, name)
+
+    def spool(self, result):
+        Schedd.times += 1
+        if Schedd.times > 1:
+            self.schedd.spool(result)
+
+
+class Operations(access_point_helper.Operations):
+    def _locate(self):
+        ad = super()._locate()
+        self._schedd = Schedd(self._schedd)
+        return ad
+
+
+sys.path[:] = json.loads(sys.stdin.readline())
+access_point_helper.serve(Operations)
+"""
+
+
+def test_jobs_whose_input_is_lost_are_submitted_again(new_executor, pool, tmp_path, monkeypatch):
+    """As when the schedd is killed in the second between the files' arrival and its note of it: held for ever."""
+    monkeypatch.setattr(job_queue, "SPOOLING", 2.0)  # 15 s in real life
+    (tmp_path / "helper.py").write_text(HELPER)
+    monkeypatch.setattr(access_point, "_HELPER", tmp_path / "helper.py")
+    executor = new_executor()
+    futures = [executor.submit(pow, n, 2) for n in range(3)]
+    assert [future.result(BOUND) for future in futures] == [0, 1, 4]
+    assert executor.counts() == {"done": 3}
+    until(lambda: pool.queue(executor) == [])
+
+
+def test_a_helper_that_is_killed_costs_no_call(new_executor, tmp_path):
+    """Whatever it was doing; only what has killed three helpers is given up."""
+    executor = new_executor()
+    access_point = executor._engine.watcher._access_point
+    for n in range(4):
+        futures = [executor.submit(pow, n, 2), executor.with_options(spool=False).submit(pow, n, 3)]
+        until(lambda: access_point._requests)
+        helper = access_point._process
+        helper.kill()
+        assert [future.result(BOUND) for future in futures] == [n**2, n**3]
+        assert access_point._process is not helper

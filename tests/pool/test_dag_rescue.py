@@ -1,0 +1,284 @@
+"""A DAG that goes wrong, is left, killed, submitted by hand: it is always finished with the right values."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from support import until
+
+from condor_futures import (
+    CancelledError,
+    CondorFuturesError,
+    DagExecutor,
+    JobError,
+    JobHeldError,
+    JobRemovedError,
+    wait,
+)
+
+pytestmark = pytest.mark.pool
+
+
+@pytest.fixture
+def new_dag(pool, tmp_path):
+    """Makes DAGs of a test's own; they leave nothing in the queue."""
+    made = []
+
+    def make(name="work", **options):
+        made.append(DagExecutor(name, tmp_path / f"{name}{len(made)}", access_point="personal", **options))
+        return made[-1]
+
+    yield make
+    for dag in made:
+        dag.terminate_workers()
+        until(lambda dag=dag: jobs_of(pool, dag) == [])
+
+
+def jobs_of(pool, dag, universe=None):
+    constraint = f'CondorFuturesSession == "{dag._driver.graph.session.id}"'
+    ads = pool.ads("condor_q", constraint + (f" && JobUniverse == {universe}" if universe else ""))
+    return [f"{ad['ClusterId']}.{ad['ProcId']}" for ad in ads]
+
+
+def dagman_of(pool, dag):
+    """The id of the DAGMan job."""
+    return until(lambda: jobs_of(pool, dag, universe=7))[0]
+
+
+def chain(dag, marks, gate):
+    """Four calls, one after the other, each of which leaves a mark; the third waits for a gate to be opened."""
+
+    def first():
+        (marks / f"first-{time.time_ns()}").touch()
+        return 1
+
+    def add(name, n):
+        (marks / f"{name}-{time.time_ns()}").touch()
+        while name == "third" and not gate.exists():
+            time.sleep(0.05)
+        return n + 1
+
+    futures = [dag.submit(first)]
+    for name in ("second", "third", "fourth"):
+        futures.append(dag.submit(add, name, futures[-1]))
+    return futures
+
+
+def made(marks):
+    return sorted(path.name.split("-")[0] for path in marks.iterdir())
+
+
+@pytest.fixture
+def marks(tmp_path):
+    directory = tmp_path / "marks"
+    directory.mkdir()
+    return directory
+
+
+def test_written_submitted_by_hand_killed_rescued(pool, new_dag, marks, tmp_path):
+    """condor_submit_dag, from another directory; condor_rm in the middle; run() makes only what is left."""
+    dag = new_dag()
+    chain(dag, marks, tmp_path / "gate")
+    file = dag.write()
+    dag.shutdown()
+    with pytest.raises(CancelledError):
+        dag.futures[0].result()
+    subprocess.run(
+        ["condor_submit_dag", str(file)], env=pool.environment, cwd=tmp_path, check=True, capture_output=True
+    )
+    attached = DagExecutor.attach(dag.directory)
+    assert attached.futures[1].result(60) == 2
+    until(lambda: "third" in made(marks))
+    with pytest.raises(RuntimeError, match="is running"):
+        attached.run()
+    pool.run("condor_rm", dagman_of(pool, dag))
+    third, fourth = attached.futures[2:]
+    assert isinstance(third.exception(60), JobRemovedError)
+    assert fourth.exception(60).__cause__ is third.exception()
+    assert "run() again" in str(fourth.exception())
+    (tmp_path / "gate").touch()
+    again = attached.run()
+    assert [future.result(60) for future in again] == [1, 2, 3, 4]
+    assert again[1] is attached.futures[1]
+    assert again[2] is not third
+    attached.shutdown()
+    assert made(marks) == ["first", "fourth", "second", "third", "third"]
+    assert len(list(dag.directory.glob("work.dag.rescue*"))) == 1
+
+
+def test_a_failing_node_is_mended_and_run_again(new_dag, tmp_path):
+    """Its descendants too, and nothing else; it may fail again."""
+    dag = new_dag()
+
+    def count(name):
+        with (tmp_path / name).open("a") as file:
+            file.write("x")
+
+    def step(name, *needed):
+        count(name)
+        if (tmp_path / f"{name}.broken").exists():
+            raise OSError(f"{name} is broken")
+        return f"{name}({','.join(needed)})"
+
+    (tmp_path / "b.broken").touch()
+    (tmp_path / "c.broken").touch()
+    a = dag.submit(step, "a")
+    b = dag.submit(step, "b", a)
+    c = dag.submit(step, "c", a)
+    d = dag.submit(step, "d", b, c)
+    wait(dag.run(), 60)
+    assert a.result() == "a()"
+    assert [str(f.exception()) for f in (b, c)] == ["b is broken", "c is broken"]
+    (tmp_path / "b.broken").unlink()
+    _, b2, c2, d2 = dag.run()
+    assert b2.result(60) == "b(a())"
+    assert str(c2.exception(60)) == "c is broken"
+    assert d2.exception(60).__cause__ is c2.exception()
+    (tmp_path / "c.broken").unlink()
+    assert dag.run()[3].result(60) == "d(b(a()),c(a()))"
+    assert {name: len((tmp_path / name).read_text()) for name in "abcd"} == {"a": 1, "b": 2, "c": 3, "d": 1}
+    assert isinstance(d.exception(), CondorFuturesError)
+    dag.shutdown()
+    attached = DagExecutor.attach(dag.directory)
+    assert [future.result(10) for future in attached.futures] == [f.result() for f in dag.futures]
+
+
+def test_the_client_leaves_and_another_comes_back(pool, new_dag, marks, tmp_path):
+    """DAGMan goes on; a new process finds the values that there are, and follows the rest."""
+    dag = new_dag()
+    futures = chain(dag, marks, tmp_path / "gate")
+    dag.run()
+    assert futures[1].result(60) == 2
+    dag.detach()
+    assert futures[3].cancelled()
+    assert futures[0].result() == 1
+    script = """
+import json, sys
+from condor_futures import DagExecutor
+dag = DagExecutor.attach(sys.argv[1])
+first, second, third, fourth = dag.futures
+assert second.result(30) == 2
+open(sys.argv[2], "w").close()
+print(json.dumps([future.result(60) for future in dag.futures]), first.key, third.state)
+dag.shutdown()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, dag.directory, tmp_path / "gate"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("] ")[1] == "c000000 done\n"
+    assert json.loads(done.stdout.split("] ")[0] + "]") == [1, 2, 3, 4]
+    assert made(marks) == ["first", "fourth", "second", "third"]
+
+
+def test_dagman_is_killed_and_recovers(pool, new_dag, marks, tmp_path):
+    """The schedd starts it again; no call is made twice, and the client notices nothing."""
+    dag = new_dag()
+    futures = chain(dag, marks, tmp_path / "gate")
+    dag.run()
+    until(lambda: "third" in made(marks))
+    master = psutil.Process(pool.personal.master_pid)
+    (dagman,) = [child for child in master.children(recursive=True) if child.name() == "condor_dagman"]
+    dagman.send_signal(signal.SIGKILL)
+    until(lambda: not dagman.is_running())
+    (tmp_path / "gate").touch()
+    assert futures[3].result(100) == 4
+    assert made(marks) == ["first", "fourth", "second", "third"]
+
+
+def test_without_a_rescue_dag_values_still_count(pool, new_dag, marks, tmp_path):
+    """A run that left nothing but outcomes is taken up: jobs run again, calls are not made again."""
+    (tmp_path / "gate").touch()
+    dag = new_dag()
+    chain(dag, marks, tmp_path / "gate")
+    dag.run(local=True)
+    dag.shutdown()
+    attached = DagExecutor.attach(dag.directory)
+    assert attached.counts() == {"pending": 4}
+    assert [future.result(60) for future in attached.run()] == [1, 2, 3, 4]
+    attached.shutdown()
+    assert made(marks) == ["first", "fourth", "second", "third"]
+
+
+def test_a_held_job_is_removed_and_fails_its_node(pool, new_dag):
+    """As in an executor, with HTCondor's reason; the rest goes on."""
+    dag = new_dag()
+    stuck = dag.submit(time.sleep, 300)
+    child = dag.submit(str, stuck)
+    fine = dag.submit(abs, -1)
+    dag.run()
+    until(stuck.running)
+    pool.run("condor_hold", "-reason", "just so", stuck.job_id)
+    assert isinstance(stuck.exception(60), JobHeldError)
+    assert "just so" in stuck.exception().reason
+    assert child.exception(60).__cause__ is stuck.exception()
+    assert fine.result(60) == 1
+
+
+def test_dagman_on_hold_ends_the_futures(pool, new_dag):
+    """The error says what to do; attached to after its release, the DAG is finished."""
+    dag = new_dag()
+    value = dag.submit(lambda: time.sleep(4) or 5)
+    dag.run()
+    until(value.running)
+    dagman = dagman_of(pool, dag)
+    pool.run("condor_hold", dagman)
+    assert isinstance(value.exception(60), JobHeldError)
+    assert "release it, and attach" in str(value.exception())
+    dag.shutdown()
+    # A job of the scheduler universe that is released before its process has ended is not started again (25.14).
+    until(lambda: "EXITING WITH STATUS" in (dag.directory / "work.dag.dagman.out").read_text())
+    pool.run("condor_release", dagman)
+    attached = DagExecutor.attach(dag.directory)
+    assert attached.futures[0].result(60) == 5
+    attached.shutdown()
+
+
+def test_terminate_workers_removes_everything(pool, new_dag):
+    """DAGMan and the nodes' jobs; every future ends."""
+    dag = new_dag()
+    running = dag.submit(time.sleep, 300)
+    child = dag.submit(str, running)
+    dag.run()
+    until(running.running)
+    dag.terminate_workers()
+    assert isinstance(running.exception(1), JobRemovedError)
+    assert child.exception(1).__cause__ is running.exception()
+    assert jobs_of(pool, dag) == []
+    with pytest.raises(RuntimeError, match="attach to it"):
+        dag.run()
+
+
+def test_a_dag_that_dagman_refuses(new_dag):
+    """Its own words are in the error."""
+    dag = new_dag()
+    future = dag.submit(abs, -1)
+    dag.write()
+    dag.write = lambda: dag.directory / "work.dag"
+    file = dag.directory / "work.dag"
+    file.write_text(file.read_text() + "RETRY nobody 3\n")
+    dag.run()
+    assert isinstance(future.exception(60), JobError)
+    assert "nobody" in str(future.exception())
+
+
+def test_what_cannot_be_attached_to(tmp_path, new_dag):
+    """Is said plainly."""
+    with pytest.raises(CondorFuturesError, match="there is no session in"):
+        DagExecutor.attach(tmp_path)
+    dag = new_dag()
+    dag.submit(abs, 1)
+    with pytest.raises(CondorFuturesError, match="no DAG was written"):
+        DagExecutor.attach(dag.directory)
+    dag.write()
+    attached = DagExecutor.attach(Path(dag.directory))
+    with pytest.raises(RuntimeError, match="cannot grow"):
+        attached.submit(abs, 1)
+    assert attached.run(local=True)[0].result(30) == 1

@@ -1,0 +1,310 @@
+"""Jobs that go on hold, lose their slot or their shadow: what the executor is told to do with them, it does."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from support import until
+
+from condor_futures import (
+    CondorExecutor,
+    CondorFuture,
+    HeldJob,
+    JobHeldError,
+    JobLostError,
+    JobRemovedError,
+    JobTimeLimitError,
+)
+
+pytestmark = pytest.mark.pool
+
+
+def made(file: Path, wait: str | None = None) -> int:
+    """Leave a line in *file*, wait until *wait* exists, give how many lines there are."""
+    with file.open("a") as lines:
+        lines.write(f"{os.getpid()}\n")
+    while wait and not Path(wait).exists():
+        time.sleep(0.02)
+    return len(file.read_text().splitlines())
+
+
+class Watched:
+    """A call that runs until it is let go; how often it was begun can be seen."""
+
+    def __init__(self, directory: Path) -> None:
+        self.file, self.go = directory / "made", directory / "go"
+        self.call = functools.partial(made, self.file, str(self.go))
+        self.futures: list[CondorFuture] = []
+
+    def begun(self, times: int) -> None:
+        """Wait until it was begun so often."""
+        until(lambda: self.file.exists() and len(self.file.read_text().splitlines()) == times)
+
+    def let_go(self) -> None:
+        self.go.touch()
+
+    def submit(self, executor: CondorExecutor) -> CondorFuture:
+        self.futures.append(executor.submit(self.call))
+        return self.futures[-1]
+
+
+@pytest.fixture
+def watched(tmp_path):
+    watched = Watched(tmp_path)
+    yield watched
+    for future in watched.futures:  # a job that waits on hold would keep its executor for ever
+        future.cancel()
+
+
+@pytest.fixture
+def hold(pool):
+    """Puts a call's job on hold."""
+    return lambda future: pool.run("condor_hold", "-reason", "because", "-subcode", "42", future.job_id)
+
+
+@pytest.mark.parametrize("spool", [True, False])
+def test_a_held_job_waits_for_whoever_releases_it(pool, executor, hold, watched, spool):
+    """Meanwhile it is shown as held, and counted."""
+    future = watched.submit(executor.with_options(on_hold="wait", spool=spool))
+    watched.begun(1)
+    hold(future)
+    until(lambda: future.state == "held")
+    assert executor.counts()["held"] >= 1
+    (job,) = [job for job in executor.jobs() if job.job_id == future.job_id]
+    assert (job.state, job.hold_subcode) == ("held", 42)
+    assert future.running()  # as the standard library sees it
+    watched.let_go()
+    pool.run("condor_release", future.job_id)
+    assert future.result(60) == 2
+    assert future.state == "done"
+
+
+def test_a_held_job_is_released_and_in_the_end_failed(executor, hold, watched):
+    """Twice is what was said; the error is of the third hold, and counts them."""
+    future = watched.submit(executor.with_options(on_hold=("release", 2)))
+    for attempt in (1, 2, 3):
+        watched.begun(attempt)
+        hold(future)
+    error = future.exception(60)
+    assert isinstance(error, JobHeldError)
+    assert (error.code, error.subcode) == (1, 42)
+    assert "hold number 3" in str(error)
+
+
+def test_a_held_job_that_is_released_gives_its_value(executor, hold, watched):
+    future = watched.submit(executor.with_options(on_hold="release"))
+    watched.begun(1)
+    hold(future)
+    watched.begun(2)
+    watched.let_go()
+    assert future.result(60) == 2
+
+
+def test_the_users_function_decides(executor, hold, watched):
+    """It is told what there is to know, each time, and not in the watcher's thread."""
+    asked, threads = [], set()
+
+    def decide(job: HeldJob):
+        asked.append(job)
+        threads.add(threading.current_thread().name)
+        return "release" if job.holds == 1 else "fail"
+
+    future = watched.submit(executor.with_options(on_hold=decide))
+    for attempt in (1, 2):
+        watched.begun(attempt)
+        hold(future)
+    assert isinstance(future.exception(60), JobHeldError)
+    first, second = asked
+    assert first == HeldJob(future.job_id, 1, 42, first.reason, 1, os.uname().nodename)
+    assert "because" in first.reason
+    assert second.holds == 2
+    assert threads == {"condor_futures resolver"}
+
+
+@pytest.mark.parametrize(
+    ("decide", "cause", "words"),
+    [
+        pytest.param(lambda job: 1 / 0, ZeroDivisionError, "on_hold raised ZeroDivisionError", id="raises"),
+        pytest.param(lambda job: "relese", ValueError, "'relese'", id="says something else"),
+    ],
+)
+def test_a_function_that_does_not_decide_fails_the_call(executor, hold, watched, decide, cause, words):
+    """The call's error is that it was held; what went wrong then is its cause."""
+    future = watched.submit(executor.with_options(on_hold=decide))
+    watched.begun(1)
+    hold(future)
+    error = future.exception(60)
+    assert isinstance(error, JobHeldError)
+    assert isinstance(error.__cause__, cause)
+    assert words in str(error)
+
+
+def test_periodic_release_has_its_effect_where_holds_are_waited_out(pool, executor, watched):
+    """HTCondor's own means, also for when to release and how often."""
+    patient = executor.with_options(
+        on_hold="wait", periodic_hold="JobStatus == 2 && NumShadowStarts == 1", periodic_release="NumShadowStarts == 1"
+    )
+    future = watched.submit(patient)
+    until(lambda: [ad["NumShadowStarts"] for ad in pool.queue(executor) if ad["JobStatus"] == 2] == [2])
+    assert patient._engine.watcher._bundles()[0].job.holds == 1
+    watched.let_go()
+    assert future.result(60) >= 1
+
+
+def test_a_job_that_is_held_for_memory_gets_more(pool, executor, watched):
+    """Twice as much each time, as far as is said, until it is enough."""
+    hungry = executor.with_options(
+        request_memory="64MB",
+        memory_max="192MB",
+        periodic_hold="JobStatus == 2 && RequestMemory < 150",
+        periodic_hold_reason='"it uses more memory than it asked for"',
+    )
+    future = watched.submit(hungry)
+    until(lambda: [ad["RequestMemory"] for ad in pool.queue(executor) if ad["JobStatus"] == 2] == [192])
+    watched.let_go()
+    assert future.result(60) >= 1
+
+
+def test_a_job_that_needs_more_memory_than_there_is_to_be_fails(executor):
+    """Really, here; the error names what it asked for, and the limit."""
+    hungry = executor.with_options(
+        request_memory=100, memory_max=100, periodic_hold="MemoryUsage > RequestMemory", periodic_hold_subcode=102
+    )
+
+    def eat():
+        food = bytearray(150 << 20)
+        time.sleep(16)  # HTCondor looks at what a job uses every 15 s
+        return len(food)
+
+    error = hungry.submit(eat).exception(100)
+    assert isinstance(error, JobHeldError)
+    assert (error.code, error.subcode) == (3, 102)
+    assert "it asked for 100 MiB, and memory_max is 100 MiB" in str(error)
+
+
+def test_a_call_that_takes_too_long_is_an_error_of_its_own(executor):
+    """It names the limit, and is not tried again."""
+    limited = executor.with_options(allowed_execute_duration=1, on_hold="release")
+    error = limited.submit(time.sleep, 60).exception(60)
+    assert isinstance(error, JobTimeLimitError)
+    assert (error.code, "allowed_execute_duration=1 allows" in str(error)) == (47, True)
+
+
+def test_the_whole_job_may_be_limited_too(executor):
+    """With what it takes to transfer its files."""
+    error = executor.with_options(allowed_job_duration=1).submit(time.sleep, 60).exception(60)
+    assert isinstance(error, JobTimeLimitError)
+    assert (error.code, "allowed_job_duration=1 allows" in str(error)) == (46, True)
+
+
+def test_a_held_job_can_be_removed_and_cancelled(pool, executor, hold, watched):
+    """From outside, which is an error, and from inside, which is none."""
+    patient = executor.with_options(on_hold="wait")
+    removed, cancelled = watched.submit(patient), watched.submit(patient)
+    watched.begun(2)
+    hold(removed)
+    hold(cancelled)
+    until(lambda: removed.state == cancelled.state == "held")
+    pool.run("condor_rm", removed.job_id)
+    assert isinstance(removed.exception(60), JobRemovedError)
+    assert cancelled.cancel()
+    until(lambda: cancelled.job_id not in [job.job_id for job in executor.jobs()])
+
+
+def test_a_shutdown_waits_for_held_jobs_unless_it_cancels(new_executor, pool, hold, watched):
+    """As it waits for jobs that are idle for lack of a slot."""
+    waits, gives_up = new_executor(on_hold="wait"), new_executor(on_hold="wait")
+    kept, dropped = watched.submit(waits), watched.submit(gives_up)
+    watched.begun(2)
+    hold(kept)
+    hold(dropped)
+    until(lambda: kept.state == dropped.state == "held")
+    gives_up.shutdown(cancel_futures=True)
+    assert dropped.cancelled()
+    waits.shutdown(wait=False)
+    assert not waits._engine.watcher.join(1)
+    watched.let_go()
+    pool.run("condor_release", kept.job_id)
+    assert kept.result(60) == 3
+
+
+def test_held_jobs_are_removed_when_the_executor_is_terminated(new_executor, hold, watched):
+    executor = new_executor(on_hold="wait")
+    future = watched.submit(executor)
+    watched.begun(1)
+    hold(future)
+    until(lambda: future.state == "held")
+    executor.terminate_workers()
+    assert isinstance(future.exception(), JobRemovedError)
+
+
+# Slots, starters and shadows that are lost.
+
+
+@pytest.mark.parametrize("how", [[], ["-fast"]], ids=["soft", "fast"])
+def test_an_evicted_job_is_idle_and_runs_again(pool, executor, watched, how):
+    """One value comes of it, that of the attempt that came to an end."""
+    future = watched.submit(executor.with_options(requirements="NumJobStarts =!= 1"))
+    watched.begun(1)
+    pool.run("condor_vacate_job", *how, future.job_id)
+    until(lambda: future.state == "idle")  # its requirements keep it from running again
+    pool.run("condor_qedit", future.job_id, "Requirements", "true")
+    watched.begun(2)
+    assert future.state == "running"
+    watched.let_go()
+    assert future.result(60) == 2
+
+
+@pytest.mark.parametrize("daemon", ["condor_starter", "condor_shadow"])
+def test_a_job_whose_daemon_is_killed_runs_again_and_gives_one_value(pool, new_executor, watched, daemon):
+    """HTCondor starts it anew; the attempt that was cut off counts for nothing."""
+    executor = new_executor()
+    future = watched.submit(executor)
+    watched.begun(1)
+    (pid,) = pool.pids(daemon)
+    os.kill(pid, signal.SIGKILL)
+    watched.begun(2)
+    watched.let_go()
+    assert future.result(60) == 2
+    assert executor.counts() == {"done": 1}
+
+
+def test_a_job_that_loses_its_schedd_and_its_shadow_goes_on(pool, new_executor, watched):
+    """They are reconnected, and the call is not made again."""
+    executor = new_executor()
+    future = watched.submit(executor)
+    watched.begun(1)
+    ((shadow,), (schedd,)) = pool.pids("condor_shadow"), pool.pids("condor_schedd")
+    for pid in (schedd, shadow):  # the schedd first, so that it does not start the job anew
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: "Job reconnected to" in (executor.session / "event_log").read_text())
+    assert future.state == "running"
+    watched.let_go()
+    assert future.result(60) == 1
+
+
+def broken(pool, future, attribute, value):
+    """An idle job that can be matched, but not run: a part of it makes no sense."""
+    until(lambda: future.state == "idle")
+    pool.run("condor_qedit", future.job_id, attribute, value)
+    pool.run("condor_qedit", future.job_id, "Requirements", "true")
+
+
+def test_a_job_that_never_runs_and_is_never_held_is_given_up(pool, executor):
+    """Its shadow dies again and again, with no event to tell of it; or its starter does, with an eviction each time."""
+    never = executor.with_options(requirements="false", spool=False)
+    silent, told = never.submit(pow, 2, 2), never.submit(pow, 2, 2)
+    broken(pool, silent, "Iwd", "undefined")
+    broken(pool, told, "ShouldTransferFiles", '"SOMETIMES"')
+    error = silent.exception(110)
+    assert isinstance(error, JobLostError)
+    assert "it never ran" in str(error)
+    error = told.exception(110)
+    assert isinstance(error, JobLostError)
+    assert "again and again" in str(error)

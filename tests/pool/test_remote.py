@@ -1,0 +1,356 @@
+"""A remote access point: spooled to, followed without a common file system, retrieved from over the network."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import time
+
+import pytest
+from remote_pool import remote_pool
+from support import session_constraint, until
+
+from condor_futures import (
+    AccessPointError,
+    CondorExecutor,
+    JobCrashedError,
+    JobHeldError,
+    JobLostError,
+    JobRemovedError,
+)
+from condor_futures.access_point import AccessPoint
+
+pytestmark = pytest.mark.pool
+
+
+@contextlib.contextmanager
+def _client_of(remote):
+    """Be a client on another machine for a while."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_CONDOR_COLLECTOR_HOST", "CONDOR_HOST"):
+            patch.delenv(name, raising=False)
+        for name, value in remote.client_environment().items():
+            patch.setenv(name, value)
+        yield remote
+
+
+@pytest.fixture(scope="module", name="remote")
+def fixture_remote(release):
+    """A pool that does not see the client's files."""
+    with remote_pool(release, hidden=True) as remote, _client_of(remote):
+        yield remote
+
+
+@pytest.fixture(scope="module", name="executor")
+def fixture_executor(remote):
+    """One for all tests that leave it as they found it."""
+    with CondorExecutor(access_point=remote.access_point) as executor:
+        yield executor
+    assert remote.queue(executor) == []
+
+
+@pytest.fixture(name="new_executor")
+def fixture_new_executor(remote):
+    made = []
+
+    def make(**options):
+        made.append(CondorExecutor(access_point=remote.access_point, **options))
+        return made[-1]
+
+    yield make
+    for executor in made:
+        executor.shutdown()
+        assert remote.queue(executor) == []
+
+
+def test_values_come_back(remote, executor):
+    """And the access point has seen nothing of the session's files."""
+    assert list(executor.map(pow, range(20), itertools.repeat(2))) == [n * n for n in range(20)]
+    assert (executor.session / "event_log").read_bytes() == b""
+
+
+def test_an_exception_comes_back_as_itself(executor):
+    with pytest.raises(ZeroDivisionError) as caught:
+        executor.submit(lambda: 1 / 0).result()
+    assert "<lambda>" in str(caught.value.__cause__)
+
+
+def test_futures_follow_their_jobs(remote, executor):
+    """Their state and host come from the queue."""
+    future = executor.submit(time.sleep, 3)
+    until(lambda: future.state == "idle")
+    until(future.running)
+    assert future.state == "running"
+    assert future.host
+    assert future.result() is None
+    cluster = future.job_id.partition(".")[0]
+    (ad,) = until(lambda: remote.ads("condor_history", f"ClusterId == {cluster}"))
+    assert ad["LastRemoteHost"].endswith(f"@{future.host}")
+
+
+def test_the_host_of_a_call_that_was_never_seen_running(executor):
+    """Of calls shorter than the interval the queue knows where they ran all the same."""
+    futures = [executor.submit(pow, n, 2) for n in range(8)]
+    assert [future.result() for future in futures] == [n * n for n in range(8)]
+    assert {future.host for future in futures} == {os.uname().nodename}
+
+
+def test_a_crash_names_the_signal(remote, executor):
+    """Of the call's process, and of the job as a whole."""
+    error = executor.submit(lambda: os.kill(os.getpid(), signal.SIGKILL)).exception()
+    assert isinstance(error, JobCrashedError)
+    assert error.signal == signal.SIGKILL
+
+    def kill_the_supervisor():
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+
+    error = executor.submit(kill_the_supervisor).exception()
+    assert isinstance(error, (JobCrashedError, JobHeldError))
+    assert error.signal == signal.SIGKILL or error.code == 12
+
+
+def test_a_hold_and_a_removal_from_outside_carry_htcondors_words(remote, executor):
+    """From the queue the one, from the history the other."""
+    held, removed, idle = executor.submit(time.sleep, 300), executor.submit(time.sleep, 300), None
+    idle = executor.with_options(requirements="false").submit(pow, 2, 2)
+    until(lambda: held.running() and removed.running() and idle.state == "idle")
+    remote.run("condor_hold", "-reason", "because", "-subcode", "42", held.job_id)
+    remote.run("condor_rm", "-reason", "no more", removed.job_id)
+    remote.run("condor_rm", idle.job_id)
+    error = held.exception()
+    assert isinstance(error, JobHeldError)
+    assert (error.code, error.subcode, error.job_id) == (1, 42, held.job_id)
+    assert "because" in error.reason
+    error = removed.exception()
+    assert isinstance(error, JobRemovedError)
+    assert "no more" in error.reason
+    assert "condor_rm" in idle.exception().reason
+    until(lambda: not [ad for ad in remote.queue(executor) if ad["JobStatus"] != 4])
+
+
+def test_cancelling_a_running_call_removes_its_job(remote, executor):
+    future = executor.submit(time.sleep, 300)
+    until(future.running)
+    assert future.cancel()
+    until(lambda: not [ad for ad in remote.queue(executor) if ad["JobStatus"] == 2])
+
+
+def test_two_hundred_calls_and_their_sum(executor, caplog):
+    """The counts add up all the while. Jobs that leave the queue while others are fetched are nobody's trouble."""
+    values = [executor.submit(pow, n, 2) for n in range(200)]
+    before = sum(executor.counts().values())
+    seen = set()
+    while not all(value.done() for value in values):
+        seen.add(sum(executor.counts().values()))
+        time.sleep(0.01)
+    assert seen <= {before}
+    assert [value.result() for value in values] == [n * n for n in range(200)]
+    assert "tried again" not in caplog.text
+
+
+def test_dependencies(executor):
+    """A value goes from the spool directory of one job, through the client, to the next."""
+    square = executor.submit(pow, 3, 2)
+    total = executor.submit(sum, [square, executor.submit(pow, 4, 2)])
+    assert total.result() == 25
+    failed = executor.submit(lambda: 1 / 0)
+    assert isinstance(executor.submit(abs, failed).exception().__cause__, ZeroDivisionError)
+
+
+def test_shutdown_leaves_nothing_behind(remote, new_executor):
+    """Neither in the queue, nor in the spool directory, also of what was cancelled and what was held."""
+    executor = new_executor()
+    done = [executor.submit(pow, n, 2) for n in range(5)]
+    running, held = executor.submit(time.sleep, 300), executor.submit(time.sleep, 300)
+    until(lambda: running.running() and held.running())
+    clusters = {future.job_id.partition(".")[0] for future in [*done, running, held]}
+    remote.run("condor_hold", held.job_id)
+    assert isinstance(held.exception(), JobHeldError)
+    running.cancel()
+    executor.shutdown()
+    assert [future.result() for future in done] == [n * n for n in range(5)]
+    assert remote.queue(executor) == []
+    left = [path.name for path in (remote.personal.directory / "spool").rglob("cluster*")]
+    assert not [name for name in left if name.partition(".")[0].removeprefix("cluster") in clusters]
+
+
+def test_a_schedd_that_stands_still_for_a_while(remote, new_executor):
+    """Ten seconds; all results are there in the end."""
+    executor = new_executor()
+    futures = [executor.submit(lambda n: time.sleep(0.5) or n, n) for n in range(20)]
+    until(lambda: futures[0].job_id)
+    (schedd,) = remote.pids("condor_schedd")
+    os.kill(schedd, signal.SIGSTOP)
+    try:
+        more = [executor.submit(pow, n, 2) for n in range(5)]
+        time.sleep(10)
+    finally:
+        os.kill(schedd, signal.SIGCONT)
+    assert [future.result() for future in futures] == list(range(20))
+    assert [future.result() for future in more] == [n * n for n in range(5)]
+
+
+def test_a_schedd_that_dies_and_comes_back(remote, new_executor):
+    """Its master starts another at another address, and its jobs go on."""
+    executor = new_executor()
+    futures = [executor.submit(lambda n: time.sleep(5) or n, n) for n in range(4)]
+    until(lambda: all(future.running() for future in futures))
+    (schedd,) = remote.pids("condor_schedd")
+    os.kill(schedd, signal.SIGKILL)
+    more = [executor.submit(pow, n, 2) for n in range(5)]
+    assert [future.result() for future in futures] == list(range(4))
+    assert [future.result() for future in more] == [n * n for n in range(5)]
+    assert remote.pids("condor_schedd") != [schedd]
+
+
+def test_a_removal_that_fails_is_made_again(remote, new_executor, caplog):
+    """The schedd is away when a running call is cancelled, and nobody waits for it to come back."""
+    executor = new_executor()
+    future = executor.submit(time.sleep, 300)
+    until(future.running)
+    executor._engine.watcher._access_point.patience = 0
+    (schedd,) = remote.pids("condor_schedd")
+    os.kill(schedd, signal.SIGKILL)
+    future.cancel()
+    until(lambda: "tried again" in caplog.text)
+    until(lambda: remote.pids("condor_schedd") != [schedd] and remote.personal.status().jobs)
+    until(lambda: not remote.ads("condor_q", f"{session_constraint(executor)} && JobStatus != 3"))
+
+
+def test_without_spooling_the_error_says_that_files_are_not_seen(new_executor):
+    """The job cannot begin where there is nothing."""
+    error = new_executor(spool=False).submit(pow, 2, 2).exception()
+    assert isinstance(error, JobHeldError)
+    assert "spool=True" in str(error)
+
+
+# What goes wrong when the executor is made.
+
+
+def test_an_unknown_name_is_answered_with_those_that_are_known(remote):
+    """And the nearest one."""
+    with pytest.raises(AccessPointError, match=f"do you mean {remote.schedd}") as caught:
+        CondorExecutor(access_point=(remote.collector, "ap2@remote.example"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_collector_that_is_not_there(remote):
+    with pytest.raises(AccessPointError, match=r"collector 127\.0\.0\.1:9 does not answer: Connection refused"):
+        CondorExecutor(access_point=("127.0.0.1:9", remote.schedd))
+
+
+def test_a_name_without_a_pool(remote):
+    """Where no pool is configured, one has to be said."""
+    with pytest.raises(AccessPointError, match=r"pass a pair, \(pool, name\)"):
+        CondorExecutor(access_point=remote.schedd)
+
+
+def test_a_client_that_is_not_let_in(remote, monkeypatch, tmp_path):
+    """Without a token."""
+    monkeypatch.setenv("_CONDOR_SEC_TOKEN_DIRECTORY", str(tmp_path))
+    with pytest.raises(AccessPointError, match="does not accept how you authenticate"):
+        CondorExecutor(access_point=remote.access_point)
+
+
+def test_a_job_that_left_no_trace_is_lost(remote, executor):
+    """Neither the queue nor the history knows it."""
+    future = executor.submit(time.sleep, 300)
+    until(future.running)
+    helper = executor._engine.watcher._access_point._process.pid
+    os.kill(helper, signal.SIGSTOP)  # so that it does not look while there is still something to see
+    try:
+        remote.run("condor_rm", future.job_id)
+        until(lambda: not remote.queue(executor) and remote.ads("condor_history", session_constraint(executor)))
+        (remote.personal.directory / "spool/history").rename(remote.personal.directory / "spool/old_history")
+    finally:
+        os.kill(helper, signal.SIGCONT)
+    error = future.exception()
+    assert isinstance(error, JobLostError)
+    assert error.job_id == future.job_id
+
+
+def test_the_queue_is_asked_politely(remote, new_executor, monkeypatch):
+    """One query for all jobs, by one client, some seconds apart while nothing happens."""
+    asked = []
+    request = AccessPoint.request
+
+    def record(self, operation, answer, **arguments):
+        if operation == "look":
+            asked.append((time.monotonic(), len(arguments["jobs"])))
+        request(self, operation, answer, **arguments)
+
+    monkeypatch.setattr(AccessPoint, "request", record)
+    executor = new_executor(requirements="false")
+    futures = list(executor._submit_chunks(pow, itertools.repeat((2, 2), 20), 1, None))
+    try:
+        until(lambda: len(asked) >= 12)
+    finally:
+        for (future,) in futures:
+            future.cancel()
+    assert {jobs for _, jobs in asked[:12]} == {20}
+    pauses = [later - earlier for (earlier, _), (later, _) in itertools.pairwise(asked[:12])]
+    assert min(pauses) >= 1
+    assert pauses[-1] > 1.1  # for more than ten seconds nothing has happened
+
+
+# Another one, which sees the client's files.
+
+
+@pytest.fixture(scope="module", name="neighbour")
+def fixture_neighbour(release):
+    # As at many sites: everybody may look, without saying who it is.
+    with remote_pool(release, hidden=False, ALLOW_READ="*", SEC_READ_AUTHENTICATION="OPTIONAL") as neighbour:
+        yield neighbour
+
+
+def test_an_access_point_that_sees_the_session_writes_its_log(neighbour):
+    """So that is listened to, and the queue left alone."""
+    with _client_of(neighbour), CondorExecutor(access_point=neighbour.access_point) as executor:
+        future = executor.submit(time.sleep, 1)
+        until(future.running)
+        assert executor._engine.watcher._queue.log_speaks
+        assert b"Job executing on host" in (executor.session / "event_log").read_bytes()
+        assert future.result() is None
+        assert list(executor.map(pow, range(20), itertools.repeat(2))) == [n * n for n in range(20)]
+    assert neighbour.queue(executor) == []
+
+
+def test_a_client_that_may_look_but_not_submit(neighbour, monkeypatch, tmp_path):
+    """Is told so now, not with the first submission."""
+    with _client_of(neighbour):
+        monkeypatch.setenv("_CONDOR_SEC_TOKEN_DIRECTORY", str(tmp_path))
+        with pytest.raises(AccessPointError, match="answers, but takes no jobs from you"):
+            CondorExecutor(access_point=neighbour.access_point)
+
+
+def test_an_access_point_that_sees_the_session_needs_no_spooling(neighbour):
+    with _client_of(neighbour), CondorExecutor(access_point=neighbour.access_point, spool=False) as executor:
+        assert list(executor.map(pow, range(20), itertools.repeat(2))) == [n * n for n in range(20)]
+    assert neighbour.queue(executor) == []
+
+
+@pytest.mark.parametrize("spool", [True, False])
+def test_a_log_that_cannot_be_written_is_silent_until_it_can(neighbour, spool):
+    """Its jobs are followed by the queue and, when they leave that at once, by the history."""
+    with _client_of(neighbour), CondorExecutor(access_point=neighbour.access_point, spool=spool) as executor:
+        queue = executor._engine.watcher._queue
+        log = executor.session / "event_log"
+        log.chmod(0o400)
+        futures = [executor.submit(pow, n, 2) for n in range(3)]
+        error = executor.submit(lambda: 1 / 0).exception()
+        assert isinstance(error, ZeroDivisionError)
+        assert [future.result() for future in futures] == [0, 1, 4]
+        removed = executor.submit(time.sleep, 300)
+        until(removed.running)
+        assert not queue.log_speaks
+        assert log.read_bytes() == b""
+        neighbour.run("condor_rm", "-reason", "no more", removed.job_id)
+        assert isinstance(removed.exception(), JobRemovedError)
+        assert "no more" in removed.exception().reason
+        log.chmod(0o600)
+        assert executor.submit(pow, 2, 2).result() == 4
+        assert queue.log_speaks
+    assert neighbour.queue(executor) == []

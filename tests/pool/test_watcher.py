@@ -1,0 +1,138 @@
+"""What the watcher does for calls beside following jobs: it waits, counts, fails, and survives its helper process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from support import until
+
+from condor_futures import BrokenCondorExecutor, CondorFuturesError, submissions
+
+pytestmark = pytest.mark.pool
+
+
+def helper(executor):
+    """The process that speaks with the schedd."""
+    return executor._engine.watcher._access_point._process.pid
+
+
+def await_request(executor, operation):
+    """Wait until the helper was asked for an operation that it has not answered yet."""
+    requests = executor._engine.watcher._access_point._requests
+    until(lambda: any(r.operation == operation and r.sent_to for r in list(requests.values())), pause=0.0)
+
+
+def await_jobs(executor):
+    """Wait until the schedd has taken jobs, which it writes to the log before it answers whoever submitted them."""
+    log = executor.session / "event_log"
+    size = log.stat().st_size
+    return lambda: until(lambda: log.stat().st_size > size, pause=0.0)
+
+
+@pytest.mark.parametrize("spool", [True, False])
+def test_a_helper_that_is_killed_while_it_submits_loses_and_doubles_nothing(pool, new_executor, tmp_path, spool):
+    """Whether the schedd has heard of the jobs yet, or has them already."""
+    executor = new_executor(spool=spool)
+    made = tmp_path / "made"
+
+    def call(n):
+        with made.open("a") as file:
+            file.write(f"{n}\n")
+        return n
+
+    number = 0
+    for heard in (False, True, False, True, True):
+        taken = await_jobs(executor)
+        futures = [executor.submit(call, n) for n in range(number, number + 20)]
+        await_request(executor, "submit")
+        if heard:
+            taken()
+        os.kill(helper(executor), signal.SIGKILL)
+        assert [future.result(60) for future in futures] == list(range(number, number + 20))
+        number += 20
+    executor.shutdown()
+    assert sum(ad["JobStatus"] == 4 for ad in pool.history(executor, number)) == number
+    assert sorted(map(int, made.read_text().split())) == list(range(number))
+
+
+def test_a_helper_that_is_killed_while_it_retrieves_loses_nothing(new_executor):
+    """The outcomes are fetched by the next one."""
+    executor = new_executor()
+    for _ in range(3):
+        futures = [executor.submit(pow, n, 2) for n in range(20)]
+        await_request(executor, "retrieve")
+        os.kill(helper(executor), signal.SIGKILL)
+        assert [future.result(60) for future in futures] == [n * n for n in range(20)]
+
+
+def test_a_helper_that_is_killed_while_it_removes_leaves_no_job(pool, new_executor):
+    """What was cancelled is not forgotten."""
+    executor = new_executor()
+    futures = [executor.submit(time.sleep, 300) for _ in range(3)]
+    until(lambda: all(future.running() for future in futures))
+    for future in futures:
+        assert future.cancel()
+    await_request(executor, "act")
+    os.kill(helper(executor), signal.SIGKILL)
+    until(lambda: not [ad for ad in pool.queue(executor) if ad["JobStatus"] == 2])
+
+
+def test_a_full_queue_is_not_waited_for_busily(new_executor, monkeypatch):
+    """While more calls wait than there may be jobs, the log is looked at as seldom as without them."""
+    executor = new_executor(max_workers=1)
+    running, *pending = [executor.submit(time.sleep, 300) for _ in range(4)]
+    until(running.running)
+    log = executor._engine.watcher._log
+    looks = []
+    read = log.read
+    monkeypatch.setattr(log, "read", lambda: looks.append(time.monotonic()) or read())
+    # Waiting gets longer by and by, up to a quarter of a second; a busy one takes five milliseconds each time.
+    until(lambda: len(looks) > 3 and min(b - a for a, b in zip(looks[-4:], looks[-3:], strict=False)) > 0.05)
+    assert all(future.state == "pending" for future in pending)
+    for future in [running, *pending]:
+        future.cancel()
+
+
+def test_counts_add_up_at_every_moment(new_executor):
+    """Whatever the calls are at: waiting for others, in the queue, on their way home, cancelled or failed."""
+    executor = new_executor(max_workers=6)
+
+    def work(n):
+        if n % 5 == 0:
+            raise ValueError(n)
+        return n
+
+    futures = [executor.submit(work, n) for n in range(20)]
+    futures += [executor.submit(work, future) for future in futures[:5]]
+    futures += next(executor._submit_chunks(work, ((n,) for n in range(20)), 20, None))
+    totals = {sum(executor.counts().values())}
+    while not all(future.done() for future in futures):
+        totals.add(sum(executor.counts().values()))
+        if any(future.done() for future in futures):
+            futures[19].cancel()
+            futures[10].cancel()
+    assert totals == {len(futures)}
+    how = [future.state for future in futures]
+    counts = executor.counts()
+    assert {state: counts[state] for state in set(how)} == {state: how.count(state) for state in set(how)}
+
+
+def test_what_fails_in_the_watcher_fails_the_calls(new_executor, monkeypatch, caplog):
+    """Those that it was about to submit, and those that come later; the executor still ends."""
+    executor = new_executor()
+    assert executor.submit(pow, 2, 2).result(60) == 4
+
+    def describe(*_, **__):
+        raise ValueError("cannot be described")
+
+    monkeypatch.setattr(submissions, "describe", describe)
+    error = executor.submit(pow, 2, 2).exception(60)
+    assert isinstance(error, CondorFuturesError)
+    assert "cannot be described" in str(error)
+    assert isinstance(error.__cause__, ValueError)
+    assert "cannot be described" in caplog.text
+    with pytest.raises(BrokenCondorExecutor, match="cannot be described"):
+        executor.submit(pow, 2, 2)

@@ -1,0 +1,109 @@
+"""A pool that is remote in all that matters here: other files, another user's configuration, tokens over a network."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import Pool
+
+from condor_futures.personal import HTCondorRelease, PersonalPool
+from condor_futures.personal.identity import Identity
+
+NAME = "ap1@remote.example"
+
+#: What a site's administrator would set, so that users of other machines are let in by a token.
+_SITE = {
+    "SCHEDD_NAME": NAME,
+    "TRUST_DOMAIN": "remote.example",
+    "SEC_DEFAULT_AUTHENTICATION_METHODS": "FS, IDTOKENS",
+    "SEC_PASSWORD_DIRECTORY": "$(LOCAL_DIR)/keys",
+    "SEC_TOKEN_POOL_SIGNING_KEY_FILE": "$(LOCAL_DIR)/keys/POOL",
+    "SEC_TOKEN_SYSTEM_DIRECTORY": "$(LOCAL_DIR)/tokens",
+    # The master waits so many seconds before it starts a daemon that died again.
+    "MASTER_BACKOFF_CONSTANT": "1",
+    "MASTER_BACKOFF_CEILING": "2",
+    # So that a schedd that was killed has its old entry in the collector replaced soon.
+    "SCHEDD_INTERVAL": "1",
+}
+
+
+class RemotePool(Pool):
+    """Its daemons, and what a client on another machine has."""
+
+    def __init__(self, personal: PersonalPool, directory: Path) -> None:
+        super().__init__(personal)
+        self.directory = directory
+        self.schedd = NAME
+        address = (personal.directory / "log/.collector_address").read_text()
+        found = re.match(r"<([\d.]+:\d+)", address)
+        assert found
+        self.collector = found[1]
+
+    @property
+    def access_point(self) -> tuple[str, str]:
+        """The executor's argument."""
+        return self.collector, self.schedd
+
+    def client_environment(self) -> dict[str, str]:
+        """A client without any configuration of this pool's, but with a token for it."""
+        tokens = self.directory / "tokens"
+        if not tokens.exists():
+            tokens.mkdir(mode=0o700)
+            identity = f"{Identity.choose().user}@personal"
+            token = tokens / "remote.example"
+            token.write_text(self.run("condor_token_create", "-identity", identity))
+            token.chmod(0o600)
+        return {
+            "CONDOR_CONFIG": "ONLY_ENV",
+            "_CONDOR_SEC_CLIENT_AUTHENTICATION_METHODS": "IDTOKENS",
+            "_CONDOR_SEC_TOKEN_DIRECTORY": str(tokens),
+            "XDG_STATE_HOME": str(self.directory / "state"),
+        }
+
+
+@contextlib.contextmanager
+def remote_pool(release: HTCondorRelease, *, hidden: bool, **config: str) -> Iterator[RemotePool]:
+    """A second pool; *hidden*: its daemons and jobs see an empty directory where the client keeps its sessions."""
+    directory = Path(tempfile.mkdtemp(prefix="condor-futures-remote-"))
+    sessions = directory / "state"
+    sessions.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        if hidden:
+            _hide(sessions, patch)
+        personal = PersonalPool(directory / "pool", slots=8, release=release, config=_SITE | config)
+        try:
+            personal.start()
+            yield RemotePool(personal, directory)
+        finally:
+            personal.stop()
+            shutil.rmtree(directory)
+
+
+def _hide(directory: Path, patch: pytest.MonkeyPatch) -> None:
+    """Have a pool started in a mount namespace of its own, with nothing in *directory*."""
+    # A user who is not root may mount in a user namespace only, with rights that the daemons must not have.
+    user = ["--user", "--map-current-user", "--keep-caps"] if os.geteuid() else []
+    shed = ["setpriv", "--ambient-caps=-all", "--inh-caps=-all"] if user else []
+    mount = ["unshare", *user, "--mount", "--propagation", "private"]
+    attempt = subprocess.run([*mount, "mount", "-t", "tmpfs", "none", directory], capture_output=True, check=False)
+    if attempt.returncode != 0:
+        pytest.skip("mount namespaces are not allowed on this machine")
+    script = 'mount -t tmpfs none "$0" && exec "$@"'
+    choose = Identity.choose
+
+    def elsewhere(*args: object) -> Identity:
+        identity = choose(*args)
+        return dataclasses.replace(
+            identity, command=(*mount, "sh", "-c", script, str(directory), *shed, *identity.command)
+        )
+
+    patch.setattr(Identity, "choose", elsewhere)
