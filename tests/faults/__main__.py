@@ -1,0 +1,125 @@
+"""``python -m tests.faults --seed N --minutes M``: faults on a real pool, and what became of the calls.
+
+Exit status 0 if no call was lost or wrong or hung and nothing is left; otherwise the directory with the journal and all
+logs is kept. As root it fills disks too, of a mount namespace of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from condor_futures.personal import find_htcondor, install
+from tests.faults.judge import Injected, Verdict
+from tests.faults.monkey import Scene, disturb, remains, stacks
+from tests.support import until
+
+#: Seconds after the last fault within which every future must have ended, and then for the executor to shut down.
+BOUND, SHUTDOWN = 150.0, 90.0
+_INSIDE = "CONDOR_FUTURES_FAULTS_MOUNTS"
+
+
+def say(words: str) -> None:
+    """One line, with the time."""
+    print(time.strftime("%H:%M:%S"), words, flush=True)
+
+
+def run(seed: int, minutes: float, directory: Path, *, small_disks: bool) -> bool:
+    """One workload, disturbed; True if all is well."""
+    scene = Scene(directory, str(seed), small_disks=small_disks)
+    left: list[str] = []
+    injected: list[Injected] = []
+    try:
+        scene.start()
+        injected = disturb(scene, random.Random(seed), 60 * minutes, say)
+        (directory / "stop").touch()
+        began = time.monotonic()
+        if not ended(scene, "all ended", BOUND):
+            say(f"calls have not ended {BOUND:g} s after the last fault")
+            stacks(scene)
+        else:
+            say(f"all calls have ended {time.monotonic() - began:.0f} s after the last fault")
+            if not ended(scene, "shut down", SHUTDOWN) or scene.client.wait(30):
+                left.append("the client, which does not end well: see its log")
+                stacks(scene)
+            try:
+                until(lambda: not remains(scene), timeout=30)
+            except AssertionError:
+                left += remains(scene)
+        verdict = Verdict(directory, injected)
+        if verdict.bad or left:
+            shutil.copytree(scene.session, directory / "session-kept", symlinks=True)
+    finally:
+        scene.stop()
+    report(verdict, left, seed, minutes)
+    return not (verdict.bad or left)
+
+
+def ended(scene: Scene, event: str, timeout: float) -> bool:
+    """Whether the client says so in time."""
+    deadline = time.monotonic() + timeout
+    while not scene.client_says(event):
+        if time.monotonic() > deadline or scene.client.poll() not in (None, 0):
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def report(verdict: Verdict, left: list[str], seed: int, minutes: float) -> None:
+    """Print the table, and all that is not well."""
+    print(f"\nSeed {seed}, {minutes:g} minutes, {len(verdict.calls)} calls, {verdict.generations} clients one after")
+    print(f"another. How the calls ended: {verdict.ends()}.\n")
+    print(verdict.table(), "\n")
+    for word in ("lost", "wrong", "hung"):
+        for call, why in getattr(verdict, word):
+            print(f"{word}: {call.key} ({call.kind} {call.name}, bundle {call.bundle}): {why}")
+    for name in verdict.never_submitted_but_made():
+        print(f"made, but its submission never came to an end: {name}")
+    for what in left:
+        print(f"left: {what}")
+
+
+def main() -> int:
+    """Parse the arguments, and see to the mounts."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--keep", action="store_true", help="keep the directory in any case")
+    options = parser.parse_args()
+    if os.geteuid() == 0 and _INSIDE not in os.environ:
+        # Whatever happens, the mounts go with this process.
+        mounts = ["unshare", "--mount", "--propagation", "private"]
+        if subprocess.run([*mounts, "true"], capture_output=True, check=False).returncode == 0:
+            os.environ[_INSIDE] = "1"
+            os.execvp(mounts[0], [*mounts, sys.executable, "-m", "tests.faults", *sys.argv[1:]])
+    small_disks = _INSIDE in os.environ
+    if not small_disks:
+        say("no disk will be filled: mounting small ones needs root")
+    if find_htcondor() is None:
+        install(lambda step, share: None)
+    directory = Path(tempfile.mkdtemp(prefix="condor-futures-faults-"))
+    directory.chmod(0o755)
+    os.environ["XDG_STATE_HOME"] = str(directory / "state")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    say(f"in {directory}")
+    well = False
+    try:
+        well = run(options.seed, options.minutes, directory, small_disks=small_disks)
+    finally:
+        if well and not options.keep:
+            shutil.rmtree(directory)
+        else:
+            say(f"journal and logs are in {directory}")
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""What became of each call, whether that is right, and whether the faults explain it if it is an error.
+
+It knows what the clients' journal and the monkey's notes say, and the files that the calls wrote; of the executor under
+test it asks nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.faults.workload import digest
+
+#: Seconds for which a fault may still have an effect: a schedd that was killed is started again, a slot is lost.
+AFTERMATH = 30.0
+
+
+@dataclass
+class Injected:
+    """One fault, as it was injected.
+
+    Attributes:
+        name: of the fault.
+        began, ended: seconds since the epoch.
+        bundles: those that it was aimed at; None if it was aimed at no one in particular.
+        excuses: the classes of errors that it explains, by name.
+        reruns: it explains that calls which were under way are made again.
+
+    """
+
+    name: str
+    began: float
+    ended: float
+    bundles: Sequence[str] | None
+    excuses: Sequence[str]
+    reruns: bool
+
+
+@dataclass
+class Call:
+    """One call, as the journal has it."""
+
+    key: str
+    name: str
+    kind: str
+    parents: list[str]
+    retries: int
+    planned: float
+    bundle: str | None = None
+    cancelled: bool = False
+    #: When it ended the first time with what it was meant to end with: from then on it must not be made again.
+    settled: float | None = None
+    #: Its last client's word, and those of all of them.
+    end: dict[str, Any] | None = None
+    ends: list[dict[str, Any]] = field(default_factory=list)
+
+    def hit_by(self, fault: Injected) -> bool:
+        """The fault was aimed at it; or at nobody, and it was under way."""
+        if fault.bundles is not None:
+            return self.bundle in fault.bundles
+        return self.planned <= fault.ended + AFTERMATH and (self.settled is None or self.settled >= fault.began)
+
+
+class Verdict:
+    """Of one run: ``lost``, ``wrong`` and ``hung`` are calls, each with the reason why."""
+
+    def __init__(self, directory: Path, faults: Sequence[Injected]) -> None:
+        self.faults = faults
+        self.calls: dict[str, Call] = {}
+        self.never_made: list[str] = []
+        self.lost: list[tuple[Call, str]] = []
+        self.wrong: list[tuple[Call, str]] = []
+        self.hung: list[tuple[Call, str]] = []
+        self.generations = 0
+        self._read(json.loads(line) for line in (directory / "journal").read_text().splitlines())
+        self._made = {path.name: len(path.read_text().splitlines()) for path in (directory / "made").iterdir()}
+        for call in self.calls.values():
+            self._judge_end(call)
+            self._judge_made(call)
+
+    def _read(self, journal: Iterable[dict[str, Any]]) -> None:
+        submitted: set[str] = set()
+        for line in journal:
+            match line["event"]:
+                case "plan":
+                    fields = {name: line[name] for name in ("key", "name", "kind", "parents", "retries")}
+                    self.calls[line["key"]] = Call(planned=line["t"], **fields)
+                case "submitted":
+                    submitted.update(line["keys"])
+                    for key in line["keys"]:
+                        self.calls[key].bundle = line["bundle"]
+                case "refused":
+                    for key in line["keys"]:
+                        self.never_made.append(self.calls.pop(key).name)
+                case "cancel":
+                    self.calls[line["key"]].cancelled = True
+                case "attached":
+                    self._attached(line, submitted)
+                case "ended":
+                    self._ended(self.calls[line["key"]], line)
+
+    def _attached(self, line: dict[str, Any], submitted: set[str]) -> None:
+        self.generations += 1
+        for key in set(self.calls) - set(line["keys"]):
+            call = self.calls[key]
+            if key not in submitted:  # the client was killed while it submitted it, and before it was written
+                self.never_made.append(self.calls.pop(key).name)
+            elif not call.cancelled and call.end is None:
+                self.lost.append((call, "the session does not know it any more"))
+        submitted.update(line["keys"])
+        for call in self.calls.values():
+            if not (call.cancelled and call.key not in line["keys"]):
+                call.end = None  # it is this client's to say
+
+    def _ended(self, call: Call, line: dict[str, Any]) -> None:
+        call.end = line
+        call.ends.append(line)
+        if call.settled is None and self._is_as_meant(call, line):
+            call.settled = line["t"]
+
+    def _is_as_meant(self, call: Call, end: dict[str, Any]) -> bool:
+        if end["how"] == "value":
+            return (
+                call.kind in ("value", "retried") and end["name"] == call.name and end["digest"] == self._digest(call)
+            )
+        if end["how"] == "error":
+            if call.kind == "raises":
+                return end["kinds"][0] == "LookupError" and end["args"] == str((call.name,))
+            if call.kind == "crashes":
+                return end["kinds"][0] == "JobCrashedError" and "SIGKILL" in end["text"]
+        return False
+
+    def _digest(self, call: Call) -> str:
+        return digest(call.name, [self._digest(self.calls[key]) for key in call.parents])
+
+    def _judge_end(self, call: Call) -> None:
+        end = call.end
+        if end is None:
+            if not call.cancelled:
+                self.hung.append((call, "it has not ended"))
+            return
+        for each in call.ends:
+            if each["how"] == "value" and not self._is_as_meant(call, each):
+                self.wrong.append((call, f"its value is {each['name']} {each['digest']}"))
+        if self._is_as_meant(call, end) or end["how"] == "value":
+            return
+        if end["how"] == "cancelled":
+            if not call.cancelled:
+                self.wrong.append((call, "nobody has cancelled it"))
+        elif not self._explained(call, end):
+            before = f"; before: {call.ends[0]}" if call.settled else ""
+            self.wrong.append((call, f"no fault explains its {end['kinds'][0]}: {end['text']}{before}"))
+
+    def _explained(self, call: Call, end: dict[str, Any]) -> bool:
+        if end["kinds"][0] == "DependencyError":
+            parents = [self.calls[key].ends for key in call.parents]
+            return any(each["how"] != "value" for ends in parents for each in ends)
+        if "is refused" in end["text"] and any(self._tampered(self.calls[key]) for key in call.parents):
+            return True  # the child was given what its parent's file had
+        return any(set(end["kinds"]) & set(fault.excuses) and call.hit_by(fault) for fault in self.faults)
+
+    def _tampered(self, call: Call) -> bool:
+        return any(fault.bundles and call.bundle in fault.bundles for fault in self.faults)
+
+    def _judge_made(self, call: Call) -> None:
+        made = self._made.get(call.name, 0)
+        allowed = 1 + call.retries + sum(fault.reruns and call.hit_by(fault) for fault in self.faults)
+        if made > allowed:
+            self.wrong.append((call, f"it was made {made} times, and at most {allowed} are explained"))
+        elif made == 0 and call.settled is not None and not self._killed(call):
+            self.wrong.append((call, "it ended as meant, but was never made"))
+
+    def _killed(self, call: Call) -> bool:
+        """It was to kill its Python, and somebody else did that before."""
+        return call.kind == "crashes" and any("JobCrashedError" in f.excuses and call.hit_by(f) for f in self.faults)
+
+    def never_submitted_but_made(self) -> list[str]:
+        """Calls that were made though their submission never came to an end."""
+        return [name for name in self.never_made if name in self._made]
+
+    @property
+    def bad(self) -> bool:
+        """Something is not as it must be."""
+        return bool(self.lost or self.wrong or self.hung or self.never_submitted_but_made())
+
+    def table(self) -> str:
+        """Fault, times injected, calls in flight, lost, wrong, hung; a bad call counts for each fault that hit it."""
+        rows = [("fault", "injected", "calls in flight", "lost", "wrong", "hung")]
+        times = Counter(fault.name for fault in self.faults)
+        for name in sorted(times):
+            these = [fault for fault in self.faults if fault.name == name]
+            hit = [sum(call.hit_by(fault) for call in self.calls.values()) for fault in these]
+            bad = [
+                len({call.key for call, _ in calls for fault in these if call.hit_by(fault)})
+                for calls in (self.lost, self.wrong, self.hung)
+            ]
+            rows.append((name, *map(str, (times[name], sum(hit), *bad))))
+        totals = (len(self.faults), len(self.calls), len(self.lost), len(self.wrong), len(self.hung))
+        rows.append(("all", *map(str, totals)))
+        widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+        lines = [
+            "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+        ]
+        lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+        return "\n".join(lines)
+
+    def ends(self) -> str:
+        """How many calls ended how."""
+        counts = Counter(
+            "not" if call.end is None else call.end["how"] if call.end["how"] != "error" else call.end["kinds"][0]
+            for call in self.calls.values()
+        )
+        return ", ".join(f"{how} {count}" for how, count in counts.most_common())

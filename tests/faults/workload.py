@@ -1,0 +1,177 @@
+"""The client: it makes a random workload, with every step in a journal, in a process that may be killed at any moment.
+
+Run as ``python -m tests.faults.workload DIRECTORY SEED GENERATION``. The first generation begins a session, each later
+one attaches to it. It goes on until there is a file ``DIRECTORY/stop``; then it waits for all of its futures.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import hashlib
+import json
+import logging
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+from pathlib import Path
+from typing import Any
+
+from condor_futures import CondorExecutor, CondorFuturesError
+
+#: Calls that are under way at once, and the seconds between two submissions: the machine is not what is tested.
+UNDER_WAY, PAUSE = 30, (0.05, 0.5)
+RETRIES = 3
+#: How often a submission is of which kind. A bundle has several of the single kinds, a child has calls for arguments.
+KINDS = {"value": 6, "raises": 1, "crashes": 1, "retried": 1, "unspooled": 4, "bundle": 2, "child": 3}
+CANCELS = 0.04
+#: Seconds for the access point to be there again when a session is taken up.
+ATTACHING = 120.0
+
+
+def digest(name: str, parents: Sequence[str]) -> str:
+    """What the value of the call *name* is known by; it depends on the values of its parents."""
+    return hashlib.sha256(" ".join([name, *parents]).encode()).hexdigest()
+
+
+def make(directory: str, name: str, kind: str, seconds: float, size: int, parents: Sequence[Any] = ()) -> Any:
+    """One call: it leaves a line in a file, takes its time, and ends as its kind says."""
+    with Path(directory, "made", name).open("a+") as file:
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        file.seek(0)
+        times = len(file.readlines())
+    time.sleep(seconds)
+    if kind == "raises":
+        raise LookupError(name)
+    if kind == "crashes" or (kind == "retried" and times == 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return name, digest(name, [parent[1] for parent in parents]), random.Random(name).randbytes(size)
+
+
+class Client:
+    """One generation of the client."""
+
+    def __init__(self, directory: Path, seed: str, generation: int) -> None:
+        self.directory = directory
+        self.generation = generation
+        self.rng = random.Random(f"{seed}/{generation}")
+        self.journal = (directory / "journal").open("a", buffering=1)
+        self.futures: dict[str, Future[Any]] = {}
+        self.digests: dict[str, str] = {}
+        self.names = 0
+        self.next_key = 0
+
+    def note(self, event: str, **details: Any) -> None:
+        """One line of the journal; a single write, so a line is whole or not there."""
+        self.journal.write(json.dumps({"t": time.time(), "event": event, **details}) + "\n")
+
+    def open(self) -> CondorExecutor:
+        """Begin the session, or take it up."""
+        session = self.directory / "session" / "s"
+        if self.generation == 0:
+            executor = CondorExecutor(access_point="personal", session=session)
+        else:
+            deadline = time.monotonic() + ATTACHING
+            while True:
+                try:
+                    executor = CondorExecutor.attach(session)
+                    break
+                except CondorFuturesError as error:
+                    self.note("not attached", error=str(error))
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(1)
+            self.next_key = 1 + max((int(key[1:]) for key in executor.futures), default=-1)
+        self.note("attached", generation=self.generation, keys=list(executor.futures))
+        for key, future in executor.futures.items():
+            self.follow(key, future)
+        return executor
+
+    def follow(self, key: str, future: Future[Any]) -> None:
+        self.futures[key] = future
+        future.add_done_callback(lambda _: self.ended(key, future))
+
+    def ended(self, key: str, future: Future[Any]) -> None:
+        if future.cancelled():
+            self.note("ended", key=key, how="cancelled")
+            return
+        error = future.exception()
+        if error is not None:
+            kinds = [kind.__name__ for kind in type(error).__mro__]
+            self.note("ended", key=key, how="error", kinds=kinds, args=str(error.args), text=str(error))
+            return
+        name, found, data = future.result()
+        whole = data == random.Random(name).randbytes(len(data))
+        self.note("ended", key=key, how="value", name=name, digest=found if whole else "its data are not its own")
+
+    def single(self, kind: str = "") -> tuple[str, str, str, float, int]:
+        """The arguments of a call."""
+        self.names += 1
+        kind = kind or self.rng.choice(["value", "value", "raises", "crashes"])
+        seconds = self.rng.choice([0.0, 0.2, 1.0, 4.0]) * self.rng.uniform(0.5, 1.5)
+        size = 100_000 if self.rng.random() < 0.05 else 10
+        return str(self.directory), f"{self.generation}.{self.names}", kind, seconds, size
+
+    def submit(self, executor: CondorExecutor) -> None:
+        """Something new; it is in the journal before it is anywhere else."""
+        [what] = self.rng.choices(list(KINDS), list(KINDS.values()))
+        parents: list[str] = []
+        if what == "bundle":
+            calls = [self.single() for _ in range(self.rng.randint(2, 5))]
+        elif what == "child":
+            calls = [self.single("value")]
+            recent = list(self.futures)[-20:]
+            parents = self.rng.sample(recent, min(len(recent), self.rng.randint(1, 3)))
+        else:
+            calls = [self.single("value" if what == "unspooled" else what)]
+        keys = [f"c{self.next_key + n:06d}" for n in range(len(calls))]
+        self.next_key += len(calls)
+        for key, (_, name, kind, *_) in zip(keys, calls, strict=True):
+            self.note("plan", key=key, name=name, kind=kind, parents=parents, retries=(what == "retried") * RETRIES)
+        if what == "retried":
+            executor = executor.with_options(max_retries=RETRIES)
+        elif what == "unspooled":
+            executor = executor.with_options(spool=False)
+        try:
+            if what == "bundle":
+                [futures] = executor._submit_chunks(make, iter(calls), len(calls), None)
+            else:
+                futures = [executor.submit(make, *calls[0], [self.futures[key] for key in parents])]
+        except OSError as error:  # the disk is full
+            self.note("refused", keys=keys, error=repr(error))
+            return
+        self.note("submitted", keys=keys, bundle=futures[0]._bundle.key)
+        for key, future in zip(keys, futures, strict=True):
+            assert future.key == key, "the journal is wrong about keys"
+            self.follow(key, future)
+
+    def cancel(self) -> None:
+        """Cancel a call that has not ended, if there is one."""
+        key = next((key for key in reversed(self.futures) if not self.futures[key].done()), None)
+        if key is not None:
+            self.note("cancel", key=key)
+            self.futures[key].cancel()
+
+    def run(self) -> None:
+        executor = self.open()
+        while not (self.directory / "stop").exists():
+            if sum(not future.done() for future in self.futures.values()) < UNDER_WAY:
+                self.submit(executor)
+            if self.rng.random() < CANCELS:
+                self.cancel()
+            time.sleep(self.rng.uniform(*PAUSE))
+        self.note("waiting")
+        wait(self.futures.values())
+        self.note("all ended")
+        executor.shutdown()
+        self.note("shut down")
+
+
+if __name__ == "__main__":
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(threadName)s: %(message)s", level=logging.INFO)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # for a judge who wants to know where it hangs
+    Client(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])).run()
