@@ -1,4 +1,4 @@
-"""Draw what the pages include from the code itself: the state table, its diagram, the submit commands, optional API.
+"""Draw what the pages include from the code itself: states and their diagram, submit commands, bad input, optional API.
 
 ``conf.py`` calls :func:`main` at each build; the files in ``_generated/`` are not kept in git.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -16,10 +18,20 @@ from condor_futures.states import State
 
 #: Every distinction that the table makes: job -> how it is called where it matters, and event -> the same.
 _JOBS = {"spooled": True, "not spooled": False}
+_HOLD = states.Held("1.0", 1)
 _EVENTS: dict[type[states.Event], dict[str, states.Event]] = {
-    states.Held: {"": states.Held("1.0", 1), "spooling input": states.Held("1.0", states.SPOOLING_INPUT)},
+    states.Held: {"": _HOLD, "spooling input": states.Held("1.0", states.SPOOLING_INPUT)},
+    states.Released: {"": states.Released("1.0")},
+    states.NotReleased: {"": states.NotReleased("1.0", 1)},
+    states.Decided: {action: states.Decided("1.0", 1, action) for action in ("fail", "release", "wait")},
+    states.Attached: {
+        f"on_hold: {a}": states.Attached("1.0", states.HoldPolicy(a)) for a in ("fail", "release", "wait")
+    },
 }
 _SHADOWS = {"": 0, "at the limit": states.Job.FALSE_STARTS_LIMIT}
+_POLICIES: dict[str, states.HoldPolicy] = {
+    f"on_hold: {action}": states.HoldPolicy(action) for action in ("fail", "release", "wait", "ask")
+}
 
 Transition = tuple[State, str, State, tuple[str, ...]]  # from, event with its condition, to, effects
 
@@ -27,23 +39,28 @@ Transition = tuple[State, str, State, tuple[str, ...]]  # from, event with its c
 def _outcomes(state: State, kind: type[states.Event]) -> Iterator[tuple[str, State, tuple[str, ...]]]:
     """What *kind* of event does in *state*: (condition, next state, effects), one for each that differs."""
     seen: dict[tuple[State, tuple[str, ...]], list[dict[str, str]]] = {}
-    events = _EVENTS.get(kind, {"": kind("1.0")})
+    events = _EVENTS[kind] if kind in _EVENTS else {"": kind("1.0")}
     shadows = _SHADOWS if kind is states.ShadowException else {"": 0}
-    for (how, spooled), (which, event), (often, count) in itertools.product(
-        _JOBS.items(), events.items(), shadows.items()
+    policies = _POLICIES if kind is states.Held else {"": states.HoldPolicy()}
+    for (how, spooled), (which, event), (often, count), (asked_for, policy) in itertools.product(
+        _JOBS.items(), events.items(), shadows.items(), policies.items()
     ):
         job_id = None if state is State.PENDING else "1.0"
         if state is State.DISCARDED and kind is states.Submitted:
             job_id = None  # it was discarded before it had an id
-        job = states.Job("b000001", spooled, state, job_id, false_starts=count)
+        job = states.Job("b000001", spooled, state, job_id, false_starts=count, policy=policy)
+        if state is State.HELD:
+            job = replace(job, holds=1, hold=_HOLD)
         after, effects = states.advance(job, event)
         key = after.state, tuple(type(effect).__name__ for effect in effects)
-        seen.setdefault(key, []).append({"how": how, "which": which, "often": often})
+        seen.setdefault(key, []).append(
+            {"how": how, "which": which, "often": often, "asked_for": "" if which else asked_for}
+        )
     cases = list(itertools.chain.from_iterable(seen.values()))
     for (after_state, names), own in seen.items():
         # A condition is worth saying where it tells this outcome from the others.
         said = []
-        for part in ("how", "which", "often"):
+        for part in ("how", "which", "often", "asked_for"):
             values = {case[part] for case in own}
             others = {case[part] for case in cases if case not in own}
             said += [value for value in values if value and len(values) == 1 and value not in others and others]
@@ -167,6 +184,17 @@ def optional_api() -> str:
     return text or "\n"
 
 
+def bad_input() -> str:
+    """What bad input gives: the table that a test goes through, with the sentences that it found."""
+    path = Path(__file__).parent.parent / "tests/bad_input.py"
+    spec = importlib.util.spec_from_file_location("bad_input", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return str(module.page())
+
+
 def main(directory: Path) -> None:
     """Write all of it into *directory*."""
     directory.mkdir(exist_ok=True)
@@ -178,6 +206,7 @@ def main(directory: Path) -> None:
         "owned.md": owned_commands(),
         "accepted.md": accepted_commands(),
         "optional_api.md": optional_api(),
+        "bad_input.md": bad_input(),
     }.items():
         path = directory / name
         # An unchanged file keeps its time, and so does not have its pages built anew.

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 DOCS = Path(__file__).parent
@@ -42,32 +43,42 @@ def main() -> int:
     parser.add_argument("pages", nargs="*", type=Path)
     parser.add_argument("--access-point", choices=["personal", "local"], default="personal")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds for each page")
+    parser.add_argument("--jobs", type=int, default=3, help="pages at a time")
     parser.add_argument("--in-this-process", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.in_this_process:
         run_page(options.pages[0], options.access_point)
         return 0
-    failed = 0
     pages = [page.absolute() for page in options.pages] or sorted(DOCS.rglob("*.md"))
-    here = str(Path(__file__).absolute())
-    for page in (page for page in pages if not {"_build", "_generated"} & set(page.parts) and examples(page)):
+    pages = [page for page in pages if not {"_build", "_generated"} & set(page.parts) and examples(page)]
+
+    def try_out(page: Path) -> bool:
         began = time.monotonic()
-        command = [sys.executable, here, "--in-this-process", "--access-point", options.access_point, str(page)]
-        with tempfile.TemporaryDirectory() as directory:
-            try:
-                done = subprocess.run(
-                    command, cwd=directory, timeout=options.timeout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                    text=True, check=False,
-                )  # fmt: skip
-                output, well = done.stdout, done.returncode == 0
-            except subprocess.TimeoutExpired as error:
-                output, well = f"{error.stdout!r}\nit took longer than {options.timeout:g} s", False
-        failed += not well
+        well, output = run(page, options.access_point, options.timeout)
         name = page.relative_to(DOCS) if page.is_relative_to(DOCS) else page
-        print(f"{'ok    ' if well else 'FAILED'} {name} ({time.monotonic() - began:.1f} s)", flush=True)
-        if not well:
-            print(output, flush=True)
-    return failed
+        print(
+            f"{'ok    ' if well else 'FAILED'} {name} ({time.monotonic() - began:.1f} s)\n{output}", end="", flush=True
+        )
+        return well
+
+    # Some at a time: they wait for HTCondor more than for a processor.
+    with ThreadPoolExecutor(options.jobs) as threads:
+        return list(threads.map(try_out, pages)).count(False)
+
+
+def run(page: Path, access_point: str, timeout: float) -> tuple[bool, str]:
+    """Run a page in a process and a directory of its own; whether it ran well, and otherwise what it printed."""
+    here = str(Path(__file__).absolute())
+    command = [sys.executable, here, "--in-this-process", "--access-point", access_point, str(page)]
+    with tempfile.TemporaryDirectory() as directory:
+        try:
+            done = subprocess.run(
+                command, cwd=directory, timeout=timeout, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            return False, f"{error.stdout!r}\nit took longer than {timeout:g} s\n"
+    return done.returncode == 0, done.stdout if done.returncode else ""
 
 
 if __name__ == "__main__":
