@@ -19,6 +19,7 @@ import difflib
 import errno
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -35,6 +36,8 @@ _REMOVED, _COMPLETED, _HELD, _SPOOLING_INPUT = 3, 4, 5, 16
 _HISTORY, _NAMES = 200, 10
 #: What is wrong with a disk that has no room, for now.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+#: The limits that NewProc() refuses for, by its answers (condor_qmgr.h, 25.14).
+_LIMITS = {-2: "MAX_JOBS_SUBMITTED", -3: "MAX_JOBS_PER_OWNER", -4: "MAX_JOBS_PER_SUBMISSION"}
 #: Why a job is removed of which a copy, or another attempt, counts: the event log is asked for this later.
 NEVER_RAN = "condor_futures: this job does not count"
 _ACTIONS = {"remove": "Remove", "hold": "Hold", "release": "Release", "vacate": "Vacate"}
@@ -74,6 +77,7 @@ class Operations:
 
         self._htcondor = htcondor2
         self._schedd: Any = None
+        self._ad: Any = None
         self._where: tuple[str | None, str | None] = (None, None)
         self._name = ""
 
@@ -134,7 +138,7 @@ class Operations:
             if "AUTHENTICATE" not in str(error):
                 raise
             raise htcondor.HTCondorException(f"it does not accept how you authenticate: {error}") from None
-        self._schedd = schedd
+        self._schedd, self._ad = schedd, ad
         self._name = str(ad.get("Name", ""))
         return ad
 
@@ -167,6 +171,9 @@ class Operations:
 
         A request that is made *again*, because the answer to it was lost, finds what it submitted before by
         *batch*, a constraint.
+
+        Where the schedd has reached a limit of its own, nothing is submitted, and the answer says how many jobs there
+        was room for.
         """
         if again:
             cluster = self._submitted_before(batch)
@@ -175,7 +182,13 @@ class Operations:
         submit = self._htcondor.Submit(description)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            result = self._schedd.submit(submit, spool=spool, itemdata=iter(items))
+            try:
+                result = self._schedd.submit(submit, spool=spool, itemdata=iter(items))
+            except self._htcondor.HTCondorException as error:
+                refusal = self._refusal(str(error))
+                if refusal is None:
+                    raise
+                return refusal
         if spool:
             try:
                 self._schedd.spool(result)
@@ -187,6 +200,21 @@ class Operations:
             "first": result.first_proc(),
             "warnings": [str(warning.message) for warning in caught],
         }
+
+    def _refusal(self, error: str) -> dict[str, Any] | None:
+        """What limit of the schedd's an error in submitting is about; None if it is about none (words of 25.14)."""
+        if match := re.search(r"expected next ProcId to be (\d+), but Schedd says (-\d)", error):
+            room, limit = int(match[1]), _LIMITS.get(int(match[2]))
+        elif _LIMITS[-2] in error:  # there is not even room for the cluster
+            room, limit = 0, _LIMITS[-2]
+        else:
+            return None
+        if limit is None:
+            return None
+        most = room if limit == "MAX_JOBS_PER_SUBMISSION" else None
+        with contextlib.suppress(Exception):  # the schedd need not tell everybody
+            most = int(self._htcondor.RemoteParam(self._ad)[limit])
+        return {"refused": limit, "room": room, "limit": most}
 
     def _submitted_before(self, batch: str) -> int | None:
         """The cluster of an earlier attempt, if that came to its end; what it left half-done is removed.

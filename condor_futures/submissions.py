@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import math
 import secrets
 import time
 from collections import Counter
@@ -12,11 +14,14 @@ from typing import Any, Literal
 from condor_futures.access_point import AccessPoint
 from condor_futures.bundle import Bundle, Options
 from condor_futures.errors import AccessPointError
+from condor_futures.queue_limit import QueueLimit
 from condor_futures.session import Session
 from condor_futures.states import State
 from condor_futures.submit_description import describe
 
-__all__ = ["QUIET", "Submissions"]
+__all__ = ["Submissions"]
+
+logger = logging.getLogger(__name__)
 
 #: Submissions are one cluster if none comes for QUIET seconds, or after GATHER seconds; a bundle takes 0.2 ms to write.
 QUIET, GATHER = 0.005, 0.1
@@ -71,6 +76,8 @@ class Submissions:
         #: By the key of their options: those of one key share a cluster.
         self._pending: dict[Hashable, list[Bundle]] = {}
         self._withdrawn = False
+        self._limit = QueueLimit()
+        self._largest = LARGEST_CLUSTER
         self._first_arrival = self._last_arrival = 0.0
         # No other client that takes up the session, before or after this one, gives a submission the same name.
         self._names = (f"{session.id}#{secrets.token_hex(4)}-{number}" for number in itertools.count())
@@ -106,6 +113,12 @@ class Submissions:
         """There is something to submit, and room for it, now or within QUIET seconds."""
         return not self.under_way and bool(self._next())
 
+    def patience(self) -> float:
+        """Seconds until there may be something to submit that nothing announces."""
+        if self.under_way or not self._pending:
+            return math.inf
+        return QUIET if self.due() else self._limit.patience(time.monotonic())
+
     def proceed(self, *, hurry: bool) -> None:
         """Submit what is due; in a *hurry* without waiting for company."""
         if self.under_way or not self._pending:
@@ -117,12 +130,13 @@ class Submissions:
         now = time.monotonic()
         batch = self._next()
         quiet = now - self._last_arrival >= QUIET or now - self._first_arrival >= GATHER or hurry
-        if batch and (quiet or len(batch) >= LARGEST_CLUSTER):
+        if batch and (quiet or len(batch) >= self._largest):
             self._submit(batch)
 
     def _next(self) -> list[Bundle]:
         """Those that could be the next cluster: of the first options that have room."""
-        room = self._max_jobs - len(self._live)
+        live = len(self._live)
+        room = int(min(self._max_jobs - live, self._limit.room(live, time.monotonic())))
         if room <= 0:
             return []
         in_queue = Counter(bundle.options.category for bundle in self._live.values()) if self._categories else Counter()
@@ -132,7 +146,7 @@ class Submissions:
             free = room if limit is None else min(room, limit - in_queue[options.category])
             if not options.cluster:
                 if free > 0:
-                    return bundles[: min(free, LARGEST_CLUSTER)]
+                    return bundles[: min(free, self._largest)]
             elif len(bundles) > room:
                 return []  # or those behind it would take the room that it needs, one after the other
             elif (len(bundles) <= free or not in_queue[options.category]) and not self._incomplete(options):
@@ -176,5 +190,27 @@ class Submissions:
         )
 
     def _submitted(self, result: Any, error: AccessPointError | None) -> None:
+        if error is None and "refused" in result:
+            batch, self.under_way = self.under_way, ()
+            if batch:
+                self._refused(batch, result["refused"], result["room"], result["limit"])
+            return
         self._answer(self.under_way, result, error)
         self.under_way = ()  # only now: what the log says meanwhile may be of them
+        self._limit.taken(len(self._live))
+
+    def _refused(self, batch: Sequence[Bundle], why: str, room: int, limit: int | None) -> None:
+        """Nothing of *batch* is in the queue, which had room for so many of it; have them submitted when they fit."""
+        options = batch[0].options
+        if limit is not None and len(batch) > limit and options.cluster:
+            error = AccessPointError(f"it takes {limit} jobs at most ({why}), and the cluster has {len(batch)}")
+            self._answer(batch, None, error)
+            return
+        if why == "MAX_JOBS_PER_SUBMISSION":
+            self._largest = max(room, 1)
+        else:
+            if not self._limit.reached:
+                logger.warning("the access point takes no more jobs at present (%s); the other calls wait", why)
+            self._limit.refused(len(self._live), room, time.monotonic())
+        # They were first, and are again.
+        self._pending = {options.key: [*batch, *self._pending.pop(options.key, ())], **self._pending}

@@ -34,7 +34,7 @@ from condor_futures.releases import Releases
 from condor_futures.resolver import Resolver
 from condor_futures.session import Session
 from condor_futures.states import HoldPolicy, State
-from condor_futures.submissions import QUIET, Submissions
+from condor_futures.submissions import Submissions
 from condor_futures.tally import Tally
 
 __all__ = ["Watcher"]
@@ -235,12 +235,10 @@ class Watcher:
 
     def _patience(self) -> float | None:
         """Seconds until there may be something to do that no message announces."""
-        waits = [self._departures.patience()]
+        waits = [self._departures.patience(), self._submissions.patience()]
         if self._live:
             idle = time.monotonic() - self._last_activity
             waits.append(min(max(POLL_SHARE * idle, POLL_SHORTEST), POLL_LONGEST))
-        if self._submissions.due():
-            waits.append(QUIET)
         if self._next_renewal is not None:
             waits.append(max(self._next_renewal - time.monotonic(), 0.0))
         return None if min(waits) == math.inf else min(waits)

@@ -1,0 +1,58 @@
+"""How many jobs the access point takes, as far as its refusals tell: it has limits that it tells nobody in advance.
+
+MAX_JOBS_PER_OWNER and MAX_JOBS_SUBMITTED count jobs of other sessions, and of other users, too, and jobs that
+have left since the schedd counted last (it does so every SCHEDD_INTERVAL); a spool directory has so much room. So what
+was refused once is tried again after a while.
+"""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["QueueLimit"]
+
+#: Seconds until more is tried than was taken the last time; twice as long after each refusal during which no job left.
+SHORTEST, LONGEST = 1.0, 30.0
+
+
+class QueueLimit:
+    """The number of jobs of one session beyond which the access point refused more.
+
+    >>> limit = QueueLimit()
+    >>> limit.refused(live=3, room=2, now=0.0)
+    >>> limit.room(live=3, now=0.5), limit.room(live=4, now=0.5), limit.room(live=4, now=1.0)
+    (2, 1, inf)
+
+    """
+
+    def __init__(self) -> None:
+        """There is none, as far as is known."""
+        self._live = 0
+        self._most = math.inf
+        self._until = -math.inf
+        self._pause = SHORTEST
+
+    @property
+    def reached(self) -> bool:
+        """Something was refused, and nothing beyond it has been taken since."""
+        return self._most < math.inf
+
+    def room(self, live: int, now: float) -> float:
+        """How many jobs may be tried besides those that are in the queue."""
+        return max(self._most - live, 0) if now < self._until else math.inf
+
+    def patience(self, now: float) -> float:
+        """Seconds until more may be tried."""
+        return max(self._until - now, 0.0) if self.reached else math.inf
+
+    def refused(self, live: int, room: int, now: float) -> None:
+        """Learn that, with *live* jobs in the queue, there was room for *room* more only."""
+        self._pause = SHORTEST if live < self._live or not self.reached else min(2 * self._pause, LONGEST)
+        self._live, self._most = live, live + room
+        self._until = now + self._pause
+
+    def taken(self, live: int) -> None:
+        """Learn that *live* jobs are in the queue now."""
+        self._live = live
+        if live > self._most:
+            self._most, self._until = math.inf, -math.inf
