@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,12 @@ from support import Pool
 
 from condor_futures import CondorExecutor
 from condor_futures.personal import HTCondorRelease, PersonalPool, find_htcondor, install
+
+
+def pytest_configure() -> None:
+    """Where a shell without job control runs the tests in the background, they and their children ignore Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
