@@ -172,8 +172,8 @@ class Operations:
         A request that is made *again*, because the answer to it was lost, finds what it submitted before by
         *batch*, a constraint.
 
-        Where the schedd has reached a limit of its own, nothing is submitted, and the answer says how many jobs there
-        was room for.
+        Where the schedd has reached a limit of its own, or has no room for the files, nothing is submitted, and the
+        answer says how many jobs there was room for, or how many to try.
         """
         if again:
             cluster = self._submitted_before(batch)
@@ -192,9 +192,11 @@ class Operations:
         if spool:
             try:
                 self._schedd.spool(result)
-            except BaseException:
+            except BaseException as error:
                 self.act("remove", batch, NEVER_RAN)
-                raise
+                if not _is_full(error):
+                    raise
+                return {"refused": "its spool directory is full", "room": len(items) // 2, "error": str(error)}
         return {
             "cluster": result.cluster(),
             "first": result.first_proc(),
@@ -286,7 +288,7 @@ class Operations:
                 try:
                     self._schedd.retrieve(list(jobs))
                 except self._htcondor.HTCondorException:
-                    if any("writing to file" in str(error) and os.strerror(full) in str(error) for full in _FULL):
+                    if _is_full(error):
                         raise OSError(str(error)) from None  # here; the outcome is safe, and is asked for later
                     failed[jobs[0]] = str(error)
                 return
@@ -453,6 +455,11 @@ class Operations:
 def _either(jobs: Sequence[str]) -> str:
     """A constraint that selects these jobs; they need not be there."""
     return " || ".join("(ClusterId == {} && ProcId == {})".format(*job.split(".")) for job in jobs)
+
+
+def _is_full(error: BaseException) -> bool:
+    """Whether files could not be transferred because there is no room for them; the words are those of 25.14."""
+    return "writing to file" in str(error) and any(os.strerror(full) in str(error) for full in _FULL)
 
 
 def _plain(ads: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ What a call itself raised comes back as itself, with the remote traceback as its
 (a :class:`RemoteTraceback`).  Everything else is in this tree::
 
     CondorFuturesError
-    ├── PayloadError            (also pickle.PicklingError) a call cannot be pickled
+    ├── PayloadError            (also pickle.PicklingError) a call cannot be pickled, or not be written to the disk
     ├── OutcomeError            an outcome came back that is not authentic, or cannot be unpickled
     │   └── RemoteExceptionError    the call raised, and what it raised cannot be pickled
     ├── DependencyError         a call that this one depends on failed, or was cancelled
@@ -57,7 +57,7 @@ class CondorFuturesError(Exception):
 
 
 class PayloadError(CondorFuturesError, pickle.PicklingError):
-    """A call cannot be pickled; the message gives the path to the culprit inside the object.
+    """A call cannot be pickled; the message gives the path to the culprit inside the object. Or it cannot be written.
 
     It is set on the future at once, before anything is submitted.  Its sibling
     :class:`OutcomeError` covers what comes back.

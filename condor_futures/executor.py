@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import functools
 import inspect
 import itertools
@@ -40,6 +41,11 @@ __all__ = ["CondorExecutor"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: What can be done where a call cannot be written.
+_ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "; make room there, or choose another directory (session=...)"),
+    errno.EMFILE: "; close some of this process's, or let it have more (ulimit -n)",
+}
 _JOBS_AT_A_TIME = 1000  # map() hands over this many bundles at once, so that jobs run while the rest is still pickled
 
 
@@ -359,7 +365,7 @@ class CondorExecutor(Executor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> CondorFuture[T]:
         """Have ``fn(*args, **kwargs)`` called in a job of its own; returns at once.
 
-        A call that cannot be pickled gives a future that has failed with a :class:`PayloadError`.
+        A call that cannot be pickled, or not be written, gives a future that has failed with a :class:`PayloadError`.
 
         Raises:
             RuntimeError: after :meth:`shutdown`.
@@ -368,8 +374,7 @@ class CondorExecutor(Executor):
         """
         self._engine.check_open()
         future, call = self._call(lambda: self._pickle((args, kwargs), "(args, kwargs)"), lambda: self._pickle(fn))
-        if call is not None:
-            self._engine.add([self._bundle([(future, call)])])
+        self._add([self._bundle([(future, call)])])
         return future
 
     def submit_cluster(
@@ -409,9 +414,7 @@ class CondorExecutor(Executor):
         arguments = functools.cache(lambda: self._pickle((args, kwargs), "(args, kwargs)", numbered=True))
         function = functools.cache(lambda: self._pickle(fn, numbered=True))
         calls = [self._call(arguments, function, number) for number in range(count)]
-        bundles = [together._bundle([(future, call)]) for future, call in calls if call is not None]
-        if bundles:
-            self._engine.add(bundles, complete=True)
+        self._add([together._bundle([call]) for call in calls], complete=True)
         return [future for future, _ in calls]
 
     def map(
@@ -515,7 +518,28 @@ class CondorExecutor(Executor):
             future._resolve(None, error)
             return future, None
 
-    def _bundle(self, calls: Sequence[tuple[CondorFuture[Any], Call]]) -> Bundle:
+    def _add(self, bundles: Iterable[Bundle | None], *, complete: bool = False) -> None:
+        made = [bundle for bundle in bundles if bundle is not None]
+        if made:
+            self._engine.add(made, complete=complete)
+
+    def _bundle(self, calls: Iterable[tuple[CondorFuture[Any], Call | None]]) -> Bundle | None:
+        """The bundle of those *calls* that can be made; if it cannot be written, it has failed their futures."""
+        made = [(future, call) for future, call in calls if call is not None]
+        if not made:
+            return None
+        try:
+            return self._write_bundle(made)
+        except OSError as error:
+            advice = _ADVICE.get(error.errno or 0, "")
+            failure = PayloadError(f"a call cannot be written to {self.session}: {error.strerror or error}{advice}")
+            failure.__cause__ = error
+            for future, _ in made:
+                self._engine.watcher.tally.failed_at_once()
+                future._resolve(None, failure)
+            return None
+
+    def _write_bundle(self, calls: Sequence[tuple[CondorFuture[Any], Call]]) -> Bundle:
         engine = self._engine
         number = next(engine.bundles)
         key = Session.bundle_key(number)
@@ -559,9 +583,8 @@ class CondorExecutor(Executor):
         at_a_time = 1 if buffersize is not None else _JOBS_AT_A_TIME
         chunks = _batched(arguments, chunksize)
         while made := [self._chunk(function, chunk) for chunk in itertools.islice(chunks, at_a_time)]:
-            bundles = [bundle for _, bundle in made if bundle is not None]
-            if bundles:
-                self._engine.add(bundles, complete=len(made) < at_a_time or buffersize is not None)
+            complete = len(made) < at_a_time or buffersize is not None
+            self._add((bundle for _, bundle in made), complete=complete)
             yield from (futures for futures, _ in made)
 
     def _chunk(
@@ -569,8 +592,7 @@ class CondorExecutor(Executor):
     ) -> tuple[list[CondorFuture[Any]], Bundle | None]:
         """The futures of a chunk, and its bundle if any call of it can be made; the arguments are kept on disk only."""
         calls = [self._call(self._arguments(args), function) for args in arguments]
-        made = [(future, call) for future, call in calls if call is not None]
-        return [future for future, _ in calls], self._bundle(made) if made else None
+        return [future for future, _ in calls], self._bundle(calls)
 
 
 def _shipping(ship: Literal["auto"] | Iterable[ModuleType | str | Path]) -> Shipping:

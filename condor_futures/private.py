@@ -6,15 +6,22 @@ comes back of them, is unpickled; so others must not be able to.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from condor_futures.errors import CondorFuturesError
 
-__all__ = ["check_place", "make_directory", "open_regular"]
+__all__ = ["check_place", "make_directory", "open_patiently", "open_regular"]
+
+T = TypeVar("T")
+
+#: Seconds until one who could not open a file, because too many are open, is told so.
+PATIENCE = 30.0
 
 #: AFS, and EOS.
 _LISTS = {"afs", "fuse", "fuse.eosxd"}
@@ -80,6 +87,23 @@ def _way(path: Path) -> Iterator[Path]:
     yield from list(path.parents)[:-1]
 
 
+def open_patiently(opening: Callable[[], T]) -> T:
+    """Open a file; as long as too many are open, in this process or on this machine, try again for a while.
+
+    Raises:
+        OSError: if that cannot be done.
+
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return opening()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a file to be read, in place of which there may be something else: a link, or a pipe that nobody writes to.
 
@@ -87,7 +111,7 @@ def open_regular(path: Path) -> BinaryIO:
         OSError: if it is no regular file, or cannot be opened.
 
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = open_patiently(lambda: os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(f"{path.name} is no regular file")

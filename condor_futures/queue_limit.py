@@ -13,6 +13,8 @@ __all__ = ["QueueLimit"]
 
 #: Seconds until more is tried than was taken the last time; twice as long after each refusal during which no job left.
 SHORTEST, LONGEST = 1.0, 30.0
+#: If it has come to this, nothing is likely to leave.
+STUCK = 8.0
 
 
 class QueueLimit:
@@ -37,6 +39,15 @@ class QueueLimit:
         """Something was refused, and nothing beyond it has been taken since."""
         return self._most < math.inf
 
+    @property
+    def stuck(self) -> bool:
+        """Nothing was taken, and none left, for some time: the refusals were 1, 2 and 4 seconds apart."""
+        return self._pause >= STUCK
+
+    def skip(self) -> None:
+        """What was refused is not tried again; something else may be, at once."""
+        self._until = -math.inf
+
     def room(self, live: int, now: float) -> float:
         """How many jobs may be tried besides those that are in the queue."""
         return max(self._most - live, 0) if now < self._until else math.inf
@@ -47,12 +58,15 @@ class QueueLimit:
 
     def refused(self, live: int, room: int, now: float) -> None:
         """Learn that, with *live* jobs in the queue, there was room for *room* more only."""
-        self._pause = SHORTEST if live < self._live or not self.reached else min(2 * self._pause, LONGEST)
+        if live < self._live or not self.reached:
+            self._pause = SHORTEST
         self._live, self._most = live, live + room
         self._until = now + self._pause
+        if not room:
+            self._pause = min(2 * self._pause, LONGEST)
 
     def taken(self, live: int) -> None:
         """Learn that *live* jobs are in the queue now."""
-        self._live = live
+        self._live, self._pause = live, SHORTEST
         if live > self._most:
             self._most, self._until = math.inf, -math.inf

@@ -28,6 +28,7 @@ from condor_futures.errors import (
 from condor_futures.future import CondorFuture
 from condor_futures.kept_logs import keep_logs
 from condor_futures.payload import append_value, copy_outcome, read_outcomes, signal_name
+from condor_futures.private import open_patiently
 from condor_futures.session import Session
 from condor_futures.states import State
 from condor_futures.tally import Tally
@@ -119,7 +120,7 @@ class Resolver:
         def hand_down() -> None:
             session = self._session
             try:
-                with bundle.path("calls").open("ab") as file:
+                with open_patiently(lambda: bundle.path("calls").open("ab")) as file:
                     for key, parent in {k: p for needed in bundle.parents.values() for k, p in needed.items()}.items():
                         if parent.cancelled() or parent.exception() is not None:
                             continue  # the calls that wanted it have failed

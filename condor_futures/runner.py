@@ -433,16 +433,14 @@ class _Child:
         self._flush()
         if os.getpid() != self.pid:
             os._exit(0)  # the call forked, and this is the copy: the outcome is the original's to tell
-        bundle.report(
-            key,
-            result,
-            pickled,
-            started=started,
-            ended=time.time(),
-            stdout=[out, _position(1)],
-            stderr=[err, _position(2)],
-            **details,
-        )
+        details.update(started=started, ended=time.time(), stdout=[out, _position(1)], stderr=[err, _position(2)])
+        try:
+            bundle.report(key, result, pickled, **details)
+        except OSError as error:
+            # A full disk, say. That is this call's failure, not a crash, and to tell it takes little room.
+            error = OSError(error.errno, f"{error.strerror} (where the job ran, for what the call returned or raised)")
+            details.update(self._exception(error))
+            bundle.report(key, "exception", details.pop("pickled"), **details)
 
     @staticmethod
     def _is_retried(bundle: _Bundle, error: BaseException) -> bool:

@@ -357,6 +357,7 @@ class Session:
                 if give and self.owner is not None:
                     os.fchown(file.fileno(), self.owner, -1)
                 yield file
+                file.flush()  # here, where what a full disk leaves of it is removed
             except BaseException:
                 temporary.unlink()
                 raise

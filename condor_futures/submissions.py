@@ -193,18 +193,27 @@ class Submissions:
         if error is None and "refused" in result:
             batch, self.under_way = self.under_way, ()
             if batch:
-                self._refused(batch, result["refused"], result["room"], result["limit"])
+                self._refused(batch, result["refused"], result["room"], result.get("limit"), result.get("error"))
             return
         self._answer(self.under_way, result, error)
         self.under_way = ()  # only now: what the log says meanwhile may be of them
         self._limit.taken(len(self._live))
 
-    def _refused(self, batch: Sequence[Bundle], why: str, room: int, limit: int | None) -> None:
-        """Nothing of *batch* is in the queue, which had room for so many of it; have them submitted when they fit."""
+    def _refused(self, batch: Sequence[Bundle], why: str, room: int, limit: int | None, error: str | None) -> None:
+        """Nothing of *batch* is in the queue, which had room for so many of it; have them submitted when they fit.
+
+        A *limit* says that no more ever do; an *error*, that they may not even if nothing else is there.
+        """
         options = batch[0].options
         if limit is not None and len(batch) > limit and options.cluster:
-            error = AccessPointError(f"it takes {limit} jobs at most ({why}), and the cluster has {len(batch)}")
-            self._answer(batch, None, error)
+            error = f"it takes {limit} jobs at most ({why}), and the cluster has {len(batch)}"
+            self._answer(batch, None, AccessPointError(error))
+            return
+        if options.cluster:
+            room = 0  # for a part of it there is no use
+        if error is not None and not room and not self._live and self._limit.stuck:
+            self._limit.skip()
+            self._answer(batch, None, AccessPointError(error))
             return
         if why == "MAX_JOBS_PER_SUBMISSION":
             self._largest = max(room, 1)

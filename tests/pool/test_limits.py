@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
+import resource
+import subprocess
 import time
+from concurrent.futures import wait
 from pathlib import Path
 
 import pytest
 from support import Pool, until
 
-from condor_futures import AccessPointError, CondorExecutor, procid
+from condor_futures import AccessPointError, CondorExecutor, PayloadError, private, procid
 from condor_futures.personal import PersonalPool
 
 pytestmark = pytest.mark.pool
@@ -105,3 +110,123 @@ def test_cluster_larger_than_a_submission_may_be_fails(pool_with):
         with pytest.raises(AccessPointError, match=r"takes 4 jobs at most \(MAX_JOBS_PER_SUBMISSION\), .* has 6$"):
             executor.submit_cluster(pow, procid, 2, count=6)[5].result(100)
         assert executor.submit(pow, 2, 3).result(100) == 8
+
+
+# Disks.
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 8 MiB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=755", "none", place]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no small file system can be had: {done.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_calls_wait_for_room_in_the_spool_directory(pool_with, small_disk):
+    """What does not fit beside what is there is spooled when that has left; what never fits fails, by itself."""
+    pool = pool_with(ALTERNATE_JOB_SPOOL=f'"{small_disk}"')
+    with CondorExecutor(access_point="personal") as executor:
+        calls = [os.urandom(3 * MIB), os.urandom(3 * MIB), os.urandom(9 * MIB), os.urandom(3 * MIB), b"short"]
+        futures = [executor.submit(len, data) for data in calls]
+        wait(futures, 100)
+        with pytest.raises(AccessPointError, match="No space left on device"):
+            futures.pop(2).result(0)
+        assert [future.result(0) for future in futures] == [3 * MIB, 3 * MIB, 3 * MIB, 5]
+        with pytest.raises(AccessPointError, match="No space left on device"):
+            executor.submit_cluster(len, os.urandom(3 * MIB), count=3)[2].result(100)
+        assert executor.submit(len, b"more").result(100) == 4
+    assert pool.ads("condor_q") == []
+
+
+def test_value_that_the_disk_of_the_job_cannot_hold_fails_its_call_alone(pool_with, small_disk):
+    """Others of the same bundle have their values, those before it and those after it."""
+    pool_with(ALTERNATE_JOB_SPOOL=f'"{small_disk}"')
+    with CondorExecutor(access_point="personal") as executor:
+        # In a job that runs in its spool directory, where access point and execution point are one machine.
+        results = [executor.submit(os.urandom, n * MIB) for n in (9, 1)]
+        with pytest.raises(OSError, match=r"No space left on device \(where the job ran") as caught:
+            results[0].result(100)
+        assert caught.value.errno == errno.ENOSPC
+        assert len(results[1].result(100)) == MIB
+
+
+def test_full_disk_fails_the_calls_that_do_not_fit(small_disk, new_executor):
+    """Before anything is submitted; and nothing is left of them, so that the next one has room again."""
+    executor = new_executor(session=small_disk / "session")
+    sizes = [4, 9, 2, 9, 1]
+    futures = [executor.submit(len, os.urandom(n * MIB)) for n in sizes]
+    for future, size in zip(futures, sizes, strict=True):
+        if size == 9:
+            with pytest.raises(PayloadError, match=r"cannot be written to .*: No space left on device; make room") as e:
+                future.result(0)
+            assert e.value.__cause__.errno == errno.ENOSPC
+        else:
+            assert future.result(100) == size * MIB
+    assert not list(small_disk.rglob("*.new"))
+    assert executor.counts()["failed"] == 2
+
+
+# Descriptors.
+
+
+@pytest.fixture
+def few_descriptors():
+    """Few enough that a test can open all that may be open."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, limit[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+
+
+def all_descriptors() -> list[int]:
+    """Open files until there can be no more."""
+    held = []
+    with contextlib.suppress(OSError):
+        while True:
+            held.append(os.open(os.devnull, os.O_RDONLY))
+    return held
+
+
+def test_nothing_is_lost_while_too_many_files_are_open(new_executor, few_descriptors, tmp_path):
+    """Outcomes are read when a file can be opened again; what is submitted meanwhile fails, and says why."""
+    executor = new_executor()
+    values = [executor.submit(wait_for, tmp_path / "flag", n) for n in range(3)]
+    child = executor.submit(sum, values)
+    until(lambda: all(future.running() for future in values))
+    (tmp_path / "flag").touch()
+    held = all_descriptors()
+    try:
+        refused = executor.submit(pow, 2, 3)
+        time.sleep(3)
+        assert not any(future.done() for future in values)
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+    with pytest.raises(PayloadError, match=r"Too many open files; close some .*\(ulimit -n\)"):
+        refused.result(0)
+    assert [future.result(60) for future in values] == [0, 1, 2]
+    assert child.result(60) == 3
+    assert executor.submit(pow, 2, 3).result(60) == 8
+
+
+def test_whoever_never_closes_a_file_is_told_so(new_executor, few_descriptors, tmp_path, monkeypatch):
+    """After a while; and the calls end."""
+    monkeypatch.setattr(private, "PATIENCE", 1.0)
+    executor = new_executor()
+    future = executor.submit(wait_for, tmp_path / "flag")
+    until(future.running)
+    (tmp_path / "flag").touch()
+    held = all_descriptors()
+    try:
+        assert "Too many open files" in str(future.exception(60))
+    finally:
+        for descriptor in held:
+            os.close(descriptor)

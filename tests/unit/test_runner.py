@@ -501,8 +501,8 @@ def test_every_call_may_crash(job):
     assert traces(job) == ["a", "b", "c"]
 
 
-def test_outcome_that_cannot_be_written_is_a_crash_of_its_call(job):
-    """As on a full disk: what was written of it is taken back, and the next outcome can be read."""
+def test_outcome_that_cannot_be_written_is_an_error_of_its_call(job):
+    """As on a full disk: what was written of it is taken back, and what is shorter can be written."""
 
     def limited():
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -510,8 +510,20 @@ def test_outcome_that_cannot_be_written_is_a_crash_of_its_call(job):
 
     before, error, after = job.run((pow, 2, 2), (limited,), (pow, 3, 3))
     assert (before, after) == (4, 27)
+    assert isinstance(error, OSError)
+    assert "File too large (where the job ran" in str(error)
+
+
+def test_error_that_cannot_be_written_either_is_a_crash_of_its_call(job):
+    """Where there is no room at all, the standard error says so."""
+
+    def limited():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+        return bytes(1_000_000)
+
+    before, error, after = job.run((pow, 2, 2), (limited,), (pow, 3, 3))
+    assert (before, after) == (4, 27)
     assert isinstance(error, JobCrashedError)
-    assert "File too large" in job.stderr
 
 
 def test_crash_while_the_outcome_is_written_costs_one_call(job):
