@@ -552,8 +552,6 @@ class CondorExecutor(Executor):
             {call.key: call.futures for _, call in calls if call.futures},
             self._after,
         )
-        for future, _ in calls:
-            future._bundle = bundle
         if retried(self._options.commands):
             with engine.session.create_file(bundle.path("outcomes")):
                 pass  # each attempt takes along what the one before reported: see describe()
@@ -573,6 +571,8 @@ class CondorExecutor(Executor):
                 options=self._options.record(),
                 after=[engine.key_of(future) for future in self._after],
             )
+        for future, _ in calls:
+            future._bundle = bundle
         return bundle
 
     def _submit_chunks(

@@ -1,4 +1,4 @@
-"""The harness, for as long as there is time for: a fixed seed, nearly every fault once."""
+"""The harness, for as long as there is time for: a fixed seed, every fault once or twice."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.pool
-@pytest.mark.timeout(500)  # the pool starts, the faults, 150 s for all calls to end at worst, and the pool stops
+@pytest.mark.timeout(600)  # the pool starts, the faults, 150 s for all calls to end at worst, and the pool stops
 def test_no_call_is_lost_wrong_or_hung_whatever_dies(release):
     """Its table, and what is not well, is on standard output."""
     faulthandler.cancel_dump_traceback_later()  # pytest's: it is meant to take longer
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.faults", "--seed", "5", "--minutes", "1.7"],
+        [sys.executable, "-m", "tests.faults", "--seed", "5", "--minutes", "3"],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,

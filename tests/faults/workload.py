@@ -20,7 +20,7 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
-from condor_futures import CondorExecutor, CondorFuturesError
+from condor_futures import CondorExecutor, CondorFuturesError, PayloadError
 
 #: Calls that are under way at once, and the seconds between two submissions: the machine is not what is tested.
 UNDER_WAY, PAUSE = 30, (0.05, 0.5)
@@ -136,13 +136,12 @@ class Client:
             executor = executor.with_options(max_retries=RETRIES)
         elif what == "unspooled":
             executor = executor.with_options(spool=False)
-        try:
-            if what == "bundle":
-                [futures] = executor._submit_chunks(make, iter(calls), len(calls), None)
-            else:
-                futures = [executor.submit(make, *calls[0], [self.futures[key] for key in parents])]
-        except OSError as error:  # the disk is full
-            self.note("refused", keys=keys, error=repr(error))
+        if what == "bundle":
+            [futures] = executor._submit_chunks(make, iter(calls), len(calls), None)
+        else:
+            futures = [executor.submit(make, *calls[0], [self.futures[key] for key in parents])]
+        if futures[0].done() and isinstance(futures[0].exception(), PayloadError):  # the disk is full
+            self.note("refused", keys=keys, error=repr(futures[0].exception()))
             return
         self.note("submitted", keys=keys, bundle=futures[0]._bundle.key)
         for key, future in zip(keys, futures, strict=True):
