@@ -32,8 +32,9 @@ from condor_futures.retries import Retries, RetryOption
 from condor_futures.session import Session
 from condor_futures.shipping import Shipping
 from condor_futures.states import Job
-from condor_futures.submit_description import check_shipped, check_submit_commands, merge, retried
+from condor_futures.submit_description import check_submit_commands, merge, retried
 from condor_futures.submit_file import read_submit_file
+from condor_futures.submit_values import check_shipped
 
 __all__ = ["CondorExecutor"]
 
