@@ -26,7 +26,8 @@ from condor_futures.future import CondorFuture
 from condor_futures.holds import OnHold, OnHoldOption
 from condor_futures.jobs import JobInfo, query_jobs
 from condor_futures.kept_logs import log_directory
-from condor_futures.payload import Call, Pickled, pickle_object, write_bundle
+from condor_futures.payload import Call, write_bundle
+from condor_futures.pickling import Pickled, pickle_object
 from condor_futures.profiles import load_profile
 from condor_futures.retries import Retries, RetryOption
 from condor_futures.session import Session
