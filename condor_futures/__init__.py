@@ -40,7 +40,7 @@ from condor_futures.executor import CondorExecutor
 from condor_futures.future import CondorFuture
 from condor_futures.holds import HeldJob
 from condor_futures.jobs import JobInfo
-from condor_futures.payload import procid
+from condor_futures.pickling import procid
 from condor_futures.session_admin import SessionInfo, purge, sessions
 from condor_futures.shell import ShellError, shell
 

@@ -26,7 +26,7 @@ from condor_futures.payload import PythonVersion
 from condor_futures.recovery import PROJECTION, Found, find_bundles, judge, logged_jobs
 from condor_futures.session import Session, session_path, sessions_directory
 from condor_futures.states import SPOOLING_INPUT, Job
-from condor_futures.submit_description import check_session_directory
+from condor_futures.submit_values import check_session_directory
 from condor_futures.watcher import Watcher
 
 __all__ = ["DEFAULT_MAX_WORKERS", "Categories", "Engine", "Left", "Place", "start"]

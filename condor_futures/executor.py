@@ -27,14 +27,16 @@ from condor_futures.future import CondorFuture
 from condor_futures.holds import OnHold, OnHoldOption
 from condor_futures.jobs import JobInfo, query_jobs
 from condor_futures.kept_logs import log_directory
-from condor_futures.payload import Call, Pickled, pickle_object, write_bundle
+from condor_futures.payload import Call, write_bundle
+from condor_futures.pickling import Pickled, pickle_object
 from condor_futures.profiles import load_profile
 from condor_futures.retries import Retries, RetryOption
 from condor_futures.session import Session
 from condor_futures.shipping import Shipping
 from condor_futures.states import Job
-from condor_futures.submit_description import check_shipped, check_submit_commands, merge, retried
+from condor_futures.submit_description import check_submit_commands, merge, retried
 from condor_futures.submit_file import read_submit_file
+from condor_futures.submit_values import check_shipped
 
 __all__ = ["CondorExecutor"]
 

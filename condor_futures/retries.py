@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from condor_futures.payload import Pickled, pickle_object
+from condor_futures.pickling import Pickled, pickle_object
 from condor_futures.shipping import Shipping
 
 __all__ = ["Retries", "RetryOption"]

@@ -165,7 +165,7 @@ _bundle = None  # type: _Bundle | None
 def value_of_call(key: str) -> object:
     """The value of the call *key*, whose outcome was appended to the bundle's calls, or is in a file beside them.
 
-    A future among a call's arguments is pickled as a reference to this function (see :mod:`condor_futures.payload`).
+    A future among a call's arguments is pickled as a reference to this function (see :mod:`condor_futures.pickling`).
     """
     assert _bundle is not None
     if key not in _bundle.parents:

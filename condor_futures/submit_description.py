@@ -1,15 +1,8 @@
 """From the executor's keyword arguments to a submit description, without HTCondor at hand.
 
 Any submit command is a keyword of the executor, in HTCondor's own language. This module checks the names
-against `submit_commands`, turns Python values into the text that condor_submit reads, and adds what the
-executor owns: the runner, the bundle's files, the session's event log.
-
-Two rules say what a value means. A `str` is submit language: macros such as `$(Cluster)`, `$ENV(HOME)` or
-`$$(OpSys)` are expanded by HTCondor. A path or a mapping is data: it arrives as it is, dollar signs and all.
-
-Units are HTCondor's: a bare number is MiB in `request_memory` and KiB in `request_disk`, seconds in
-`allowed_execute_duration` and `keep_claim_idle`. `request_memory="4GB"` is clearer than 4096, and a site may
-insist on a unit (`SUBMIT_REQUEST_MISSING_UNITS`).
+against `submit_commands`, has the values written by `submit_values`, and adds what the executor owns: the
+runner, the bundle's files, the session's event log.
 
 Example:
     >>> commands = check_submit_commands({"request_memory": "4GB", "request_cpus": 2})
@@ -21,55 +14,20 @@ Example:
 from __future__ import annotations
 
 import difflib
-import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral, Real
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NoReturn
 
 from condor_futures.submit_commands import ALIASES, KNOWN, OPTIONS, OWNED, OWNED_ATTRIBUTES, PATTERNS
+from condor_futures.submit_values import quote_file, quote_value
 
 _COMMAND_PATTERN: Final = re.compile("|".join(f"(?:{pattern})" for pattern in PATTERNS), re.ASCII)
 _CUSTOM_ATTRIBUTE: Final = re.compile(r"(?:\+|my\.)([a-z_]\w*)", re.ASCII | re.IGNORECASE)
-# A name in a list of files. The comma in $CHOICE(1,a,b) separates nothing: macros are expanded first.
-_FILE_NAME: Final = re.compile(r"(?:\$\w*\([^)]*\)|[^,])+")
-_INEXPRESSIBLE: Final = re.compile(r"\$\$\w*\(|\$\(dollar\b|\$\w*\([^)]*\$\w*\(", re.IGNORECASE)
-# A backslash before a slash disappears (25.14). Surrogates are what Python makes of bytes that are not UTF-8.
-_NO_DIRECTORY: Final = re.compile(r"[\n\r\0]|\\/|[\ud800-\udfff]")
-_NOT_A_LOCAL_PATH: Final = re.compile(r"[a-z][a-z0-9+.-]*://|docker:|\$", re.IGNORECASE)
-
-# Relative names in these are files of the client, named from where the user's program runs. HTCondor would
-# look for them in `initialdir`, which is the session's batch directory.
-_CLIENT_LISTS: Final = frozenset({"transfer_input_files", "transfer_common_input", "public_input_files", "jar_files"})
-_CLIENT_FILES: Final = frozenset({"container_image", "scitokens_file", "x509userproxy"})
-_FILE_LISTS: Final = _CLIENT_LISTS | {
-    "dont_encrypt_input_files",
-    "dont_encrypt_output_files",
-    "encrypt_input_files",
-    "encrypt_output_files",
-    "transfer_checkpoint_files",
-    "transfer_output_files",
-}
-
 # A claim kept for 20 s lets the next call of the same kind start without a negotiation cycle; mail per job is
 # never what someone with 10,000 calls wants.
 _DEFAULTS: Final[Mapping[str, str]] = {"keep_claim_idle": "20", "notification": "never"}
-# Other commands that take a list, whose items commas separate.
-_LISTS: Final = frozenset(
-    {
-        "concurrency_limits",
-        "email_attributes",
-        "getenv",
-        "job_ad_information_attrs",
-        "job_machine_attrs",
-        "submit_event_notes_attrs",
-        "ulog_execute_attrs",
-        "use_oauth_services",
-    }
-)
 _RETRYING: Final = frozenset({"max_retries", "on_exit_remove", "retry_until", "success_exit_code"})
-_ARGUMENTS: Final = re.compile(r"\w+_arg(?:ument)?s2?")
 
 _FLAVOURS: Final = {
     "espresso": 20 * 60,
@@ -94,7 +52,7 @@ def check_submit_commands(options: Mapping[str, object]) -> dict[str, str]:
 
             - `str`: passed on, in submit language. For a custom attribute that is a ClassAd expression, so a
               string in it carries its own double quotes: `**{"MY.JobFlavour": '"tomorrow"'}`.
-            - `bool`, `int`, `float` (finite): HTCondor's units apply, see the module.
+            - `bool`, `int`, `float` (finite): HTCondor's units apply, see `submit_values`.
             - `pathlib.Path`: made absolute.
             - `list` or `tuple` of `str` and paths, where the command takes a list of files. Input files are
               found from the current directory; URLs are left alone. Where it takes another list
@@ -156,7 +114,7 @@ def merge(base: Mapping[str, str], changes: Mapping[str, object]) -> dict[str, s
         for inherited in [key for key in merged if key.lower() == name.lower()]:
             del merged[inherited]
         if value is not None:
-            merged[name] = _text(name, _flavour(value) if given.lower() == "job_flavour" else value)
+            merged[name] = quote_value(name, _flavour(value) if given.lower() == "job_flavour" else value)
         elif name in _REMOVABLE_DEFAULTS:
             merged[name] = ""  # remembers, for describe(), that not even the default is wanted
     return merged
@@ -233,244 +191,6 @@ def _nearest(name: str) -> str | None:
     return ALIASES.get(matches[0], matches[0]) if matches else None
 
 
-def _text(name: str, value: object) -> str:
-    """Write a value of the submit command `name` in submit language."""
-    if name == "environment" and isinstance(value, Mapping):
-        return quote_environment(value)
-    if name == "transfer_output_remaps" and isinstance(value, Mapping):
-        return quote_remaps(value)
-    if isinstance(value, (list, tuple, Mapping)) and name not in _FILE_LISTS:
-        return _one_line(name, _collection(name, value))
-    if name in _FILE_LISTS:
-        return _one_line(name, ", ".join(_files(name, value)))
-    if isinstance(value, Path) and not name.startswith("MY."):
-        return _one_line(name, _literal(name, str(value.absolute())))
-    text = _scalar(name, value)
-    return _one_line(name, _absolute(text) if name in _CLIENT_FILES else text)
-
-
-def _collection(name: str, value: Sequence[object] | Mapping[object, object]) -> str:
-    if name.startswith("MY."):
-        return _literal(name, _classad(name, value))
-    if not isinstance(value, Mapping):
-        if _ARGUMENTS.fullmatch(name):
-            return quote_arguments(name, value)
-        if name in _LISTS:
-            return ", ".join(_item(name, item) for item in value)
-    return _scalar(name, value)  # which refuses it
-
-
-def _scalar(name: str, value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Integral):
-        return str(int(value))
-    if isinstance(value, Real):
-        if not math.isfinite(value):
-            msg = f"the submit command {name!r} takes a finite number, not {value}"
-            raise ValueError(msg)
-        return repr(float(value))
-    wanted = "str, bool, int or float" if name.startswith("MY.") else "str, bool, int, float or pathlib.Path"
-    wanted += ", or a mapping of these" if name == "environment" else ""
-    msg = f"the submit command {name!r} takes a value of type {wanted}, not {type(value).__name__}"
-    raise TypeError(msg)
-
-
-def quote_remaps(remaps: Mapping[object, object]) -> str:
-    r"""Write where output files go, for the submit command `transfer_output_remaps`.
-
-    Args:
-        remaps: name in the sandbox -> name on the client, or URL; a relative one is from the current directory.
-
-    Raises:
-        TypeError: for names that are neither `str` nor paths.
-        ValueError: for a blank, `;`, `=` or quotation mark in a name, which HTCondor takes as the end of it.
-
-    Example:
-        >>> print(quote_remaps({"out.root": "/data/run7.root"}))
-        "out.root = /data/run7.root"
-
-    """
-    pairs = []
-    for source, target in remaps.items():
-        for name in (source, target):
-            if not isinstance(name, (str, Path)):
-                msg = f"transfer_output_remaps takes names as str or pathlib.Path, not {type(name).__name__}"
-                raise TypeError(msg)
-            if re.search(r'[\s;="]', str(name)):  # (condor_submit 25.14 loses blanks, escaped or not)
-                msg = f"transfer_output_remaps cannot have the name {str(name)!r}: blanks, ';', '=' and '\"' end names"
-                raise ValueError(msg)
-        place = _literal("transfer_output_remaps", str(target.absolute())) if isinstance(target, Path) else target
-        pairs.append(f"{source} = {_absolute(str(place))}")
-    return _one_line("transfer_output_remaps", '"' + "; ".join(pairs) + '"')
-
-
-def _item(name: str, item: object) -> str:
-    text = _scalar(name, item).strip()
-    if not text or "," in text:
-        msg = f"the submit command {name!r} cannot have the item {item!r}: commas separate its items"
-        raise ValueError(msg)
-    return text
-
-
-def _classad(name: str, value: object) -> str:
-    """Write a value as a ClassAd expression; inside of lists and mappings a str is a string."""
-    if isinstance(value, str):
-        if re.search(r"[\n\r\0]", value):
-            msg = f"the value of the submit command {name!r} must be one line without NUL characters"
-            raise ValueError(msg)
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, (list, tuple)):
-        return "{" + ", ".join(_classad(name, item) for item in value) + "}"
-    if isinstance(value, Mapping):
-        for key in value:
-            if not (isinstance(key, str) and re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII)):
-                msg = f"{key!r} cannot name an attribute in the value of the submit command {name!r}"
-                raise ValueError(msg)
-        return "[" + "; ".join(f"{key} = {_classad(name, item)}" for key, item in value.items()) + "]"
-    return _scalar(name, value)
-
-
-def quote_arguments(name: str, arguments: Sequence[object]) -> str:
-    r"""Write arguments in the new syntax of the submit command `name`, one word for each.
-
-    Raises:
-        TypeError: for an argument that is neither a `str` nor a number nor a path.
-        ValueError: for a line break or NUL, and for what HTCondor cannot take as text.
-
-    Example:
-        >>> print(quote_arguments("java_vm_args", ["-Dname=it's \"it\"", 3]))
-        "'-Dname=it''s ""it""' 3"
-
-    """
-    words = []
-    for argument in arguments:
-        word = str(argument) if isinstance(argument, Path) else _scalar(name, argument)
-        words.append("'" + word.replace("'", "''") + "'" if re.search(r"[\s']", word) or not word else word)
-    quoted = '"' + " ".join(words).replace('"', '""') + '"'
-    return _one_line(name, _literal(name, quoted))
-
-
-def _one_line(name: str, text: str) -> str:
-    """Return `text` if it stays on its line of a submit description: the next line is another command."""
-    if re.search(r"[\n\r\0]", text):
-        msg = f"the value of the submit command {name!r} must be one line without NUL characters"
-        raise ValueError(msg)
-    if text.rstrip().endswith("\\"):
-        msg = f"the value of the submit command {name!r} must not end in a backslash, which joins lines"
-        raise ValueError(msg)
-    return text
-
-
-def _literal(name: str, text: str) -> str:
-    """Escape `text` so that HTCondor expands no macro in it.
-
-    `$(DOLLAR)` stands for a dollar sign. HTCondor replaces it last, looking again at what the replacement
-    made (expand_macro in config.cpp). So three texts cannot be escaped: `$$(`, which becomes a macro of the
-    execution point, `$(DOLLAR)` itself, and a macro within another.
-    """
-    if trouble := _INEXPRESSIBLE.search(text):
-        msg = f"the value of the submit command {name!r} has {trouble[0]!r}, which HTCondor cannot take as text"
-        raise ValueError(msg)
-    return re.sub(r"\$(?=\w*\()", "$(DOLLAR)", text)
-
-
-def _absolute(file: str) -> str:
-    """Return a file of the client by absolute path; URLs, images and names that begin with a macro stay."""
-    file = file.strip()
-    if not file or _NOT_A_LOCAL_PATH.match(file):
-        return file
-    # A slash at the end means "the contents of this directory" and must survive.
-    return f"{Path(file).absolute()}{'/' if file.endswith('/') else ''}"
-
-
-def _files(name: str, value: object) -> list[str]:
-    if isinstance(value, str):
-        # As condor_submit does: quotation marks around the whole list go, and empty names, too.
-        return [_file(name, file) for file in _FILE_NAME.findall(value.strip().strip('"')) if file.strip()]
-    return [_file(name, file) for file in (value if isinstance(value, (list, tuple)) else [value])]
-
-
-def _file(name: str, file: object) -> str:
-    if isinstance(file, Path):
-        text = _literal(name, str(file.absolute() if name in _CLIENT_LISTS else file))
-    elif isinstance(file, str):
-        text = _absolute(file) if name in _CLIENT_LISTS else file.strip()
-    else:
-        msg = f"the submit command {name!r} takes files as str or pathlib.Path, not {type(file).__name__}"
-        raise TypeError(msg)
-    if _FILE_NAME.findall(text) != [text]:
-        msg = f"the submit command {name!r} cannot name the file {text!r}: commas separate its file names"
-        raise ValueError(msg)
-    return text
-
-
-def quote_environment(variables: Mapping[str, object]) -> str:
-    r"""Write environment variables in the new syntax of the submit command `environment`.
-
-    Args:
-        variables: name -> value (`str`, `bool`, `int`, `float`, path). Values arrive in the job exactly as
-            given: HTCondor expands no macro in them.
-
-    Raises:
-        TypeError: for a name that is not a string, or a value of another type.
-        ValueError: for an empty name or one with "=", for a line break or NUL, and for `$$(`, `$(DOLLAR)`
-            or a macro within another: none of these can be written in a submit description.
-
-    Example:
-        >>> print(quote_environment({"GREETING": "it's \"you\"", "HOME": "/tmp"}))
-        "'GREETING=it''s ""you""' HOME=/tmp"
-
-    """
-    entries = []
-    for variable, value in variables.items():
-        if not isinstance(variable, str):
-            msg = f"an environment variable's name is a str, not {variable!r}"
-            raise TypeError(msg)
-        if not variable or "=" in variable:
-            msg = f"{variable!r} cannot name an environment variable"
-            raise ValueError(msg)
-        entry = f"{variable}={value if isinstance(value, Path) else _scalar('environment', value)}"
-        entries.append("'" + entry.replace("'", "''") + "'" if re.search(r"[\s']", entry) else entry)
-    quoted = '"' + " ".join(entries).replace('"', '""') + '"'
-    return _one_line("environment", _literal("environment", quoted))
-
-
-def check_session_directory(directory: Path) -> None:
-    r"""Refuse a directory that no submit description can name.
-
-    Raises:
-        ValueError: for what HTCondor expands whatever one writes, a line break, a part that ends in a backslash, and
-            what is not text.
-
-    Example:
-        >>> check_session_directory(Path("/data/a $(b)"))
-        >>> check_session_directory(Path("/data/a$$(b)"))  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-        ValueError: a session cannot be in '/data/a$$(b)': HTCondor cannot take this as the name of a directory; ...
-
-    """
-    if _INEXPRESSIBLE.search(f"{directory}/") or _NO_DIRECTORY.search(f"{directory}/"):
-        msg = (
-            f"a session cannot be in {str(directory)!r}: HTCondor cannot take this as the name of a directory; "
-            "choose another one"
-        )
-        raise ValueError(msg)
-
-
-def check_shipped(files: Iterable[Path]) -> None:
-    """Refuse files that no submit description can name.
-
-    Raises:
-        ValueError: for a comma, a line break, and what HTCondor expands whatever one writes.
-
-    """
-    for file in files:
-        _one_line("transfer_input_files", _file("transfer_input_files", file))
-
-
 def describe(
     commands: Mapping[str, str],
     *,
@@ -522,9 +242,9 @@ def describe(
         if not path.is_absolute():
             msg = f"the executor's {name} must be an absolute path, not {str(path)!r}"
             raise ValueError(msg)
-    files = {name: _one_line(name, _literal(name, str(path))) for name, path in paths.items()}
+    files = {name: quote_value(name, path) for name, path in paths.items()}
     key = "$(bundle)"
-    code = (_file("transfer_input_files", path) for path in shipped)
+    code = (quote_file("transfer_input_files", path) for path in shipped)
     # What an attempt reported is transferred to the next one, which makes only the other calls; so the file must be
     # there before the first.
     reported = f"{key}.outcomes" if retried(commands) and not inputs_variable else None

@@ -88,6 +88,17 @@ def remote_pool(release: HTCondorRelease, *, hidden: bool, **config: str) -> Ite
             shutil.rmtree(directory)
 
 
+@contextlib.contextmanager
+def client_of(remote: RemotePool) -> Iterator[None]:
+    """Be a client on another machine for a while."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_CONDOR_COLLECTOR_HOST", "CONDOR_HOST"):
+            patch.delenv(name, raising=False)
+        for name, value in remote.client_environment().items():
+            patch.setenv(name, value)
+        yield
+
+
 def _hide(directory: Path, patch: pytest.MonkeyPatch) -> None:
     """Have a pool started in a mount namespace of its own, with nothing in *directory*."""
     # A user who is not root may mount in a user namespace only, with rights that the daemons must not have.

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.filesize import decimal
@@ -15,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from condor_futures import session_admin
-from condor_futures.cli.output import complain, console
+from condor_futures.cli.output import complain, console, print_json
 from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.session import sessions_directory
 from condor_futures.session_admin import SessionInfo
@@ -34,7 +31,7 @@ def sessions(
     """List your sessions: in use, left with work that is not done, or finished."""
     found = session_admin.sessions(*(directories or ()))
     if as_json:
-        console.print_json(json.dumps([asdict(session) for session in found], default=_as_json))
+        print_json(found)
     elif found:
         _print(found)
     else:
@@ -93,11 +90,3 @@ def _name(access_point: str | tuple[str, str] | None) -> str:
     if isinstance(access_point, tuple):
         return f"{access_point[1]} in {access_point[0]}"
     return access_point or "local"
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(type(value))

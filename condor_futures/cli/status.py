@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from datetime import datetime, timedelta
-from typing import Annotated, Any
+from datetime import timedelta
+from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from condor_futures.access_point import AccessPoint, Location
-from condor_futures.cli.output import complain, console
+from condor_futures.cli.output import complain, console, print_json
 from condor_futures.errors import CondorFuturesError, PersonalPoolError
 from condor_futures.jobs import JobInfo, query_jobs
 from condor_futures.personal import PersonalPool
@@ -53,7 +51,7 @@ def status(
     if job is not None and not jobs:
         raise CondorFuturesError(f"{name} has no job {job} of condor_futures and of yours in its queue")
     if as_json:
-        console.print_json(json.dumps([asdict(job) for job in jobs], default=_as_json))
+        print_json(jobs)
     elif jobs:
         _print(jobs)
     else:
@@ -160,11 +158,3 @@ def _duration(time: timedelta) -> str:
     minutes, seconds = divmod(int(time.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    raise TypeError(type(value))

@@ -29,7 +29,8 @@ from condor_futures.dag.results import Results
 from condor_futures.dag.writer import write
 from condor_futures.engine import Categories
 from condor_futures.future import CondorFuture
-from condor_futures.payload import Call, Pickled, PythonVersion, pickle_object, write_bundle
+from condor_futures.payload import Call, PythonVersion, write_bundle
+from condor_futures.pickling import Pickled, pickle_object
 from condor_futures.session import Session
 from condor_futures.shipping import Shipping
 from condor_futures.states import Job

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from remote_pool import remote_pool
+from remote_pool import client_of, remote_pool
 from support import until
 
 from condor_futures import CondorExecutor
@@ -19,11 +19,7 @@ pytestmark = pytest.mark.pool
 @pytest.fixture(scope="module")
 def remote(release):
     """A pool that does not see the client's files, and this process as a client on another machine."""
-    with remote_pool(release, hidden=True) as remote, pytest.MonkeyPatch.context() as patch:
-        for name in ("_CONDOR_COLLECTOR_HOST", "CONDOR_HOST"):
-            patch.delenv(name, raising=False)
-        for name, value in remote.client_environment().items():
-            patch.setenv(name, value)
+    with remote_pool(release, hidden=True) as remote, client_of(remote):
         yield remote
 
 

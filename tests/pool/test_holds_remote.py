@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from remote_pool import remote_pool
+from remote_pool import client_of, remote_pool
 from support import until
 
 from condor_futures import CondorExecutor, JobHeldError
@@ -24,11 +24,7 @@ def fixture_remote(release):
     exceeded = "(TARGET.Greedy =?= True && TARGET.RequestMemory < 200)"
     config = {"PREEMPT": exceeded, "WANT_HOLD": exceeded, "WANT_HOLD_SUBCODE": "102", "POLLING_INTERVAL": "1"}
     config["WANT_HOLD_REASON"] = '"memory usage exceeded request_memory"'
-    with remote_pool(release, hidden=True, **config) as remote, pytest.MonkeyPatch.context() as patch:
-        for name in ("_CONDOR_COLLECTOR_HOST", "CONDOR_HOST"):
-            patch.delenv(name, raising=False)
-        for name, value in remote.client_environment().items():
-            patch.setenv(name, value)
+    with remote_pool(release, hidden=True, **config) as remote, client_of(remote):
         yield remote
 
 

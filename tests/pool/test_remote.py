@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import signal
 import time
 
 import pytest
-from remote_pool import remote_pool
+from remote_pool import client_of, remote_pool
 from support import session_constraint, until
 
 from condor_futures import (
@@ -25,21 +24,10 @@ from condor_futures.access_point import AccessPoint
 pytestmark = pytest.mark.pool
 
 
-@contextlib.contextmanager
-def _client_of(remote):
-    """Be a client on another machine for a while."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("_CONDOR_COLLECTOR_HOST", "CONDOR_HOST"):
-            patch.delenv(name, raising=False)
-        for name, value in remote.client_environment().items():
-            patch.setenv(name, value)
-        yield remote
-
-
 @pytest.fixture(scope="module", name="remote")
 def fixture_remote(release):
     """A pool that does not see the client's files."""
-    with remote_pool(release, hidden=True) as remote, _client_of(remote):
+    with remote_pool(release, hidden=True) as remote, client_of(remote):
         yield remote
 
 
@@ -308,7 +296,7 @@ def fixture_neighbour(release):
 
 def test_an_access_point_that_sees_the_session_writes_its_log(neighbour):
     """So that is listened to, and the queue left alone."""
-    with _client_of(neighbour), CondorExecutor(access_point=neighbour.access_point) as executor:
+    with client_of(neighbour), CondorExecutor(access_point=neighbour.access_point) as executor:
         future = executor.submit(time.sleep, 1)
         until(future.running)
         assert executor._engine.watcher._queue.log_speaks
@@ -320,14 +308,14 @@ def test_an_access_point_that_sees_the_session_writes_its_log(neighbour):
 
 def test_a_client_that_may_look_but_not_submit(neighbour, monkeypatch, tmp_path):
     """Is told so now, not with the first submission."""
-    with _client_of(neighbour):
+    with client_of(neighbour):
         monkeypatch.setenv("_CONDOR_SEC_TOKEN_DIRECTORY", str(tmp_path))
         with pytest.raises(AccessPointError, match="answers, but takes no jobs from you"):
             CondorExecutor(access_point=neighbour.access_point)
 
 
 def test_an_access_point_that_sees_the_session_needs_no_spooling(neighbour):
-    with _client_of(neighbour), CondorExecutor(access_point=neighbour.access_point, spool=False) as executor:
+    with client_of(neighbour), CondorExecutor(access_point=neighbour.access_point, spool=False) as executor:
         assert list(executor.map(pow, range(20), itertools.repeat(2))) == [n * n for n in range(20)]
     assert neighbour.queue(executor) == []
 
@@ -335,7 +323,7 @@ def test_an_access_point_that_sees_the_session_needs_no_spooling(neighbour):
 @pytest.mark.parametrize("spool", [True, False])
 def test_a_log_that_cannot_be_written_is_silent_until_it_can(neighbour, spool):
     """Its jobs are followed by the queue and, when they leave that at once, by the history."""
-    with _client_of(neighbour), CondorExecutor(access_point=neighbour.access_point, spool=spool) as executor:
+    with client_of(neighbour), CondorExecutor(access_point=neighbour.access_point, spool=spool) as executor:
         queue = executor._engine.watcher._queue
         log = executor.session / "event_log"
         log.chmod(0o400)

@@ -14,7 +14,8 @@ import pytest
 from condor_futures import procid, runner
 from condor_futures.errors import CondorFuturesError
 from condor_futures.inspection import Placeholder, find_job, inspect_file
-from condor_futures.payload import Call, append_value, pickle_object, write_bundle
+from condor_futures.payload import Call, append_value, write_bundle
+from condor_futures.pickling import pickle_object
 from condor_futures.session import Session
 
 

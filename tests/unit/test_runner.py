@@ -21,7 +21,7 @@ from pathlib import Path
 import cloudpickle
 import pytest
 
-from condor_futures import payload, runner
+from condor_futures import payload, pickling, runner
 from condor_futures.errors import (
     BrokenCondorExecutor,
     JobCrashedError,
@@ -30,7 +30,8 @@ from condor_futures.errors import (
     RemoteExceptionError,
     RemoteTraceback,
 )
-from condor_futures.payload import Call, append_value, copy_outcome, pickle_object, read_outcomes, write_bundle
+from condor_futures.payload import Call, append_value, copy_outcome, read_outcomes, write_bundle
+from condor_futures.pickling import pickle_object
 from condor_futures.session import pack_runner
 
 SESSION, SECRET, BUNDLE = "20260101-000000-0a1b2c3d", bytes(range(32)), "b000000"
@@ -62,7 +63,7 @@ class Sandbox:
         (self.path / "runner").write_bytes(pack_runner(pythons))
         (self.path / "runner").chmod(0o700)
 
-    def write(self, *calls, key_of=payload._refuse_future, initializer=None, **options) -> None:
+    def write(self, *calls, key_of=pickling._refuse_future, initializer=None, **options) -> None:
         """Write a bundle of calls, each ``(function, *args)``, with the keys c000000, c000001 ..."""
         functions = {fn: pickle_object(fn, "function") for fn, *_ in calls}
         made = [

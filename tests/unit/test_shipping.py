@@ -53,7 +53,7 @@ def test_cloudpickle_outside_the_installation_does_not_pickle_itself(tmp_path):
     source = Path(cloudpickle.__file__).parent
     shutil.copytree(source, own / "cloudpickle", ignore=shutil.ignore_patterns("__pycache__"))
     text = """
-from condor_futures.payload import pickle_object
+from condor_futures.pickling import pickle_object
 from condor_futures.shipping import Shipping
 import cloudpickle
 print(cloudpickle.__file__)

@@ -1,0 +1,230 @@
+"""Objects become bytes, with futures as references, or one error that names what in them cannot be pickled."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import pickle
+import sys
+import threading
+from concurrent.futures import Future
+
+import pytest
+
+from condor_futures import runner
+from condor_futures.errors import PayloadError
+from condor_futures.pickling import Pickled, pickle_object
+
+
+class Thing:
+    """An object with attributes."""
+
+    def __init__(self, **attributes):
+        self.__dict__.update(attributes)
+
+    def method(self):
+        return self
+
+
+class Slotted:
+    __slots__ = ("part",)
+
+
+def lock():
+    return threading.Lock()
+
+
+def slotted(part):
+    thing = Slotted()
+    thing.part = part
+    return thing
+
+
+def closure():
+    guard = lock()
+    return lambda: guard
+
+
+def nested_closure():
+    inner = closure()
+    return lambda: [inner]
+
+
+GLOBAL_LOCK = threading.Lock()
+
+
+def by_value(function):
+    """As cloudpickle has a function of a user's script."""
+    function.__module__ = "__main__"
+    return function
+
+
+# What cannot be pickled.
+
+
+@pytest.mark.parametrize(
+    ("make", "path"),
+    [
+        pytest.param(lock, "x", id="itself"),
+        pytest.param(lambda: [1, [2, lock()]], "x[1][1]", id="lists"),
+        pytest.param(lambda: (1, (lock(),)), "x[1][0]", id="tuples"),
+        pytest.param(lambda: {"a": 1, "b": {"c": lock()}}, "x['b']['c']", id="dicts"),
+        pytest.param(lambda: {1: [{"deep": (0, lock())}]}, "x[1][0]['deep'][1]", id="a mixture"),
+        pytest.param(lambda: Thing(part=lock()), "x.part", id="an attribute"),
+        pytest.param(lambda: Thing(part=[Thing(whole=1, other=lock())]), "x.part[0].other", id="attributes"),
+        pytest.param(lambda: Thing(part=lock()).method, "x.__self__.part", id="a bound method"),
+        pytest.param(lambda: functools.partial(pow, 2, mod=lock()), "x.keywords['mod']", id="a partial's keyword"),
+        pytest.param(lambda: functools.partial(pow, lock()), "x.args[0]", id="a partial's argument"),
+        pytest.param(closure, "x closure variable 'guard'", id="a closure"),
+        pytest.param(
+            nested_closure,
+            "x closure variable 'inner' closure variable 'guard'",
+            id="a closure's closure",
+        ),
+        pytest.param(lambda: functools.partial(closure()), "x.func closure variable 'guard'", id="a partial's closure"),
+        pytest.param(lambda: by_value(lambda: GLOBAL_LOCK), "x global variable 'GLOBAL_LOCK'", id="a global variable"),
+        pytest.param(lambda: by_value(lambda guard=GLOBAL_LOCK: guard), "x default <unlocked", id="a default"),
+        pytest.param(lambda: {lock()}, "x element <unlocked", id="a set's element"),
+        pytest.param(lambda: {lock(): 1}, "x key <unlocked", id="a dict's key"),
+    ],
+)
+def test_error_has_the_path_to_the_culprit(make, path):
+    """It names the smallest part that cannot be pickled, as one would write it in Python."""
+    with pytest.raises(PayloadError) as caught:
+        pickle_object(make(), "x")
+    message = str(caught.value)
+    assert message.startswith(path)
+    assert message.endswith("cannot be pickled: cannot pickle '_thread.lock' object")
+    assert isinstance(caught.value.__cause__, TypeError)
+    assert isinstance(caught.value, pickle.PicklingError)
+
+
+def test_culprit_without_parts_we_know_of_is_named_by_its_owner():
+    """Where the way down ends, the last object on it is named, and the reason is the real one."""
+    with pytest.raises(PayloadError, match=r"^x\[0\] cannot be pickled: cannot pickle '_thread\.lock' object$"):
+        pickle_object([slotted(lock())], "x")
+
+
+def test_culprit_in_a_cycle_is_found():
+    """Looking for it ends although the object contains itself."""
+    thing = Thing(part=lock())
+    thing.itself = [thing]
+    with pytest.raises(PayloadError, match=r"^x\.part cannot be pickled"):
+        pickle_object(thing, "x")
+
+
+def test_cycle_with_a_culprit_behind_it_is_an_error_all_the_same():
+    thing = Thing()
+    thing.itself = [thing]
+    thing.part = lock()
+    with pytest.raises(PayloadError, match=r"cannot pickle '_thread\.lock' object"):
+        pickle_object(thing, "x")
+
+
+class Refuses:
+    def __reduce__(self):
+        raise ValueError
+
+    def __repr__(self):
+        raise RuntimeError("no repr either")
+
+
+@pytest.mark.parametrize("make", [Refuses, lambda: [Refuses()], lambda: {"key": Refuses()}], ids=["it", "list", "dict"])
+def test_any_error_of_a_reducer_is_a_payload_error(make):
+    with pytest.raises(PayloadError) as caught:
+        pickle_object(make(), "x")
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_culprit_whose_repr_fails_is_an_error_all_the_same():
+    """The message about a set's element shows it, if it can be shown."""
+    with pytest.raises(PayloadError):
+        pickle_object({Refuses()}, "x")
+
+
+def test_nesting_too_deep_for_pickle_says_so():
+    """One sentence, not the whole way down."""
+    nested = []
+    for _ in range(50_000):
+        nested = [nested]
+    with pytest.raises(PayloadError) as caught:
+        pickle_object(nested, "(args, kwargs)")
+    message = str(caught.value)
+    assert len(message) < 500
+    assert "nested too deeply" in message
+
+
+def test_generator_is_named_by_its_argument():
+    with pytest.raises(PayloadError, match=r"^\(args, kwargs\)\[0\]\[1\] cannot be pickled: cannot pickle 'generator'"):
+        pickle_object(((1, (i for i in range(3))), {}), "(args, kwargs)")
+
+
+# Futures among the arguments.
+
+
+def test_future_is_refused_unless_somebody_knows_its_key():
+    """The message says what to do instead."""
+    with pytest.raises(PayloadError, match=r"^x\[0\].*future\.result\(\)"):
+        pickle_object([Future()], "x")
+
+
+def test_futures_become_references_at_any_depth():
+    """Each is listed once, however often it is met, and its value is not needed."""
+    one, two = Future(), Future()
+    keys = {one: "c000001", two: "c000002"}
+    pickled = pickle_object({"a": [one, (two, one)], "b": Thing(part=two), "c": {one}}, "x", keys.__getitem__)
+    assert pickled.futures == {"c000001": one, "c000002": two}
+    assert b"c000001" in bytes(pickled.segments[0])
+    assert b"c000002" in bytes(pickled.segments[0])
+
+
+# Buffers.
+
+
+class Buffer:
+    """Large data that pickles out of band, as a numpy array does."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def __reduce_ex__(self, protocol):
+        return Buffer, (pickle.PickleBuffer(self.data),)
+
+
+def test_large_buffer_is_not_copied():
+    """It is a view of the object's own memory, until it is written to the file."""
+    data = bytearray(1 << 20)
+    pickled = pickle_object([Buffer(data)], "x")
+    head, view = pickled.segments
+    assert len(head) < 1000
+    data[5] = 42
+    assert (view.nbytes, view[5]) == (1 << 20, 42)
+    view.release()
+
+
+def test_pickle_in_a_cycle_is_collected_quietly(monkeypatch):
+    """Nothing is printed on standard error when the interpreter finds it."""
+    complaints = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    cycle = [pickle_object([1, 2], "x")]
+    cycle.append(cycle)
+    del cycle
+    gc.collect()
+    assert not complaints
+
+
+def test_numpy_array_is_not_copied():
+    numpy = pytest.importorskip("numpy")
+    array = numpy.zeros((1000, 100))
+    head, view = pickle_object({"array": array}, "x").segments
+    array[0, 0] = 1.0
+    assert len(head) < 1000
+    assert bytes(view) == array.tobytes()
+
+
+def test_pickled_is_what_the_runner_unpickles():
+    """The other side's own function reads it, buffers included."""
+    pickled = pickle_object({"a": Buffer(bytearray(b"buffer")), "b": [1, 2]}, "x")
+    assert isinstance(pickled, Pickled)
+    value = runner._loads([bytes(segment) for segment in pickled.segments])
+    assert (bytes(value["a"].data), value["b"]) == (b"buffer", [1, 2])
