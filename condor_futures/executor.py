@@ -36,7 +36,6 @@ from condor_futures.shipping import Shipping
 from condor_futures.states import Job
 from condor_futures.submit_description import check_submit_commands, merge, retried
 from condor_futures.submit_file import read_submit_file
-from condor_futures.submit_values import check_shipped
 
 __all__ = ["CondorExecutor"]
 
@@ -135,7 +134,7 @@ class CondorExecutor(Executor):
         wanted = Credentials.parse(credentials)
         commands |= wanted.commands(commands)
         _check_flag("spool", spool)
-        self._ship = _shipping(ship)
+        self._ship = Shipping(ship)
         logs = log_directory(keep_logs)
         self._options = Options(
             commands, spool, self._ship, keep_logs=logs, on_hold=OnHold().changed(on_hold, memory_max)
@@ -351,7 +350,7 @@ class CondorExecutor(Executor):
                 if not isinstance(future, Future):
                     raise TypeError(f"after must be a future, or several, not {type(future).__name__}")
         if ship is not None:
-            derived._ship = _shipping(ship)
+            derived._ship = Shipping(ship)
         _check_flag("spool", spool)
         _check_flag("discard_result", discard_result)
         commands = merge(old.commands, submit_commands)
@@ -595,12 +594,6 @@ class CondorExecutor(Executor):
         """The futures of a chunk, and its bundle if any call of it can be made; the arguments are kept on disk only."""
         calls = [self._call(self._arguments(args), function) for args in arguments]
         return [future for future, _ in calls], self._bundle(calls)
-
-
-def _shipping(ship: Literal["auto"] | Iterable[ModuleType | str | Path]) -> Shipping:
-    shipping = Shipping(ship)
-    check_shipped(shipping.files)
-    return shipping
 
 
 def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:

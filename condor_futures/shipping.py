@@ -15,6 +15,8 @@ from typing import Literal
 
 import cloudpickle
 
+from condor_futures.submit_values import quote_value
+
 __all__ = ["Shipping"]
 
 #: cloudpickle keeps one list of modules for the whole process; it is ours only while something is pickled.
@@ -68,6 +70,7 @@ class Shipping:
             TypeError: for anything else.
             ImportError: for a name that cannot be imported.
             FileNotFoundError: for a path where there is nothing.
+            ValueError: for a path with a comma, a line break, or what HTCondor expands whatever one writes.
 
         """
         items = [ship] if ship == "auto" else ship
@@ -92,6 +95,7 @@ class Shipping:
                 case Path():
                     if not item.exists():
                         raise FileNotFoundError(f"ship has {str(item)!r}, but there is no such file")
+                    quote_value("transfer_input_files", item.absolute())  # refuses what no description can name
                     self.files.append(item.absolute())
                 case _:
                     raise TypeError(f"ship takes modules, names of modules and paths, not {type(item).__name__}")

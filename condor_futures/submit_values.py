@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Final
@@ -305,14 +305,3 @@ def check_session_directory(directory: Path) -> None:
             "choose another one"
         )
         raise ValueError(msg)
-
-
-def check_shipped(files: Iterable[Path]) -> None:
-    """Refuse files that no submit description can name.
-
-    Raises:
-        ValueError: for a comma, a line break, and what HTCondor expands whatever one writes.
-
-    """
-    for file in files:
-        quote_value("transfer_input_files", file)

@@ -75,3 +75,11 @@ def test_modules_that_are_imported_later_or_again_are_seen(tmp_path, monkeypatch
             del sys.modules["a_neighbour"]
     finally:
         sys.modules.pop("a_neighbour", None)
+
+
+@pytest.mark.parametrize("name", ["a,b.py", "a$$(b).py", "a\nb.py"])
+def test_shipped_file_that_no_list_of_files_can_name_is_refused(tmp_path, name):
+    """When it is said, not when the jobs are submitted."""
+    (tmp_path / name).touch()
+    with pytest.raises(ValueError, match="transfer_input_files"):
+        Shipping([tmp_path / name])

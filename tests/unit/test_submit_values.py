@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from submit_language import classad2, expanded, htcondor2
 
 from condor_futures.submit_description import check_submit_commands, describe
-from condor_futures.submit_values import check_session_directory, check_shipped, quote_environment
+from condor_futures.submit_values import check_session_directory, quote_environment
 
 
 def parsed_environment(quoted: str) -> dict[str, str]:
@@ -287,10 +287,3 @@ def test_session_directory_that_htcondor_can_take_is_not_refused(tmp_path, name)
         {}, session_id="1", runner=tmp_path / name / "runner", directory=tmp_path / name, event_log=tmp_path
     )
     assert expanded("executable", description["executable"]) == str(tmp_path / name / "runner")
-
-
-@pytest.mark.parametrize("name", ["a,b.py", "a$$(b).py", "a\nb.py"])
-def test_shipped_file_that_no_list_of_files_can_name_is_refused(tmp_path, name):
-    """When it is said, not when the jobs are submitted."""
-    with pytest.raises(ValueError, match="transfer_input_files"):
-        check_shipped([tmp_path / "fine.py", tmp_path / name])
