@@ -212,11 +212,12 @@ class CondorExecutor(Executor):
 
         Example:
             >>> executor = CondorExecutor(access_point="personal", session="night-shift")
-            >>> futures = [executor.submit(simulate, seed) for seed in range(2)]
+            >>> mass = executor.submit(simulate, 7)
             >>> print(executor.detach())
             /home/me/night-shift
             >>> with CondorExecutor.attach("night-shift") as executor:
-            ...     results = [future.result() for future in executor.futures.values()]
+            ...     executor.futures[mass.key].result()
+            91.2
 
         """
         engine = self._engine

@@ -46,10 +46,9 @@ class SessionInfo:
     Example:
         >>> from condor_futures import sessions
         >>> with CondorExecutor(access_point="personal", session="scan") as executor:
-        ...     means = list(executor.map(fit, spectra))
-        >>> [scan] = [session for session in sessions("scan") if session.directory == executor.session]
-        >>> print(scan.id, scan.state, scan.ended, "of", scan.calls)
-        20261121-104523-1a2b3c4d finished 3 of 3
+        ...     [scan] = [session for session in sessions("scan") if session.directory == executor.session]
+        ...     print(scan.id, scan.state, scan.ended, "of", scan.calls)
+        20261121-104523-1a2b3c4d in use 0 of 0
 
     """
 
