@@ -159,8 +159,7 @@ class CondorExecutor(Executor):
                 container; for a name in it that is neither a command nor used as a macro.
 
         Example:
-            >>> with CondorExecutor.from_submit_file("analysis.sub", request_memory="512MB") as executor:
-            ...     means = list(executor.map(fit, spectra))
+            >>> executor = CondorExecutor.from_submit_file("analysis.sub", request_memory="16GB")
 
         """
         base = check_submit_commands(read_submit_file(path))
