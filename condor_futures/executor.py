@@ -95,12 +95,11 @@ class CondorExecutor(Executor):
             for *on_hold*, *retry_exceptions* without ``max_retries``.
         ImportError, FileNotFoundError: for what *ship* names and is not there.
 
-    Example::
-
-        from condor_futures import CondorExecutor
-
-        with CondorExecutor(access_point="personal") as executor:
-            print(list(executor.map(pow, range(10), range(10))))
+    Example:
+        >>> from condor_futures import CondorExecutor
+        >>> with CondorExecutor(access_point="personal") as executor:
+        ...     list(executor.map(pow, range(10), [2] * 10, chunksize=5))
+        [0, 1, 4, 9, 16, 25, 36, 49, 64, 81]
 
     """
 
@@ -166,9 +165,8 @@ class CondorExecutor(Executor):
             TypeError, ValueError: for what the constructor refuses; for another universe than vanilla, docker or
                 container; for a name in it that is neither a command nor used as a macro.
 
-        Example::
-
-            executor = CondorExecutor.from_submit_file("analysis.sub", request_memory="8GB")
+        Example:
+            >>> executor = CondorExecutor.from_submit_file("analysis.sub", request_memory="16GB")
 
         """
         base = check_submit_commands(read_submit_file(path))
@@ -194,11 +192,16 @@ class CondorExecutor(Executor):
             CondorFuturesError: if there is no such session, or its client still runs.
             AccessPointError: if the access point does not answer.
 
-        Example::
-
-            with CondorExecutor.attach("20261121-104523-1a2b3c4d") as executor:
-                for key, future in executor.futures.items():
-                    print(key, future.result())
+        Example:
+            >>> executor = CondorExecutor(access_point="personal")
+            >>> future = executor.submit(pow, 2, 10)
+            >>> session = executor.detach()
+            >>> session  # for the program that takes it up, now or tomorrow
+            '20261121-104523-1a2b3c4d'
+            >>> with CondorExecutor.attach(session) as executor:
+            ...     for key, future in executor.futures.items():
+            ...         print(key, future.result())
+            c000000 1024
 
         """
         left = engine.Left(session, options.get("on_hold"), options.get("memory_max"))
@@ -213,6 +216,15 @@ class CondorExecutor(Executor):
         Raises:
             RuntimeError: after :meth:`shutdown`.
 
+        Example:
+            >>> executor = CondorExecutor(access_point="personal", session="night-shift")
+            >>> mass = executor.submit(simulate, 7)
+            >>> print(executor.detach())
+            /home/me/night-shift
+            >>> with CondorExecutor.attach("night-shift") as executor:
+            ...     executor.futures[mass.key].result()
+            91.2
+
         """
         engine = self._engine
         with engine.lock:
@@ -224,7 +236,16 @@ class CondorExecutor(Executor):
 
     @property
     def futures(self) -> Mapping[str, CondorFuture[Any]]:
-        """After :meth:`attach`: the futures of all the session's calls in the order of their submission, by key."""
+        """After :meth:`attach`: the futures of all the session's calls in the order of their submission, by key.
+
+        Example:
+            >>> executor = CondorExecutor(access_point="personal")
+            >>> future = executor.submit(pow, 2, 10)
+            >>> with CondorExecutor.attach(executor.detach()) as executor:
+            ...     {key: future.result() for key, future in executor.futures.items()}
+            {'c000000': 1024}
+
+        """
         return self._engine.futures
 
     @classmethod
@@ -242,9 +263,8 @@ class CondorExecutor(Executor):
             CondorFuturesError: if there is no such profile, or a file with profiles is not as it should be.
             Exception: what the constructor raises, for what the profile says too.
 
-        Example::
-
-            executor = CondorExecutor.from_profile("cern", job_flavour="workday")
+        Example:
+            >>> executor = CondorExecutor.from_profile("cern", job_flavour="workday")
 
         """
         return cls(**{**load_profile(name), **options})
@@ -255,17 +275,23 @@ class CondorExecutor(Executor):
 
     @property
     def session(self) -> Path:
-        """The session's directory."""
+        """The session's directory.
+
+        Example:
+            >>> with CondorExecutor(access_point="personal", session="scan") as executor:
+            ...     print(executor.session)
+            /home/me/scan
+
+        """
         return self._engine.session.directory
 
     @property
     def categories(self) -> Categories:
         """The largest number of jobs of each category that may be in the queue at once; no limit where it has none.
 
-        Example::
-
-            executor.categories["database"] = 3
-            executor.with_options(category="database").map(store, rows)
+        Example:
+            >>> executor.categories["database"] = 3
+            >>> stored = list(executor.with_options(category="database").map(store, rows))
 
         """
         return self._engine.categories
@@ -282,10 +308,10 @@ class CondorExecutor(Executor):
         Raises:
             AccessPointError: if the access point does not answer.
 
-        Example::
-
-            for job in executor.jobs(why=True):
-                print(job.job_id, job.state, job.host, job.run_time, job.hold_reason or job.why_idle)
+        Example:
+            >>> future = executor.submit(simulate, 7)
+            >>> jobs = executor.jobs(why=True)
+            >>> table = [(job.job_id, job.state, job.host, job.hold_reason or job.why_idle) for job in jobs]
 
         """
         access_point = self._engine.watcher._access_point
@@ -331,11 +357,10 @@ class CondorExecutor(Executor):
             CondorFuturesError: if *keep_logs* cannot be made.
             ValueError, ImportError, FileNotFoundError: as in the constructor.
 
-        Example::
-
-            large = executor.with_options(request_memory="16GB")
-            future = large.submit(fit, data)
-            executor.with_options(after=future, discard_result=True).submit(clean_up)
+        Example:
+            >>> large = executor.with_options(request_memory="512MB")
+            >>> means = [large.submit(fit, spectrum) for spectrum in spectra]
+            >>> cleaned = executor.with_options(after=means, discard_result=True).submit(clean_up)
 
         """
         derived = copy.copy(self)
@@ -372,6 +397,12 @@ class CondorExecutor(Executor):
             RuntimeError: after :meth:`shutdown`.
             BrokenCondorExecutor: after an initializer has failed.
 
+        Example:
+            >>> future = executor.submit(pow, 2, 10)
+            >>> double = executor.submit(lambda number: 2 * number, future)  # once the first is there
+            >>> future.result(), double.result()
+            (1024, 2048)
+
         """
         self._engine.check_open()
         future, call = self._call(lambda: self._pickle((args, kwargs), "(args, kwargs)"), lambda: self._pickle(fn))
@@ -400,9 +431,11 @@ class CondorExecutor(Executor):
             ValueError: if it is below 1, or more jobs than may be in the queue at once.
             RuntimeError, BrokenCondorExecutor: as :meth:`submit`.
 
-        Example::
-
-            futures = executor.submit_cluster(simulate, "model.toml", seed=procid, count=100)
+        Example:
+            >>> from condor_futures import procid
+            >>> squares = executor.submit_cluster(pow, procid, 2, count=4)
+            >>> [future.result() for future in squares]
+            [0, 1, 4, 9]
 
         """
         _check_positive("count", count, also=None)
@@ -439,6 +472,14 @@ class CondorExecutor(Executor):
         Raises:
             ValueError: if *chunksize* or *buffersize* is below 1.
 
+        Example:
+            >>> for square in executor.map(pow, range(4), [2] * 4, chunksize=2):  # two jobs
+            ...     print(square)
+            0
+            1
+            4
+            9
+
         """
         _check_positive("buffersize", buffersize)
         if chunksize != "auto":
@@ -466,6 +507,13 @@ class CondorExecutor(Executor):
                 *on_hold* says ``"wait"`` is waited for, as long as that takes.
             cancel_futures: cancel every call that does not run yet, and those whose job is on hold.
 
+        Example:
+            >>> executor = CondorExecutor(access_point="personal")
+            >>> future = executor.submit(pow, 2, 10)
+            >>> executor.shutdown()
+            >>> future.done(), future.result()
+            (True, 1024)
+
         """
         engine = self._engine
         with engine.lock:
@@ -477,7 +525,17 @@ class CondorExecutor(Executor):
             engine.watcher.join()
 
     def terminate_workers(self) -> None:
-        """Remove all jobs now, also those that run; their futures fail with :class:`JobRemovedError`. Shuts down."""
+        """Remove all jobs now, also those that run; their futures fail with :class:`JobRemovedError`. Shuts down.
+
+        Example:
+            >>> executor = CondorExecutor(access_point="personal")
+            >>> future = executor.submit(time.sleep, 3600)
+            >>> executor.terminate_workers()
+            >>> future.result()
+            Traceback (most recent call last):
+            condor_futures.errors.JobRemovedError: the job of the call was removed: the executor was terminated
+
+        """
         with self._engine.lock:
             self._engine.shut_down = True
         self._engine.watcher.remove_all("the executor was terminated")
@@ -489,6 +547,13 @@ class CondorExecutor(Executor):
         """How many calls are ``pending`` (not in the queue yet), ``idle``, ``running``, ``held`` and ``completed`` (the
         job ended, its outcome is on its way) just now, and how many have ended: ``done``, ``failed`` or ``cancelled``;
         those that failed because of a hold are ``held`` too.
+
+        Example:
+            >>> with CondorExecutor(access_point="personal") as executor:
+            ...     means = list(executor.map(fit, spectra))
+            ...     executor.counts()
+            Counter({'done': 3})
+
         """
         return self._engine.watcher.tally.counts()
 

@@ -31,6 +31,14 @@ class CondorFuture(Future[T]):
 
     Made by :meth:`condor_futures.CondorExecutor.submit` and ``map``; it works with ``wait``, ``as_completed`` and
     ``asyncio.wrap_future`` as any other.
+
+    Example:
+        >>> from condor_futures import as_completed
+        >>> futures = {executor.submit(pow, 2, n): n for n in (8, 10)}
+        >>> powers = {futures[future]: future.result() for future in as_completed(futures)}
+        >>> powers[8], powers[10]
+        (256, 1024)
+
     """
 
     def __init__(self, key: str, cancelled: Callable[[CondorFuture[Any]], None] = lambda _: None) -> None:
@@ -48,6 +56,11 @@ class CondorFuture(Future[T]):
 
         Returns:
             False only if the call has ended already.
+
+        Example:
+            >>> future = executor.submit(time.sleep, 3600)
+            >>> future.cancel(), future.state
+            (True, 'cancelled')
 
         """
         with self._condition:
@@ -67,13 +80,28 @@ class CondorFuture(Future[T]):
 
     @property
     def job_id(self) -> str | None:
-        """The job, as ``cluster.proc``; None while it is not in the queue yet."""
+        """The job, as ``cluster.proc``; None while it is not in the queue yet.
+
+        Example:
+            >>> future.result()
+            1024
+            >>> future.job_id
+            '12.0'
+
+        """
         return self._bundle.job.job_id if self._bundle else None
 
     @property
     def state(self) -> str:
         """``pending`` (not in the queue yet), ``idle``, ``running``, ``held`` (where ``on_hold`` does not fail it),
         ``completed`` (the job ended, its outcome is on its way), ``done``, ``failed`` or ``cancelled``.
+
+        Example:
+            >>> future.result()
+            1024
+            >>> future.state
+            'done'
+
         """
         if self.cancelled():
             return "cancelled"
@@ -84,15 +112,41 @@ class CondorFuture(Future[T]):
 
     @property
     def host(self) -> str | None:
-        """Where the call runs or ran, as HTCondor's event log names the execution point; None if it has not run."""
+        """Where the call runs or ran, as HTCondor's event log names the execution point; None if it has not run.
+
+        Example:
+            >>> future.result()
+            1024
+            >>> future.host
+            'ep17'
+
+        """
         return (self._bundle.job.host or None) if self._bundle else None
 
     def stdout(self) -> str:
-        """What the call wrote to standard output; empty until its job has ended."""
+        r"""What the call wrote to standard output; empty until its job has ended.
+
+        Example:
+            >>> future = executor.submit(print, "converged")
+            >>> future.result()
+            >>> future.stdout()
+            'converged\n'
+
+        """
         return self._bundle.text("stdout", self.key) if self._bundle else ""
 
     def stderr(self) -> str:
-        """What the call wrote to standard error; empty until its job has ended."""
+        r"""What the call wrote to standard error; empty until its job has ended.
+
+        Example:
+            >>> from condor_futures import shell
+            >>> future = executor.submit(shell("echo far from the data >&2"))
+            >>> future.result().returncode
+            0
+            >>> future.stderr()
+            'far from the data\n'
+
+        """
         return self._bundle.text("stderr", self.key) if self._bundle else ""
 
     def _invoke_callbacks(self) -> None:

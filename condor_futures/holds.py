@@ -30,6 +30,11 @@ class HeldJob:
         holds: how often the job has been put on hold, with this time.
         host: where it ran last; None if it has not run.
 
+    Example:
+        >>> def patient(job):
+        ...     return "release" if job.holds < 3 else "fail"
+        >>> persistent = executor.with_options(on_hold=patient)
+
     """
 
     job_id: str

@@ -130,10 +130,14 @@ def inspect_file(path: str | Path, *, trust: bool = False) -> Inspection:
         CondorFuturesError: if it is no file of calls or outcomes.
         OSError: if it cannot be read.
 
-    Example::
-
-        for outcome in inspect_file("my-session/bundles/000/b000000.outcomes").outcomes:
-            print(outcome.key, outcome.result, outcome.value)
+    Example:
+        >>> from condor_futures.inspection import inspect_file
+        >>> with CondorExecutor(access_point="personal", session="scan") as executor:
+        ...     powers = list(executor.map(pow, [2, 3], [10, 2], chunksize=2))
+        >>> for outcome in inspect_file("scan/bundles/000/b000000.outcomes").outcomes:
+        ...     print(outcome.key, outcome.result, outcome.value)
+        c000000 value 1024
+        c000001 value 9
 
     """
     path = Path(path)
@@ -174,6 +178,14 @@ def find_job(job_id: str, session: Path | None = None) -> list[Path]:
 
     Raises:
         CondorFuturesError: if no session has the job, or more than one (of several access points).
+
+    Example:
+        >>> from condor_futures.inspection import find_job
+        >>> future.result()
+        1024
+        >>> *calls, outcomes = find_job(future.job_id, executor.session)
+        >>> outcomes.name
+        'b000000.outcomes'
 
     """
     if not re.fullmatch(r"\d+\.\d+", job_id):

@@ -68,6 +68,11 @@ class JobInfo:
         hold_subcode: its subcode.
         why_idle: why it does not run, where that was asked for and it is idle.
 
+    Example:
+        >>> for job in executor.jobs():
+        ...     if job.memory and job.memory > 4 * 2**30:
+        ...         print(job.job_id, "on", job.host, "uses", job.memory, "bytes")
+
     """
 
     job_id: str

@@ -28,10 +28,10 @@ def progress(executor: CondorExecutor, description: str = "calls", *, console: C
         description: what they are.
         console: where to; standard error by default.
 
-    Example::
-
-        with CondorExecutor(access_point="personal") as executor, progress(executor, "spectra"):
-            results = list(executor.map(fit, spectra))
+    Example:
+        >>> from condor_futures.progress import progress
+        >>> with CondorExecutor(access_point="personal") as executor, progress(executor, "spectra"):
+        ...     means = list(executor.map(fit, spectra))
 
     """
     began = time.monotonic()

@@ -43,6 +43,13 @@ class SessionInfo:
         started: when.
         size: bytes of all its files.
 
+    Example:
+        >>> from condor_futures import sessions
+        >>> with CondorExecutor(access_point="personal", session="scan") as executor:
+        ...     [scan] = [session for session in sessions("scan") if session.directory == executor.session]
+        ...     print(scan.id, scan.state, scan.ended, "of", scan.calls)
+        20261121-104523-1a2b3c4d in use 0 of 0
+
     """
 
     id: str
@@ -89,10 +96,10 @@ def sessions(*directories: str | Path) -> list[SessionInfo]:
     Raises:
         CondorFuturesError: if one of *directories* is, and has, none that is this user's.
 
-    Example::
-
-        for session in condor_futures.sessions():
-            print(session.id, session.state, session.ended, "of", session.calls)
+    Example:
+        >>> from condor_futures import sessions
+        >>> {session.directory: session.state for session in sessions()}[executor.session]
+        'in use'
 
     """
     found: dict[Path, SessionInfo] = {}
@@ -125,11 +132,12 @@ def purge(session: str | Path, *, force: bool = False) -> int:
         AccessPointError: if the access point does not answer, or does not let go of the jobs; the session is then still
             there.
 
-    Example::
-
-        for session in condor_futures.sessions():
-            if session.state == "finished":
-                condor_futures.purge(session.directory)
+    Example:
+        >>> from condor_futures import purge
+        >>> executor = CondorExecutor(access_point="personal", session="scan")
+        >>> future = executor.submit(time.sleep, 3600)
+        >>> session = executor.detach()  # and then nobody wants it any more:
+        >>> removed = purge(session)
 
     """
     found = Session.find(session)

@@ -20,6 +20,16 @@ class ShellError(subprocess.CalledProcessError):
         cmd: the command.
         stdout, stderr: all that it wrote, as text.
 
+    Example:
+        >>> from condor_futures import shell
+        >>> error = executor.submit(shell("cat events-$1.txt"), 7).exception()
+        >>> error.returncode, error.cmd
+        (1, 'cat events-$1.txt')
+        >>> print(error)
+        Command 'cat events-$1.txt' returned non-zero exit status 1.
+        --- the end of its standard error ---
+        cat: events-7.txt: No such file or directory
+
     """
 
     def __str__(self) -> str:
@@ -67,9 +77,7 @@ def shell(command: str) -> Shell:
     r"""A shell command as a callable, for ``submit`` and ``map``.
 
     It runs under bash, in the job's sandbox, with ``pipefail``: a pipeline fails if any part of it does. Arguments of
-    the call are the command's positional parameters, so that a sweep needs no quoting::
-
-        futures = [executor.submit(shell('grep -c "$1" words | tee count'), word) for word in ("ape", "bee")]
+    the call are the command's positional parameters, so that a sweep needs no quoting.
 
     Args:
         command: one or more commands, in bash's language.
@@ -84,11 +92,11 @@ def shell(command: str) -> Shell:
     The callable raises :class:`ShellError`, a :class:`subprocess.CalledProcessError`, when the command's exit status is
     not 0, and FileNotFoundError where the execution point has no bash.
 
-    >>> shell("seq 3 | sort -r | head -n $1")(1).stdout
-    '3\\n'
-    >>> shell("false | cat")()
-    Traceback (most recent call last):
-    condor_futures.shell.ShellError: Command 'false | cat' returned non-zero exit status 1.
+    Example:
+        >>> from condor_futures import shell
+        >>> count = shell('echo "ape bee ape" | grep -o "$1" | wc -l')
+        >>> [done.stdout for done in executor.map(count, ["ape", "bee"])]
+        ['2\n', '1\n']
 
     """
     return Shell(command)

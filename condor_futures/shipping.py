@@ -56,8 +56,8 @@ class Shipping:
 
     Example:
         >>> import json
-        >>> Shipping("auto").modules()
-        []
+        >>> json in Shipping("auto").modules()
+        False
         >>> [module.__name__ for module in Shipping([json, "email"]).modules()]
         ['json', 'email']
 

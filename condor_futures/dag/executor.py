@@ -68,16 +68,15 @@ class DagExecutor(Executor):
         TypeError: for an unknown submit command, or one that the executor owns; for another access point.
         ValueError: for a name or directory that DAGMan cannot take, ``max_workers`` below 1, ``retries`` below 0.
 
-    Example::
-
-        from condor_futures import DagExecutor
-
-        with DagExecutor("diamond", "diamond", access_point="personal") as dag:
-            top = dag.submit(pow, 2, 3)
-            left, right = dag.submit(pow, top, 2), dag.submit(pow, 3, top)
-            bottom = dag.submit(max, left, right)
-            dag.run()
-            print(bottom.result())
+    Example:
+        >>> from condor_futures import DagExecutor
+        >>> with DagExecutor("diamond", "diamond", access_point="personal") as dag:
+        ...     top = dag.submit(pow, 2, 3)
+        ...     left, right = dag.submit(pow, top, 2), dag.submit(pow, 3, top)
+        ...     bottom = dag.submit(max, left, right)
+        ...     futures = dag.run()
+        ...     print(bottom.result())
+        6561
 
     """
 
@@ -127,10 +126,13 @@ class DagExecutor(Executor):
             CondorFuturesError: if no DAG was written there.
             AccessPointError: if DAGMan is still at work, and the access point does not answer.
 
-        Example::
-
-            dag = DagExecutor.attach("diamond")
-            print([future.result() for future in dag.futures])
+        Example:
+            >>> with DagExecutor("squares", "squares", access_point="personal") as dag:
+            ...     squares = dag.map(pow, range(4), [2] * 4, chunksize=2)
+            ...     futures = dag.run()
+            >>> with DagExecutor.attach("squares") as dag:
+            ...     [future.result() for future in dag.futures]
+            [0, 1, 4, 9]
 
         """
         graph = Graph.load(Path(directory))
@@ -147,12 +149,24 @@ class DagExecutor(Executor):
 
     @property
     def name(self) -> str:
-        """The DAG's name."""
+        """The DAG's name.
+
+        Example:
+            >>> dag.name
+            'analysis'
+
+        """
         return self._driver.graph.name
 
     @property
     def directory(self) -> Path:
-        """Where everything of the DAG is."""
+        """Where everything of the DAG is.
+
+        Example:
+            >>> print(dag.directory)
+            /home/me/analysis
+
+        """
         return self._driver.graph.session.directory
 
     @property
@@ -160,6 +174,13 @@ class DagExecutor(Executor):
         """The futures of all calls, in the order of their submission.
 
         A future ends once. So calls that are made again, in a later run, have new futures here.
+
+        Example:
+            >>> first = dag.submit(pow, 2, 3)
+            >>> second = dag.submit(pow, first, 2)
+            >>> dag.futures == [first, second]
+            True
+
         """
         return list(self._driver.graph.futures.values())
 
@@ -167,10 +188,9 @@ class DagExecutor(Executor):
     def categories(self) -> Categories:
         """The largest number of nodes of each category that may have jobs in the queue at once (DAGMan's MAXJOBS).
 
-        Example::
-
-            dag.categories["database"] = 3
-            dag.with_options(category="database").map(store, rows)
+        Example:
+            >>> dag.categories["database"] = 3
+            >>> stored = dag.with_options(category="database").map(store, rows)
 
         """
         return self._driver.graph.categories
@@ -206,6 +226,11 @@ class DagExecutor(Executor):
             TypeError, ValueError, ImportError, FileNotFoundError: as in the constructor; for futures that are not of
                 this DAG, and for scripts that DAGMan cannot take.
 
+        Example:
+            >>> large = dag.with_options(request_memory="16GB", retries=2)
+            >>> means = large.map(fit, spectra)
+            >>> cleaned = dag.with_options(after=means.futures, discard_result=True).submit(clean_up)
+
         """
         derived = copy.copy(self)
         if after is not None:
@@ -238,6 +263,13 @@ class DagExecutor(Executor):
             PayloadError: if the call cannot be pickled, or has a future that is not of this DAG.
             RuntimeError: once the DAG has been run, or after :meth:`shutdown`.
 
+        Example:
+            >>> mass = dag.submit(simulate, 7)
+            >>> rounded = dag.submit(round, mass)  # after it, with its value
+            >>> futures = dag.run(local=True)
+            >>> rounded.result()
+            91
+
         """
         self._driver.check_open()
         call = Call(self._next_call(), self._pickle(fn), self._pickle((args, kwargs), "(args, kwargs)"))
@@ -265,6 +297,14 @@ class DagExecutor(Executor):
             TypeError: if *count* is no int.
             ValueError: if it is below 1.
             PayloadError, RuntimeError: as :meth:`submit`.
+
+        Example:
+            >>> from condor_futures import procid
+            >>> squares = dag.submit_cluster(pow, procid, 2, count=4)
+            >>> total = dag.submit(sum, squares)
+            >>> futures = dag.run(local=True)
+            >>> total.result()
+            14
 
         """
         check_count("count", count)
@@ -299,6 +339,13 @@ class DagExecutor(Executor):
         Raises:
             PayloadError, RuntimeError: as :meth:`submit`.
             ValueError: if *chunksize* is below 1.
+
+        Example:
+            >>> squares = dag.map(pow, range(4), [2] * 4, chunksize=2)  # two nodes
+            >>> total = dag.submit(sum, squares)
+            >>> futures = dag.run(local=True)
+            >>> total.result(), list(squares)
+            (14, [0, 1, 4, 9])
 
         """
         if unused:
@@ -367,6 +414,11 @@ class DagExecutor(Executor):
         Raises:
             RuntimeError: if it has been run; the files are there.
 
+        Example:
+            >>> mass = dag.submit(simulate, 7)
+            >>> print(dag.write())
+            /home/me/analysis/analysis.dag
+
         """
         self._driver.check_open()
         graph = self._driver.graph
@@ -377,13 +429,29 @@ class DagExecutor(Executor):
     # Looking at it.
 
     def counts(self) -> Counter[str]:
-        """How many calls are in which state: see :attr:`CondorFuture.state`."""
+        """How many calls are in which state: see :attr:`CondorFuture.state`.
+
+        Example:
+            >>> squares = dag.map(pow, range(4), [2] * 4)
+            >>> dag.counts()
+            Counter({'pending': 4})
+
+        """
         return Counter(future.state for future in self.futures)
 
     def dot(self) -> str:
         """The graph in the language of Graphviz: a box for each node, coloured by its state.
 
         DAGMan keeps one of its own, with its names of the nodes, in ``NAME.dot`` beside the DAG.
+
+        Example:
+            >>> rounded = dag.submit(round, dag.submit(simulate, 7))
+            >>> print(dag.dot(), end="")
+            digraph "analysis" {
+              ...
+              b000000 -> b000001;
+            }
+
         """
         return picture.dot(self._driver.graph)
 
@@ -396,6 +464,11 @@ class DagExecutor(Executor):
         Raises:
             ImportError: if there is neither.
             ValueError: for a kind that they do not know.
+
+        Example:
+            >>> rounded = dag.submit(round, dag.submit(simulate, 7))
+            >>> dag.draw("analysis.png")
+            PosixPath('analysis.png')
 
         """
         return picture.draw(self._driver.graph, Path(path))
@@ -419,6 +492,12 @@ class DagExecutor(Executor):
             PersonalPoolError: if there is no HTCondor for a personal pool.
             RuntimeError: if it is running, or after :meth:`shutdown`.
 
+        Example:
+            >>> total = dag.submit(sum, dag.map(pow, range(4), [2] * 4))
+            >>> futures = dag.run(local=True)  # without it, DAGMan does the same
+            >>> total.result()
+            14
+
         """
         if not self._driver.sealed and not self._driver.shut_down:
             self.write()
@@ -434,6 +513,13 @@ class DagExecutor(Executor):
             wait: return only then.
             cancel_futures: remove the DAGMan job, and with it all jobs.
 
+        Example:
+            >>> mass = dag.submit(simulate, 7)
+            >>> futures = dag.run(local=True)
+            >>> dag.shutdown()
+            >>> mass.state
+            'done'
+
         """
         self._driver.shutdown(wait=wait, remove=cancel_futures)
 
@@ -442,11 +528,31 @@ class DagExecutor(Executor):
 
         The futures that are not done are cancelled, here only. (A personal pool stops with its last user, and its DAGs
         with it, until it is started again; see ``condor-futures pool start``.)
+
+        Example:
+            >>> mass = dag.submit(simulate, 7)
+            >>> futures = dag.run()
+            >>> dag.detach()
+            >>> mass.state
+            'cancelled'
+            >>> with DagExecutor.attach("analysis") as dag:  # tomorrow, in another process
+            ...     [future.result() for future in dag.futures]
+            [91.2]
+
         """
         self._driver.detach()
 
     def terminate_workers(self) -> None:
-        """Remove the DAGMan job and the jobs of all nodes; their futures fail with :class:`JobRemovedError`."""
+        """Remove the DAGMan job and the jobs of all nodes; their futures fail with :class:`JobRemovedError`.
+
+        Example:
+            >>> slow = dag.submit(time.sleep, 3600)
+            >>> futures = dag.run()
+            >>> dag.terminate_workers()
+            >>> type(slow.exception())
+            <class 'condor_futures.errors.JobRemovedError'>
+
+        """
         self.shutdown(wait=True, cancel_futures=True)
 
     kill_workers = terminate_workers

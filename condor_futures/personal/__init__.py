@@ -1,9 +1,10 @@
 """Find or install HTCondor, and start and stop personal pools.
 
 >>> from condor_futures.personal import PersonalPool, find_htcondor, install
->>> find_htcondor() or install()  # doctest: +SKIP
->>> with PersonalPool() as pool:  # doctest: +SKIP
-...     print(pool.status())
+>>> release = find_htcondor() or install()
+>>> with PersonalPool() as pool:
+...     pool.status().running
+True
 """
 
 from condor_futures.personal.files import default_pool_directory

@@ -39,8 +39,12 @@ class PoolConfiguration:
     def text(self) -> str:
         """The file's whole text.
 
-        >>> print(configuration.text())  # doctest: +SKIP
-        # Written by condor_futures; ...
+        >>> places = [Path("/usr", name) for name in ("", "bin", "sbin", "libexec", "lib")]
+        >>> release = HTCondorRelease(*places, version="25.14.1", source="PATH")
+        >>> print(PoolConfiguration(Path("/tmp/pool"), release, slots=4, user="me").text())
+        # Written by condor_futures ...
+        use ROLE: Personal
+        ...
         """
         release = self.release
         condor_ids = f"CONDOR_IDS = {self.condor_ids}\n" if self.condor_ids else ""

@@ -73,8 +73,9 @@ class PoolStatus:
 class PersonalPool:
     """A personal HTCondor pool in a directory.
 
-    >>> with PersonalPool(slots=8) as pool:  # doctest: +SKIP
-    ...     subprocess.run(["condor_q"], env=pool.environment(), check=True)
+    >>> from condor_futures.personal import PersonalPool
+    >>> with PersonalPool(slots=8) as pool:
+    ...     queue = subprocess.check_output(["condor_q", "-totals"], env=pool.environment(), text=True)
 
     Nothing outside the directory is written, and this process's environment is never changed.  Several processes of
     the user who started it, and of nobody else, may use one pool; it ends with the last of them (see :meth:`close`).

@@ -28,9 +28,10 @@ _LIB_LAYOUTS = ("lib/condor", "lib64/condor", "lib64", "lib")
 class HTCondorRelease:
     """One HTCondor, as found on this machine.
 
-    >>> release = find_htcondor()  # doctest: +SKIP
-    >>> release.version, release.tool("condor_q")  # doctest: +SKIP
-    ('25.14.1', PosixPath('/usr/bin/condor_q'))
+    >>> from condor_futures.personal import find_htcondor
+    >>> release = find_htcondor()
+    >>> print(release.version, release.tool("condor_q"))
+    25.14.1 /usr/bin/condor_q
 
     Attributes:
         prefix: the directory that HTCondor calls ``RELEASE_DIR``; the others lie below it.

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from docstrings import docstrings, run
 
 from condor_futures.errors import InstallError
 from condor_futures.personal import find_htcondor, install
@@ -47,6 +48,12 @@ def test_a_second_install_returns_the_first(data_home, monkeypatch):
     steps = []
     assert install(lambda *step: steps.append(step)).source == "installed"
     assert steps == []
+
+
+def test_the_example_of_install_does_what_it_says(data_home, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(data_home))
+    name = "condor_futures.personal.install.install"
+    run(docstrings(pool=True)[name])
 
 
 def test_a_killed_install_counts_for_nothing(fresh):

@@ -1,0 +1,13 @@
+"""The examples in docstrings that need no pool do what they say."""
+
+from __future__ import annotations
+
+import pytest
+from docstrings import docstrings, run
+
+DOCSTRINGS = docstrings(pool=False)
+
+
+@pytest.mark.parametrize("name", DOCSTRINGS)
+def test_examples_do_what_they_say(name):
+    run(DOCSTRINGS[name])
