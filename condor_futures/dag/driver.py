@@ -11,6 +11,7 @@ from condor_futures.dag.dagman import Dagman
 from condor_futures.dag.follower import Follower, wait_for_empty_queue
 from condor_futures.dag.graph import Graph
 from condor_futures.dag.local import LocalRun
+from condor_futures.dag.reports import Reports
 from condor_futures.engine import Place
 from condor_futures.future import CondorFuture
 
@@ -48,8 +49,11 @@ class Driver:
 
     def check_started(self) -> None:
         """Refuse to wait for what nobody is doing."""
-        if not self.sealed and not self.shut_down:
-            raise RuntimeError("the DAG does not run yet, so nothing would end this wait: call run() first")
+        if self._run is None and not self.shut_down:
+            raise RuntimeError(
+                "the DAG does not run yet, so nothing would end this wait: call run(), "
+                "or attach() once it has been submitted"
+            )
 
     def cancel(self, future: CondorFuture[Any]) -> None:
         """A future was cancelled."""
@@ -59,7 +63,10 @@ class Driver:
     # Running.
 
     def resume(self) -> None:
-        """Give the calls futures, and follow the last run, if there was one, to its end."""
+        """Give the calls futures, and follow DAGMan's last run, if there was one, to its end.
+
+        Without one, values that are there are of a run on this machine.
+        """
         self.graph.renew(self.future)
         self.sealed = True
         dagman = Dagman(self.graph.files)
@@ -67,6 +74,12 @@ class Driver:
         dagman.close()
         if dagman.job_id is not None:
             self._run = Follower(self.graph, self._connect() if dagman.end is None else None, dagman.job_id)
+            return
+        reports = Reports(self.graph)
+        for node in self.graph.nodes:
+            for bundle in node.bundles:
+                reports.values(bundle)
+        reports.close()
 
     def start(self, *, local: bool) -> None:
         """Have the calls made that have no value; the DAG has been written.

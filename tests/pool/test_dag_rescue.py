@@ -201,10 +201,43 @@ def test_without_a_rescue_dag_values_still_count(pool, new_dag, marks, tmp_path)
     dag.run(local=True)
     dag.shutdown()
     attached = DagExecutor.attach(dag.directory)
-    assert attached.counts() == {"pending": 4}
+    assert [future.result(10) for future in attached.futures] == [1, 2, 3, 4]
     assert [future.result(60) for future in attached.run()] == [1, 2, 3, 4]
     attached.shutdown()
     assert made(marks) == ["first", "fourth", "second", "third"]
+
+
+def test_nobody_waits_for_a_dag_that_was_written_and_not_submitted(pool, new_dag, tmp_path):
+    """Attached to before it is submitted by hand, it would never be followed: a wait for it says so, and ends."""
+    dag = new_dag()
+    dag.submit(pow, 2, 3)
+    file = dag.write()
+    dag.shutdown()
+    early = DagExecutor.attach(dag.directory)
+    with pytest.raises(RuntimeError, match=r"call run\(\), or attach\(\) once it has been submitted"):
+        early.futures[0].result()
+    early.shutdown()
+    subprocess.run(["condor_submit_dag", str(file)], env=pool.environment, check=True, capture_output=True)
+    with DagExecutor.attach(dag.directory) as dag:
+        assert dag.futures[0].result(60) == 8
+
+
+def test_part_of_a_dag_that_was_run_here_is_not_run_again(pool, new_dag, marks, tmp_path):
+    """What failed on this machine runs on the pool, with the values that there are."""
+    dag = new_dag()
+    good = dag.submit(lambda: (marks / "good").touch() or 3)
+    bad = dag.submit(lambda n: n + int((tmp_path / "number").read_text()), good)
+    dag.run(local=True)
+    assert isinstance(bad.exception(60), FileNotFoundError)
+    dag.shutdown()
+    (marks / "good").unlink()
+    (tmp_path / "number").write_text("4")
+    with DagExecutor.attach(dag.directory) as dag:
+        assert dag.futures[0].result(10) == 3
+        with pytest.raises(RuntimeError, match="does not run yet"):
+            dag.futures[1].result()
+        assert dag.run()[1].result(60) == 7
+    assert made(marks) == []
 
 
 def test_a_held_job_is_removed_and_fails_its_node(pool, new_dag):
