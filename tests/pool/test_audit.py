@@ -21,7 +21,6 @@ from condor_futures import (
     watcher,
 )
 from condor_futures.event_log import EventLog
-from condor_futures.personal import PersonalPool
 
 pytestmark = pytest.mark.pool
 
@@ -34,16 +33,6 @@ def frequent_audits(monkeypatch):
     """20 s in real life."""
     monkeypatch.setattr(job_queue, "AUDIT_INTERVAL", 1.0)
     monkeypatch.setattr(job_queue, "SPOOLING", 5.0)  # 15 s
-
-
-@pytest.fixture
-def own_pool(release, tmp_path_factory, monkeypatch):
-    """A pool that can be harmed: what `access_point="personal"` means, for one test."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-    personal = PersonalPool(slots=4, release=release)
-    personal.start()
-    yield Pool(personal)
-    personal.stop()
 
 
 def call(n: int, made: Path, flag: Path) -> int:
