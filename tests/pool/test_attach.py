@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import until
+from support import session_constraint, until
 
-from condor_futures import CondorExecutor, CondorFuturesError, DependencyError, JobHeldError, shell
+from condor_futures import CondorExecutor, CondorFuturesError, DependencyError, JobCrashedError, JobHeldError, shell
 
 HEAD = """
 import sys, time
@@ -245,6 +245,40 @@ def test_a_held_job_stays_an_error(client, attach, pool):
     [future] = attach().futures.values()
     with pytest.raises(JobHeldError, match="condor_hold"):
         future.result()
+
+
+def test_errors_read_well_without_the_event_log(new_executor, attach, pool, tmp_path):
+    """Only it knows which job an outcome is of."""
+    executor = new_executor(session=tmp_path / "session")
+    some = [executor.submit(lambda: 1 / 0), executor.submit(os._exit, 3), executor.submit(pow, 2, 5)]
+    for future in some:
+        future.exception(60)
+    executor.detach()
+    until(lambda: pool.queue(executor) == [])
+    (executor.session / "event_log").unlink()
+    raised, crashed, well = attach(executor.session).futures.values()
+    assert well.result(60) == 32
+    assert well.job_id is None
+    assert str(raised.exception().__cause__).startswith(f"\non {os.uname().nodename}:\nTraceback")
+    assert f"left with exit status 3 (on {os.uname().nodename})" in str(crashed.exception())
+
+
+def test_a_job_that_was_held_or_crashed_is_told_the_same_again(new_executor, attach, pool, tmp_path):
+    """Also when it has left the queue, by whoever comes then."""
+    executor = new_executor(session=tmp_path / "session")
+    crashed = executor.submit(shell("kill -9 $PPID"))
+    held = executor.with_options(requirements="false", on_hold="wait").submit(pow, 2, 5)
+    until(lambda: pool.ads("condor_q", f"JobStatus == 1 && {session_constraint(executor)}"))
+    pool.run("condor_hold", held.job_id)
+    until(lambda: held.state == "held")
+    assert crashed.exception(60).signal == signal.SIGKILL
+    executor.detach()
+    executor = attach(tmp_path / "session", on_hold="fail")
+    told = [str(future.exception(60)) for future in executor.futures.values()]
+    executor.shutdown()
+    again = [future.exception(60) for future in attach(tmp_path / "session").futures.values()]
+    assert [type(error) for error in again] == [JobCrashedError, JobHeldError]
+    assert [str(error) for error in again] == told
 
 
 HELPER = """
