@@ -37,8 +37,8 @@ def test_each_way_to_say_it(given, policy):
         (("release", "3"), TypeError, "TIMES is an int, not str"),
         (("wait", 3), ValueError, "TIMES"),
         (("release",), ValueError, "TIMES"),
-        (3, TypeError, "not a int"),
-        (True, TypeError, "not a bool"),
+        (3, TypeError, "not int"),
+        (True, TypeError, "not bool"),
     ],
 )
 def test_what_is_not_understood_is_refused_at_once(given, error, words):
