@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,15 @@ from pathlib import Path
 import pytest
 from support import session_constraint, until
 
-from condor_futures import CondorExecutor, CondorFuturesError, DependencyError, JobCrashedError, JobHeldError, shell
+from condor_futures import (
+    CondorExecutor,
+    CondorFuturesError,
+    DependencyError,
+    JobCrashedError,
+    JobHeldError,
+    JobRemovedError,
+    shell,
+)
 
 HEAD = """
 import sys, time
@@ -261,6 +270,46 @@ def test_errors_read_well_without_the_event_log(new_executor, attach, pool, tmp_
     assert well.job_id is None
     assert str(raised.exception().__cause__).startswith(f"\non {os.uname().nodename}:\nTraceback")
     assert f"left with exit status 3 (on {os.uname().nodename})" in str(crashed.exception())
+
+
+def test_calls_of_which_only_the_log_knew_are_made_again(new_executor, attach, pool, tmp_path):
+    """Their job was removed, and left nothing behind."""
+    executor = new_executor(session=tmp_path / "session", requirements="false")
+    future = executor.submit(pow, 2, 5)
+    pool.run("condor_rm", until(lambda: future.job_id))
+    assert isinstance(future.exception(60), JobRemovedError)
+    executor.detach()
+    again = attach(executor.session)
+    assert isinstance(again.futures["c000000"].exception(60), JobRemovedError)
+    again.detach()
+    (executor.session / "event_log").unlink()
+    again = attach(executor.session).futures["c000000"]
+    assert until(lambda: again.job_id) != future.job_id
+    assert again.cancel()
+
+
+def test_attempts_go_on_while_nobody_looks(new_executor, attach, pool, tmp_path):
+    """It is HTCondor that makes them."""
+    made, flag = tmp_path / "made", tmp_path / "go"
+
+    def fail_once(n):
+        while not flag.exists():
+            time.sleep(0.02)
+        with made.open("a") as file:
+            file.write("x")
+        if made.read_text() == "x":
+            os._exit(7)
+        return n * n
+
+    executor = new_executor(session=tmp_path / "session")
+    future = executor.with_options(max_retries=1).submit(fail_once, 3)
+    until(future.running)
+    executor.detach()
+    flag.touch()
+    until(lambda: [ad["JobStatus"] for ad in pool.queue(executor)] == [4])
+    assert made.read_text() == "xx"
+    assert attach(tmp_path / "session").futures["c000000"].result(60) == 9
+    assert made.read_text() == "xx"
 
 
 def test_a_job_that_was_held_or_crashed_is_told_the_same_again(new_executor, attach, pool, tmp_path):

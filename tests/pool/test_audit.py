@@ -192,6 +192,16 @@ def test_an_access_point_that_is_rebooted_costs_no_call(own_pool, tmp_path):
         assert {file.read_text() for file in calls.made.iterdir()} <= {"made\n", "made\nmade\n"}
 
 
+def test_a_lost_execution_point_is_waited_for_as_long_as_the_lease_says(new_executor, pool):
+    """A personal pool's default, and the user's word."""
+    executor = new_executor(requirements="false")
+    futures = [executor.submit(pow, 2, 5), executor.with_options(job_lease_duration=77).submit(pow, 2, 5)]
+    job_ids = [until(lambda future=future: future.job_id) for future in futures]
+    leases = {f"{ad['ClusterId']}.{ad['ProcId']}": ad.get("JobLeaseDuration") for ad in pool.queue(executor)}
+    executor.shutdown(cancel_futures=True)
+    assert [leases[job_id] for job_id in job_ids] == [60, 77]
+
+
 HELPER = """
 import json, sys
 from condor_futures import access_point_helper

@@ -95,3 +95,8 @@ def test_the_function_is_told_what_there_is_to_know():
     for wrong in ("Release", None, b"wait", ["wait"]):
         with pytest.raises(ValueError, match="gave"):
             OnHold().changed(lambda _, wrong=wrong: wrong).decide(job)
+
+
+def test_three_holds_are_released_unless_another_number_is_said():
+    assert OnHold().changed("release").policy == HoldPolicy("release", releases=3)
+    assert OnHold().changed(("release", 7)).policy == HoldPolicy("release", releases=7)
