@@ -5,31 +5,35 @@ from __future__ import annotations
 import atexit
 import functools
 import itertools
+import logging
 import os
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from condor_futures import job_queue, states
 from condor_futures.access_point import AccessPoint, Location
 from condor_futures.access_point_helper import NEVER_RAN
 from condor_futures.bundle import Bundle, Options
 from condor_futures.credentials import renew_after
-from condor_futures.errors import BrokenCondorExecutor, CondorFuturesError, CredentialError
+from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CondorFuturesError, CredentialError
 from condor_futures.future import CondorFuture
 from condor_futures.payload import PythonVersion
-from condor_futures.recovery import PROJECTION, Found, find_bundles, judge, logged_jobs
+from condor_futures.recovery import PROJECTION, Found, History, LoggedJob, fate, find_bundles, judge
 from condor_futures.session import Session, session_path, sessions_directory
-from condor_futures.states import SPOOLING_INPUT, Job
+from condor_futures.states import SPOOLING_INPUT, Job, State
 from condor_futures.submit_values import check_session_directory
 from condor_futures.watcher import Watcher
 
 __all__ = ["DEFAULT_MAX_WORKERS", "Categories", "Engine", "Left", "Place", "start"]
+
+logger = logging.getLogger(__name__)
 
 
 class Categories(dict[str, int]):
@@ -262,7 +266,7 @@ def _understand(access_point: Any) -> Any:
 def _resume(engine: Engine, helper: AccessPoint, left: Left) -> None:
     """Find out what became of the calls of a session that was left, and go on with them."""
     session = engine.session
-    found, logged = find_bundles(session), logged_jobs(session.event_log)
+    found = find_bundles(session)
     query = functools.partial(
         helper.ask,
         "query",
@@ -271,12 +275,14 @@ def _resume(engine: Engine, helper: AccessPoint, left: Left) -> None:
         projection=PROJECTION,
     )
     remove = functools.partial(helper.ask, "act", _LAST_REQUESTS, action="remove", reason=NEVER_RAN)
-    recovery = judge(found, query(), logged)
+    queue = query()
+    history = History(engine.watcher.read_past())  # after the queue: it has all of what left the queue before
+    recovery = judge(found, queue, history.of_bundle)
     if recovery.half:
         # Removed only if they still wait: after the files have come it takes the schedd a second to say so (25.14).
         these = " || ".join("(ClusterId == {} && ProcId == {})".format(*job.split(".")) for job in recovery.half)
         remove(jobs=f"JobStatus == 5 && HoldReasonCode == {SPOOLING_INPUT} && ({these})")
-        recovery = judge(found, query(), logged, removed=recovery.half)
+        recovery = judge(found, query(), history.of_bundle, removed=recovery.half)
     remove(jobs=recovery.stray + recovery.half)
     keys = sorted((call for bundle in found for call in bundle.calls), key=lambda key: int(key[1:]))
     engine.futures = {key: CondorFuture[Any](key, engine.watcher.cancel) for key in keys}
@@ -285,11 +291,53 @@ def _resume(engine: Engine, helper: AccessPoint, left: Left) -> None:
     clusters = {bundle.options.cluster for bundle in found if bundle.options is not None}
     engine.clusters = itertools.count(len(clusters))
     bundle_of = functools.partial(_bundle, engine.futures, left)
+    ended: dict[Bundle, states.Event] = {}
+    for one, job_id in recovery.ended:
+        bundle = bundle_of(one)
+        bundle.job = replace(bundle.job, state=State.ENDED, job_id=job_id)
+        ended[bundle] = states.Retrieved(job_id or "")
+    told = _told_by_history(helper, session, recovery.gone)
+    for one, job in recovery.gone:
+        bundle = bundle_of(one)
+        retrieved = bundle.path("stdout").exists()
+        bundle.job, cause = fate(bundle.job, job.events, told[one.key], retrieved=retrieved)
+        if cause is None:
+            recovery.pending.append(one)
+        else:
+            ended[bundle] = cause
     engine.watcher.resume(
-        {bundle_of(bundle): job_id for bundle, job_id in recovery.ended},
-        {bundle_of(bundle): job_id for job_id, bundle in recovery.under_way.items()},
-        [bundle_of(bundle, waits=True) for bundle in recovery.pending],
+        ended,
+        {
+            bundle_of(bundle): (job_id, history.events(job_id, bundle.key))
+            for job_id, bundle in recovery.under_way.items()
+        },
+        [bundle_of(bundle, waits=True) for bundle in sorted(recovery.pending, key=lambda bundle: bundle.number)],
     )
+
+
+def _told_by_history(
+    helper: AccessPoint, session: Session, gone: Sequence[tuple[Found, LoggedJob]]
+) -> dict[str, tuple[states.Event, ...]]:
+    """By bundle, what the access point's history says of jobs that have left the queue."""
+    ads: list[dict[str, Any]] = []
+    if gone:
+        try:
+            ads = helper.ask(
+                "look",
+                _LAST_REQUESTS,
+                constraint=f'CondorFuturesSession == "{session.id}"',
+                projection=[*job_queue.PROJECTION, "CondorFuturesBundle"],
+                jobs=[job.job_id for _, job in gone],
+            )["ads"]
+        except AccessPointError as error:
+            logger.warning("the access point's history cannot be asked: %s", error)
+    told = {}
+    for bundle, job in gone:
+        # Its id may be that of another job of the session by now.
+        own = [ad for ad in ads if ad.get("CondorFuturesBundle") == bundle.key]
+        as_last_known = Job(bundle.key, spooled=True, state=State.RUNNING, job_id=job.job_id)
+        told[bundle.key] = job_queue.queue_events({job.job_id: as_last_known}, own)[job.job_id]
+    return told
 
 
 def _bundle(futures: Mapping[str, CondorFuture[Any]], left: Left, found: Found, *, waits: bool = False) -> Bundle:

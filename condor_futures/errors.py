@@ -225,5 +225,6 @@ class RemoteTraceback(Exception):  # noqa: N818 - it is a cause to be read, not 
         self.job_id = job_id
 
     def __str__(self) -> str:
-        """Print as a traceback, headed by the job and the host."""
-        return f"\njob {self.job_id} on {self.host}:\n{self.text.rstrip()}"
+        """Print as a traceback, headed by the job, as far as that is known, and the host."""
+        where = f"job {self.job_id} on {self.host}" if self.job_id is not None else f"on {self.host}"
+        return f"\n{where}:\n{self.text.rstrip()}"

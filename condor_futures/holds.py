@@ -14,7 +14,7 @@ __all__ = ["HeldJob", "OnHold", "OnHoldOption", "mebibytes"]
 
 _ACTIONS: Final = ("fail", "release", "wait")
 _CHOICE: Final = 'on_hold is "fail", "release", ("release", TIMES), "wait", or a function that gives one of these words'
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)i?b?", re.IGNORECASE)
+_SIZE: Final = re.compile(r"(\d{1,15}(?:\.\d+)?)\s*([kmgtp]?)i?b?", re.IGNORECASE)
 _EXPONENTS: Final = {"k": -1, "": 0, "m": 0, "g": 1, "t": 2, "p": 3}
 
 
@@ -121,7 +121,7 @@ def _parse(on_hold: object, memory_max: int | None) -> tuple[HoldPolicy, Callabl
         if times < 1:
             raise ValueError(f'in on_hold=("release", TIMES), TIMES is at least 1, not {times}')
     if not isinstance(on_hold, str):
-        raise TypeError(f"{_CHOICE}, not a {type(on_hold).__name__}")
+        raise TypeError(f"{_CHOICE}, not {type(on_hold).__name__}")
     for action in _ACTIONS:
         if on_hold == action:
             return HoldPolicy(action, times, memory_max), None
@@ -143,10 +143,10 @@ def mebibytes(option: str, size: object) -> int:
     elif isinstance(size, str):
         parts = _SIZE.fullmatch(size.strip())
         if parts is None:
-            raise ValueError(f'{option} is a size such as "16GB", or a number of MiB, not {size!r}')
+            raise ValueError(f'{option} is a size such as "16GB", or a number of MiB, not {size[:40]!r}')
         amount = math.ceil(float(parts[1]) * 1024.0 ** _EXPONENTS[parts[2].lower()])
     else:
-        raise TypeError(f'{option} is a size such as "16GB", or a number of MiB, not a {type(size).__name__}')
+        raise TypeError(f'{option} is a size such as "16GB", or a number of MiB, not {type(size).__name__}')
     if amount < 1:
         raise ValueError(f"{option} is at least 1 MiB, not {size!r}")
     return amount

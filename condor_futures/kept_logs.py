@@ -55,17 +55,22 @@ def keep_logs(bundle: Bundle, event_log: Path) -> None:
             shutil.copyfile(bundle.path(suffix), target)
         except FileNotFoundError:
             if suffix == "log":
-                _write_events(job_id, event_log, target)
+                _write_events(job_id, bundle.key, event_log, target)
         except OSError as error:
             logger.warning("%s of the job %s is not kept: %s", suffix, job_id, error)
 
 
-def _write_events(job_id: str, event_log: Path, target: Path) -> None:
+def _write_events(job_id: str, bundle: str, event_log: Path, target: Path) -> None:
     cluster, proc = map(int, job_id.split("."))
     # 000 (012.003.000) 2026-11-21 11:28:25.940 Job submitted ..., down to a line of three dots
     event = re.compile(rb"^\d{3} \(%03d\.%03d\.\d+\) .*?^\.\.\.\n" % (cluster, proc), re.MULTILINE | re.DOTALL)
     try:
-        if events := event.findall(event_log.read_bytes()):
-            target.write_bytes(b"".join(events))
+        jobs: list[list[bytes]] = []
+        for text in event.findall(event_log.read_bytes()):
+            if text.startswith(b"000 ") or not jobs:
+                jobs.append([])  # a schedd that lost its queue gives an id to another job
+            jobs[-1].append(text)
+        if own := [job for job in jobs if f"bundle={bundle}\n".encode() in job[0]] or jobs:
+            target.write_bytes(b"".join(own[-1]))
     except OSError as error:
         logger.warning("the log of the job %s is not kept: %s", job_id, error)

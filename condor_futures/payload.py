@@ -191,8 +191,9 @@ class Outcome:
         try:
             loaded = _loads(self.segments) if self.segments else None
         except BaseException as error:  # noqa: BLE001 - unpickling runs the user's code
+            origin = f" from job {job_id}" if job_id else ""
             refused = OutcomeError(
-                f"the {self.result} of the call came back from job {job_id} but cannot be unpickled here: "
+                f"the {self.result} of the call came back{origin} but cannot be unpickled here: "
                 f"{type(error).__name__}: {error}"
             )
             refused.__cause__ = error
@@ -220,8 +221,9 @@ class Outcome:
         number, status, stage = (self.header.get(name) for name in ("signal", "exit_status", "stage"))
         how = f"was killed by {signal_name(number)}" if number is not None else f"left with exit status {status}"
         when = {"start": " before it could make the call", "initializer": " in the initializer"}.get(str(stage), "")
+        where = f"job {job_id} on {self.header['host']}" if job_id else f"on {self.header['host']}"
         return JobCrashedError(
-            f"the Python of the call {how}{when} (job {job_id} on {self.header['host']})",
+            f"the Python of the call {how}{when} ({where})",
             job_id=job_id,
             signal=number,
             exit_status=status,

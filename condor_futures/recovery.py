@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from condor_futures import runner, states
 from condor_futures.access_point_helper import NEVER_RAN
 from condor_futures.bundle import Options
-from condor_futures.event_log import EventLog
 from condor_futures.payload import read_outcomes
 from condor_futures.session import Session
+from condor_futures.states import HoldPolicy, Job, State
 
-__all__ = ["PROJECTION", "Found", "Recovery", "find_bundles", "judge", "logged_jobs"]
+__all__ = ["PROJECTION", "Found", "History", "LoggedJob", "Recovery", "fate", "find_bundles", "judge"]
 
 PROJECTION: Final = ["ClusterId", "ProcId", "JobStatus", "HoldReasonCode", "CondorFuturesBundle"]
 """The attributes of jobs that :func:`judge` looks at."""
 
 _REMOVED, _HELD = 3, 5  # JobStatus, as HTCondor numbers it
+_BY_US: Final = "condor_futures"  # the reason of our own removals
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,70 @@ class Found:
 
 
 @dataclass
+class LoggedJob:
+    """What the event log says of one job.
+
+    Attributes:
+        job_id: its id, which may have been another job's before it, and another's after it.
+        bundle: the key of the bundle that it was submitted for, as its SUBMIT event has it; empty if the log has none.
+        events: its own, from that event on.
+
+    """
+
+    job_id: str
+    bundle: str
+    events: list[states.Event] = field(default_factory=list)
+
+    @property
+    def counts(self) -> bool:
+        """Its bundle has not been submitted again in its place."""
+        return not any(_never_ran(event) for event in self.events)
+
+
+class History:
+    """What the event log says of all jobs there were.
+
+    A schedd that lost its queue counts from 1.0 again, so one id may have been several jobs'. Each of them begins with
+    a SUBMIT event, which the schedd writes once for each job; what the log has before it is another's.
+
+    Attributes:
+        latest: by job id, the last job that had it.
+        of_bundle: by bundle, the jobs that were submitted for it, in the log's order, without those that never counted.
+
+    """
+
+    def __init__(self, events: Iterable[states.Event]) -> None:
+        """Understand the log's *events*, which are all that it has."""
+        self.latest: dict[str, LoggedJob] = {}
+        jobs: list[LoggedJob] = []
+        for event in events:
+            if isinstance(event, states.Submitted):
+                self.latest[event.job_id] = LoggedJob(event.job_id, event.bundle)
+                jobs.append(self.latest[event.job_id])
+            self.latest.setdefault(event.job_id, LoggedJob(event.job_id, "")).events.append(event)
+        self.of_bundle: dict[str, list[LoggedJob]] = {}
+        for job in jobs:
+            if job.bundle and job.counts:
+                self.of_bundle.setdefault(job.bundle, []).append(job)
+
+    def events(self, job_id: str, bundle: str) -> list[states.Event]:
+        """Those of the job *job_id* that is in the queue now, for *bundle*."""
+        job = self.latest.get(job_id)
+        return job.events if job is not None and job.bundle in ("", bundle) else []
+
+
+def _never_ran(event: states.Event) -> bool:
+    return isinstance(event, states.Aborted) and NEVER_RAN in event.reason
+
+
+@dataclass
 class Recovery:
     """What is to be done about each bundle.
 
     Attributes:
         ended: all outcomes are here; with the job that they are of, if that is known.
-        under_way: bundle by the job that is its; what became of it, the event log and the queue say.
+        under_way: bundle by the job in the queue that is its.
+        gone: with the job that was its and has left the queue; what became of it, event log and history say.
         pending: they have to be submitted.
         half: jobs in the queue whose files have not arrived, and perhaps never will.
         stray: jobs in the queue that belong to no bundle: copies, and cancelled ones.
@@ -70,6 +129,7 @@ class Recovery:
 
     ended: list[tuple[Found, str | None]] = field(default_factory=list)
     under_way: dict[str, Found] = field(default_factory=dict)
+    gone: list[tuple[Found, LoggedJob]] = field(default_factory=list)
     pending: list[Found] = field(default_factory=list)
     half: list[str] = field(default_factory=list)
     stray: list[str] = field(default_factory=list)
@@ -118,7 +178,7 @@ def _find(session: Session, key: str, directory: Path) -> Found | None:
 def judge(
     bundles: Iterable[Found],
     queue: Iterable[Mapping[str, Any]],
-    logged: Mapping[str, Sequence[str]],
+    logged: Mapping[str, Sequence[LoggedJob]],
     removed: Collection[str] = (),
 ) -> Recovery:
     """Decide, for each bundle, what became of it.
@@ -145,31 +205,54 @@ def judge(
         else:
             queued[key] = job_id
     uncounted = {*recovery.half, *recovery.stray, *removed}
-    for key, bundle in sorted(known.items(), key=lambda item: item[0] not in queued):
-        earlier = [job_id for job_id in logged.get(key, ()) if job_id not in uncounted]
+    for key, bundle in known.items():
+        earlier = [job for job in logged.get(key, ()) if job.job_id not in uncounted]
         if key in queued:
             # Also where all outcomes are here: it may have been retrieved and not have left yet, or be tried again.
             recovery.under_way[queued[key]] = bundle
         elif bundle.ended:
-            recovery.ended.append((bundle, earlier[-1] if earlier else None))
-        elif earlier and earlier[-1] not in recovery.under_way:  # (a schedd that lost its queue gives an id twice)
-            recovery.under_way[earlier[-1]] = bundle
+            recovery.ended.append((bundle, earlier[-1].job_id if earlier else None))
+        elif earlier:
+            recovery.gone.append((bundle, earlier[-1]))
         else:
             recovery.pending.append(bundle)
     return recovery
 
 
-def logged_jobs(event_log: Path) -> dict[str, list[str]]:
-    """By bundle, the jobs that the event log knows, without those that never counted."""
-    log = EventLog(event_log)
-    try:
-        jobs: dict[str, list[str]] = {}
-        never_ran: set[str] = set()
-        for event in log.read():
-            if isinstance(event, states.Submitted) and event.bundle:
-                jobs.setdefault(event.bundle, []).append(event.job_id)
-            elif isinstance(event, states.Aborted) and NEVER_RAN in event.reason:
-                never_ran.add(event.job_id)
-    finally:
-        log.close()
-    return {bundle: [job for job in ids if job not in never_ran] for bundle, ids in jobs.items()}
+def fate(
+    job: Job, events: Iterable[states.Event], last: Sequence[states.Event], *, retrieved: bool
+) -> tuple[Job, states.Event | None]:
+    """What became of a job that has left the queue; None if it never counted, so that it has to be submitted again.
+
+    Nothing is to be done about it any more, and its id may be another job's by now; so of the table's effects only a
+    report counts.
+
+    Args:
+        job: of the bundle.
+        events: its own, as the log has them.
+        last: what the schedd's history says of it.
+        retrieved: its outputs are here.
+
+    """
+    # Of the holds that there were, all are over: it was released, or removed.
+    job = replace(job, policy=HoldPolicy("wait"))
+    removal: states.Aborted | None = None
+    for event in (*events, *last):
+        if _never_ran(event):
+            return job, None
+        before = job
+        job, effects = states.advance(job, event)
+        cause = next((effect.cause for effect in effects if isinstance(effect, states.Report)), None)
+        if isinstance(cause, states.Aborted) and before.state is State.HELD and cause.reason.startswith(_BY_US):
+            return job, before.hold  # the hold had failed its calls, and then we removed it
+        if cause is not None:
+            return job, cause
+        if isinstance(event, states.Aborted):
+            removal = event
+    job, exit_ = replace(job, state=State.ENDED), job.exit
+    # A spooled job leaves as completed only once it is retrieved.
+    if exit_ is not None and (retrieved or any(isinstance(event, states.Terminated) for event in last)):
+        return job, exit_
+    if exit_ is not None and removal is None:
+        return job, states.NotRetrieved(job.job_id or "", "the job is in no queue any more")
+    return job, removal or states.Gone(job.job_id or "")

@@ -211,7 +211,7 @@ class Resolver:
     @staticmethod
     def _missing(bundle: Bundle, cause: states.Event, trouble: str | None, tail: str) -> BaseException:
         """Why there is no outcome."""
-        job_id = bundle.job.job_id
+        job_id, the_job = bundle.job.job_id, _the_job(bundle)
         match cause:
             case states.Held():
                 return _held(bundle, cause, tail)
@@ -220,39 +220,44 @@ class Resolver:
                 held.__cause__ = error
                 return held
             case states.Aborted(_, reason):
-                message = f"the job {job_id} was removed: {reason or 'HTCondor gives no reason'}"
+                message = f"{the_job} was removed: {reason or 'HTCondor gives no reason'}"
                 return JobRemovedError(message, job_id=job_id, reason=reason, stderr_tail=tail)
             case states.Refused(_, reason):
                 return AccessPointError(f"the access point did not take the job: {reason}")
             case _ if trouble is not None:
-                return OutcomeError(f"the outcome file of the job {job_id} is refused: {trouble}")
+                return OutcomeError(f"the outcome file of {the_job} is refused: {trouble}")
             case states.Terminated(_, exit_status, signal):
                 how = (
                     f"was killed by {signal_name(signal)}" if signal is not None else f"left with status {exit_status}"
                 )
-                message = f"the job {job_id} {how} before it could report an outcome"
+                message = f"{the_job} {how} before it could report an outcome"
                 return JobCrashedError(message, job_id=job_id, exit_status=exit_status, signal=signal, stderr_tail=tail)
             case states.NotRetrieved(_, reason):
-                message = f"the outcome of the job {job_id} cannot be retrieved: {reason}"
+                message = f"the outcome of {the_job} cannot be retrieved: {reason}"
                 return JobLostError(message, job_id=job_id, reason=reason)
             case states.ShadowException(_, reason):
-                message = f"the job {job_id} was given up: its shadow died again and again, the last time of: {reason}"
+                message = f"{the_job} was given up: its shadow died again and again, the last time of: {reason}"
                 return JobLostError(message, job_id=job_id, reason=reason)
             case states.Evicted():
-                message = f"the job {job_id} was given up: it was evicted again and again, and never ran in between"
+                message = f"{the_job} was given up: it was evicted again and again, and never ran in between"
                 return JobLostError(message, job_id=job_id)
             case _:
-                message = f"the job {job_id} is in no queue any more, and no event says what became of it"
+                message = f"{the_job} is in no queue any more, and no event says what became of it"
                 return JobLostError(message, job_id=job_id)
+
+
+def _the_job(bundle: Bundle) -> str:
+    """It, by its id; which is not known where the event log of a session that was taken up again is lost."""
+    return f"the job {bundle.job.job_id}" if bundle.job.job_id is not None else "the job of the call"
 
 
 def _held(bundle: Bundle, hold: states.Held, tail: str, more: str = "") -> JobHeldError:
-    job_id, commands = bundle.job.job_id, bundle.options.commands
+    job_id, the_job, commands = bundle.job.job_id, _the_job(bundle), bundle.options.commands
     kind = JobTimeLimitError if hold.for_time else JobHeldError
-    message = f"the job {job_id} was put on hold (code {hold.code}, subcode {hold.subcode}): {hold.reason}"
+    message = f"{the_job} was put on hold (code {hold.code}, subcode {hold.subcode}): {hold.reason}"
     if hold.for_time:
         limit = TIME_LIMITS[hold.code]
-        message = f"the job {job_id} ran for longer than {limit}={commands.get(limit, '?')} allows: {hold.reason}"
+        message = f"{the_job} ran for longer than {limit}={commands.get(limit, '?')} allows: {hold.reason}"
     elif hold.code == NO_INITIAL_DIRECTORY and not bundle.options.spool:
         message += "; with spool=False the access point has to see this directory, spool=True works with any"
     if bundle.job.holds > 1:

@@ -366,8 +366,9 @@ class Session:
     def write_runner(self, pythons: Iterable[str]) -> Path:
         """Pack the runner, to be started by the first of *pythons* that the execution point has."""
         with self.create_file(self.runner) as file:
+            # Before it has its name: where a session is taken up, jobs may start at any moment.
+            os.fchmod(file.fileno(), 0o700)
             file.write(pack_runner(pythons))
-        self.runner.chmod(0o700)
         return self.runner
 
 

@@ -127,33 +127,38 @@ class Watcher:
         self.tally.opened(bundles)
         self._inbox.put(functools.partial(self._add, bundles, complete))
 
+    def read_past(self) -> list[states.Event]:
+        """All that the event log of a session that was left has; before :meth:`resume`."""
+        return self._log.read()
+
     def resume(
-        self, ended: Mapping[Bundle, str | None], under_way: Mapping[Bundle, str], pending: Sequence[Bundle]
+        self,
+        ended: Mapping[Bundle, states.Event],
+        under_way: Mapping[Bundle, tuple[str, Sequence[states.Event]]],
+        pending: Sequence[Bundle],
     ) -> None:
         """Go on with the bundles of a session that was left; before :meth:`start`.
 
         Args:
-            ended: their outcomes are here, of these jobs.
-            under_way: these are their jobs; the log, which is read from its beginning, says what became of them.
+            ended: nothing more can come of them; what their calls without an outcome fail of.
+            under_way: their jobs are in the queue, and these are the jobs' events so far.
             pending: to be submitted.
 
         """
         self.tally.opened([*ended, *under_way, *pending])
-        for bundle, job_id in ended.items():
-            bundle.job = replace(bundle.job, state=State.ENDED, job_id=job_id)
-            self._resolver.report(bundle, states.Report(states.Retrieved(job_id or "")))
-        for bundle, job_id in under_way.items():
+        for bundle, cause in ended.items():
+            self._resolver.report(bundle, states.Report(cause))
+        for bundle, (job_id, events) in under_way.items():
             self._live[job_id] = bundle
             # The log begins with holds that are over; what is done with the one that a job may be in, is said below.
             bundle.job = replace(bundle.job, policy=HoldPolicy("wait"))
             self._advance(bundle, states.Submitted(job_id, bundle.key))
+            for event in events:
+                self._advance(bundle, event)
         self._add(pending, complete=True)
-        events = self._log.read()
         if under_way:
-            self._queue.submitted(logged=any(event.job_id in self._live for event in events))
-        for event in events:
-            self._handle(event)
-        for bundle, job_id in under_way.items():
+            self._queue.submitted(logged=any(events for _, events in under_way.values()))
+        for bundle, (job_id, _) in under_way.items():
             self._advance(bundle, states.Attached(job_id, bundle.options.on_hold.policy))
 
     def detach(self) -> None:

@@ -5,9 +5,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from support import Pool
 from users import User
 
-from condor_futures.personal import install
+from condor_futures.personal import PersonalPool, install
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +29,13 @@ def user():
     directory.chmod(0o755)
     yield User(directory)
     shutil.rmtree(directory)
+
+
+@pytest.fixture
+def own_pool(release, tmp_path_factory, monkeypatch):
+    """A pool that can be harmed: what `access_point="personal"` means, for one test."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    personal = PersonalPool(slots=4, release=release)
+    personal.start()
+    yield Pool(personal)
+    personal.stop()

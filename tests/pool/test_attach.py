@@ -7,15 +7,24 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import until
+from support import session_constraint, until
 
-from condor_futures import CondorExecutor, CondorFuturesError, DependencyError, JobHeldError, shell
+from condor_futures import (
+    CondorExecutor,
+    CondorFuturesError,
+    DependencyError,
+    JobCrashedError,
+    JobHeldError,
+    JobRemovedError,
+    shell,
+)
 
 HEAD = """
 import sys, time
@@ -245,6 +254,80 @@ def test_a_held_job_stays_an_error(client, attach, pool):
     [future] = attach().futures.values()
     with pytest.raises(JobHeldError, match="condor_hold"):
         future.result()
+
+
+def test_errors_read_well_without_the_event_log(new_executor, attach, pool, tmp_path):
+    """Only it knows which job an outcome is of."""
+    executor = new_executor(session=tmp_path / "session")
+    some = [executor.submit(lambda: 1 / 0), executor.submit(os._exit, 3), executor.submit(pow, 2, 5)]
+    for future in some:
+        future.exception(60)
+    executor.detach()
+    until(lambda: pool.queue(executor) == [])
+    (executor.session / "event_log").unlink()
+    raised, crashed, well = attach(executor.session).futures.values()
+    assert well.result(60) == 32
+    assert well.job_id is None
+    assert str(raised.exception().__cause__).startswith(f"\non {os.uname().nodename}:\nTraceback")
+    assert f"left with exit status 3 (on {os.uname().nodename})" in str(crashed.exception())
+
+
+def test_calls_of_which_only_the_log_knew_are_made_again(new_executor, attach, pool, tmp_path):
+    """Their job was removed, and left nothing behind."""
+    executor = new_executor(session=tmp_path / "session", requirements="false")
+    future = executor.submit(pow, 2, 5)
+    pool.run("condor_rm", until(lambda: future.job_id))
+    assert isinstance(future.exception(60), JobRemovedError)
+    executor.detach()
+    again = attach(executor.session)
+    assert isinstance(again.futures["c000000"].exception(60), JobRemovedError)
+    again.detach()
+    (executor.session / "event_log").unlink()
+    again = attach(executor.session).futures["c000000"]
+    assert until(lambda: again.job_id) != future.job_id
+    assert again.cancel()
+
+
+def test_attempts_go_on_while_nobody_looks(new_executor, attach, pool, tmp_path):
+    """It is HTCondor that makes them."""
+    made, flag = tmp_path / "made", tmp_path / "go"
+
+    def fail_once(n):
+        while not flag.exists():
+            time.sleep(0.02)
+        with made.open("a") as file:
+            file.write("x")
+        if made.read_text() == "x":
+            os._exit(7)
+        return n * n
+
+    executor = new_executor(session=tmp_path / "session")
+    future = executor.with_options(max_retries=1).submit(fail_once, 3)
+    until(future.running)
+    executor.detach()
+    flag.touch()
+    until(lambda: [ad["JobStatus"] for ad in pool.queue(executor)] == [4])
+    assert made.read_text() == "xx"
+    assert attach(tmp_path / "session").futures["c000000"].result(60) == 9
+    assert made.read_text() == "xx"
+
+
+def test_a_job_that_was_held_or_crashed_is_told_the_same_again(new_executor, attach, pool, tmp_path):
+    """Also when it has left the queue, by whoever comes then."""
+    executor = new_executor(session=tmp_path / "session")
+    crashed = executor.submit(shell("kill -9 $PPID"))
+    held = executor.with_options(requirements="false", on_hold="wait").submit(pow, 2, 5)
+    until(lambda: pool.ads("condor_q", f"JobStatus == 1 && {session_constraint(executor)}"))
+    pool.run("condor_hold", held.job_id)
+    until(lambda: held.state == "held")
+    assert crashed.exception(60).signal == signal.SIGKILL
+    executor.detach()
+    executor = attach(tmp_path / "session", on_hold="fail")
+    told = [str(future.exception(60)) for future in executor.futures.values()]
+    executor.shutdown()
+    again = [future.exception(60) for future in attach(tmp_path / "session").futures.values()]
+    assert [type(error) for error in again] == [JobCrashedError, JobHeldError]
+    assert [str(error) for error in again] == told
 
 
 HELPER = """

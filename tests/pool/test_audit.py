@@ -21,7 +21,6 @@ from condor_futures import (
     watcher,
 )
 from condor_futures.event_log import EventLog
-from condor_futures.personal import PersonalPool
 
 pytestmark = pytest.mark.pool
 
@@ -34,16 +33,6 @@ def frequent_audits(monkeypatch):
     """20 s in real life."""
     monkeypatch.setattr(job_queue, "AUDIT_INTERVAL", 1.0)
     monkeypatch.setattr(job_queue, "SPOOLING", 5.0)  # 15 s
-
-
-@pytest.fixture
-def own_pool(release, tmp_path_factory, monkeypatch):
-    """A pool that can be harmed: what `access_point="personal"` means, for one test."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-    personal = PersonalPool(slots=4, release=release)
-    personal.start()
-    yield Pool(personal)
-    personal.stop()
 
 
 def call(n: int, made: Path, flag: Path) -> int:
@@ -201,6 +190,16 @@ def test_an_access_point_that_is_rebooted_costs_no_call(own_pool, tmp_path):
         assert [future.result(BOUND) for future in calls.futures] == [0, 1, 4]
         assert idle.result(BOUND) == 32
         assert {file.read_text() for file in calls.made.iterdir()} <= {"made\n", "made\nmade\n"}
+
+
+def test_a_lost_execution_point_is_waited_for_as_long_as_the_lease_says(new_executor, pool):
+    """A personal pool's default, and the user's word."""
+    executor = new_executor(requirements="false")
+    futures = [executor.submit(pow, 2, 5), executor.with_options(job_lease_duration=77).submit(pow, 2, 5)]
+    job_ids = [until(lambda future=future: future.job_id) for future in futures]
+    leases = {f"{ad['ClusterId']}.{ad['ProcId']}": ad.get("JobLeaseDuration") for ad in pool.queue(executor)}
+    executor.shutdown(cancel_futures=True)
+    assert [leases[job_id] for job_id in job_ids] == [60, 77]
 
 
 HELPER = """

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
 import pytest
+
+from condor_futures import departures, job_queue
+from condor_futures.access_point import AccessPoint
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "explanation" / "guarantees.md").read_text()
@@ -20,5 +24,22 @@ def test_there_are_rows():
 def test_each_sentence_has_a_test_that_is_there(row):
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row.split("|")[-2])
     assert named
+    exist(named)
+
+
+def exist(named):
     for path, test in named:
         assert re.search(rf"^(async )?def {test}\(", (ROOT / path).read_text(), re.MULTILINE), test
+
+
+def test_all_other_tests_that_are_named_are_there():
+    """Also in the text."""
+    exist(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE))
+
+
+def test_times_are_those_of_the_package():
+    """The tests beside them have other ones, so as not to take minutes."""
+    assert 2 * job_queue.AUDIT_INTERVAL == 40
+    assert job_queue.SPOOLING < job_queue.AUDIT_INTERVAL  # so that the second look finds that it has waited enough
+    assert inspect.signature(AccessPoint).parameters["patience"].default == 60
+    assert sum(departures.AGAIN * 2**failure for failure in range(1, departures.ATTEMPTS)) == 60

@@ -37,8 +37,8 @@ def test_each_way_to_say_it(given, policy):
         (("release", "3"), TypeError, "TIMES is an int, not str"),
         (("wait", 3), ValueError, "TIMES"),
         (("release",), ValueError, "TIMES"),
-        (3, TypeError, "not a int"),
-        (True, TypeError, "not a bool"),
+        (3, TypeError, "not int"),
+        (True, TypeError, "not bool"),
     ],
 )
 def test_what_is_not_understood_is_refused_at_once(given, error, words):
@@ -95,3 +95,8 @@ def test_the_function_is_told_what_there_is_to_know():
     for wrong in ("Release", None, b"wait", ["wait"]):
         with pytest.raises(ValueError, match="gave"):
             OnHold().changed(lambda _, wrong=wrong: wrong).decide(job)
+
+
+def test_three_holds_are_released_unless_another_number_is_said():
+    assert OnHold().changed("release").policy == HoldPolicy("release", releases=3)
+    assert OnHold().changed(("release", 7)).policy == HoldPolicy("release", releases=7)

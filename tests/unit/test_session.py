@@ -68,6 +68,21 @@ def test_file_has_its_name_only_once_it_is_whole(tmp_path):
     assert list(session.directory.glob("file*")) == [path]
 
 
+def test_runner_can_be_executed_as_soon_as_it_has_its_name(tmp_path, monkeypatch):
+    """A session that is taken up gets another one, while its jobs start."""
+    session = Session.create(tmp_path / "session")
+    modes = []
+    rename = Path.rename
+
+    def watched(path, target):
+        modes.append((target.name, path.stat().st_mode & 0o777))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", watched)
+    session.write_runner(["python3"])
+    assert modes == [("runner", 0o700)]
+
+
 def test_file_that_is_not_finished_leaves_nothing(tmp_path):
     session = Session.create(tmp_path / "session")
 

@@ -1,0 +1,105 @@
+"""What the event log says of a job is told from what it says of another one that had its id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from condor_futures.access_point_helper import NEVER_RAN
+from condor_futures.bundle import Options
+from condor_futures.recovery import Found, History, fate, judge
+from condor_futures.states import (
+    Aborted,
+    Evicted,
+    Executing,
+    Gone,
+    Held,
+    HoldPolicy,
+    Job,
+    NotRetrieved,
+    Released,
+    State,
+    Submitted,
+    Terminated,
+)
+
+JOB = "1.0"
+SUBMITTED, RUNS = Submitted(JOB, "b000001"), Executing(JOB, "ep1")
+WELL, BADLY = Terminated(JOB, exit_status=0), Terminated(JOB, signal=9)
+
+
+def found(key):
+    return Found(key, Path(), Options({}, spool=True), {"c000001": ()})
+
+
+def test_each_submit_event_begins_another_job():
+    first = [SUBMITTED, RUNS, WELL]
+    second = [Submitted(JOB, "b000002"), RUNS]
+    history = History([*first, *second])
+    assert [job.events for job in history.of_bundle["b000001"]] == [first]
+    assert history.events(JOB, "b000002") == second
+    assert history.events(JOB, "b000001") == []
+
+
+def test_a_log_that_lost_the_submit_event_is_believed():
+    """There is no other job that it could be of."""
+    assert History([RUNS]).events(JOB, "b000001") == [RUNS]
+    assert History([RUNS]).of_bundle == {}
+
+
+def test_that_a_job_never_counted_says_nothing_of_the_next_one_with_its_id():
+    again = [SUBMITTED, RUNS]
+    history = History([SUBMITTED, Aborted(JOB, NEVER_RAN), *again])
+    assert [job.events for job in history.of_bundle["b000001"]] == [again]
+
+
+def test_of_two_bundles_with_one_job_id_the_queue_says_whose_it_is():
+    """The other one's job is gone."""
+    history = History([SUBMITTED, RUNS, Submitted(JOB, "b000002")])
+    ads = [{"ClusterId": 1, "ProcId": 0, "JobStatus": 2, "CondorFuturesBundle": "b000002"}]
+    recovery = judge([found("b000001"), found("b000002"), found("b000003")], ads, history.of_bundle)
+    assert {job_id: bundle.key for job_id, bundle in recovery.under_way.items()} == {JOB: "b000002"}
+    assert [(bundle.key, job.events) for bundle, job in recovery.gone] == [("b000001", [SUBMITTED, RUNS])]
+    assert [bundle.key for bundle in recovery.pending] == ["b000003"]
+
+
+GONE = (Gone(JOB),)
+HELD = Held(JOB, 13, 2, "no file")
+
+
+@pytest.mark.parametrize(
+    ("events", "last", "retrieved", "cause"),
+    [
+        ([RUNS], GONE, False, Gone(JOB)),
+        ([RUNS], (Aborted(JOB, "rm"),), False, Aborted(JOB, "rm")),
+        ([RUNS, Aborted(JOB, "rm")], GONE, False, Aborted(JOB, "rm")),
+        # It cannot be had any more.
+        ([RUNS, WELL], GONE, False, NotRetrieved(JOB, "the job is in no queue any more")),
+        ([RUNS, BADLY], GONE, False, NotRetrieved(JOB, "the job is in no queue any more")),
+        # It was, and there was nothing in it.
+        ([RUNS, BADLY], GONE, True, BADLY),
+        ([RUNS, BADLY], (BADLY,), False, BADLY),
+        ([RUNS], (BADLY,), False, BADLY),
+        ([RUNS, BADLY, Aborted(JOB, "condor_futures")], GONE, True, BADLY),
+        ([RUNS, WELL, Aborted(JOB, "rm")], GONE, False, Aborted(JOB, "rm")),
+        # A hold that failed its calls, for which the job was removed; or that is over.
+        ([HELD, Aborted(JOB, "condor_futures")], GONE, False, HELD),
+        ([HELD, Aborted(JOB, "via condor_rm (by user you)")], GONE, False, Aborted(JOB, "via condor_rm (by user you)")),
+        ([HELD, Released(JOB), RUNS, Evicted(JOB)], GONE, False, Gone(JOB)),
+        ([HELD, Released(JOB), RUNS, BADLY], GONE, True, BADLY),
+        # It is to be submitted again.
+        ([Aborted(JOB, NEVER_RAN)], GONE, False, None),
+        ([], (Aborted(JOB, NEVER_RAN),), False, None),
+    ],
+)
+def test_what_becomes_of_a_spooled_job_that_is_gone(events, last, retrieved, cause):
+    job = Job("b000001", spooled=True, policy=HoldPolicy("fail"))
+    job, told = fate(job, [SUBMITTED, *events], last, retrieved=retrieved)
+    assert told == cause
+    assert cause is None or (job.state, job.job_id) == (State.ENDED, JOB)
+
+
+def test_a_job_that_is_not_spooled_leaves_when_it_has_ended():
+    job = Job("b000001", spooled=False)
+    assert fate(job, [SUBMITTED, RUNS, BADLY], GONE, retrieved=False)[1] == BADLY
