@@ -29,7 +29,9 @@ class Pickled:
 
 
 class ProcId:
-    """The type of :data:`condor_futures.procid`."""
+    """Among the arguments of :meth:`~condor_futures.CondorExecutor.submit_cluster`, at any depth: the number of the
+    call in its cluster, counted from 0, as HTCondor's ``$(Process)`` in a submit description.
+    """
 
     def __repr__(self) -> str:
         return "condor_futures.procid"
@@ -39,8 +41,6 @@ class ProcId:
 
 
 procid = ProcId()
-"""Among the arguments of :meth:`~condor_futures.CondorExecutor.submit_cluster`, at any depth: the number of the call in
-its cluster, counted from 0, as HTCondor's ``$(Process)`` in a submit description."""
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]

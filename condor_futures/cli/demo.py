@@ -23,7 +23,7 @@ def demo(context: typer.Context) -> None:
     """Sweep the parameters of a digit classifier on a personal pool: a table, and a heat map in digits_sweep.png."""
     missing = [name for name in ("sklearn", "matplotlib") if importlib.util.find_spec(name) is None]
     if missing:
-        raise CondorFuturesError(f"the demo needs {' and '.join(missing)}: pip install 'condor-futures[demo]'")
+        raise CondorFuturesError(f"the demo needs {' and '.join(missing)}: the extra condor-futures[demo]")
     if find_htcondor() is None and not {"--access-point", "--help"}.intersection(context.args):
         release = install_htcondor()
         console.print(f"HTCondor {release.version} is installed.", highlight=False)

@@ -71,7 +71,7 @@ def _draw_by_matplotlib(graph: Graph, path: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            "to draw a DAG takes Graphviz, or networkx and matplotlib: pip install condor-futures[draw]"
+            "to draw a DAG takes Graphviz, or networkx and matplotlib: the extra condor-futures[draw]"
         ) from error
     drawn = nx.DiGraph()
     for node in graph.nodes:
