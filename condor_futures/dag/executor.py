@@ -458,8 +458,8 @@ class DagExecutor(Executor):
     def draw(self, path: str | Path) -> Path:
         """Draw the graph to an image file, coloured by the nodes' states; its suffix says of which kind.
 
-        Graphviz does it, where its ``dot`` is installed; elsewhere networkx and matplotlib, which ``pip install
-        condor-futures[draw]`` installs.
+        Graphviz does it, where its ``dot`` is installed; elsewhere networkx and matplotlib, which the extra
+        ``condor-futures[draw]`` installs.
 
         Raises:
             ImportError: if there is neither.
