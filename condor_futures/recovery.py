@@ -19,6 +19,7 @@ from condor_futures.bundle import Options
 from condor_futures.payload import read_outcomes
 from condor_futures.session import Session
 from condor_futures.states import HoldPolicy, Job, State
+from condor_futures.transitions import advance
 
 __all__ = ["PROJECTION", "Found", "History", "LoggedJob", "Recovery", "fate", "find_bundles", "judge"]
 
@@ -241,7 +242,7 @@ def fate(
         if _never_ran(event):
             return job, None
         before = job
-        job, effects = states.advance(job, event)
+        job, effects = advance(job, event)
         cause = next((effect.cause for effect in effects if isinstance(effect, states.Report)), None)
         if isinstance(cause, states.Aborted) and before.state is State.HELD and cause.reason.startswith(_BY_US):
             return job, before.hold  # the hold had failed its calls, and then we removed it

@@ -36,6 +36,7 @@ from condor_futures.session import Session
 from condor_futures.states import HoldPolicy, State
 from condor_futures.submissions import Submissions
 from condor_futures.tally import Tally
+from condor_futures.transitions import IllegalTransition, advance
 
 __all__ = ["Watcher"]
 
@@ -357,11 +358,11 @@ class Watcher:
     def _advance(self, bundle: Bundle, event: states.Event) -> None:
         before = bundle.job
         try:
-            bundle.job, effects = states.advance(before, event)
-        except states.IllegalTransition as error:
+            bundle.job, effects = advance(before, event)
+        except IllegalTransition as error:
             logger.exception("bundle %s", bundle.key)
             self._resolver.fail(bundle, CondorFuturesError(f"a bug in condor_futures: {error}"))
-            bundle.job, effects = states.advance(before, states.Unwanted(event.job_id))
+            bundle.job, effects = advance(before, states.Unwanted(event.job_id))
         if bundle.job.state is not State.HELD or bundle.job.holds > before.holds:
             self._releases.forget(bundle.job.job_id or "")
         for effect in effects:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from condor_futures import states, submit_commands
 from condor_futures.states import State
+from condor_futures.transitions import TABLE, advance
 
 #: Every distinction that the table makes: job -> how it is called where it matters, and event -> the same.
 _JOBS = {"spooled": True, "not spooled": False}
@@ -51,7 +52,7 @@ def _outcomes(state: State, kind: type[states.Event]) -> Iterator[tuple[str, Sta
         job = states.Job("b000001", spooled, state, job_id, false_starts=count, policy=policy)
         if state is State.HELD:
             job = replace(job, holds=1, hold=_HOLD)
-        after, effects = states.advance(job, event)
+        after, effects = advance(job, event)
         key = after.state, tuple(type(effect).__name__ for effect in effects)
         seen.setdefault(key, []).append(
             {"how": how, "which": which, "often": often, "asked_for": "" if which else asked_for}
@@ -70,7 +71,7 @@ def _outcomes(state: State, kind: type[states.Event]) -> Iterator[tuple[str, Sta
 def transitions() -> list[Transition]:
     """Every transition of the table that changes the state or has an effect."""
     found: list[Transition] = []
-    for state, entries in states.TABLE.items():
+    for state, entries in TABLE.items():
         for kind in entries:
             for condition, after, effects in _outcomes(state, kind):
                 if after is not state or effects:
@@ -90,7 +91,7 @@ def table(found: Iterable[Transition]) -> str:
 def absorbed() -> str:
     """The events that change nothing, state by state."""
     rows = ["| State | Events without consequence |", "|---|---|"]
-    for state, entries in states.TABLE.items():
+    for state, entries in TABLE.items():
         names = [
             kind.__name__ + (f" ({condition})" if condition else "")
             for kind in entries

@@ -8,6 +8,7 @@ from condor_futures.dag.graph import DagFiles
 from condor_futures.errors import CondorFuturesError, JobError, JobHeldError, JobLostError, JobRemovedError
 from condor_futures.event_log import EventLog
 from condor_futures.states import State
+from condor_futures.transitions import advance
 
 __all__ = ["Dagman"]
 
@@ -58,7 +59,7 @@ class Dagman:
         elif isinstance(event, states.Released) and isinstance(self.end, states.Held):
             self._bundle.job, self.end = self._new(event.job_id), None
         elif event.job_id == self.job_id:
-            self._bundle.job, effects = states.advance(self._bundle.job, event)
+            self._bundle.job, effects = advance(self._bundle.job, event)
             for effect in effects:
                 if isinstance(effect, states.Report):
                     self.end = effect.cause

@@ -26,6 +26,7 @@ from condor_futures.dag.reports import Reports
 from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.event_log import EventLog
 from condor_futures.job_queue import JobQueue
+from condor_futures.transitions import advance
 
 __all__ = ["Follower", "wait_for_empty_queue"]
 
@@ -209,7 +210,7 @@ class Follower:
         if isinstance(event, states.Held):
             self._held[event.job_id] = event  # it counts if it is not released before it has been removed
             return
-        bundle.job, effects = states.advance(bundle.job, event)
+        bundle.job, effects = advance(bundle.job, event)
         for effect in effects:
             self._perform(bundle, effect, held)
         if isinstance(event, states.Submitted):

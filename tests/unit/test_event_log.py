@@ -26,8 +26,8 @@ from condor_futures.states import (
     State,
     Submitted,
     Terminated,
-    advance,
 )
+from condor_futures.transitions import advance
 
 LOGS = Path(__file__).parents[1] / "event_logs"
 

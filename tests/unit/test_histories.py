@@ -32,8 +32,8 @@ from condor_futures.states import (
     Submitted,
     Terminated,
     Unwanted,
-    advance,
 )
+from condor_futures.transitions import advance
 
 JOB = "7.0"
 IDLE, RUNNING, REMOVED, COMPLETED, HELD = 1, 2, 3, 4, 5  # JobStatus

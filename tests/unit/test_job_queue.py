@@ -27,8 +27,8 @@ from condor_futures.states import (
     Terminated,
     Unspooled,
     Unwanted,
-    advance,
 )
+from condor_futures.transitions import advance
 
 
 def job_in(state: State, host: str = "") -> Job:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from condor_futures import states
 from condor_futures.states import (
     SPOOLING_INPUT,
-    TABLE,
     Aborted,
     Ask,
     Attached,
@@ -24,7 +23,6 @@ from condor_futures.states import (
     Gone,
     Held,
     HoldPolicy,
-    IllegalTransition,
     Job,
     MarkRunning,
     Note,
@@ -44,8 +42,8 @@ from condor_futures.states import (
     Terminated,
     Unspooled,
     Unwanted,
-    advance,
 )
+from condor_futures.transitions import TABLE, IllegalTransition, advance
 
 PENDING, IDLE, RUNNING, HELD, COMPLETED, DISCARDED, ENDED = State
 JOB = "7.0"
