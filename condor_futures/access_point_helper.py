@@ -79,14 +79,15 @@ class Operations:
         self._schedd: Any = None
         self._ad: Any = None
         self._where: tuple[str | None, str | None] = (None, None)
-        self._name = ""
+        self._name = self._address = ""
 
     def perform(self, operation: str, arguments: dict[str, Any], patience: float) -> Any:
         """Carry out a request; while the schedd does not answer at all, try again for *patience* seconds.
 
         The bindings raise the same exception with other words for a schedd that is away and for one that refuses, so
         it is asked something harmless to tell the two apart. A request that fails although the schedd answers gets one
-        more try: at more than a thousand jobs a call fails now and then.
+        more try: at more than a thousand jobs a call fails now and then. One that may have failed because the schedd
+        was away, does not count: that it is restarted may happen several times, when its disk is full.
         """
         deadline = time.monotonic() + patience
         pause, chances = 0.5, 2
@@ -99,10 +100,12 @@ class Operations:
                 if operation == "connect":
                     raise
                 try:
-                    self._locate()  # a schedd that was restarted has another address
-                    chances -= 1
+                    before = self._address
+                    self._locate()
+                    # A schedd that was restarted has another address.
+                    pause, chances = 0.5, chances - 1 if self._address == before else 2
                 except Exception:  # noqa: BLE001 - whatever it is, the schedd does not answer
-                    pause = min(2 * pause, 10.0)
+                    pause, chances = min(2 * pause, 10.0), 2
                 if not chances or time.monotonic() > deadline:
                     raise
                 time.sleep(pause)
@@ -139,7 +142,7 @@ class Operations:
                 raise
             raise htcondor.HTCondorException(f"it does not accept how you authenticate: {error}") from None
         self._schedd, self._ad = schedd, ad
-        self._name = str(ad.get("Name", ""))
+        self._name, self._address = str(ad.get("Name", "")), str(ad.get("MyAddress", ""))
         return ad
 
     def _look_up(self, pool: str | None, name: str) -> Any:
@@ -196,7 +199,10 @@ class Operations:
                 self.act("remove", batch, NEVER_RAN)
                 if not _is_full(error):
                     raise
-                return {"refused": "its spool directory is full", "room": len(items) // 2, "error": str(error)}
+                # It may be full of what belongs to other jobs, which leave.
+                others = self._schedd.query(f"({batch}) =!= true", ["ClusterId"], limit=1)
+                refusal = {"refused": "its spool directory is full", "room": len(items) // 2}
+                return refusal if others else {**refusal, "error": str(error)}
         return {
             "cluster": result.cluster(),
             "first": result.first_proc(),

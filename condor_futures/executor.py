@@ -448,7 +448,14 @@ class CondorExecutor(Executor):
         arguments = functools.cache(lambda: self._pickle((args, kwargs), "(args, kwargs)", numbered=True))
         function = functools.cache(lambda: self._pickle(fn, numbered=True))
         calls = [self._call(arguments, function, number) for number in range(count)]
-        self._add([together._bundle([call]) for call in calls], complete=True)
+        bundles = [together._bundle([call]) for call in calls]
+        failed = next((future for future, _ in calls if future.done()), None)
+        if failed is None:
+            self._add(bundles, complete=True)
+        else:
+            for bundle in filter(None, bundles):
+                bundle.path("calls").unlink()
+            self._fail(calls, failed.exception())
         return [future for future, _ in calls]
 
     def map(
@@ -600,10 +607,15 @@ class CondorExecutor(Executor):
             advice = _ADVICE.get(error.errno or 0, "")
             failure = PayloadError(f"a call cannot be written to {self.session}: {error.strerror or error}{advice}")
             failure.__cause__ = error
-            for future, _ in made:
+            self._fail(made, failure)
+            return None
+
+    def _fail(self, calls: Iterable[tuple[CondorFuture[Any], Call | None]], failure: BaseException | None) -> None:
+        """Have those of *calls* that have not failed fail before they are submitted."""
+        for future, _ in calls:
+            if not future.done():
                 self._engine.watcher.tally.failed_at_once()
                 future._resolve(None, failure)
-            return None
 
     def _write_bundle(self, calls: Sequence[tuple[CondorFuture[Any], Call]]) -> Bundle:
         engine = self._engine

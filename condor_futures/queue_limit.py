@@ -53,8 +53,8 @@ class QueueLimit:
         return max(self._most - live, 0) if now < self._until else math.inf
 
     def patience(self, now: float) -> float:
-        """Seconds until more may be tried."""
-        return max(self._until - now, 0.0) if self.reached else math.inf
+        """Seconds until more may be tried; infinite if that may be done now."""
+        return self._until - now if now < self._until else math.inf
 
     def refused(self, live: int, room: int, now: float) -> None:
         """Learn that, with *live* jobs in the queue, there was room for *room* more only."""

@@ -316,14 +316,14 @@ class _Bundle:
     def report(self, call: str, result: str, segments: "Iterable[Buffer]" = (), **details: object) -> None:
         """Append the outcome of *call*: one frame, with one tag over all of it."""
         header = dict(details, kind="outcome", session=self.session, call=call, result=result, host=os.uname()[1])
-        with open(self.outcomes, "ab") as file:
-            end = file.tell()
-            try:
+        end = os.path.getsize(self.outcomes) if os.path.exists(self.outcomes) else 0
+        try:
+            with open(self.outcomes, "ab") as file:
                 write_frame(file, self.secret, header, segments)
-                file.flush()
-            except BaseException:
-                os.ftruncate(file.fileno(), end)
-                raise
+        except BaseException:
+            # After it was closed: closing writes what could not be written before.
+            os.truncate(self.outcomes, end)
+            raise
 
     def cut_torn(self) -> None:
         """Cut off what a child left of an outcome that it was writing when it died: it would hide those after it."""
@@ -553,10 +553,10 @@ def supervise(bundle: _Bundle) -> bool:
         _, status = os.waitpid(child, 0)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         at = os.pread(stage, 128, 0).decode().strip()
-        if at == "left":  # after a call at the least, so this comes to an end
-            continue
         bundle.cut_torn()
         after = bundle.reported()
+        if at == "left" and len(after) > len(before):  # so this comes to an end
+            continue
         well = False
         details = {"stage": at}  # type: dict[str, Any]
         if os.WIFSIGNALED(status):

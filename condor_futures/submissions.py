@@ -16,7 +16,7 @@ from condor_futures.bundle import Bundle, Options
 from condor_futures.errors import AccessPointError
 from condor_futures.queue_limit import QueueLimit
 from condor_futures.session import Session
-from condor_futures.states import State
+from condor_futures.states import Event, State
 from condor_futures.submit_description import describe
 
 __all__ = ["Submissions"]
@@ -33,6 +33,7 @@ class Submissions:
 
     Attributes:
         under_way: those that are being submitted.
+        early: events that came meanwhile, of jobs that nobody knows yet.
 
     """
 
@@ -64,6 +65,7 @@ class Submissions:
 
         """
         self.under_way: Sequence[Bundle] = ()
+        self.early: list[Event] = []
         self._access_point = access_point
         self._session = session
         self._live = live
@@ -117,7 +119,8 @@ class Submissions:
         """Seconds until there may be something to submit that nothing announces."""
         if self.under_way or not self._pending:
             return math.inf
-        return QUIET if self.due() else self._limit.patience(time.monotonic())
+        now = time.monotonic()  # before it is found out what is due, so that nothing falls between
+        return QUIET if self.due() else self._limit.patience(now)
 
     def proceed(self, *, hurry: bool) -> None:
         """Submit what is due; in a *hurry* without waiting for company."""
@@ -136,8 +139,9 @@ class Submissions:
     def _next(self) -> list[Bundle]:
         """Those that could be the next cluster: of the first options that have room."""
         live = len(self._live)
-        room = int(min(self._max_jobs - live, self._limit.room(live, time.monotonic())))
-        if room <= 0:
+        allowed = self._limit.room(live, time.monotonic())
+        room = int(min(self._max_jobs - live, allowed))
+        if room <= 0 and live:
             return []
         in_queue = Counter(bundle.options.category for bundle in self._live.values()) if self._categories else Counter()
         for bundles in self._pending.values():
@@ -147,14 +151,17 @@ class Submissions:
             if not options.cluster:
                 if free > 0:
                     return bundles[: min(free, self._largest)]
-            elif len(bundles) > room:
-                return []  # or those behind it would take the room that it needs, one after the other
+            elif len(bundles) > room and (live or len(bundles) > allowed):
+                # Or those behind it would take the room that it needs, one after the other. (It may be larger than
+                # max_jobs, which may have been another number when it was asked for.)
+                return []
             elif (len(bundles) <= free or not in_queue[options.category]) and not self._incomplete(options):
                 return bundles  # (also more than are free, where the limit was lowered since it was asked for)
         return []
 
     def _submit(self, batch: list[Bundle]) -> None:
         self.under_way = batch  # first: what fails from here on fails these too
+        self.early.clear()
         options = batch[0].options
         rest = self._pending[options.key][len(batch) :]
         if rest:
@@ -190,6 +197,9 @@ class Submissions:
         )
 
     def _submitted(self, result: Any, error: AccessPointError | None) -> None:
+        for bundle in self.under_way:
+            if bundle.job.state is State.DISCARDED:
+                bundle.path("calls").unlink(missing_ok=True)  # until now it was to be there: see Watcher._unwant
         if error is None and "refused" in result:
             batch, self.under_way = self.under_way, ()
             if batch:
@@ -202,7 +212,7 @@ class Submissions:
     def _refused(self, batch: Sequence[Bundle], why: str, room: int, limit: int | None, error: str | None) -> None:
         """Nothing of *batch* is in the queue, which had room for so many of it; have them submitted when they fit.
 
-        A *limit* says that no more ever do; an *error*, that they may not even if nothing else is there.
+        A *limit* says that no more ever do; an *error*, that there is nothing else in the queue, of anybody.
         """
         options = batch[0].options
         if limit is not None and len(batch) > limit and options.cluster:

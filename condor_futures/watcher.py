@@ -88,7 +88,6 @@ class Watcher:
         self._loop_ended = threading.Event()  # from then on the inbox is not read any more
 
         self._dependencies = Dependencies(self._resolver, self._inbox.put, self._add_ready, self._forget)
-        self._early: list[states.Event] = []
         self._live: dict[str, Bundle] = {}
         self._last_activity = time.monotonic()
         self._credentials, seconds = renewal or ({}, 0.0)
@@ -277,7 +276,8 @@ class Watcher:
         """Its job is not wanted; and nobody who attaches to the session is to find it."""
         self._advance(bundle, states.Unwanted(bundle.job.job_id or ""))
         self._dependencies.discard(bundle)
-        bundle.path("calls").unlink(missing_ok=True)
+        if bundle not in self._submissions.under_way:  # where its file has to be there, or all the others fail too
+            bundle.path("calls").unlink(missing_ok=True)
 
     def _forget(self, bundle: Bundle, call: str) -> None:
         """Nobody waits for this call any more; when that is true of all of the bundle, its job is not wanted."""
@@ -353,7 +353,7 @@ class Watcher:
         elif self._submissions.under_way:
             # The schedd writes the log before it answers, and only its answer says for certain which job is which
             # bundle's: a submission that had to be made again leaves events of two jobs with the same note.
-            self._early.append(event)
+            self._submissions.early.append(event)
 
     def _advance(self, bundle: Bundle, event: states.Event) -> None:
         before = bundle.job
@@ -419,7 +419,7 @@ class Watcher:
                 self._advance(earlier, states.Gone(job_id))
             self._live[job_id] = bundle
             self._advance(bundle, states.Submitted(job_id, bundle.key))
-        early, self._early = self._early, []
+        early, self._submissions.early = self._submissions.early, []
         self._queue.submitted(logged=any(event.job_id in self._live for event in early))
         for event in early:
             self._handle(event)

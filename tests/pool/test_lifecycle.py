@@ -49,6 +49,20 @@ def test_cancelling_one_call_of_a_job_leaves_the_others(executor):
     assert chunk[1].result() == 2
 
 
+def test_cancelling_a_call_that_is_being_submitted_costs_no_other(pool, new_executor):
+    """The access point is about to read the files of all of them."""
+    executor = new_executor()
+    submissions = executor._engine.watcher._submissions
+    futures = [executor.submit(pow, n, 2) for n in range(200)]
+    until(lambda: len(submissions.under_way) > 1, pause=0.001)
+    cancelled = futures[len(submissions.under_way) // 2 :: 10]
+    assert all(future.cancel() for future in cancelled)
+    assert [future.result(100) for future in futures if not future.cancelled()] == [
+        n * n for n, future in enumerate(futures) if not future.cancelled()
+    ]
+    until(lambda: not [path for path in executor.session.rglob("*.calls") if path.stat().st_size])
+
+
 def test_shutdown_finishes_the_work_and_refuses_more(pool, new_executor):
     """As in the standard library."""
     executor = new_executor()

@@ -174,6 +174,16 @@ def test_full_disk_fails_the_calls_that_do_not_fit(small_disk, new_executor):
     assert executor.counts()["failed"] == 2
 
 
+def test_cluster_that_cannot_be_written_whole_is_not_submitted_in_part(small_disk, new_executor):
+    """All its calls fail, and the disk has room again."""
+    executor = new_executor(session=small_disk / "session")
+    for future in executor.submit_cluster(len, os.urandom(3 * MIB), count=3):
+        with pytest.raises(PayloadError, match="No space left on device"):
+            future.result(0)
+    assert executor.counts()["failed"] == 3
+    assert executor.submit(len, os.urandom(6 * MIB)).result(100) == 6 * MIB
+
+
 # Descriptors.
 
 

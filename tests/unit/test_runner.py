@@ -515,6 +515,27 @@ def test_outcome_that_cannot_be_written_is_an_error_of_its_call(job):
     assert "File too large (where the job ran" in str(error)
 
 
+@pytest.mark.parametrize("room", [100, 1000, 4500, 5100])
+def test_short_outcome_that_cannot_be_written_costs_no_other_call(job, room):
+    """Nothing of it stands in the file before the next one, and each call is made once."""
+
+    def limited():
+        note("traces", "limited")
+        end = Path("b000000.outcomes").stat().st_size + room
+        resource.setrlimit(resource.RLIMIT_FSIZE, (end, resource.RLIM_INFINITY))
+        return bytes(5000)
+
+    def unlimited():
+        note("traces", "unlimited")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        return 27
+
+    before, error, after = job.run((pow, 2, 2), (limited,), (unlimited,))
+    assert (before, after) == (4, 27)
+    assert isinstance(error, JobCrashedError) or "File too large" in str(error)
+    assert traces(job) == ["limited", "unlimited"]
+
+
 def test_error_that_cannot_be_written_either_is_a_crash_of_its_call(job):
     """Where there is no room at all, the standard error says so."""
 
