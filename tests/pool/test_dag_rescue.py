@@ -222,6 +222,22 @@ def test_nobody_waits_for_a_dag_that_was_written_and_not_submitted(pool, new_dag
         assert dag.futures[0].result(60) == 8
 
 
+def test_what_failed_on_the_pool_may_be_made_here(pool, new_dag, tmp_path):
+    """Whoever attaches later has the value, though DAGMan's log, which is older, says that its node failed."""
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\ntest -e {tmp_path}/flag\n")
+    script.chmod(0o755)
+    dag = new_dag()
+    future = dag.with_options(pre_script=[script]).submit(pow, 2, 3)
+    dag.run()
+    assert isinstance(future.exception(60), JobError)
+    (tmp_path / "flag").touch()
+    assert dag.run(local=True)[0].result(60) == 8
+    dag.shutdown()
+    with DagExecutor.attach(dag.directory) as dag:
+        assert dag.futures[0].result(60) == 8
+
+
 def test_part_of_a_dag_that_was_run_here_is_not_run_again(pool, new_dag, marks, tmp_path):
     """What failed on this machine runs on the pool, with the values that there are."""
     dag = new_dag()

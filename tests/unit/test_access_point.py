@@ -595,3 +595,74 @@ def test_without_htcondor_the_error_says_so(tmp_path, processes):
     with pytest.raises(AccessPointError, match=r"^the local schedd cannot be used: .*access_point='personal'"):
         point.connect()
     assert not point.usable
+
+
+# A schedd that comes and goes.
+
+
+class Schedd:
+    """A schedd by the clock: it is away from each of the times on, for so many seconds; then it has another address."""
+
+    def __init__(self, monkeypatch, *away):
+        self.now, self.away = 0.0, away
+        monkeypatch.setattr(access_point_helper, "time", self)
+        self.operations = access_point_helper.Operations()
+        self.operations._locate = self.locate
+        self.operations._schedd = object()
+        self.operations.ask = self.ask
+        self.attempts = 0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+    @property
+    def address(self):
+        return str(sum(self.now >= start + seconds for start, seconds in self.away))
+
+    def check(self):
+        if any(start <= self.now < start + seconds for start, seconds in self.away):
+            raise self.operations._htcondor.HTCondorException("Failed to connect to schedd")
+
+    def locate(self):
+        self.check()
+        self.operations._address = self.address
+
+    def ask(self):
+        self.attempts += 1
+        self.check()
+        if self.operations._address != self.address:
+            raise self.operations._htcondor.HTCondorException("Error when performing action on the schedd")
+        return self.now
+
+
+def test_schedd_that_is_restarted_again_and_again_does_what_it_is_asked(monkeypatch):
+    """As long as that is within the patience; it is asked soon after it has come back."""
+    schedd = Schedd(monkeypatch, (0, 7), (9, 1.5), (11, 1), (12.5, 5))
+    schedd.operations._address = "0"
+    assert schedd.operations.perform("ask", {}, 60.0) < 20
+
+
+def test_schedd_that_is_away_for_longer_than_the_patience_is_an_error(monkeypatch):
+    schedd = Schedd(monkeypatch, (0, 100))
+    with pytest.raises(schedd.operations._htcondor.HTCondorException, match="Failed to connect"):
+        schedd.operations.perform("ask", {}, 60.0)
+    assert 60 <= schedd.now < 75
+
+
+def test_request_that_a_schedd_refuses_is_tried_twice(monkeypatch):
+    schedd = Schedd(monkeypatch)
+    schedd.operations._address = "0"
+    schedd.operations.ask = lambda: schedd.check() or schedd.refuse()
+    refused = []
+
+    def refuse():
+        refused.append(schedd.now)
+        raise schedd.operations._htcondor.HTCondorException("no")
+
+    schedd.refuse = refuse
+    with pytest.raises(schedd.operations._htcondor.HTCondorException, match="no"):
+        schedd.operations.perform("ask", {}, 60.0)
+    assert refused == [0.0, 0.5]
