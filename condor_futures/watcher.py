@@ -130,7 +130,7 @@ class Watcher:
 
     def read_past(self) -> list[states.Event]:
         """All that the event log of a session that was left has; before :meth:`resume`."""
-        return self._log.read()
+        return self._log.read_all()
 
     def resume(
         self,
