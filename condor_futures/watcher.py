@@ -101,7 +101,7 @@ class Watcher:
             max_jobs=max_jobs,
             categories=categories,
             transfer=transfer,
-            incomplete=lambda options: any(bundle.options is options for bundle in self._dependencies.bundles()),
+            incomplete=lambda options: self._dependencies.awaits(options.cluster),
             post=self._inbox.put,
             answer=self._submitted,
         )
