@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, cast
@@ -40,16 +41,23 @@ class Dependencies:
         self._ready = ready
         self._forget = forget
         self._unfinished: dict[Bundle, int] = {}
+        #: How many of a cluster; counted, because that is asked for each time that anything could be submitted.
+        self._of_cluster: Counter[str | None] = Counter()
 
     def bundles(self) -> list[Bundle]:
         """Those that wait; any thread may ask."""
         return list(self._unfinished)
+
+    def awaits(self, cluster: str | None) -> bool:
+        """Some of the bundles whose options name *cluster* wait."""
+        return self._of_cluster[cluster] > 0
 
     def add(self, bundle: Bundle) -> None:
         """Wait for the parents of *bundle*, and for what it is to come after."""
         awaited = [([call], parent) for call, needed in bundle.parents.items() for parent in needed.values()]
         awaited += [(list(bundle.futures), parent) for parent in bundle.after]
         self._unfinished[bundle] = len(awaited)
+        self._of_cluster[bundle.options.cluster] += 1
         for calls, parent in awaited:
             ended = functools.partial(self._ended, bundle, calls, parent)
             # Called in whatever thread ends the parent, or in this one, at once, if it has ended.
@@ -57,11 +65,19 @@ class Dependencies:
 
     def discard(self, bundle: Bundle) -> None:
         """Nobody wants it any more."""
-        self._unfinished.pop(bundle, None)
+        self._pop(bundle)
 
     def clear(self) -> None:
         """Nobody wants any of them any more."""
         self._unfinished.clear()
+        self._of_cluster.clear()
+
+    def _pop(self, bundle: Bundle) -> bool:
+        """Let go of it; says whether it was still waiting."""
+        if self._unfinished.pop(bundle, None) is None:
+            return False
+        self._of_cluster[bundle.options.cluster] -= 1
+        return True
 
     def _ended(self, bundle: Bundle, calls: Sequence[str], parent: Future[Any]) -> None:
         error = CancelledError() if parent.cancelled() else parent.exception()
@@ -75,7 +91,7 @@ class Dependencies:
                 self._resolver.hand_down(bundle, lambda error: self._post(lambda: self._handed_down(bundle, error)))
 
     def _handed_down(self, bundle: Bundle, error: BaseException | None) -> None:
-        if self._unfinished.pop(bundle, None) is None:
+        if not self._pop(bundle):
             return
         if error is not None:
             self._resolver.fail(bundle, error)

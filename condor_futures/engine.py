@@ -25,7 +25,16 @@ from condor_futures.credentials import renew_after
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CondorFuturesError, CredentialError
 from condor_futures.future import CondorFuture
 from condor_futures.payload import PythonVersion
-from condor_futures.recovery import PROJECTION, Found, History, LoggedJob, fate, find_bundles, judge
+from condor_futures.recovery import (
+    PROJECTION,
+    Found,
+    History,
+    LoggedJob,
+    fate,
+    find_bundles,
+    judge,
+    unused_numbers,
+)
 from condor_futures.session import Session, session_path, sessions_directory
 from condor_futures.states import SPOOLING_INPUT, Job, State
 from condor_futures.submit_values import check_session_directory
@@ -286,10 +295,10 @@ def _resume(engine: Engine, helper: AccessPoint, left: Left) -> None:
     remove(jobs=recovery.stray + recovery.half)
     keys = sorted((call for bundle in found for call in bundle.calls), key=lambda key: int(key[1:]))
     engine.futures = {key: CondorFuture[Any](key, engine.watcher.cancel) for key in keys}
-    engine.calls = itertools.count(int(keys[-1][1:]) + 1 if keys else 0)
-    engine.bundles = itertools.count(found[-1].number + 1 if found else 0)
-    clusters = {bundle.options.cluster for bundle in found if bundle.options is not None}
-    engine.clusters = itertools.count(len(clusters))
+    unused = unused_numbers(found, history, queue)
+    engine.calls = itertools.count(unused.calls)
+    engine.bundles = itertools.count(unused.bundles)
+    engine.clusters = itertools.count(unused.clusters)
     bundle_of = functools.partial(_bundle, engine.futures, left)
     ended: dict[Bundle, states.Event] = {}
     for one, job_id in recovery.ended:

@@ -116,6 +116,17 @@ class EventLog:
                     logger.warning("an event in the job event log is passed over: %s", error)
                 return events
 
+    def read_all(self) -> list[states.Event]:
+        """The events that are new, as far as the log goes now, also behind what :meth:`read` stops at."""
+        events: list[states.Event] = []
+        while True:
+            before = self._position()
+            new = self.read()
+            events += new
+            # One that gives nothing may have passed over something: a row of bad events takes a read each.
+            if not new and self._position() <= before:
+                return events
+
     def _position(self) -> int:
         """How far it has read, in bytes; a part of what it is pickled as."""
         *_, position = self._log.__getstate__()

@@ -8,8 +8,10 @@ queue which there are.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +23,18 @@ from condor_futures.session import Session
 from condor_futures.states import HoldPolicy, Job, State
 from condor_futures.transitions import advance
 
-__all__ = ["PROJECTION", "Found", "History", "LoggedJob", "Recovery", "fate", "find_bundles", "judge"]
+__all__ = [
+    "PROJECTION",
+    "Found",
+    "History",
+    "LoggedJob",
+    "Recovery",
+    "Unused",
+    "fate",
+    "find_bundles",
+    "judge",
+    "unused_numbers",
+]
 
 PROJECTION: Final = ["ClusterId", "ProcId", "JobStatus", "HoldReasonCode", "CondorFuturesBundle"]
 """The attributes of jobs that :func:`judge` looks at."""
@@ -87,6 +100,7 @@ class History:
     Attributes:
         latest: by job id, the last job that had it.
         of_bundle: by bundle, the jobs that were submitted for it, in the log's order, without those that never counted.
+        bundles: the keys of all bundles that a job was submitted for, whether it counts or not.
 
     """
 
@@ -99,6 +113,7 @@ class History:
                 self.latest[event.job_id] = LoggedJob(event.job_id, event.bundle)
                 jobs.append(self.latest[event.job_id])
             self.latest.setdefault(event.job_id, LoggedJob(event.job_id, "")).events.append(event)
+        self.bundles = {job.bundle for job in jobs if job.bundle}
         self.of_bundle: dict[str, list[LoggedJob]] = {}
         for job in jobs:
             if job.bundle and job.counts:
@@ -112,6 +127,44 @@ class History:
 
 def _never_ran(event: states.Event) -> bool:
     return isinstance(event, states.Aborted) and NEVER_RAN in event.reason
+
+
+@dataclass(frozen=True)
+class Unused:
+    """The numbers from which on no key was made of any: see :func:`unused_numbers`."""
+
+    bundles: int
+    calls: int
+    clusters: int
+
+
+def unused_numbers(bundles: Collection[Found], history: History, queue: Iterable[Mapping[str, Any]]) -> Unused:
+    """Where to go on counting, so that nothing new is taken for what had its key before.
+
+    Of a bundle that was cancelled there is no file any more, but the event log and the queue may still tell of its job,
+    and calls that were to take its values still name its calls.
+
+    Args:
+        bundles: all of the session of which there is a file.
+        history: what the event log says.
+        queue: the session's jobs that are in the queue.
+
+    """
+    files = _first_unused("b", (bundle.key for bundle in bundles))
+    jobs = _first_unused("b", (*history.bundles, *(str(ad.get("CondorFuturesBundle", "")) for ad in queue)))
+    calls = _first_unused(
+        "c",
+        (call for bundle in bundles for call in (*bundle.calls, *bundle.after, *chain(*bundle.calls.values()))),
+    )
+    # Each bundle after the last one that has files had a call at least.
+    calls += max(jobs - files, 0)
+    clusters = (bundle.options.cluster or "" for bundle in bundles if bundle.options is not None)
+    return Unused(max(files, jobs), calls, _first_unused("k", clusters))
+
+
+def _first_unused(kind: str, keys: Iterable[str]) -> int:
+    """The number after the largest that one of *keys* was made of; keys of other kinds do not count."""
+    return 1 + max((int(key[1:]) for key in keys if re.fullmatch(kind + "[0-9]+", key)), default=-1)
 
 
 @dataclass

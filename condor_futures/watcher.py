@@ -100,7 +100,7 @@ class Watcher:
             max_jobs=max_jobs,
             categories=categories,
             transfer=transfer,
-            incomplete=lambda options: any(bundle.options is options for bundle in self._dependencies.bundles()),
+            incomplete=lambda options: self._dependencies.awaits(options.cluster),
             post=self._inbox.put,
             answer=self._submitted,
         )
@@ -129,7 +129,7 @@ class Watcher:
 
     def read_past(self) -> list[states.Event]:
         """All that the event log of a session that was left has; before :meth:`resume`."""
-        return self._log.read()
+        return self._log.read_all()
 
     def resume(
         self,

@@ -304,6 +304,33 @@ def test_event_that_the_bindings_refuse_costs_no_other(bad, log):
     assert read_through(reader) == ["Submitted", "Executing", "Terminated"]
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(b"garbage\n...\n" * 3, id="garbage"),
+        pytest.param(b"999 (175.000.000) 2026-11-21 08:35:12.878 Something new\n...\n" * 3, id="of a newer HTCondor"),
+        pytest.param(b"040 (175.000.000) 2026-11-21 08:35:20.2\n...\n" + bytes(100) + b"\n...\n", id="torn, zeros"),
+    ],
+)
+def test_all_of_it_is_read_at_once_also_behind_what_stops_a_read(bad, log):
+    """Whoever attaches takes this for the past, and what comes later for news."""
+    path, reader = log
+    append(path, with_in_the_middle(bad))
+    kinds = [type(event).__name__ for event in reader.read_all() if not isinstance(event, Note)]
+    assert kinds == ["Submitted", "Executing", "Terminated"]
+    assert read_through(reader) == []
+
+
+@pytest.mark.parametrize("cut", [0, 7, -20], ids=["nothing", "in the first line", "in the last event"])
+def test_reading_all_of_it_ends_where_it_is_not_whole_yet(cut, log):
+    path, reader = log
+    data = recorded("good_unspooled")
+    append(path, data[:cut])
+    events = reader.read_all()
+    append(path, data[cut:])
+    assert events + reader.read_all() == events_of("good_unspooled")
+
+
 class Unreadable:
     """In the place of HTCondor's reader: it must not be asked for events."""
 

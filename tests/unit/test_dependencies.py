@@ -1,0 +1,96 @@
+"""Bundles wait for their parents, and those of one cluster for each other."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+import pytest
+
+from condor_futures.bundle import Bundle, Options
+from condor_futures.dependencies import Dependencies
+from condor_futures.future import CondorFuture
+from condor_futures.session import Session
+from condor_futures.states import Job
+from condor_futures.watcher import Watcher
+
+
+class AccessPoint:
+    """Takes what it is asked for, and never answers."""
+
+    def __init__(self):
+        self.submitted = []
+
+    def request(self, operation, _, *, items, **arguments):
+        assert operation == "submit"
+        self.submitted += [item["bundle"] for item in items]
+
+
+@pytest.fixture
+def access_point():
+    return AccessPoint()
+
+
+@pytest.fixture
+def watcher(tmp_path, access_point):
+    """Not started: its thread is the test's."""
+    session = Session.create(tmp_path / "session")
+    watcher = Watcher(session, access_point, max_jobs=10, categories={}, transfer="YES", afterwards=lambda: None)
+    yield watcher
+    watcher._log.close()
+
+
+def bundle(watcher, number, after=(), cluster="k000000"):
+    """As :meth:`attach` makes it of a bundle's file: each has options of its own, if equal ones."""
+    key, call = f"b{number:06d}", f"c{number:06d}"
+    future = CondorFuture(call, watcher.cancel)
+    options = Options({}, spool=True, cluster=cluster)
+    made = Bundle(key, watcher.session.bundle_directory(0), options, {call: future}, Job(key, True), after=after)
+    future._bundle = made
+    return made
+
+
+def test_a_cluster_that_is_taken_up_is_submitted_as_a_whole(watcher, access_point):
+    """Though the parents of some of it had ended before, and those of others have not."""
+    first, second = bundle(watcher, 0), bundle(watcher, 1, after=[Future()])
+    alone = bundle(watcher, 2, cluster=None)
+    watcher.resume({}, {}, [first, second, alone])
+    watcher._submissions.proceed(hurry=True)
+    assert access_point.submitted == [alone.key]
+    watcher._submissions.under_way = ()
+    watcher._dependencies._handed_down(second, None)
+    watcher._submissions.proceed(hurry=True)
+    assert access_point.submitted == [alone.key, first.key, second.key]
+
+
+class Resolver:
+    """Hands down nothing."""
+
+    def hand_down(self, bundle, then):
+        then(None)
+
+    def fail(self, bundle, error):
+        pass
+
+
+@pytest.mark.parametrize("end", ["ready", "failed", "discarded", "cleared"])
+def test_a_cluster_is_awaited_until_none_of_it_waits(watcher, end):
+    ready, parents = [], [Future(), Future()]
+    dependencies = Dependencies(Resolver(), lambda call: call(), ready.append, lambda *_: None)
+    bundles = [bundle(watcher, number, after=[parent]) for number, parent in enumerate(parents)]
+    for one in bundles:
+        dependencies.add(one)
+    assert not dependencies.awaits("k000001")
+    parents[0].set_result(None)
+    dependencies.discard(bundles[0])  # once more, which changes nothing
+    assert (ready, dependencies.awaits("k000000")) == (bundles[:1], True)
+    match end:
+        case "ready":
+            parents[1].set_result(None)
+        case "failed":
+            dependencies._handed_down(bundles[1], OSError())
+        case "discarded":
+            dependencies.discard(bundles[1])
+        case "cleared":
+            dependencies.clear()
+    assert not dependencies.awaits("k000000")
+    assert dependencies.bundles() == []
