@@ -291,11 +291,14 @@ def fate(
     # Of the holds that there were, all are over: it was released, or removed.
     job = replace(job, policy=HoldPolicy("wait"))
     removal: states.Aborted | None = None
+    exit_: states.Terminated | None = None
     for event in (*events, *last):
         if _never_ran(event):
             return job, None
         before = job
         job, effects = advance(job, event)
+        if isinstance(job.exit, states.Terminated):
+            exit_ = job.exit
         cause = next((effect.cause for effect in effects if isinstance(effect, states.Report)), None)
         if isinstance(cause, states.Aborted) and before.state is State.HELD and cause.reason.startswith(_BY_US):
             return job, before.hold  # the hold had failed its calls, and then we removed it
@@ -303,7 +306,7 @@ def fate(
             return job, cause
         if isinstance(event, states.Aborted):
             removal = event
-    job, exit_ = replace(job, state=State.ENDED), job.exit
+    job = replace(job, state=State.ENDED)
     # A spooled job leaves as completed only once it is retrieved.
     if exit_ is not None and (retrieved or any(isinstance(event, states.Terminated) for event in last)):
         return job, exit_

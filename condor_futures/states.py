@@ -289,7 +289,7 @@ class Job:
         spooled: its outcomes have to be fetched from the spool directory.
         state: where it stands.
         job_id: ``cluster.proc``, once it is known.
-        exit: how it ended, once it has.
+        exit: how it ended, once it has; that it was removed, if that was done before its outcomes had come.
         host: where it ran last.
         false_starts: how often it lost its slot or its shadow since it last ran.
         policy: what is to become of its holds.
@@ -306,7 +306,7 @@ class Job:
     spooled: bool
     state: State = State.PENDING
     job_id: str | None = None
-    exit: Terminated | None = None
+    exit: Terminated | Aborted | None = None
     host: str = ""
     false_starts: int = 0
     policy: HoldPolicy = field(default_factory=HoldPolicy)

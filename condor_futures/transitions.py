@@ -143,11 +143,19 @@ def _over(job: Job, event: Aborted | Refused | Gone) -> Step:
     return _to(job, State.ENDED, Report(event))
 
 
+def _removed_at_the_end(job: Job, event: Aborted) -> Step:
+    """Before its outcomes have been fetched, or meanwhile: if it ended well and any are missing, this is why."""
+    well = isinstance(job.exit, Terminated) and job.exit.exit_status == 0
+    return (replace(job, exit=event) if well else job), ()
+
+
 def _retrieved(job: Job, event: Retrieved) -> Step:
     return _to(job, State.ENDED, Report(job.exit or event))
 
 
 def _not_retrieved(job: Job, event: NotRetrieved) -> Step:
+    if isinstance(job.exit, Aborted):
+        return _to(job, State.ENDED, Report(job.exit))
     return _to(job, State.ENDED, Report(event), Remove())
 
 
@@ -224,6 +232,7 @@ TABLE: dict[State, dict[type[Event], Entry]] = {
     },
     State.COMPLETED: {
         **_OVER,
+        Aborted: _removed_at_the_end,
         Retrieved: _retrieved,
         NotRetrieved: _not_retrieved,
         Unwanted: _unwanted,

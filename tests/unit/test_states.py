@@ -147,6 +147,23 @@ def test_table_has_an_entry_for_what_can_happen_and_no_other():
     assert {(state, event) for state, entries in TABLE.items() for event in entries} == set(LEGAL)
 
 
+@pytest.mark.parametrize(
+    "answer", [Retrieved(JOB), NotRetrieved(JOB, "no such job")], ids=["retrieved", "not retrieved"]
+)
+def test_job_that_is_removed_before_its_outcomes_are_here_was_removed(answer):
+    """Whatever the access point says of the retrieval."""
+    removal = Aborted(JOB, "via condor_rm")
+    job, effects = after(job_in(COMPLETED), removal, answer)
+    assert (job.state, effects) == (ENDED, [Report(removal)])
+
+
+def test_job_that_failed_and_is_removed_then_has_failed():
+    """Its own end says more."""
+    exit_ = Terminated(JOB, exit_status=127)
+    job, effects = after(replace(job_in(COMPLETED), exit=exit_), Aborted(JOB, "via condor_rm"), Retrieved(JOB))
+    assert (job.state, effects) == (ENDED, [Report(exit_)])
+
+
 def test_every_event_is_known_to_these_tests():
     """A new kind of event needs its place in EVENTS."""
     kinds = {kind for kind in vars(states).values() if isinstance(kind, type) and issubclass(kind, Event)}
