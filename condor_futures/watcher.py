@@ -258,7 +258,8 @@ class Watcher:
             for bundle in bundles:
                 self._resolver.fail(bundle, self.broken)
             return
-        waiting, ready = [], []  # found out first: who waits for what has ended already does not wait for long
+        waiting: list[Bundle] = []  # found out first: who waits for what has ended already does not wait for long
+        ready: list[Bundle] = []
         for bundle in bundles:
             (waiting if bundle.parents or bundle.after else ready).append(bundle)
         for bundle in waiting:
