@@ -200,9 +200,13 @@ class Operations:
                 if not _is_full(error):
                     raise
                 # It may be full of what belongs to other jobs, which leave.
-                others = self._schedd.query(f"({batch}) =!= true", ["ClusterId"], limit=1)
-                refusal = {"refused": "its spool directory is full", "room": len(items) // 2}
-                return refusal if others else {**refusal, "error": str(error)}
+                others = f"({batch}) =!= true && StageInStart =!= undefined"
+                return {
+                    "refused": "its spool directory is full",
+                    "room": len(items) // 2,
+                    "error": str(error),
+                    "others": bool(self._schedd.query(others, ["ClusterId"], limit=1)),
+                }
         return {
             "cluster": result.cluster(),
             "first": result.first_proc(),

@@ -142,7 +142,8 @@ def unused_numbers(bundles: Collection[Found], history: History, queue: Iterable
     """Where to go on counting, so that nothing new is taken for what had its key before.
 
     Of a bundle that was cancelled there is no file any more, but the event log and the queue may still tell of its job,
-    and calls that were to take its values still name its calls.
+    and calls that were to take its values still name its calls. (Of its calls that nobody names, the keys may be given
+    again: what there is of a call goes by its bundle.)
 
     Args:
         bundles: all of the session of which there is a file.

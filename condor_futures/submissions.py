@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 #: Submissions are one cluster if none comes for QUIET seconds, or after GATHER seconds; a bundle takes 0.2 ms to write.
 QUIET, GATHER = 0.005, 0.1
 LARGEST_CLUSTER = 1000
+#: So often what does not fit into a spool directory that others use too is tried alone: for some 20 minutes.
+LONE_REFUSALS = 40
 
 
 class Submissions:
@@ -80,6 +82,7 @@ class Submissions:
         self._withdrawn = False
         self._limit = QueueLimit()
         self._largest = LARGEST_CLUSTER
+        self._lone_refusals: Counter[str] = Counter()
         self._first_arrival = self._last_arrival = 0.0
         # No other client that takes up the session, before or after this one, gives a submission the same name.
         self._names = (f"{session.id}#{secrets.token_hex(4)}-{number}" for number in itertools.count())
@@ -202,34 +205,56 @@ class Submissions:
                 bundle.path("calls").unlink(missing_ok=True)  # until now it was to be there: see Watcher._unwant
         if error is None and "refused" in result:
             batch, self.under_way = self.under_way, ()
-            if batch:
-                self._refused(batch, result["refused"], result["room"], result.get("limit"), result.get("error"))
+            if not batch:
+                return  # nobody wants it any more
+            if "error" in result:
+                self._no_room(batch, **result)
+            else:
+                self._limited(batch, **result)
             return
         self._answer(self.under_way, result, error)
         self.under_way = ()  # only now: what the log says meanwhile may be of them
         self._limit.taken(len(self._live))
 
-    def _refused(self, batch: Sequence[Bundle], why: str, room: int, limit: int | None, error: str | None) -> None:
-        """Nothing of *batch* is in the queue, which had room for so many of it; have them submitted when they fit.
+    # Refusals: nothing of the batch is in the queue.
 
-        A *limit* says that no more ever do; an *error*, that there is nothing else in the queue, of anybody.
-        """
+    def _limited(self, batch: Sequence[Bundle], refused: str, room: int, limit: int | None) -> None:
+        """The queue had room for so many of *batch*, because of the limit *refused*; never for more than *limit*."""
         options = batch[0].options
         if limit is not None and len(batch) > limit and options.cluster:
-            error = f"it takes {limit} jobs at most ({why}), and the cluster has {len(batch)}"
+            error = f"it takes {limit} jobs at most ({refused}), and the cluster has {len(batch)}"
             self._answer(batch, None, AccessPointError(error))
             return
-        if options.cluster:
-            room = 0  # for a part of it there is no use
-        if error is not None and not room and not self._live and self._limit.stuck:
-            self._limit.skip()
-            self._answer(batch, None, AccessPointError(error))
-            return
-        if why == "MAX_JOBS_PER_SUBMISSION":
+        if refused == "MAX_JOBS_PER_SUBMISSION":
             self._largest = max(room, 1)
         else:
-            if not self._limit.reached:
-                logger.warning("the access point takes no more jobs at present (%s); the other calls wait", why)
-            self._limit.refused(len(self._live), room, time.monotonic())
+            self._wait_for_room(batch, refused, room)
         # They were first, and are again.
         self._pending = {options.key: [*batch, *self._pending.pop(options.key, ())], **self._pending}
+
+    def _no_room(self, batch: Sequence[Bundle], refused: str, room: int, error: str, others: bool) -> None:
+        """Not all the files of *batch* fit beside what is there; so many of them might. *others* have files there."""
+        options = batch[0].options
+        group = self._pending.pop(options.key, [])
+        if room and not options.cluster:
+            self._pending = {options.key: [*batch, *group], **self._pending}
+        else:
+            # What does not fit alone may be too large, and is not to keep what is smaller from being tried.
+            self._lone_refusals[batch[0].key] += 1
+            hopeless = not (others or self._live) and self._limit.stuck
+            if hopeless or self._lone_refusals[batch[0].key] >= LONE_REFUSALS:
+                if group:
+                    self._pending[options.key] = group
+                self._limit.skip()
+                self._answer(batch, None, AccessPointError(error))
+                return
+            self._pending[options.key] = [*group, *batch]
+            room = 0
+        self._wait_for_room(batch, refused, room)
+
+    def _wait_for_room(self, batch: Sequence[Bundle], why: str, room: int) -> None:
+        if not self._limit.reached:
+            logger.warning(
+                "the access point takes no more jobs at present (%s); %d or more wait", why, len(batch) - room
+            )
+        self._limit.refused(len(self._live), room, time.monotonic())

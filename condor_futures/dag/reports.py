@@ -50,7 +50,8 @@ class Reports(Resolver):
             if otherwise:
                 log = self._graph.files.dagman_out
                 more = f"; {log} says more" if log.exists() else ""
-                self.values(bundle)  # of another run, on this machine
+                if not any(ends) and not node.options.post_script:  # which rejects what there is
+                    self.values(bundle)  # of another run, on this machine
                 self.fail(bundle, JobError(f"the node {node.key} of the DAG failed: {details}{more}", job_id=job_id))
             else:
                 self.report(bundle, states.Report(end or states.Gone(job_id or "")))

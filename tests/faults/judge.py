@@ -6,14 +6,13 @@ test it asks nothing.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.faults.workload import digest
+from tests.faults.workload import digest, read_journal
 
 #: Seconds for which a fault may still have an effect: a schedd that was killed is started again, a slot is lost.
 AFTERMATH = 30.0
@@ -76,7 +75,7 @@ class Verdict:
         self.wrong: list[tuple[Call, str]] = []
         self.hung: list[tuple[Call, str]] = []
         self.generations = 0
-        self._read(json.loads(line) for line in (directory / "journal").read_text().splitlines())
+        self._read(read_journal(directory))
         self._made = {path.name: len(path.read_text().splitlines()) for path in (directory / "made").iterdir()}
         for call in self.calls.values():
             self._judge_end(call)

@@ -21,6 +21,7 @@ import psutil
 
 from condor_futures.personal import PersonalPool
 from tests.faults.judge import Injected
+from tests.faults.workload import read_journal
 from tests.support import Pool, until
 
 STOPPED = 20.0  # s for which the schedd stands still
@@ -90,10 +91,9 @@ class Scene:
 
     def client_says(self, event: str) -> bool:
         """Whether the client of this generation has noted *event*."""
-        journal = self.directory / "journal"
-        if not journal.exists():
+        if not (self.directory / "journal").exists():
             return False
-        lines = [json.loads(line) for line in journal.read_text().splitlines()]
+        lines = read_journal(self.directory)
         begun = [n for n, line in enumerate(lines) if line.get("generation") == self.generation]
         return bool(begun) and any(line["event"] == event for line in lines[begun[0] :])
 

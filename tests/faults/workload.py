@@ -6,6 +6,7 @@ one attaches to it. It goes on until there is a file ``DIRECTORY/stop``; then it
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import hashlib
 import json
@@ -52,6 +53,15 @@ def make(directory: str, name: str, kind: str, seconds: float, size: int, parent
     return name, digest(name, [parent[1] for parent in parents]), random.Random(name).randbytes(size)
 
 
+def read_journal(directory: Path) -> list[dict[str, Any]]:
+    """What all clients have noted, but for a line that is being written, or that a client was killed in."""
+    noted = []
+    for line in (directory / "journal").read_text().splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            noted.append(json.loads(line))
+    return noted
+
+
 class Client:
     """One generation of the client."""
 
@@ -60,13 +70,14 @@ class Client:
         self.generation = generation
         self.rng = random.Random(f"{seed}/{generation}")
         self.journal = (directory / "journal").open("a", buffering=1)
+        self.journal.write("\n")  # the client before may have been killed in the middle of a line
         self.futures: dict[str, Future[Any]] = {}
         self.digests: dict[str, str] = {}
         self.names = 0
         self.next_key = 0
 
     def note(self, event: str, **details: Any) -> None:
-        """One line of the journal; a single write, so a line is whole or not there."""
+        """One line of the journal."""
         self.journal.write(json.dumps({"t": time.time(), "event": event, **details}) + "\n")
 
     def open(self) -> CondorExecutor:
@@ -85,7 +96,7 @@ class Client:
                     if time.monotonic() > deadline:
                         raise
                     time.sleep(1)
-            self.next_key = 1 + max((int(key[1:]) for key in executor.futures), default=-1)
+            self.next_key = int(repr(executor._engine.calls)[len("count(") : -1])
         self.note("attached", generation=self.generation, keys=list(executor.futures))
         for key, future in executor.futures.items():
             self.follow(key, future)

@@ -17,6 +17,7 @@ from condor_futures import (
     CancelledError,
     CondorFuturesError,
     DagExecutor,
+    DependencyError,
     JobError,
     JobHeldError,
     JobRemovedError,
@@ -236,6 +237,20 @@ def test_what_failed_on_the_pool_may_be_made_here(pool, new_dag, tmp_path):
     dag.shutdown()
     with DagExecutor.attach(dag.directory) as dag:
         assert dag.futures[0].result(60) == 8
+
+
+def test_what_a_post_script_rejects_has_no_value(pool, new_dag, tmp_path):
+    """Not now and not in the next run: the script decides whether the node failed."""
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\ndate >> {tmp_path}/judged\nfalse\n")
+    script.chmod(0o755)
+    dag = new_dag()
+    rejected = dag.with_options(post_script=[script]).submit(pow, 2, 3)
+    dag.submit(abs, rejected)
+    for run in (1, 2):
+        futures = dag.run(local=True)
+        assert [type(future.exception(60)) for future in futures] == [JobError, DependencyError]
+        assert len((tmp_path / "judged").read_text().splitlines()) == run
 
 
 def test_part_of_a_dag_that_was_run_here_is_not_run_again(pool, new_dag, marks, tmp_path):

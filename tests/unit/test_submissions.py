@@ -37,7 +37,7 @@ class Scene:
         self.failed: list[tuple[list[str], str]] = []
         self.directory = directory
         self.access_point = AccessPoint()
-        self.number = 0
+        self.number = self.clusters = 0
         self.submissions = Submissions(
             self.access_point,
             SimpleNamespace(id="s", runner=directory / "runner", bundles=directory, event_log=directory / "event_log"),
@@ -86,7 +86,7 @@ class Scene:
         answer(result, None)
 
     def refuse(self, room, why="MAX_JOBS_PER_OWNER", **more):
-        self.answer(refused=why, room=room, **more)
+        self.answer(refused=why, room=room, **(more or {"limit": None}))
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_events_of_what_was_refused_are_forgotten(scene):
     scene.add(PLAIN, 2)
     scene.submitted()
     scene.submissions.early.append(Note("7.0"))
-    scene.refuse(1, why="its spool directory is full")
+    scene.refuse(1, why="its spool directory is full", error="No space left on device", others=False)
     scene.submitted()
     assert scene.submissions.early == []
 
@@ -182,14 +182,31 @@ def test_a_cluster_that_is_larger_than_may_be_in_the_queue_waits_for_an_empty_on
     assert scene.submitted() == ["b000006"]
 
 
-def test_a_full_disk_is_waited_for_as_long_as_jobs_of_anybody_may_leave(scene):
+def full(scene, *, others, too_large=()):
+    """Refuse what is being submitted as a full disk does, if any of it is too large, or all is."""
+    batch = scene.submitted()
+    if batch is None:
+        scene.now += max(scene.submissions.patience(), 0.01)
+    elif too_large and not set(batch) & set(too_large):
+        scene.clusters += 1
+        scene.answer(cluster=scene.clusters)
+    else:
+        scene.now += 0.1
+        room = len(batch) // 2
+        scene.refuse(room, why="its spool directory is full", error="No space left on device", others=others)
+
+
+def test_a_full_disk_is_waited_for_while_files_of_others_may_leave(scene):
+    """For some twenty minutes; all calls have their turn."""
     scene = scene()
-    scene.add(PLAIN, 1)
-    for _ in range(50):
-        assert scene.submitted() == ["b000001"]
-        scene.refuse(0, why="its spool directory is full")
-        scene.now += 30.0
+    scene.add(PLAIN, 2)
+    began = scene.now
+    while scene.now < began + 1000:
+        full(scene, others=True)
     assert scene.failed == []
+    while len(scene.failed) < 2:
+        full(scene, others=True)
+    assert scene.now < began + 3600
 
 
 def test_a_full_disk_that_nobody_is_going_to_leave_fails_calls_one_by_one(scene):
@@ -197,14 +214,29 @@ def test_a_full_disk_that_nobody_is_going_to_leave_fails_calls_one_by_one(scene)
     scene = scene()
     scene.add(PLAIN, 4)
     began = scene.now
-    while (batch := scene.submitted()) is not None or scene.submissions.patience() < math.inf:
-        if batch is None:
-            scene.now += scene.submissions.patience()
-        else:
-            scene.now += 0.1
-            scene.refuse(len(batch) // 2, why="its spool directory is full", error="No space left on device")
+    while len(scene.failed) < 4:
+        full(scene, others=False)
     assert sorted(scene.failed) == [([key], "No space left on device") for key in keys(1, 4)]
     assert 5.0 < scene.now - began < 20.0
+
+
+@pytest.mark.parametrize("others", [True, False])
+@pytest.mark.parametrize("large", [PLAIN, DATABASE, CLUSTER])
+def test_what_is_too_large_for_the_disk_does_not_keep_the_rest_from_it(scene, large, others):
+    """Whether it shares the rest's options or not."""
+    scene = scene()
+    first = scene.add(large, 2 if large.cluster else 1)
+    rest = scene.add(PLAIN, 3) + scene.add(DATABASE, 3)
+    began = scene.now
+    while len(scene.live) < 6:
+        full(scene, others=others, too_large=[first[0].key])
+        assert scene.now < began + 60
+    assert set(scene.live.values()) == set(rest)
+    scene.live.clear()
+    while not scene.failed:
+        full(scene, others=others, too_large=[first[0].key])
+    assert scene.failed == [([bundle.key for bundle in first], "No space left on device")]
+    assert scene.submitted() is None
 
 
 def test_a_cluster_that_can_never_be_fails(scene):
