@@ -157,6 +157,9 @@ PERIODIC_EXPR_TIMESLICE = 0.1
 # What a job's shadow waits for an execution point that it has lost, before the job runs again; 40 minutes by default,
 # for networks that break. Here only a startd that was killed can be lost, and its jobs are then lost with it.
 JOB_DEFAULT_LEASE_DURATION = 60
+# The same for a slot whose schedd was killed while it kept the claim for its next job: it is lost after six of these,
+# by default half an hour, in which nobody's job gets it (seen with 25.14).
+ALIVE_INTERVAL = 10
 # In a user namespace the startd waits 3 s per job, one after the other, without it.
 USE_PROCD = True
 

@@ -257,3 +257,15 @@ def test_a_helper_that_is_killed_costs_no_call(new_executor, tmp_path):
         helper.kill()
         assert [future.result(BOUND) for future in futures] == [n**2, n**3]
         assert access_point._process is not helper
+
+
+@pytest.mark.timeout(240)  # a minute for the claims, and what a busy machine takes
+def test_slots_that_a_killed_schedd_had_claimed_are_given_up(own_pool, tmp_path):
+    """It kept them for its next jobs; the one that is started after it would wait for them for half an hour."""
+    with CondorExecutor(access_point="personal") as executor:
+        calls = Calls(executor, tmp_path, 4)
+        calls.let_go()
+        assert [future.result(BOUND) for future in calls.futures] == [0, 1, 4, 9]
+        (schedd,) = own_pool.pids("condor_schedd")
+        os.kill(schedd, signal.SIGKILL)
+        assert executor.submit(pow, 2, 3).result(200) == 8
