@@ -27,6 +27,7 @@ code 12/2, whose reason hides the signal (HTCondor 25.14).
 
 # The module signal makes enums of its constants, for half a millisecond a job.
 import _signal as signal  # type: ignore[import-not-found]
+import errno
 import json
 import os
 import pickle
@@ -40,7 +41,7 @@ except ImportError:
 
 TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any, BinaryIO, NoReturn, Union
 
     Buffer = Union[bytes, bytearray, memoryview]
@@ -59,6 +60,8 @@ RETRY = 4
 """Exit status of a job in which a call raised one of ``retry_exceptions``, for the same reason."""
 RAISED = 1
 """Exit status of a *strict* job in which a call raised; what watches it (DAGMan) knows nothing of outcomes."""
+ROOM_PATIENCE = 30.0
+"""Seconds for which an outcome waits for room on a full disk."""
 
 
 class FrameError(ValueError):
@@ -313,17 +316,42 @@ class _Bundle:
         with open(self.outcomes, "rb") as file:
             return all(header["result"] == "value" for header, _, _ in skim(file))
 
-    def report(self, call: str, result: str, segments: "Iterable[Buffer]" = (), **details: object) -> None:
-        """Append the outcome of *call*: one frame, with one tag over all of it."""
+    def report(
+        self,
+        call: str,
+        result: str,
+        segments: "Sequence[Buffer]" = (),
+        patience: float = ROOM_PATIENCE,
+        **details: object,
+    ) -> None:
+        """Append the outcome of *call*: one frame, with one tag over all of it.
+
+        On a full disk it waits for room, *patience* seconds at most: a job may share its disk with what comes and goes,
+        as in the spool directory, where it runs if access point and execution point have one file system.
+        """
         header = dict(details, kind="outcome", session=self.session, call=call, result=result, host=os.uname()[1])
         end = os.path.getsize(self.outcomes) if os.path.exists(self.outcomes) else 0
-        try:
-            with open(self.outcomes, "ab") as file:
-                write_frame(file, self.secret, header, segments)
-        except BaseException:
-            # After it was closed: closing writes what could not be written before.
-            os.truncate(self.outcomes, end)
-            raise
+        until = None
+        while True:
+            try:
+                with open(self.outcomes, "ab") as file:
+                    write_frame(file, self.secret, header, segments)
+            except BaseException as error:
+                # After it was closed: closing writes what could not be written before.
+                os.truncate(self.outcomes, end)
+                until = until or time.monotonic() + patience  # not before: writing may take longer than that
+                if time.monotonic() >= until or not self._may_fit(error, segments):
+                    raise
+                time.sleep(1)
+            else:
+                return
+
+    def _may_fit(self, error: BaseException, segments: "Sequence[Buffer]") -> bool:
+        """Whether what could not be written can be when others have left the disk."""
+        if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return False
+        disk = os.statvfs(self.outcomes)
+        return sum(memoryview(segment).nbytes for segment in segments) < disk.f_blocks * disk.f_frsize
 
     def cut_torn(self) -> None:
         """Cut off what a child left of an outcome that it was writing when it died: it would hide those after it."""
@@ -372,6 +400,7 @@ class _Child:
     def __init__(self, stage: int) -> None:
         self.stage = stage
         self.pid = os.getpid()
+        self.patience = ROOM_PATIENCE
 
     def run(self, bundle: _Bundle) -> None:
         global _bundle  # noqa: PLW0603 - value_of_call(), which unpickling calls, has no other way to know it
@@ -435,9 +464,10 @@ class _Child:
             os._exit(0)  # the call forked, and this is the copy: the outcome is the original's to tell
         details.update(started=started, ended=time.time(), stdout=[out, _position(1)], stderr=[err, _position(2)])
         try:
-            bundle.report(key, result, pickled, **details)
+            bundle.report(key, result, pickled, self.patience, **details)
         except OSError as error:
             # A full disk, say. That is this call's failure, not a crash, and to tell it takes little room.
+            self.patience = 0.0  # one that stays full does not delay each call of a bundle
             error = OSError(error.errno, f"{error.strerror} (where the job ran, for what the call returned or raised)")
             details.update(self._exception(error))
             bundle.report(key, "exception", details.pop("pickled"), **details)

@@ -45,6 +45,10 @@ def wait_for(flag: Path, value: int = 0) -> int:
     return value
 
 
+def zeros_after(flag: Path, size: int) -> bytes:
+    return bytes(wait_for(flag, size))
+
+
 # Limits of the schedd.
 
 
@@ -144,6 +148,21 @@ def test_calls_wait_for_room_in_the_spool_directory(pool_with, small_disk):
             executor.submit_cluster(len, os.urandom(3 * MIB), count=3)[2].result(100)
         assert executor.submit(len, b"more").result(100) == 4
     assert pool.ads("condor_q") == []
+
+
+def test_value_waits_for_room_on_the_disk_of_the_job(pool_with, small_disk, tmp_path):
+    """Where jobs run in the spool directory, what is on its way to other jobs may fill it, for a while."""
+    pool_with(ALTERNATE_JOB_SPOOL=f'"{small_disk}"')
+    with CondorExecutor(access_point="personal") as executor:
+        future = executor.submit(zeros_after, tmp_path / "flag", 2 * MIB)
+        until(future.running)
+        filler = small_disk / "filler"
+        filler.write_bytes(bytes(7 * MIB))
+        (tmp_path / "flag").touch()
+        time.sleep(3)  # in which it is written, and taken back
+        assert not future.done()
+        filler.unlink()
+        assert len(future.result(100)) == 2 * MIB
 
 
 def test_value_that_the_disk_of_the_job_cannot_hold_fails_its_call_alone(pool_with, small_disk):
