@@ -30,8 +30,8 @@ class HTCondorRelease:
 
     >>> from condor_futures.personal import find_htcondor
     >>> release = find_htcondor()
-    >>> print(release.version, release.tool("condor_q"))
-    25.14.1 /usr/bin/condor_q
+    >>> print(release.version, release.tool("condor_q").name)
+    25.14.1 condor_q
 
     Attributes:
         prefix: the directory that HTCondor calls ``RELEASE_DIR``; the others lie below it.
