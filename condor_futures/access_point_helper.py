@@ -4,7 +4,8 @@ The bindings hold the GIL from the start of a call to its end (25.14): a schedd 
 every thread of the client for as long. So they are called here, in a process of their own that
 :mod:`condor_futures.access_point` starts and, if need be, kills.
 
-It is run as a file, not as a module of the package: it needs only ``htcondor2``. It reads requests from standard input
+It is run as a file, not as a module of the package: it needs only ``htcondor2`` (and
+:mod:`condor_futures.credd`, where jobs get credentials). It reads requests from standard input
 and writes answers to standard output, one JSON object per line, and leaves when its input ends or is ``null``::
 
     {"id": 7, "operation": "retrieve", "arguments": {"jobs": ["12.0", "12.1"]}, "patience": 60}
@@ -22,9 +23,7 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,22 +45,6 @@ _ACTIONS = {"remove": "Remove", "hold": "Hold", "release": "Release", "vacate": 
 # by its time, as NumHolds counts a hold by the shadow twice (25.14).
 _RAISED, _SINCE = "CondorFuturesMemoryRaised", "EnteredCurrentStatus"
 _MEMORY = ["ClusterId", "ProcId", _SINCE, _RAISED, "RequestMemory", "MemoryUsage", "ResidentSetSize", "ImageSize"]
-
-# Seconds for the site's program that makes a credential; the bindings give it as many.
-_PRODUCER_TIMEOUT = 20.0
-
-# What the words with which a condor_credd refuses mean for whoever reads them.
-_ADVICE = {
-    "Communication error": "it does not run, or does not let you in (ALLOW_WRITE); its log, CredLog, says which",
-    "not secure": "the connection has to be authenticated and encrypted (SEC_DEFAULT_ENCRYPTION = REQUIRED)",
-    "credmon": "the program there that is to make it ready for jobs, the credmon, did not do so in time",
-    "configuration error": "it is not configured for such credentials (SEC_CREDENTIAL_DIRECTORY_KRB, ..._OAUTH)",
-    "startCommand": "it does not run, or does not let you in (ALLOW_WRITE); its log, CredLog, says which",
-}
-
-
-class CredentialError(Exception):
-    """A credential cannot be made or stored; for the client, which has a class of the same name for it."""
 
 
 class Operations:
@@ -382,84 +365,12 @@ class Operations:
             CredentialError: if that is not possible, with what to do about it.
 
         """
-        credd = self._find_credd()
-        listing = self._store_kerberos(credd) if kerberos else ""
-        return {"ticket": listing, "url": self._request_tokens(credd, services) if services else None}
+        # The package is not imported for every executor's helper: it takes longer than htcondor2.
+        from condor_futures import credd
 
-    def _find_credd(self) -> str:
-        """The address of the credd that belongs to the schedd: by what the schedd says, or else by name.
-
-        So does condor_submit.
-        """
-        htcondor = self._htcondor
-        pool, name = self._where
-        with contextlib.suppress(htcondor.HTCondorException):
-            collector = htcondor.Collector(pool) if pool else htcondor.Collector()
-            for ad in collector.query(htcondor.AdType.Schedd, f"Name == {json.dumps(self._name)}", ["CredDIpAddr"]):
-                if "CredDIpAddr" in ad:
-                    return str(ad["CredDIpAddr"])
-            kind = htcondor.DaemonType.Credd
-            return str((collector.locate(kind, name) if name else collector.locate(kind))["MyAddress"])
-        raise CredentialError("the access point has no condor_credd, which would keep the jobs' credentials")
-
-    def _store_kerberos(self, credd: str) -> str:
-        producer = self._htcondor.param.get("SEC_CREDENTIAL_PRODUCER")
-        if not producer:
-            raise CredentialError(
-                "HTCondor's configuration on this machine has no SEC_CREDENTIAL_PRODUCER, the program of the site's "
-                "that makes a credential of your Kerberos ticket; its administrators know which it is"
-            )
-        if producer.upper() == "CREDENTIAL_ALREADY_STORED":
-            return ""
-        listing, trouble = _check_ticket()
-        if listing and trouble:
-            raise CredentialError(trouble)
-        # Not the bindings' own way, which is to give them None: they cut what the program prints at its first NUL
-        # byte (25.14), and say nothing of why it failed.
-        try:
-            credential = _produce(producer)
-        except CredentialError as error:
-            # Only now: there may be programs that need no ticket.
-            raise CredentialError(f"{error}; {trouble}" if trouble else str(error)) from None
-        from classad2 import ClassAd
-
-        try:
-            self._store(self._htcondor.Credd(ClassAd({"MyAddress": credd})), credential)
-        except self._htcondor.HTCondorException as error:
-            raise _refused(credd, str(error)) from error
-        return listing
-
-    def _store(self, credd: Any, credential: bytes) -> None:
-        """Store it, and wait until the credmon has made it ready for jobs.
-
-        The credd waits for that itself, up to its CREDD_POLLING_TIMEOUT; but where it finds no credmon that it could
-        wake, it says neither that nor anything else.
-        """
-        kerberos = self._htcondor.CredType.Kerberos
-        credd.add_user_cred(kerberos, credential)
-        deadline = time.monotonic() + int(self._htcondor.param.get("CREDD_POLLING_TIMEOUT") or 20)
-        while credd.query_user_cred(kerberos) is None:
-            if time.monotonic() > deadline:
-                raise self._htcondor.HTCondorException("no credmon processes credentials")
-            time.sleep(0.5)
-
-    def _request_tokens(self, credd: str, services: dict[str, str]) -> str | None:
-        htcondor = self._htcondor
-        # issue_credentials() speaks with the local credd only (25.14), so that is which one it takes for local; and it
-        # would see to Kerberos too, which nobody may have asked for.
-        with tempfile.NamedTemporaryFile("w", prefix="condor-futures-credd-") as file:
-            file.write(f"{credd}\n")
-            file.flush()
-            settings = {"CREDD_ADDRESS_FILE": file.name, "CREDD_HOST": "", "SEC_CREDENTIAL_PRODUCER": ""}
-            before = {name: htcondor.param.get(name) or "" for name in settings}
-            htcondor.param.update(settings)
-            try:
-                url = htcondor.Submit(services).issue_credentials()
-            except htcondor.HTCondorException as error:
-                raise _refused(credd, str(error)) from error
-            finally:
-                htcondor.param.update(before)
-        return None if url is None else str(url)
+        address = credd.find(self._where, self._name)
+        listing = credd.store_kerberos(address) if kerberos else ""
+        return {"ticket": listing, "url": credd.request_tokens(address, services) if services else None}
 
 
 def _either(jobs: Sequence[str]) -> str:
@@ -489,54 +400,6 @@ def _why_no_collector(where: str, error: Exception) -> str:
     except OSError as reason:
         return f"the collector {where} does not answer: {reason.strerror or reason}"
     return f"the collector {where} runs but does not accept how you authenticate: {error}"
-
-
-def _check_ticket() -> tuple[str, str]:
-    """What klist lists, and what is wrong with it; both are empty where there is no klist."""
-    environment = {**os.environ, "LC_ALL": "C"}
-
-    def klist(*options: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["klist", *options],  # noqa: S607 - the one that goes with the user's kinit
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    try:
-        listing, valid = klist(), klist("-s")
-    except OSError:
-        return "", ""
-    found = "it has expired" if listing.stdout else listing.stderr.strip() or "none was found"
-    trouble = "" if valid.returncode == 0 else f"you have no valid Kerberos ticket ({found}); get one with kinit"
-    return listing.stdout, trouble
-
-
-def _produce(producer: str) -> bytes:
-    """What the site's program prints; it is never shown to anybody, as it is as good as a password."""
-    try:
-        made = subprocess.run(
-            [producer], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PRODUCER_TIMEOUT, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise CredentialError(
-            f"{producer} (SEC_CREDENTIAL_PRODUCER) took longer than {_PRODUCER_TIMEOUT:g} s"
-        ) from None
-    except OSError as error:
-        raise CredentialError(f"{producer} (SEC_CREDENTIAL_PRODUCER) cannot be run: {error.strerror}") from None
-    if made.returncode != 0 or not made.stdout:
-        status = f"failed with status {made.returncode}" if made.returncode else "printed no credential"
-        words = made.stderr.decode(errors="replace").strip()[-1000:]
-        raise CredentialError(f"{producer} (SEC_CREDENTIAL_PRODUCER) {status}" + (f": {words}" if words else ""))
-    return made.stdout
-
-
-def _refused(credd: str, words: str) -> CredentialError:
-    words = words.strip().rstrip(".")
-    advice = next((f"; {advice}" for part, advice in _ADVICE.items() if part in words), "")
-    return CredentialError(f"the condor_credd at {credd} does not take the credential: {words}{advice}")
 
 
 def serve(operations: Callable[[], Operations] = Operations) -> None:

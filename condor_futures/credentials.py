@@ -2,7 +2,7 @@
 
 HTCondor's `condor_credd` keeps them and HTCondor brings them to each job's sandbox. What has to be stored there before
 anything is submitted, which submit commands say that a job wants it, and when it has to be stored again follows from
-the option alone; storing it is the business of :mod:`condor_futures.access_point_helper`.
+the option alone; storing it is the business of :mod:`condor_futures.credd`.
 
 Example:
     >>> credentials = Credentials.parse(["kerberos", "oauth:box*public"])
