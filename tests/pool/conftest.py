@@ -5,9 +5,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from support import Pool
+from support import Pool, until
 from users import User
 
+from condor_futures import DagExecutor
 from condor_futures.personal import PersonalPool, install
 
 
@@ -39,3 +40,19 @@ def own_pool(release, tmp_path_factory, monkeypatch):
     personal.start()
     yield Pool(personal)
     personal.stop()
+
+
+@pytest.fixture
+def new_dag(pool, tmp_path):
+    """Makes DAGs of a test's own; they leave nothing in the queue."""
+    made = []
+
+    def make(name="work", **options):
+        made.append(DagExecutor(name, tmp_path / f"{name}{len(made)}", access_point="personal", **options))
+        return made[-1]
+
+    yield make
+    for dag in made:
+        dag.terminate_workers()
+        of_it = f'CondorFuturesSession == "{dag._driver.graph.session.id}"'
+        until(lambda of_it=of_it: pool.ads("condor_q", of_it) == [])

@@ -15,21 +15,6 @@ from condor_futures import DagExecutor, DependencyError, JobCrashedError, JobErr
 pytestmark = pytest.mark.pool
 
 
-@pytest.fixture
-def new_dag(pool, tmp_path):
-    """Makes DAGs of a test's own; they leave nothing in the queue."""
-    made = []
-
-    def make(name="work", **options):
-        made.append(DagExecutor(name, tmp_path / f"{name}{len(made)}", access_point="personal", **options))
-        return made[-1]
-
-    yield make
-    for dag in made:
-        dag.terminate_workers()
-        assert pool.ads("condor_q", f'CondorFuturesSession == "{dag._driver.graph.session.id}"') == []
-
-
 def note(path, text="x"):
     """Leave a line in a file: side effects can be counted."""
     with Path(path).open("a") as file:

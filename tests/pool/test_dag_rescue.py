@@ -27,21 +27,6 @@ from condor_futures import (
 pytestmark = pytest.mark.pool
 
 
-@pytest.fixture
-def new_dag(pool, tmp_path):
-    """Makes DAGs of a test's own; they leave nothing in the queue."""
-    made = []
-
-    def make(name="work", **options):
-        made.append(DagExecutor(name, tmp_path / f"{name}{len(made)}", access_point="personal", **options))
-        return made[-1]
-
-    yield make
-    for dag in made:
-        dag.terminate_workers()
-        until(lambda dag=dag: jobs_of(pool, dag) == [])
-
-
 def jobs_of(pool, dag, universe=None):
     constraint = f'CondorFuturesSession == "{dag._driver.graph.session.id}"'
     ads = pool.ads("condor_q", constraint + (f" && JobUniverse == {universe}" if universe else ""))
