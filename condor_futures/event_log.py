@@ -75,13 +75,21 @@ class EventLog:
     """
 
     def __init__(self, path: Path) -> None:
-        """Begin at the start of the log at *path*, which must exist."""
+        """Begin at the start of the log at *path*.
+
+        Raises:
+            OSError: it does not exist, or cannot be opened.
+
+        """
         self._path = path
         self._refused = ""
         self._open(path.stat())
 
     def _open(self, file: os.stat_result) -> None:
-        self._log = htcondor2.JobEventLog(str(self._path))
+        try:
+            self._log = htcondor2.JobEventLog(str(self._path))
+        except htcondor2.HTCondorException as error:  # "File not found", whatever it is
+            raise OSError(str(error)) from None
         self._inode = file.st_ino
         self._size = 0
 
@@ -90,21 +98,22 @@ class EventLog:
         events: list[states.Event] = []
         try:
             file = self._path.stat()
-        except FileNotFoundError:
+            if file.st_ino != self._inode or file.st_size == 0 < self._size:
+                before = self._log
+                self._open(file)  # it was replaced, or emptied: what it says now is new
+                before.close()
+        except OSError:  # it is gone, its file system does not answer, too many files are open
             return events  # what it would have said, the queue says
-        if file.st_ino != self._inode or file.st_size == 0 < self._size:
-            self._log.close()
-            self._open(file)  # it was replaced, or emptied: what it says now is new
         if file.st_size == self._size:
             return events  # not asked for nothing: it waits a second for the rest of a torn first line (25.14)
-        before = self._position()
+        position = self._position()
         log = self._log.events(stop_after=0)
         while True:
             try:
                 events.append(translate(next(log)))
             except StopIteration:
                 # Where it has met garbage it stops short of the end, and goes on behind it the next time.
-                self._size = file.st_size if self._position() == before else -1
+                self._size = file.st_size if self._position() == position else -1
                 return events
             except (htcondor2.HTCondorException, ValueError) as error:
                 # Of a newer HTCondor, or not whole yet: it may be refused again, so the next ones are for the next

@@ -35,7 +35,7 @@ from condor_futures.session import Session
 from condor_futures.shipping import Shipping
 from condor_futures.states import Job
 from condor_futures.submit_description import check_submit_commands, merge, retried
-from condor_futures.submit_file import read_submit_file
+from condor_futures.submit_file import add_submit_file
 
 __all__ = ["CondorExecutor"]
 
@@ -169,11 +169,7 @@ class CondorExecutor(Executor):
             >>> executor = CondorExecutor.from_submit_file("analysis.sub", request_memory="16GB")
 
         """
-        base = check_submit_commands(read_submit_file(path))
-        own = inspect.signature(cls).parameters
-        commands = {name: options.pop(name) for name in list(options) if name not in own}
-        options.update(merge(base, commands))
-        return cls(**options)
+        return cls(**add_submit_file(path, options, inspect.signature(cls).parameters))
 
     @classmethod
     def attach(cls, session: str | Path, **options: Any) -> CondorExecutor:

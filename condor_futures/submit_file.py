@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from condor_futures.submit_commands import ALIASES, OWNED
-from condor_futures.submit_description import canonical_name
+from condor_futures.submit_description import canonical_name, check_submit_commands, merge
 
-__all__ = ["read_submit_file"]
+__all__ = ["add_submit_file", "read_submit_file"]
 
 _MACRO: Final = re.compile(r"\$(\w*)\(([\w.]+)(?::([^()]*))?\)")
 _QUEUE_VARIABLES: Final = re.compile(r"\s*\d*\s*(\w+(?:\s*,\s*\w+)*)\s+(?:in|from|matching)\b", re.IGNORECASE)
@@ -71,3 +72,15 @@ def _expand(value: str, macros: dict[str, str], per_job: set[str], where: str, d
         return _expand(macros[name], macros, per_job, where, depth + 1)
 
     return _MACRO.sub(replace, value)
+
+
+def add_submit_file(path: str | Path, options: Mapping[str, Any], own: Container[str]) -> dict[str, Any]:
+    """An executor's *options*, of which those that are not its *own* are submit commands, with those of a submit file.
+
+    Raises:
+        OSError, TypeError, ValueError: as :func:`read_submit_file`.
+
+    """
+    base = check_submit_commands(read_submit_file(path))
+    commands = {name: value for name, value in options.items() if name not in own}
+    return {name: value for name, value in options.items() if name in own} | merge(base, commands)

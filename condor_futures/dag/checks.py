@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from condor_futures.submit_values import check_session_directory
+
 __all__ = ["Script", "check_access_point", "check_count", "check_directory", "check_name", "command_line"]
 
 Script = str | Path | Sequence[str | Path | int]
@@ -14,9 +16,13 @@ Script = str | Path | Sequence[str | Path | int]
 
 
 def check_directory(directory: Path) -> None:
-    """Raise ValueError for a directory whose name does not fit in a DAG file."""
-    if re.search(r"\s", str(directory.absolute())):
-        raise ValueError(f"DAGMan's files cannot name {str(directory)!r}: blanks end names; choose another directory")
+    """Raise ValueError for a directory whose name does not fit in a DAG file (tried with 25.14)."""
+    path = str(directory.absolute())
+    if wrong := re.search(r"\s|['\"]|\$\(|\$\$|\\(?=/|$)", path):
+        raise ValueError(
+            f"DAGMan's files cannot name the directory {path!r}, because of {wrong[0]!r} in it; choose another one"
+        )
+    check_session_directory(directory.absolute())
 
 
 def check_name(what: str, name: object) -> None:

@@ -82,7 +82,7 @@ class Driver:
         reports.close()
 
     def start(self, *, local: bool) -> None:
-        """Have the calls made that have no value; the DAG has been written.
+        """Have the calls made that have no value, if there are any; the DAG has been written.
 
         Raises:
             AccessPointError: if the access point does not answer, or refuses.
@@ -95,6 +95,8 @@ class Driver:
             if self._run.alive and not all(future.done() for future in self.graph.futures.values()):
                 raise RuntimeError("the DAG is running")
             self._run.join()  # it waits for the last jobs to leave the queue
+        if self.sealed and self.graph.complete:
+            return  # DAGMan would begin again, as there is no rescue DAG after a success
         if local:
             self._begin()
             self._run = LocalRun(self.graph, self.max_workers or os.cpu_count() or 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import inspect
 import itertools
 import sys
 from collections import Counter
@@ -35,6 +36,7 @@ from condor_futures.session import Session
 from condor_futures.shipping import Shipping
 from condor_futures.states import Job
 from condor_futures.submit_description import check_submit_commands, merge
+from condor_futures.submit_file import add_submit_file
 
 __all__ = ["DagExecutor"]
 
@@ -110,6 +112,26 @@ class DagExecutor(Executor):
         if max_workers is not None:
             settings["DAGMAN_MAX_JOBS_SUBMITTED"] = max_workers
         self._driver = Driver(Graph(name, session, access_point), max_workers, settings)
+
+    @classmethod
+    def from_submit_file(cls, path: str | Path, name: str, directory: str | Path, **options: Any) -> DagExecutor:
+        """A DAG whose jobs have the submit commands of a submit file.
+
+        Args:
+            path: the submit file; see :meth:`CondorExecutor.from_submit_file` for what is left out of it.
+            name: as in the constructor.
+            directory: as in the constructor.
+            options: any other of the constructor's; a submit command wins over the file's, None removes it.
+
+        Raises:
+            OSError: if the file cannot be read.
+            CondorFuturesError, TypeError, ValueError: as the constructor and :meth:`CondorExecutor.from_submit_file`.
+
+        Example:
+            >>> dag = DagExecutor.from_submit_file("analysis.sub", "refits", "refits", request_memory="16GB")
+
+        """
+        return cls(name, directory, **add_submit_file(path, options, inspect.signature(cls).parameters))
 
     @classmethod
     def attach(cls, directory: str | Path, *, access_point: AccessPointName | Literal["same"] = "same") -> DagExecutor:
@@ -354,11 +376,12 @@ class DagExecutor(Executor):
         self._driver.check_open()
         function = functools.cache(lambda: self._pickle(fn))
         arguments = zip(*iterables, strict=False)
-        futures: list[CondorFuture[T]] = []
+        chunks: list[list[Call]] = []
         while chunk := list(itertools.islice(arguments, chunksize)):
-            calls = [Call(self._next_call(), function(), self._pickle((args, {}), "(args, kwargs)")) for args in chunk]
-            futures += self._add(_label(fn), [calls])
-        return Results(futures, timeout)
+            pickled = [self._pickle((args, {}), "(args, kwargs)") for args in chunk]
+            chunks.append([Call(self._next_call(), function(), args) for args in pickled])
+        # All or none: what follows cannot fail because of an argument.
+        return Results([future for calls in chunks for future in self._add(_label(fn), [calls])], timeout)
 
     def _next_call(self) -> str:
         return Session.call_key(next(self._driver.graph.call_numbers))

@@ -26,6 +26,7 @@ from condor_futures.dag.reports import Reports
 from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.event_log import EventLog
 from condor_futures.job_queue import JobQueue
+from condor_futures.private import PATIENCE
 from condor_futures.transitions import advance
 
 __all__ = ["Follower", "wait_for_empty_queue"]
@@ -60,6 +61,7 @@ class Follower:
         self._nodes_log: EventLog | None = None
         self._nodes_log_size = 0
         self._status_stamp = 0
+        self._troubled_since: float | None = None
         self._by_bundle = {bundle.key: (node, bundle) for node in graph.nodes for bundle in node.bundles}
         self._causes: dict[str, states.Event] = {}
         self._held: dict[str, states.Held] = {}
@@ -120,14 +122,7 @@ class Follower:
     def _run(self) -> None:
         try:
             while not self._left:
-                # In this order: what each says is known to the next, and what they say after DAGMan's end is the last
-                # word.
-                self._read_dagman_log()
-                end = self._dagman.end
-                verdicts = self._read_status(ended=end is not None)
-                self._read_nodes_log()
-                self._judge(verdicts)
-                if end is not None:
+                if (end := self._read()) is not None:
                     self._finish(end)
                     return
                 self._remove()
@@ -147,6 +142,25 @@ class Follower:
             if self._access_point is not None:
                 self._access_point.close()
             self.ended.set_result(None)
+
+    def _read(self) -> states.Event | None:
+        """Take in what DAGMan and the schedd have written; gives DAGMan's end, once there is one."""
+        try:
+            # In this order: what each says is known to the next, and what they say after DAGMan's end is the last word.
+            self._read_dagman_log()
+            end = self._dagman.end
+            verdicts = self._read_status(ended=end is not None)
+            self._read_nodes_log()
+        except OSError:
+            # Too many files are open, or a file server is away: the DAG goes on.
+            self._troubled_since = self._troubled_since or time.monotonic()
+            if time.monotonic() - self._troubled_since > PATIENCE:
+                raise
+            self._status_stamp = 0  # what it said has not been heeded
+            return None
+        self._troubled_since = None
+        self._judge(verdicts)
+        return end
 
     def _receive(self) -> None:
         try:

@@ -4,7 +4,7 @@
 
     SESSION/                     as every session (condor_futures.session), and
         NAME.dag                 the DAG
-        NAME.json                what attach() needs besides
+        NAME.dag.json            what attach() needs besides
         jobs-000.sub             submit descriptions: nodes of the same options share one
         dagman.config            settings of DAGMan for this DAG
         NAME.status              how DAGMan sees its nodes (NODE_STATUS_FILE)
@@ -51,7 +51,7 @@ class DagFiles:
     @property
     def manifest(self) -> Path:
         """What :meth:`Graph.load` reads."""
-        return self._path(".json")
+        return self._path(".dag.json")  # not NAME.json: a DAG may be called session
 
     @property
     def status(self) -> Path:
@@ -119,12 +119,12 @@ class Sandbox:
         return cls(tuple(files), options.commands.get("environment", ""))
 
     def variables(self) -> dict[str, str]:
-        r"""The environment variables; HTCondor's quoting is undone, its macros are not replaced.
+        r"""The environment variables; HTCondor's quoting is undone, other macros than that are not replaced.
 
-        >>> Sandbox(environment="\"'GREETING=it''s \"\"you\"\"' A=1\"").variables()
-        {'GREETING': 'it\'s "you"', 'A': '1'}
+        >>> Sandbox(environment="\"'GREETING=it''s \"\"you\"\"' A=$(DOLLAR)1\"").variables()
+        {'GREETING': 'it\'s "you"', 'A': '$1'}
         """
-        text = self.environment.strip()
+        text = self.environment.strip().replace("$(DOLLAR)", "$")
         if not text.startswith('"'):  # the old syntax
             return dict(entry.split("=", 1) for entry in filter(None, text.split(";")))
         words = re.findall(r"(?:[^\s']|'(?:[^']|'')*')+", text[1:-1].replace('""', '"'))
@@ -238,6 +238,11 @@ class Graph:
                 self.futures.update(fresh)
             node.reported = all(_has_value(self.futures[key]) for key in node.calls)
 
+    @property
+    def complete(self) -> bool:
+        """Every call has its value."""
+        return all(_has_value(future) for future in self.futures.values())
+
     @staticmethod
     def _calls_of(node: Node, position: int) -> Sequence[str]:
         return node.calls if len(node.bundles) == 1 else [node.calls[position]]
@@ -281,7 +286,7 @@ class Graph:
 
         """
         session = Session.open(directory)
-        manifests = [path for path in session.directory.glob("*.json") if path.with_suffix(".dag").exists()]
+        manifests = [path for path in session.directory.glob("*.dag.json") if path.with_suffix("").exists()]
         if len(manifests) != 1:
             raise CondorFuturesError(f"no DAG was written to {session.directory}; call write() or run() first")
         about = json.loads(manifests[0].read_bytes())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -13,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,8 @@ class LocalRun:
         self._bad: set[int] = set()
         self._running: Counter[str | None] = Counter()
         self._stopped: CondorFuturesError | None = None
+        # Not an Event: to set one takes an answer from all that wait for it, and a process that has left gives none.
+        self._stop_heard, self._stop_said = multiprocessing.Pipe(duplex=False)
         self.ended: Future[None] = Future()
         """Done when it has ended."""
         self._thread = threading.Thread(target=self._run, name="condor_futures local DAG", daemon=True)
@@ -61,12 +66,13 @@ class LocalRun:
         """Nothing: a call that is cancelled before its turn is not made, see :meth:`_start`."""
 
     def remove(self) -> None:
-        """Start no more nodes."""
+        """Start no more nodes, and end those that run."""
 
         def stop() -> None:
-            self._stopped = JobRemovedError("the DAG was stopped before the call was made")
+            self._stopped = JobRemovedError("the DAG was stopped before the call had ended")
 
-        self._inbox.put(stop)
+        self._inbox.put(stop)  # before the jobs' ends get there
+        self._stop_said.send_bytes(b"stop")  # which nobody takes out
 
     def join(self) -> None:
         """Wait until it has ended."""
@@ -75,7 +81,7 @@ class LocalRun:
 
     def _run(self) -> None:
         try:
-            with ProcessPoolExecutor(self._max_workers) as pool:
+            with ProcessPoolExecutor(self._max_workers, initializer=_obey, initargs=(self._stop_heard,)) as pool:
                 self._start(pool)
                 while sum(self._running.values()):
                     self._inbox.get()()
@@ -95,7 +101,7 @@ class LocalRun:
             self.ended.set_result(None)
 
     def _start(self, pool: ProcessPoolExecutor) -> None:
-        """Start the nodes whose parents have ended well, as far as their categories allow."""
+        """Start the nodes whose parents have ended well, as far as there is room for them and in their categories."""
         waiting, self._waiting = self._waiting, []
         for node in waiting:
             category = node.bundles[0].options.category
@@ -104,8 +110,10 @@ class LocalRun:
                 self._end(node, self._stopped or CondorFuturesError("an ancestor failed"))
             elif all(future.cancelled() for bundle in node.bundles for future in bundle.futures.values()):
                 self._end(node, CondorFuturesError("it was cancelled"))
-            elif any(id(parent) not in self._good for parent in node.parents) or (
-                limit is not None and self._running[category] >= limit
+            elif (
+                sum(self._running.values()) >= self._max_workers
+                or any(id(parent) not in self._good for parent in node.parents)
+                or (limit is not None and self._running[category] >= limit)
             ):
                 self._waiting.append(node)
             else:
@@ -128,6 +136,9 @@ class LocalRun:
             self._end(node, failure)
             return
         result = done.result()
+        if self._stopped is not None and not result.well:
+            self._end(node, self._stopped)
+            return
         (self._good if result.well else self._bad).add(id(node))
         causes = {
             key: states.Terminated("local", signal=-status) if status < 0 else states.Terminated("local", status)
@@ -157,11 +168,41 @@ class _Task:
 
 # In the processes of the pool.
 
+_jobs: set[subprocess.Popen[bytes]] = set()
+_stop: Connection
+
+
+def _obey(stop: Connection) -> None:
+    """Leave Ctrl-C, which reaches all processes of a terminal, to the client; when it says *stop*, end what runs."""
+    global _stop  # noqa: PLW0603 - an initializer has no other way to leave something to the calls
+    _stop = stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def end_jobs() -> None:
+        stop.poll(None)
+        for job in list(_jobs):
+            job.terminate()
+
+    threading.Thread(target=end_jobs, daemon=True).start()
+
+
+def _execute(words: Sequence[str | Path], **options: Any) -> int:
+    """Run a command to its end, or until all is to be stopped; gives its exit status, or minus a signal."""
+    with subprocess.Popen(words, **options) as job:
+        _jobs.add(job)
+        if _stop.poll():
+            job.terminate()
+        status = job.wait()
+    _jobs.discard(job)
+    return status
+
 
 def _run_node(task: _Task) -> _Result:
     """Run a node as DAGMan does: pre script, jobs, post script, and all again as often as there are retries."""
     result = _Result(well=False, statuses={})
     for attempt in range(task.options.retries + 1):
+        if _stop.poll():
+            break
         result = _attempt(task, attempt)
         if result.well:
             break
@@ -183,7 +224,7 @@ def _attempt(task: _Task, attempt: int) -> _Result:
 
 def _script(words: Sequence[str], macros: dict[str, object], directory: Path) -> int:
     replaced = [str(macros.get(word, word)) for word in words]
-    return subprocess.run(replaced, cwd=directory, check=False).returncode
+    return _execute(replaced, cwd=directory)
 
 
 def _run_job(task: _Task, key: str) -> int:
@@ -194,15 +235,24 @@ def _run_job(task: _Task, key: str) -> int:
         (at / f"{key}.stdout").open("wb") as out,
         (at / f"{key}.stderr").open("wb") as err,
     ):
-        inputs = [at / f"{key}.calls", *(at / name for name in task.parents), *map(Path, task.sandbox.files)]
-        for path in inputs:
+        for path in [at / f"{key}.calls", *(at / name for name in task.parents)]:
             (Path(sandbox) / path.name).symlink_to(path)
+        for name in task.sandbox.files:
+            _transfer(name, Path(sandbox))
         outcomes = f"{key}.outcomes"
         shutil.copy(at / outcomes, sandbox)
         environment = {**os.environ, **task.sandbox.variables(), "_CONDOR_SCRATCH_DIR": sandbox}
-        status = subprocess.run(
-            [task.runner, key], cwd=sandbox, env=environment, stdout=out, stderr=err, check=False
-        ).returncode
+        status = _execute([task.runner, key], cwd=sandbox, env=environment, stdout=out, stderr=err)
         shutil.copy(Path(sandbox) / outcomes, at / f"{outcomes}.new")
         (at / f"{outcomes}.new").replace(at / outcomes)
     return status
+
+
+def _transfer(name: str, sandbox: Path) -> None:
+    """Copy what HTCondor would: of a directory whose name ends in a slash, what is in it."""
+    if "://" in name:
+        raise ValueError(f"{name} is for HTCondor to fetch; a run on this machine takes files and directories only")
+    if Path(name).is_dir():
+        shutil.copytree(name, sandbox if name.endswith("/") else sandbox / Path(name).name, dirs_exist_ok=True)
+    else:
+        shutil.copy2(name, sandbox)

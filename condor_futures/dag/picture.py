@@ -90,5 +90,7 @@ def _draw_by_matplotlib(graph: Graph, path: Path) -> None:
         nx.draw_networkx_edges(drawn, top_down, ax=axes, node_size=1600, edge_color="#808080")
         for node in graph.nodes:
             box = {"boxstyle": "round", "facecolor": COLOURS[_state(graph, node)], "edgecolor": "#404040"}
-            axes.text(*top_down[node.key], _label(node), ha="center", va="center", fontsize=9, bbox=box)
+            # Not as mathematics, which $1 and $2 of a shell command would be for matplotlib.
+            label = axes.text(*top_down[node.key], _label(node), ha="center", va="center", fontsize=9, bbox=box)
+            label.set_parse_math(False)
     figure.savefig(path, bbox_inches="tight")

@@ -246,6 +246,23 @@ def test_nothing_is_lost_while_too_many_files_are_open(new_executor, few_descrip
     assert executor.submit(pow, 2, 3).result(60) == 8
 
 
+def test_a_dag_is_followed_when_files_can_be_opened_again(new_dag, few_descriptors, tmp_path):
+    """DAGMan goes on meanwhile; what it has written is read later."""
+    dag = new_dag()
+    first = dag.submit(wait_for, tmp_path / "flag", 2)
+    second = dag.submit(pow, first, 10)
+    dag.run()
+    until(first.running)
+    held = all_descriptors()
+    try:
+        (tmp_path / "flag").touch()
+        time.sleep(3)
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+    assert second.result(100) == 1024
+
+
 def test_whoever_never_closes_a_file_is_told_so(new_executor, few_descriptors, tmp_path, monkeypatch):
     """After a while; and the calls end."""
     monkeypatch.setattr(private, "PATIENCE", 1.0)

@@ -1,0 +1,195 @@
+"""What a DAG is, and runs on this machine, without HTCondor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from support import until
+
+from condor_futures import CancelledError, CondorFuturesError, DagExecutor, JobRemovedError, PayloadError, shell
+
+
+@pytest.fixture
+def new_dag(tmp_path):
+    """Makes DAGs of a test's own."""
+    made = []
+
+    def make(name="work", **options):
+        made.append(DagExecutor(name, tmp_path / f"{name}{len(made)}", **options))
+        return made[-1]
+
+    yield make
+    for dag in made:
+        dag.terminate_workers()
+
+
+def note(path):
+    with Path(path).open("a") as file:
+        file.write("x\n")
+
+
+def times(path):
+    return len(path.read_text().split()) if path.exists() else 0
+
+
+def test_input_files_are_copied(new_dag, tmp_path):
+    """As HTCondor transfers them: what a call does to them is its own affair."""
+    for name in ("plain", "tree/leaf", "contents/within", "other/plain"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+
+    def change():
+        seen = {str(path): path.read_text() for path in Path().rglob("*") if path.name in ("plain", "leaf", "within")}
+        for path in seen:
+            Path(path).write_text("changed")
+        return seen
+
+    inputs = [f"{tmp_path}/{name}" for name in ("plain", "tree", "contents/", "other/plain")]
+    dag = new_dag(transfer_input_files=inputs)
+    future = dag.submit(change)
+    dag.run(local=True)
+    assert future.result(60) == {"plain": "other/plain", "tree/leaf": "tree/leaf", "within": "contents/within"}
+    assert (tmp_path / "plain").read_text() == "plain"
+    assert (tmp_path / "tree/leaf").read_text() == "tree/leaf"
+
+
+def test_what_only_htcondor_can_fetch_fails_its_node(new_dag):
+    """With a sentence."""
+    dag = new_dag()
+    future = dag.with_options(transfer_input_files="https://example.org/data").submit(abs, 1)
+    fine = dag.submit(abs, -1)
+    dag.run(local=True)
+    with pytest.raises(CondorFuturesError, match=r"https://example\.org/data is for HTCondor to fetch"):
+        future.result(60)
+    assert fine.result(60) == 1
+
+
+def test_environment_is_that_of_the_job(new_dag):
+    """HTCondor's own signs included."""
+    dag = new_dag(environment={"PRICE": "$5 $(x)", "WORDS": 'it\'s "so"'})
+    future = dag.submit(lambda: (os.environ["PRICE"], os.environ["WORDS"]))
+    dag.run(local=True)
+    assert future.result(60) == ("$5 $(x)", 'it\'s "so"')
+
+
+@pytest.mark.parametrize("name", ["session", "event_log", "runner", "bundles"])
+def test_any_name_will_do(new_dag, name):
+    """That of a file of the session too."""
+    dag = new_dag(name)
+    future = dag.submit(pow, 2, 3)
+    dag.run(local=True)
+    assert future.result(60) == 8
+    dag.shutdown()
+    assert [future.result(0) for future in DagExecutor.attach(dag.directory).futures] == [8]
+
+
+@pytest.mark.parametrize("name", ["x y", "it's", 'a"b', "a$(X)b", "a$$(b)", "a\\", "a\\/b"])
+def test_directories_that_dagman_cannot_take_are_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="choose another one"):
+        DagExecutor("work", f"{tmp_path}/{name}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_map_adds_all_its_calls_or_none(new_dag):
+    """So that it can be corrected, and made again."""
+    dag = new_dag()
+    with pytest.raises(PayloadError, match="cannot be pickled"):
+        dag.map(repr, [1, 2, threading.Lock()])
+    assert dag.futures == []
+    dag.map(repr, [1, 2, 3])
+    assert len(dag.futures) == 3
+
+
+def test_what_is_complete_is_not_run_again(new_dag, tmp_path):
+    """Neither calls nor scripts; so a program that attaches and runs can be started again and again."""
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\necho x >> {tmp_path}/prepared\n")
+    script.chmod(0o755)
+    dag = new_dag()
+    future = dag.with_options(pre_script=script).submit(note, tmp_path / "made")
+    dag.run(local=True)
+    assert future.result(60) is None
+    assert dag.run(local=True) == [future]
+    dag.shutdown()
+    with DagExecutor.attach(dag.directory) as again:
+        assert [future.result(0) for future in again.run(local=True)] == [None]
+    assert times(tmp_path / "prepared") == times(tmp_path / "made") == 1
+
+
+def test_calls_that_are_cancelled_before_their_turn_are_not_made(new_dag, tmp_path):
+    """There is a turn: as many nodes run as there are workers."""
+    dag = new_dag(max_workers=1)
+
+    def held(mark):
+        note(mark)
+        while not (tmp_path / "go").exists():
+            time.sleep(0.02)
+
+    futures = [dag.submit(held, tmp_path / f"{n}") for n in range(3)]
+    dag.run(local=True)
+    until(lambda: times(tmp_path / "0"))
+    assert [future.running() for future in futures] == [True, False, False]
+    assert futures[1].cancel()
+    (tmp_path / "go").touch()
+    assert futures[2].result(60) is None
+    assert [times(tmp_path / f"{n}") for n in range(3)] == [1, 0, 1]
+    with pytest.raises(CancelledError):
+        futures[1].result(0)
+
+
+def test_terminating_ends_what_runs(new_dag, tmp_path):
+    """Jobs and scripts; what has ended keeps its value."""
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\necho x >> {tmp_path}/prepared\nexec sleep 600\n")
+    script.chmod(0o755)
+    dag = new_dag(max_workers=3, retries=3)
+    first = dag.submit(abs, -1)
+    calls = dag.with_options(after=first)
+    job = calls.submit(lambda: note(tmp_path / "made") or time.sleep(600))
+    scripted = calls.with_options(pre_script=script).submit(abs, -2)
+    last = dag.with_options(after=job).submit(abs, -3)
+    dag.run(local=True)
+    until(lambda: times(tmp_path / "made") and times(tmp_path / "prepared"))
+    dag.terminate_workers()
+    assert first.result(0) == 1
+    for future in (job, scripted, last):
+        with pytest.raises(JobRemovedError, match="the DAG was stopped"):
+            future.result(0)
+    assert times(tmp_path / "made") == times(tmp_path / "prepared") == 1
+
+
+def test_ctrl_c_ends_a_local_run(tmp_path):
+    """What a terminal sends, it sends to all processes."""
+    script = f"""
+import time
+from pathlib import Path
+from condor_futures import DagExecutor
+with DagExecutor("work", {str(tmp_path / "work")!r}, max_workers=2) as dag:
+    for n in range(6):
+        dag.submit(lambda n=n: Path({str(tmp_path)!r}, f"made{{n}}").touch() or time.sleep(600))
+    dag.run(local=True)
+    print(dag.futures[0].result())
+"""
+    client = subprocess.Popen([sys.executable, "-c", script], start_new_session=True, stderr=subprocess.PIPE, text=True)
+    until(lambda: len(list(tmp_path.glob("made*"))) == 2)
+    os.killpg(client.pid, signal.SIGINT)
+    _, stderr = client.communicate(timeout=60)
+    assert stderr.rstrip().endswith("KeyboardInterrupt")
+    assert stderr.count("Traceback") == 1
+    assert len(list(tmp_path.glob("made*"))) == 2
+
+
+def test_a_picture_shows_dollars_as_they_are(new_dag, tmp_path, monkeypatch):
+    """And not as mathematics."""
+    monkeypatch.setenv("PATH", str(tmp_path))  # without Graphviz
+    dag = new_dag()
+    dag.submit(shell("gzip -d $1_ | awk '{print $2}'"), 1)
+    drawn = dag.draw(tmp_path / "graph.svg").read_text()
+    assert "$1_ | awk '{print $2}'" in drawn
