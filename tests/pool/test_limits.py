@@ -253,9 +253,9 @@ def test_a_dag_is_followed_when_files_can_be_opened_again(new_dag, few_descripto
     second = dag.submit(pow, first, 10)
     dag.run()
     until(first.running)
+    (tmp_path / "flag").touch()
     held = all_descriptors()
     try:
-        (tmp_path / "flag").touch()
         time.sleep(3)
     finally:
         for descriptor in held:
