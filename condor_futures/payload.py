@@ -7,7 +7,6 @@ point; both sides use the same functions. How objects are pickled here is in :mo
 from __future__ import annotations
 
 import io
-import pickle
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -159,7 +158,7 @@ def copy_outcome(file: BinaryIO, key: str, outcomes: Path) -> None:
     raise OutcomeError(f"the outcome of the call {key} is not in its file any more")
 
 
-class OutcomeUnpickler(pickle.Unpickler):
+class OutcomeUnpickler(runner.Unpickler):
     """Finds what is ours under the name that it has here."""
 
     def find_class(self, module: str, name: str) -> Any:

@@ -212,7 +212,42 @@ def _function_setstate(function: "Any", state: "Any") -> None:
     function.__globals__.update(_set_by_initializer.get(function.__globals__.get("__name__", ""), {}))
 
 
-class _CallUnpickler(pickle.Unpickler):
+# Where the makers of classes have the name by which cloudpickle knows a class again.
+_TRACKER_ID = {"_make_skeleton_class": 4, "_make_skeleton_enum": 5}
+
+
+class Unpickler(pickle.Unpickler):
+    """Leaves a class alone that travels by value and is here already.
+
+    cloudpickle would set all its attributes again, as they were where it was pickled (3.1): what an initializer or an
+    earlier call has set on it, or the client itself, would be gone.
+    """
+
+    def __init__(self, *args: "Any", **kwargs: "Any") -> None:
+        super().__init__(*args, **kwargs)
+        self._made = []  # type: list[type]
+
+    def find_class(self, module: str, name: str) -> "Any":
+        found = super().find_class(module, name)
+        if module != "cloudpickle.cloudpickle":
+            return found
+        if name in _TRACKER_ID:
+            return lambda *args: self._make_class(found, args, args[_TRACKER_ID[name]])
+        if name == "_class_setstate":
+            return lambda cls, state: found(cls, state) if any(made is cls for made in self._made) else cls
+        return found
+
+    def _make_class(self, make: "Any", args: "tuple[Any, ...]", tracker_id: "str | None") -> "Any":
+        from cloudpickle import cloudpickle
+
+        cls = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(tracker_id)
+        if cls is None:
+            cls = make(*args)
+            self._made.append(cls)
+        return cls
+
+
+class _CallUnpickler(Unpickler):
     """Finds this module under the name that the client pickled: the package itself is not needed here."""
 
     def find_class(self, module: str, name: str) -> "Any":
@@ -221,7 +256,7 @@ class _CallUnpickler(pickle.Unpickler):
         return super().find_class("condor_futures_shell" if module == "condor_futures.shell" else module, name)
 
 
-def _loads(segments: "Segments") -> "Any":
+def _loads(segments: "Sequence[Buffer]") -> "Any":
     import io
 
     return _CallUnpickler(io.BytesIO(segments[0]), buffers=segments[1:]).load()
@@ -507,7 +542,7 @@ class _Child:
             # Frames cannot be pickled. (An exception may refuse to have its attributes set.)
             BaseException.with_traceback(error, None)
             pickled = dumps(error)
-            pickle.loads(pickled[0], buffers=pickled[1:])
+            _loads(pickled)
         except BaseException:
             pickled = []
         name = "%s.%s" % (kind.__module__, kind.__qualname__)

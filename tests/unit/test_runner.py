@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import ctypes
+import enum
 import os
 import pickle
 import resource
@@ -598,6 +599,69 @@ def test_initializer_runs_before_the_calls_and_once(job):
     )
     assert results == ["yes"] * 3
     assert traces(job) == ["init"]
+
+
+class Counter:
+    """A class that travels by value, as those of a script and of a notebook do."""
+
+    made = 0
+    registered = []  # noqa: RUF012
+
+    def __init_subclass__(cls) -> None:
+        Counter.registered.append(cls.__name__)
+
+    def count(self):
+        type(self).made += 1
+        return self.made
+
+
+class Mood(enum.Enum):
+    GOOD = 1
+
+
+def test_what_is_set_on_a_class_stays(job):
+    """What the initializer and earlier calls have set on it, though it comes with each call."""
+
+    def begin():
+        Counter.made = 10
+
+    def count(counter):
+        return counter.count(), Counter.made
+
+    assert job.run(*[(count, Counter())] * 3, initializer=(begin,)) == [(11, 11), (12, 12), (13, 13)]
+
+
+def test_values_leave_the_classes_of_the_client_alone(job):
+    """What comes back is of the class that is here, which stays what it is; nor does it seem to be made again."""
+
+    def make(counter):
+        counter.count()
+        return counter, Mood.GOOD, type(counter)
+
+    before = dict(vars(Counter))
+    Sub = type("Sub", (Counter,), {})  # noqa: N806
+    registered = list(Counter.registered)
+    (counter, mood, cls), (sub, _, _) = job.run((make, Counter()), (make, Sub()))
+    assert (type(counter), cls, type(sub), mood) == (Counter, Counter, Sub, Mood.GOOD)
+    assert dict(vars(Counter)) == before
+    assert Counter.registered == registered
+
+
+def test_class_that_only_the_call_made_comes_back(job):
+    """Whole."""
+
+    def make():
+        class Point:
+            x = 3
+
+            def double(self):
+                return 2 * self.x
+
+        return Point(), Point
+
+    ((point, cls),) = job.run((make,))
+    assert type(point) is cls
+    assert point.double() == 6
 
 
 def test_initializer_runs_again_in_a_new_process(job):
