@@ -218,7 +218,7 @@ def start(
     """
     directory = None if isinstance(session, Left) else session_path(session)
     check_session_directory(directory or sessions_directory())
-    left = Session.find(session.name) if isinstance(session, Left) else None
+    left = _find(session) if isinstance(session, Left) else None
     if left is not None:
         if access_point is None:
             access_point = _understand(left.settings["access_point"])
@@ -265,6 +265,16 @@ def start(
     _watchers.add(watcher)
     watcher.start()
     return engine
+
+
+def _find(left: Left) -> Session:
+    session = Session.find(left.name)
+    check_session_directory(session.directory)  # it may have been moved
+    if session.of_dag:
+        raise CondorFuturesError(
+            f"{session.directory} belongs to a DAG, whose jobs DAGMan submits: DagExecutor.attach() comes back to it"
+        )
+    return session
 
 
 def _understand(access_point: Any) -> Any:

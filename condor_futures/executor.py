@@ -154,7 +154,7 @@ class CondorExecutor(Executor):
         """An executor with the submit commands of a submit file.
 
         What the file says of the program that it runs (``executable``, ``arguments``, ``output``, ``queue``, ...) is
-        left out. File names are taken from the current directory, as condor_submit does.
+        left out. Relative file names are taken from its ``initialdir``, or else from the current directory.
 
         Args:
             path: the submit file.

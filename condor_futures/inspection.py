@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +143,8 @@ def inspect_file(path: str | Path, *, trust: bool = False) -> Inspection:
     """
     path = Path(path)
     reader = _Reader()
+    if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for somebody who writes to it
+        raise CondorFuturesError(f"{path} holds neither calls nor outcomes: it is no regular file")
     with path.open("rb") as file:
         try:
             secret, distrust = Session.of_file(path).secret, None
@@ -196,9 +199,10 @@ def find_job(job_id: str, session: Path | None = None) -> list[Path]:
         sessions, where = list(_sessions()), f"any session below {sessions_directory()}; --session DIRECTORY names one"
     found = {opened.directory: key for opened in sessions for key in [_bundle_of(job_id, opened)] if key is not None}
     if not found:
-        silent = [opened for opened in sessions if not opened.event_log.exists() or not opened.event_log.stat().st_size]
         advice = ""
-        if session is not None and silent:
+        if session is not None and len(_logs(sessions[0])) > 1:
+            advice = ": DAGMan's log has the jobs of the DAG's last run only; name a file of it instead"
+        elif session is not None and not any(log.stat().st_size for log in _logs(sessions[0])):
             advice = ": its event log is empty, as where the access point does not see it; name a file of it instead"
         raise CondorFuturesError(f"there is no job {job_id} in {where}{advice}")
     if len(found) > 1:
@@ -221,14 +225,26 @@ def _sessions() -> Iterator[Session]:
 
 def _bundle_of(job_id: str, session: Session) -> str | None:
     """The key of the job's bundle, from the note in its submit event."""
-    if not session.event_log.exists():
-        return None
-    log = EventLog(session.event_log)
-    try:
-        notes = [event.bundle for event in log.read() if isinstance(event, states.Submitted) and event.job_id == job_id]
-    finally:
-        log.close()
-    return next((note for note in notes if re.fullmatch(r"\w+", note, re.ASCII)), None)
+    for path in _logs(session):
+        try:
+            log = EventLog(path)
+        except UnicodeEncodeError:
+            raise CondorFuturesError(
+                f"HTCondor cannot read {str(path)!r}, whose name is no text; name a file of the session instead"
+            ) from None
+        try:
+            events = [event for event in log.read() if isinstance(event, states.Submitted) and event.job_id == job_id]
+        finally:
+            log.close()
+        for event in events:
+            if re.fullmatch(r"\w+", event.bundle, re.ASCII):
+                return event.bundle
+    return None
+
+
+def _logs(session: Session) -> list[Path]:
+    """The job event logs of the jobs of a session: its own, and for the nodes of a DAG DAGMan's."""
+    return [path for path in (session.event_log, *session.directory.glob("*.dag.nodes.log")) if path.exists()]
 
 
 def _skim_frames(file: BinaryIO, start: int, *, read: bool) -> Iterator[tuple[Mapping[str, Any], list[bytes] | None]]:

@@ -45,7 +45,7 @@ from condor_futures.errors import CondorFuturesError
 from condor_futures.private import check_place, make_directory, open_regular
 from condor_futures.session_lock import SessionLock
 
-__all__ = ["BUNDLES_PER_DIRECTORY", "Session", "pack_runner", "session_path", "sessions_directory"]
+__all__ = ["BUNDLES_PER_DIRECTORY", "Session", "is_session", "pack_runner", "session_path", "sessions_directory"]
 
 BUNDLES_PER_DIRECTORY = 1000
 """No directory gets more bundles than this: file systems, and AFS above all, are slow with more."""
@@ -154,6 +154,10 @@ class Session:
         """
         here = self.client == os.uname().nodename
         if not self.lock.acquire(0.0 if not here or _runs(self.pid) else timeout):
+            if here and self.pid == self.lock.holder == os.getpid():
+                raise CondorFuturesError(
+                    f"the session {self.id} is in use in this process; shut its executor down, or detach() it, first"
+                )
             raise CondorFuturesError(
                 f"the session {self.id} is in use by the process {self.pid} on {self.client}; "
                 "that has to end, or to detach() from it, first"
@@ -262,8 +266,8 @@ class Session:
             raise TypeError(f"a session is named by its directory or its id, as str or Path, not {name!r}")
         places = [Path(name), sessions_directory() / name, sessions_directory() / f"condor_futures-{name}"]
         places.append(Path(tempfile.gettempdir()) / f"condor_futures-{name}")
-        found = next((place for place in places if (place / "session.json").exists()), None)
-        if found is None and Path(name).is_dir():
+        found = next((place for place in places if is_session(place)), None)
+        if found is None and _is_directory(Path(name)):
             found = Path(name)  # open() says what is not there
         if found is None:
             raise CondorFuturesError(
@@ -280,6 +284,11 @@ class Session:
 
         """
         return cls.open(path.resolve().parent.parent.parent)  # SESSION/bundles/000/FILE
+
+    @property
+    def of_dag(self) -> bool:
+        """It is a DAG's, whose jobs DAGMan submits: no executor was ever given an access point for it."""
+        return "access_point" not in self.settings
 
     @property
     def _about(self) -> Path:
@@ -372,7 +381,36 @@ class Session:
         return self.runner
 
 
+def is_session(directory: Path) -> bool:
+    """Whether a session is in *directory*, as far as this user can see: what is another's may not be looked into."""
+    try:
+        return (directory / "session.json").exists()
+    except OSError:
+        return False
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except PermissionError:
+        return True  # as far as can be seen
+    except (OSError, ValueError):
+        return False
+
+
 def _check_empty(path: Path) -> None:
+    if is_session(path):
+        try:
+            of_dag = Session.open(path).of_dag
+        except CondorFuturesError:  # not ours
+            of_dag = False
+        raise CondorFuturesError(
+            f"{path} has a DAG already, which DagExecutor.attach({str(path)!r}) comes back to; a new one needs a "
+            "directory of its own"
+            if of_dag
+            else f"{path} has a session already, which attach({str(path)!r}) takes up and `condor-futures purge` "
+            "removes; a new one needs a directory of its own"
+        )
     if any(path.iterdir()):
         raise CondorFuturesError(f"{path} is not empty; a new session needs a directory of its own")
 

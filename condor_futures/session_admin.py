@@ -14,10 +14,11 @@ from typing import Any, Literal
 
 from condor_futures import runner
 from condor_futures.access_point import AccessPoint
+from condor_futures.dag.graph import Graph
 from condor_futures.engine import Place
 from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.private import open_regular
-from condor_futures.session import Session, sessions_directory
+from condor_futures.session import Session, is_session, sessions_directory
 
 __all__ = ["SessionInfo", "purge", "sessions"]
 
@@ -40,6 +41,7 @@ class SessionInfo:
         ended: how many of them have an outcome here. (One that ended on the access point since the client left has
             not.)
         access_point: as its executor was given it; None is the local HTCondor.
+        dag: the name of the DAG whose it is, ``""`` as long as that was not written; None if it is an executor's.
         started: when.
         size: bytes of all its files.
 
@@ -62,6 +64,7 @@ class SessionInfo:
     access_point: str | tuple[str, str] | None
     started: datetime
     size: int
+    dag: str | None = None
 
     @classmethod
     def of(cls, session: Session) -> SessionInfo:
@@ -71,7 +74,9 @@ class SessionInfo:
         state: Literal["in use", "left", "finished"] = "in use" if used else "left"
         if not used and (session.finished or calls == ended):
             state = "finished"
-        access_point = session.settings.get("access_point")
+        access_point, dag = session.settings.get("access_point"), None
+        if session.of_dag:
+            access_point, dag = _of_dag(session)
         return cls(
             session.id,
             session.directory,
@@ -83,6 +88,7 @@ class SessionInfo:
             tuple(access_point) if isinstance(access_point, list) else access_point,
             _started(session),
             size,
+            dag,
         )
 
 
@@ -106,12 +112,13 @@ def sessions(*directories: str | Path) -> list[SessionInfo]:
     # (root's, whose jobs run as another user, are in the other place)
     default = [*sessions_directory().glob("*"), *Path(tempfile.gettempdir()).glob("condor_futures-*")]
     for path in default:
-        if (path / "session.json").exists():
-            with contextlib.suppress(CondorFuturesError, FileNotFoundError):  # not ours; or it has just been removed
+        if is_session(path):
+            # not ours; or it has just been removed
+            with contextlib.suppress(CondorFuturesError, FileNotFoundError, PermissionError):
                 found[path] = SessionInfo.of(Session.open(path))
     for directory in map(Path, directories):
         path = directory.absolute()
-        below = [path] if (path / "session.json").exists() else [file.parent for file in path.glob("*/session.json")]
+        below = [path] if is_session(path) else [file.parent for file in path.glob("*/session.json")]
         for place in below or [path]:  # (open() says what is not there)
             found[place] = SessionInfo.of(Session.open(place))
     return sorted(found.values(), key=lambda session: session.started)
@@ -141,7 +148,7 @@ def purge(session: str | Path, *, force: bool = False) -> int:
 
     """
     found = Session.find(session)
-    if "access_point" not in found.settings and not force:
+    if found.of_dag and not force:
         raise CondorFuturesError(
             f"{found.directory} belongs to a DAG, whose jobs DAGMan submits: DagExecutor.attach() and "
             "terminate_workers() end those; force removes the directory only"
@@ -186,6 +193,15 @@ def _remove_jobs(session: Session) -> int:
     finally:
         helper.close()
         place.leave()
+
+
+def _of_dag(session: Session) -> tuple[Any, str]:
+    """The access point of the DAG whose session it is, and its name."""
+    try:
+        graph = Graph.load(session.directory)
+    except CondorFuturesError:
+        return None, ""
+    return graph.access_point, graph.name
 
 
 def _count(directory: Path) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -46,6 +47,8 @@ def _root(
 
 def main() -> None:
     """Run the command line: what the user can mend is a sentence and exit status 1, not a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as of stderr: a file's name need not be text
     try:
         app()
     except (CondorFuturesError, OSError) as error:

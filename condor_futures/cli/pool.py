@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
-from condor_futures.cli.output import console
+from condor_futures.cli.output import console, print_table
 from condor_futures.personal import HTCondorRelease, PersonalPool, default_pool_directory, find_htcondor, install
 
 __all__ = ["app", "install_htcondor"]
@@ -55,7 +56,9 @@ def pool_start(
         personal.start(persistent=True)
     console.print(f"The personal pool in {personal.directory} is ready.", highlight=False, soft_wrap=True)
     console.print(
-        f"For HTCondor's own tools: export CONDOR_CONFIG={personal.config_file}", highlight=False, soft_wrap=True
+        f"For HTCondor's own tools: export CONDOR_CONFIG={shlex.quote(str(personal.config_file))}",
+        highlight=False,
+        soft_wrap=True,
     )
     personal.close()
 
@@ -76,7 +79,7 @@ def pool_stop(directory: Directory = None) -> None:
 def pool_status(directory: Directory = None) -> None:
     """Say whether the personal pool runs, and what it does. Exit status 3 if it does not run."""
     status = PersonalPool(directory).status()
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(Column(), Column(overflow="fold"), padding=(0, 2))
     table.add_row("directory", str(status.directory))
     table.add_row("state", "running" if status.running else "not running")
     if status.running:
@@ -86,6 +89,6 @@ def pool_status(directory: Directory = None) -> None:
         table.add_row("cores", str(status.slots))
         table.add_row("users", str(status.users))
         table.add_row("jobs", ", ".join(f"{number} {state}" for state, number in status.jobs.items()) or "none")
-    console.print(table)
+    print_table(table)
     if not status.running:
         raise typer.Exit(3)

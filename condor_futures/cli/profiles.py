@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from condor_futures.cli.output import console
+from condor_futures.cli.output import console, print_table
 from condor_futures.profiles import profile_files, read_profiles
 
 __all__ = ["profiles"]
@@ -28,7 +28,7 @@ def profiles() -> None:
         style = "dim" if hidden else ""
         origin = origins[profile.path] + (", hidden by the one above" if hidden else "")
         table.add_row(Text(profile.name, style or "bold"), Text("\n".join(said), style), Text(origin, style))
-    console.print(table)
+    print_table(table)
     console.print()
     for origin, path in files.items():
         there = "" if path.exists() else " (not there)"

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from condor_futures import session_admin
-from condor_futures.cli.output import complain, console, print_json
+from condor_futures.cli.output import complain, console, print_json, print_table
 from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.session import sessions_directory
 from condor_futures.session_admin import SessionInfo
@@ -49,7 +49,7 @@ def purge(
     wanted: list[str | Path] = list(names or ())
     if finished:
         wanted += [session.directory for session in session_admin.sessions() if session.state == "finished"]
-    elif not wanted:
+    if "" in wanted or not (wanted or finished):  # before any of them is removed
         raise CondorFuturesError("name the sessions to be removed, as `condor-futures sessions` lists them")
     failed = False
     for name in wanted:
@@ -60,7 +60,7 @@ def purge(
             advice = " (--force)" if isinstance(error, AccessPointError) else ""
             complain(type(error)(f"{error}{advice}"))
         else:
-            jobs = f", with {removed} jobs" if removed else ""
+            jobs = f", with {removed} job{'s' if removed > 1 else ''}" if removed else ""
             console.print(f"{name} is removed{jobs}.", highlight=False, soft_wrap=True)
     if failed:
         raise typer.Exit(1)
@@ -81,12 +81,14 @@ def _print(found: Sequence[SessionInfo]) -> None:
             str(session.ended),
             f"{session.started:%Y-%m-%d %H:%M}",
             decimal(session.size),
-            Text(_name(session.access_point)),
+            Text(_where(session)),
         )
-    console.print(table)
+    print_table(table)
 
 
-def _name(access_point: str | tuple[str, str] | None) -> str:
-    if isinstance(access_point, tuple):
-        return f"{access_point[1]} in {access_point[0]}"
-    return access_point or "local"
+def _where(session: SessionInfo) -> str:
+    if session.dag == "":
+        return "DAG, not written"
+    access_point = session.access_point
+    name = f"{access_point[1]} in {access_point[0]}" if isinstance(access_point, tuple) else access_point or "local"
+    return f"{name} (DAG {session.dag})" if session.dag else name

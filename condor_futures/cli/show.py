@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +13,7 @@ from rich.pretty import pretty_repr
 from rich.table import Table
 from rich.text import Text
 
-from condor_futures.cli.output import console
+from condor_futures.cli.output import console, print_json
 from condor_futures.inspection import (
     InspectedCall,
     InspectedOutcome,
@@ -48,7 +47,7 @@ def show(
     paths = [path] if session is None and path.exists() else find_job(what, session)
     inspections = [inspect_file(path, trust=trust) for path in paths]
     if as_json:
-        console.print_json(json.dumps([_as_json(inspection) for inspection in inspections]))
+        print_json(map(_as_json, inspections))
     else:
         for inspection in inspections:
             console.print(_render(inspection, full))

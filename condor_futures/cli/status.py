@@ -15,13 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from condor_futures.access_point import AccessPoint, Location
-from condor_futures.cli.output import complain, console, print_json
-from condor_futures.errors import CondorFuturesError, PersonalPoolError
+from condor_futures.cli.output import complain, console, print_json, print_table
+from condor_futures.errors import AccessPointError, CondorFuturesError, PersonalPoolError
 from condor_futures.jobs import JobInfo, query_jobs
 from condor_futures.personal import PersonalPool
 
 __all__ = ["status"]
 
+# What AccessPoint.connect() tells who writes Python.
+_ADVICE = "pass access_point='personal'"
+_ADVICE_HERE = "`condor-futures pool start`, then --access-point personal"
 _STYLES = {"idle": "yellow", "running": "cyan", "held": "red", "completed": "green", "removed": "red"}
 
 
@@ -93,7 +96,10 @@ def _locate(access_point: str | None, pool: str | None) -> Location:
 @contextlib.contextmanager
 def _connected(location: Location) -> Iterator[AccessPoint]:
     helper = AccessPoint(location, patience=5.0)
-    helper.connect()
+    try:
+        helper.connect()
+    except AccessPointError as error:
+        raise AccessPointError(str(error).replace(_ADVICE, _ADVICE_HERE)) from None
     try:
         yield helper
     finally:
@@ -105,10 +111,11 @@ def _print(jobs: Sequence[JobInfo]) -> None:
         members = list(group)
         table = Table(title=Text.assemble(("session ", "dim"), session), title_justify="left", box=None, padding=(0, 2))
         for column in ("job", "state", "calls", "host", "run time", "memory"):
-            table.add_column(column, justify="right" if column in ("calls", "run time", "memory") else "left")
+            right = column in ("calls", "run time", "memory")
+            table.add_column(column, justify="right" if right else "left", overflow="fold")
         for alike in _rows(members):
             table.add_row(*_cells(alike))
-        console.print(table)
+        print_table(table)
         counts = Counter(job.state for job in members)
         console.print(Text(", ".join(f"{number} {state}" for state, number in counts.items()), "bold"))
         _print_reasons(members)

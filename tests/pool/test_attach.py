@@ -429,7 +429,7 @@ def test_detach_leaves_the_work_going_on(new_executor, attach, tmp_path):
 
 
 def test_a_session_in_use_is_refused(executor, new_executor):
-    with pytest.raises(CondorFuturesError, match="is in use by the process"):
+    with pytest.raises(CondorFuturesError, match="is in use in this process"):
         CondorExecutor.attach(executor.session)
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shlex
 import subprocess
 import sys
 
 import pytest
+from rich.console import Console
+from rich.table import Column, Table
+from support import until
 
-from condor_futures import CondorExecutor, runner, wait
+from condor_futures import CondorExecutor, DagExecutor, runner, shell, wait
+from condor_futures.cli import output
 from condor_futures.session import Session
 
 pytestmark = pytest.mark.pool
@@ -32,13 +37,14 @@ def run(*arguments, **environment):
 
 def test_a_pool_is_started_and_stays_until_it_is_stopped(release, tmp_path):
     """start, status, stop: each says what is the case, and status by its exit status too."""
-    where = ("--directory", tmp_path / "pool")
+    where = ("--directory", tmp_path / "my pool")
     status, text = run("pool", "status", *where)
     assert (status, "not running" in text) == (3, True)
     try:
         status, text = run("pool", "start", "--slots", 2, *where)
         assert status == 0, text
-        assert f"CONDOR_CONFIG={tmp_path}/pool" in text
+        [setting] = shlex.split(text.partition("export ")[2])
+        assert setting.startswith(f"CONDOR_CONFIG={tmp_path}/my pool/")
         status, text = run("pool", "status", *where)
         assert status == 0, text
         assert release.version in text
@@ -68,6 +74,45 @@ def test_names_in_brackets_are_no_styles(release, tmp_path):
     status, text = run("pool", "start", "--directory", tmp_path / "[red]" / "pool")
     assert status == 1
     assert str(tmp_path / "[red]") in text.replace("\n", "")
+
+
+def test_into_a_pipe_a_line_is_whole(pool, tmp_path):
+    """However wide the terminal is, which has no part in it: or grep would not find what is there."""
+    directory = tmp_path / ("a" * 90) / "session"
+    status, text = run("pool", "status", "--directory", directory, COLUMNS="40")
+    assert (status, f"directory  {directory}" in text) == (3, True)
+    executor = CondorExecutor(access_point="personal", session=directory)
+    try:
+        waiting = executor.with_options(requirements="false").submit_cluster(abs, 1, count=12)
+        running = executor.submit(shell("sleep 600"))
+        until(lambda: (running.state, {future.state for future in waiting}) == ("running", {"idle"}))
+        status, text = run("status", "--session", executor._engine.session.id, COLUMNS="40")
+        assert status == 0, text
+        assert f"{waiting[0].job_id} to {waiting[-1].job_id}  " in text
+        assert f"  {running.host}  " in text
+        assert f"  {directory}    in use by " in run("sessions", directory, COLUMNS="40")[1]
+    finally:
+        executor.terminate_workers()
+
+
+def test_on_a_terminal_a_table_is_folded(monkeypatch, capsys):
+    """And nothing of it is cut."""
+    monkeypatch.setattr(output, "console", Console(force_terminal=True, width=20, color_system=None))
+    table = Table(Column("host", overflow="fold"))
+    table.add_row("ep17.example.org.and.more")
+    output.print_table(table)
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) == 20
+    assert "ep17.example.org" in printed
+    assert ".more" in printed
+
+
+def test_where_there_is_no_htcondor_the_advice_is_a_command(tmp_path):
+    """There is no Python to be written on a command line."""
+    status, text = run("status", CONDOR_CONFIG=os.devnull, XDG_STATE_HOME=str(tmp_path))
+    assert status == 1
+    assert "`condor-futures pool start`, then --access-point personal" in text
+    assert "access_point=" not in text
 
 
 def test_install_says_where_htcondor_is(release):
@@ -126,6 +171,20 @@ def test_show_prints_the_call_and_the_outcome_of_a_job(looked_at):
     assert (status, "['VEGA'" in text, "observe('Vega'" in text) == (0, False, True)
 
 
+def test_show_prints_a_job_of_a_dag(pool, tmp_path):
+    """DAGMan has the log of its jobs; there is none where the executor has its own."""
+    with DagExecutor("stars", tmp_path / "stars", access_point="personal") as dag:
+        vega = dag.submit(observe, "Vega", filters=["red"])
+        dag.run()
+        assert vega.result(100) == ["VEGA", "red"]
+    status, text = run("show", "--session", tmp_path / "stars", vega.job_id)
+    assert status == 0, text
+    assert "test_cli.observe('Vega', filters=['red'])" in text
+    assert "['VEGA', 'red']" in text
+    status, text = run("show", "--session", tmp_path / "stars", "99999.0")
+    assert (status, "the DAG's last run only" in text) == (1, True)
+
+
 def test_show_speaks_json(looked_at):
     directory, [_, second, _] = looked_at
     status, text = run("show", "--json", "--session", directory, second)
@@ -168,7 +227,7 @@ def test_show_does_not_unpickle_what_is_not_authentic(looked_at, tmp_path):
 def test_show_says_what_is_wrong_in_a_sentence(what):
     status, text = run("show", what)
     assert status == 1
-    assert text.startswith(("CondorFuturesError: ", "IsADirectoryError: "))
+    assert text.startswith("CondorFuturesError: ")
     assert "Traceback" not in text
 
 

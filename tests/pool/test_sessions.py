@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -151,12 +153,22 @@ def test_purge_of_what_is_finished(left, tmp_path):
         assert future.result() == 5
         executor.detach()
     assert {info.state for info in sessions()} == {"left", "finished"}
+    assert "name the sessions" in command("purge", "", str(executor.session), status=1)
     assert str(executor.session) in command("purge", "--finished")
     [info] = sessions()
     assert info.directory == work.session
     assert "name the sessions" in command("purge", status=1)
     assert "there is no session 'nothing'" in command("purge", "nothing", status=1)
     purge(info.id)
+
+
+def test_purge_counts_as_one_does(tmp_path):
+    """Of one job there is no plural."""
+    executor = CondorExecutor(session=tmp_path / "session", requirements="false")
+    future = executor.submit(abs, -5)
+    until(lambda: future.state == "idle")
+    executor.detach()
+    assert command("purge", str(tmp_path / "session")) == f"{tmp_path / 'session'} is removed, with 1 job.\n"
 
 
 def test_purge_where_the_access_point_is_away(new_executor, tmp_path):
@@ -177,11 +189,33 @@ def test_purge_where_the_access_point_is_away(new_executor, tmp_path):
 
 def test_the_directory_of_a_dag_is_told_from_a_session(tmp_path):
     """DAGMan would submit its jobs again."""
-    with DagExecutor("dag", tmp_path / "dag"):
-        pass
+    with DagExecutor("analysis", tmp_path / "dag", access_point="personal") as dag:
+        [info] = sessions(tmp_path / "dag")
+        assert (info.dag, info.access_point) == ("", None)
+        assert "DAG, not written" in command("sessions", str(tmp_path / "dag"))
+        dag.write()
     with pytest.raises(CondorFuturesError, match=r"DagExecutor\.attach"):
         purge(tmp_path / "dag")
-    assert (tmp_path / "dag").exists()
+    for options in ({}, {"access_point": None, "max_workers": 3}):
+        with pytest.raises(CondorFuturesError, match=r"belongs to a DAG, .* DagExecutor\.attach\(\) comes back to it"):
+            CondorExecutor.attach(tmp_path / "dag", **options)
+    [info] = sessions(tmp_path / "dag")
+    assert (info.dag, info.access_point) == ("analysis", "personal")
+    assert "personal (DAG analysis)" in command("sessions", str(tmp_path / "dag"))
+
+
+def test_a_name_that_is_no_text_is_listed_and_printed(tmp_path):
+    """As Python escapes it; in JSON too. Nothing can be taken up there, for HTCondor takes no such name."""
+    with CondorExecutor(session=tmp_path / "session"):
+        pass
+    odd = (tmp_path / "session").rename(tmp_path / os.fsdecode(b"\xffpr\xc3\xa9s"))
+    [listed] = json.loads(command("sessions", "--json", str(tmp_path)))
+    assert listed["directory"] == str(odd)
+    assert "\\udcffprés" in command("sessions", str(tmp_path))
+    with pytest.raises(ValueError, match="HTCondor cannot take this as the name of a directory"):
+        CondorExecutor.attach(odd)
+    assert "\\udcffprés is removed." in command("purge", str(odd))
+    assert not odd.exists()
 
 
 def test_what_is_not_mine_is_not_listed(state, tmp_path):
@@ -195,6 +229,27 @@ def test_what_is_not_mine_is_not_listed(state, tmp_path):
         sessions(other)
     with pytest.raises(CondorFuturesError, match=r"has no session\.json"):
         sessions(tmp_path / "nothing")
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_what_another_user_hides_is_in_nobodys_way(state, monkeypatch):
+    """In the system's directory for temporary files, where root's sessions are too."""
+    shared = Path(tempfile.mkdtemp())
+    try:
+        shared.chmod(0o755)
+        monkeypatch.setattr(tempfile, "tempdir", str(shared))
+        monkeypatch.setenv("XDG_STATE_HOME", str(shared))
+        other = shared / "condor_futures-other"
+        other.mkdir(mode=0o700)
+        (other / "session.json").touch()
+        os.seteuid(65534)
+        assert sessions() == []
+        with pytest.raises(CondorFuturesError, match=r"cannot be read: Permission denied"):
+            sessions(other)
+    finally:
+        os.seteuid(0)
+        shutil.rmtree(shared)
 
 
 def test_to_look_at_a_lock_does_not_disturb_it(tmp_path):

@@ -211,6 +211,15 @@ def test_other_files_are_refused(session):
     assert list(inspect_file(path).outcomes) == []  # a job that has just begun
 
 
+def test_what_is_no_regular_file_is_refused(tmp_path):
+    """To open a pipe would wait for ever; a link is as good as what it leads to."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link", "."):
+        with pytest.raises(CondorFuturesError, match="it is no regular file"):
+            inspect_file(tmp_path / name)
+
+
 def test_numpy_like_buffers_come_back(session):
     numpy = pytest.importorskip("numpy")
     array = numpy.arange(1000.0)
@@ -247,6 +256,22 @@ def test_session_without_events_says_that_they_were_never_written(session):
     """As with a remote access point."""
     with pytest.raises(CondorFuturesError, match="its event log is empty"):
         find_job("12.3", session.directory)
+
+
+def test_job_of_a_dag_is_found_in_the_log_of_its_nodes(session):
+    """The session's own log is empty then."""
+    (session.directory / "analysis.dag.nodes.log").write_text(SUBMITTED)
+    path = write_calls(session, [call("c000000", abs, 1)])
+    assert find_job("12.3", session.directory) == [path]
+    with pytest.raises(CondorFuturesError, match=r"there is no job 12\.4 in .*: DAGMan's log has .* last run only"):
+        find_job("12.4", session.directory)
+
+
+def test_log_whose_name_is_no_text_is_told(session, tmp_path):
+    """HTCondor takes no such name; the session was moved there."""
+    moved = session.directory.rename(tmp_path / os.fsdecode(b"\xff"))
+    with pytest.raises(CondorFuturesError, match="whose name is no text"):
+        find_job("12.3", moved)
 
 
 def test_job_is_looked_for_in_all_sessions(state):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -209,9 +211,47 @@ def test_directory_in_use_is_refused(tmp_path):
 
 
 def test_second_session_does_not_take_the_directory_of_the_first(tmp_path):
-    Session.create(tmp_path / "session")
-    with pytest.raises(CondorFuturesError, match="is not empty"):
+    """It says what can be done with that one."""
+    Session.create(tmp_path / "session", settings={"access_point": None})
+    with pytest.raises(CondorFuturesError, match=r"/session has a session already, which attach\('/.*/session'\)"):
         Session.create(tmp_path / "session")
+    Session.create(tmp_path / "dag")
+    with pytest.raises(CondorFuturesError, match=r"has a DAG already, which DagExecutor\.attach"):
+        Session.create(tmp_path / "dag")
+    (tmp_path / "dag" / "session.json").write_text("")
+    with pytest.raises(CondorFuturesError, match=r"has a session already"):
+        Session.create(tmp_path / "dag")
+
+
+def test_session_of_this_process_is_in_use_here(tmp_path):
+    """Nobody is told to end the very process that asks."""
+    session = Session.create(tmp_path / "session")
+    with pytest.raises(CondorFuturesError, match="is in use in this process; shut its executor down, or detach"):
+        Session.open(session.directory).take_up(0.0)
+    session.leave()
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"\xff"), "a\ud800", "a\0b", "a" * 300])
+def test_name_of_no_session_may_be_anything(name):
+    with pytest.raises(CondorFuturesError, match="there is no session"):
+        Session.find(name)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_directory_that_may_not_be_looked_into_is_told():
+    """It is another user's."""
+    base = Path(tempfile.mkdtemp())
+    try:
+        base.chmod(0o755)
+        Session.create(base / "other")
+        os.seteuid(65534)
+        for name in (base / "other", base / "other/session"):
+            with pytest.raises(CondorFuturesError, match=r"/session\.json cannot be read: Permission denied"):
+                Session.find(name)
+    finally:
+        os.seteuid(0)
+        shutil.rmtree(base)
 
 
 @pytest.mark.parametrize("name", ["file", "file/below"])
