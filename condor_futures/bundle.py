@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import Future
@@ -101,6 +102,11 @@ class Bundle:
     def path(self, suffix: str) -> Path:
         """The file ``BUNDLE.suffix``: calls, outcomes, stdout or stderr."""
         return self.directory / f"{self.key}.{suffix}"
+
+    def discard_calls(self) -> None:
+        """Let nobody who attaches find the calls; where that cannot be done, they are found, and made."""
+        with contextlib.suppress(OSError):
+            self.path("calls").unlink()
 
     def text(self, stream: str, call: str | None = None, *, tail: int | None = None) -> str:
         """What the job (or only *call*) wrote to *stream*; *tail* limits it to that many characters at the end."""

@@ -95,9 +95,11 @@ class Departures:
         """Have a job removed from the queue."""
         self._unwanted.append(job_id)
 
-    def forget(self, job_id: str) -> None:
+    def forget(self, bundle: Bundle) -> None:
         """Nobody waits for its outcomes any more."""
-        self._ended.pop(job_id, None)
+        job_id = bundle.job.job_id or ""
+        if self._ended.get(job_id) is bundle:
+            del self._ended[job_id]
 
     def proceed(self, under_way: int) -> None:
         """Ask for what is due; *under_way* is the number of jobs that have not left yet, or are still to come."""

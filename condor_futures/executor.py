@@ -450,7 +450,7 @@ class CondorExecutor(Executor):
             self._add(bundles, complete=True)
         else:
             for bundle in filter(None, bundles):
-                bundle.path("calls").unlink()
+                bundle.discard_calls()
             self._fail(calls, failed.exception())
         return [future for future, _ in calls]
 
@@ -590,7 +590,12 @@ class CondorExecutor(Executor):
     def _add(self, bundles: Iterable[Bundle | None], *, complete: bool = False) -> None:
         made = [bundle for bundle in bundles if bundle is not None]
         if made:
-            self._engine.add(made, complete=complete)
+            try:
+                self._engine.add(made, complete=complete)
+            except Exception:
+                for bundle in made:
+                    bundle.discard_calls()  # they are refused: nobody who attaches is to make them
+                raise
 
     def _bundle(self, calls: Iterable[tuple[CondorFuture[Any], Call | None]]) -> Bundle | None:
         """The bundle of those *calls* that can be made; if it cannot be written, it has failed their futures."""

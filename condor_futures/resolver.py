@@ -49,7 +49,7 @@ class Resolver:
     """Resolves the futures of bundles in the order in which it is told to."""
 
     def __init__(
-        self, session: Session, tally: Tally, initializer_failed: Callable[[BrokenCondorExecutor], None]
+        self, session: Session, tally: Tally, initializer_failed: Callable[[Bundle, BrokenCondorExecutor], None]
     ) -> None:
         """Make it; :meth:`start` starts the thread. *initializer_failed* is told when an initializer raised."""
         self._session = session
@@ -192,14 +192,14 @@ class Resolver:
                 value, error = outcome.unpickle(bundle.job.job_id, tail)
             del outcome
             if outcome_result == "initializer" and isinstance(error, BrokenCondorExecutor):
-                self._initializer_failed(error)
+                self._initializer_failed(bundle, error)
             self._resolve(bundle, future, value, error)
             del value, error
         # The futures know their bundle: together they would keep each other, and the values, alive.
         bundle.futures = {}
         if complete and not session.kept:
             # A session that is kept keeps what was sent too, to be looked at; any keeps what an error may be asked of.
-            bundle.path("calls").unlink(missing_ok=True)
+            bundle.discard_calls()
 
     def _resolve(self, bundle: Bundle, future: CondorFuture[Any], value: Any, error: BaseException | None) -> None:
         # Counted before it is told, so that whoever waited for it finds it counted.

@@ -29,6 +29,7 @@ code 12/2, whose reason hides the signal (HTCondor 25.14).
 import _signal as signal  # type: ignore[import-not-found]
 import errno
 import json
+import mmap
 import os
 import pickle
 import sys
@@ -41,7 +42,7 @@ except ImportError:
 
 TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any, BinaryIO, NoReturn, Union
 
     Buffer = Union[bytes, bytearray, memoryview]
@@ -60,8 +61,10 @@ RETRY = 4
 """Exit status of a job in which a call raised one of ``retry_exceptions``, for the same reason."""
 RAISED = 1
 """Exit status of a *strict* job in which a call raised; what watches it (DAGMan) knows nothing of outcomes."""
-ROOM_PATIENCE = 30.0
-"""Seconds for which an outcome waits for room on a full disk."""
+STAGE_SIZE = 128
+"""Bytes in which a child tells what it is at: the key of a call, or a word."""
+ROOM_PATIENCE, BUNDLE_PATIENCE = 30.0, 300.0
+"""Seconds for which an outcome waits for room on a full disk, and for which all values of one process do."""
 
 
 class FrameError(ValueError):
@@ -293,6 +296,7 @@ class _Bundle:
             self.head, self.initializer = next(read_frames(file))
         self.secret = bytes.fromhex(self.head["secret"])
         self.session = self.head["session"]
+        self.patience = BUNDLE_PATIENCE
         self.parents = {}  # type: dict[str, tuple[str, int]]
         self.parent_files = [self.calls] + [_nearby(name) for name in self.head.get("parents", ())]
 
@@ -351,42 +355,45 @@ class _Bundle:
         with open(self.outcomes, "rb") as file:
             return all(header["result"] == "value" for header, _, _ in skim(file))
 
-    def report(
-        self,
-        call: str,
-        result: str,
-        segments: "Sequence[Buffer]" = (),
-        patience: float = ROOM_PATIENCE,
-        **details: object,
-    ) -> None:
-        """Append the outcome of *call*: one frame, with one tag over all of it.
-
-        On a full disk it waits for room, *patience* seconds at most: a job may share its disk with what comes and goes,
-        as in the spool directory, where it runs if access point and execution point have one file system.
-        """
+    def report(self, call: str, result: str, segments: "Sequence[Buffer]" = (), **details: object) -> None:
+        """Append the outcome of *call*: one frame, with one tag over all of it."""
         header = dict(details, kind="outcome", session=self.session, call=call, result=result, host=os.uname()[1])
         end = os.path.getsize(self.outcomes) if os.path.exists(self.outcomes) else 0
-        until = None
-        while True:
+
+        def append() -> None:
             try:
                 with open(self.outcomes, "ab") as file:
                     write_frame(file, self.secret, header, segments)
-            except BaseException as error:
+            except BaseException:
                 # After it was closed: closing writes what could not be written before.
                 os.truncate(self.outcomes, end)
-                until = until or time.monotonic() + patience  # not before: writing may take longer than that
-                if time.monotonic() >= until or not self._may_fit(error, segments):
+                raise
+
+        # A disk that stays full does not delay each value of a bundle; an error takes little room, and is to be told.
+        patience = min(ROOM_PATIENCE, self.patience) if result == "value" else ROOM_PATIENCE
+        self._when_there_is_room(append, sum(memoryview(part).nbytes for part in segments), patience)
+
+    def _when_there_is_room(self, write: "Callable[[], None]", size: int = 0, patience: float = ROOM_PATIENCE) -> None:
+        """Call *write*; on a full disk that can hold *size* bytes, again and again for *patience* seconds.
+
+        A job may share its disk with what comes and goes: in the spool directory, say, where it runs if access point
+        and execution point have one file system.
+        """
+        began = None
+        while True:
+            try:
+                write()
+            except OSError as error:
+                began = began or time.monotonic()  # not before: writing may take longer than that
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT) or time.monotonic() >= began + patience:
                     raise
-                time.sleep(1)
+                disk = os.statvfs(os.path.dirname(self.outcomes))
+                if size >= disk.f_blocks * disk.f_frsize:
+                    raise
             else:
                 return
-
-    def _may_fit(self, error: BaseException, segments: "Sequence[Buffer]") -> bool:
-        """Whether what could not be written can be when others have left the disk."""
-        if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            return False
-        disk = os.statvfs(self.outcomes)
-        return sum(memoryview(segment).nbytes for segment in segments) < disk.f_blocks * disk.f_frsize
+            time.sleep(1)
+            self.patience -= 1
 
     def cut_torn(self) -> None:
         """Cut off what a child left of an outcome that it was writing when it died: it would hide those after it."""
@@ -407,9 +414,13 @@ class _Bundle:
                             kept.append(frame)  # noqa: PERF401
                 except FrameError:
                     pass
-        with open(self.outcomes + ".new", "wb") as file:
-            for header, segments in kept:
-                write_frame(file, self.secret, header, segments)
+
+        def rewrite() -> None:
+            with open(self.outcomes + ".new", "wb") as file:
+                for header, segments in kept:
+                    write_frame(file, self.secret, header, segments)
+
+        self._when_there_is_room(rewrite)
         os.rename(self.outcomes + ".new", self.outcomes)
 
 
@@ -430,12 +441,11 @@ def _position(descriptor: int) -> "int | None":
 
 
 class _Child:
-    """The process that makes the calls; ``stage`` tells its supervisor, through a file, what it is at."""
+    """The process that makes the calls; in ``stage``, which they share, its supervisor sees what it is at."""
 
-    def __init__(self, stage: int) -> None:
+    def __init__(self, stage: "mmap.mmap") -> None:
         self.stage = stage
         self.pid = os.getpid()
-        self.patience = ROOM_PATIENCE
 
     def run(self, bundle: _Bundle) -> None:
         global _bundle  # noqa: PLW0603 - value_of_call(), which unpickling calls, has no other way to know it
@@ -499,10 +509,9 @@ class _Child:
             os._exit(0)  # the call forked, and this is the copy: the outcome is the original's to tell
         details.update(started=started, ended=time.time(), stdout=[out, _position(1)], stderr=[err, _position(2)])
         try:
-            bundle.report(key, result, pickled, self.patience, **details)
+            bundle.report(key, result, pickled, **details)
         except OSError as error:
             # A full disk, say. That is this call's failure, not a crash, and to tell it takes little room.
-            self.patience = 0.0  # one that stays full does not delay each call of a bundle
             error = OSError(error.errno, f"{error.strerror} (where the job ran, for what the call returned or raised)")
             details.update(self._exception(error))
             bundle.report(key, "exception", details.pop("pickled"), **details)
@@ -549,7 +558,7 @@ class _Child:
         return {"pickled": pickled, "type_name": name, "message": message, "traceback": text}
 
     def _enter(self, stage: str) -> None:
-        os.pwrite(self.stage, stage.encode().ljust(128), 0)
+        self.stage[:] = stage.encode().ljust(STAGE_SIZE)
 
     def leave(self) -> "NoReturn":
         """End well; the supervisor tells this from a call's own ``os._exit(0)`` by the stage."""
@@ -567,7 +576,7 @@ class _Child:
             os._exit(0)
 
 
-def _fork(bundles: "Iterable[_Bundle]", stage: int) -> int:
+def _fork(bundles: "Iterable[_Bundle]", stage: "mmap.mmap") -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -594,14 +603,13 @@ def supervise(bundle: _Bundle) -> bool:
     """Have the calls of *bundle* made; True if none of them killed its process."""
     bundle.keep_what_counts()
     calls = bundle.call_keys()
-    stage = os.open(bundle.outcomes + ".stage", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.unlink(bundle.outcomes + ".stage")
+    stage = mmap.mmap(-1, STAGE_SIZE)  # not a file: the disk may be full
     well = True
     while True:
         before = bundle.reported()
         if len(before) == len(calls):
             return well
-        os.pwrite(stage, b"start".ljust(128), 0)
+        stage[:] = b"start".ljust(STAGE_SIZE)
         child = _fork([bundle], stage)
 
         def stop(number: int, _: object, child: int = child) -> None:
@@ -617,7 +625,7 @@ def supervise(bundle: _Bundle) -> bool:
         signal.signal(signal.SIGTERM, stop)
         _, status = os.waitpid(child, 0)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        at = os.pread(stage, 128, 0).decode().strip()
+        at = stage[:].decode().strip()
         bundle.cut_torn()
         after = bundle.reported()
         if at == "left" and len(after) > len(before):  # so this comes to an end

@@ -202,7 +202,7 @@ class Submissions:
     def _submitted(self, result: Any, error: AccessPointError | None) -> None:
         for bundle in self.under_way:
             if bundle.job.state is State.DISCARDED:
-                bundle.path("calls").unlink(missing_ok=True)  # until now it was to be there: see Watcher._unwant
+                bundle.discard_calls()  # until now it was to be there: see Watcher._unwant
         if error is None and "refused" in result:
             batch, self.under_way = self.under_way, ()
             if not batch:

@@ -85,6 +85,7 @@ class Watcher:
         self._thread = threading.Thread(target=self._run, name="condor_futures watcher", daemon=True)
         self._closing = False
         self._detaching = False
+        self._resumed: set[str] = set()
         self._loop_ended = threading.Event()  # from then on the inbox is not read any more
 
         self._dependencies = Dependencies(self._resolver, self._inbox.put, self._add_ready, self._forget)
@@ -146,6 +147,7 @@ class Watcher:
 
         """
         self.tally.opened([*ended, *under_way, *pending])
+        self._resumed = {bundle.key for bundle in (*ended, *under_way, *pending)}
         for bundle, cause in ended.items():
             self._resolver.report(bundle, states.Report(cause))
         for bundle, (job_id, events) in under_way.items():
@@ -223,7 +225,9 @@ class Watcher:
         except BaseException as error:  # whatever it is, no future may be left pending
             logger.exception("the watcher of session %s failed; its calls fail with it", self.session.id)
             self.broken = error
-            failure = CondorFuturesError(f"the watcher of the session failed: {type(error).__name__}: {error}")
+            self._detaching |= self.session.kept  # whoever attaches gets what the jobs do
+            left = f"; attach({str(self.session.directory)!r}) takes up what is left" if self.session.kept else ""
+            failure = CondorFuturesError(f"the watcher of the session failed: {type(error).__name__}: {error}{left}")
             failure.__cause__ = error
             self._fail_everything(failure)
         finally:
@@ -280,7 +284,7 @@ class Watcher:
         self._advance(bundle, states.Unwanted(bundle.job.job_id or ""))
         self._dependencies.discard(bundle)
         if bundle not in self._submissions.under_way:  # where its file has to be there, or all the others fail too
-            bundle.path("calls").unlink(missing_ok=True)
+            bundle.discard_calls()
 
     def _forget(self, bundle: Bundle, call: str) -> None:
         """Nobody waits for this call any more; when that is true of all of the bundle, its job is not wanted."""
@@ -316,15 +320,17 @@ class Watcher:
         """What was begun is done, and what can be in the queue is there."""
         return not (self._submissions.under_way or self._submissions.due() or self._departures.busy)
 
-    def _initializer_failed(self, error: BrokenCondorExecutor) -> None:
+    def _initializer_failed(self, bundle: Bundle, error: BrokenCondorExecutor) -> None:
         """Tell all that is under way, as ProcessPoolExecutor does; called by the resolver."""
+        if bundle.key in self._resumed:
+            return  # it was an earlier client's: this one may have none, or one that is mended
 
         def fail() -> None:
             if self.broken is None:
                 self.broken = error
-                for bundle in self._bundles():
-                    self._resolver.fail(bundle, error)
-                    self._unwant(bundle)
+                for other in self._bundles():
+                    self._resolver.fail(other, error)
+                    self._unwant(other)
 
         self._inbox.put(fail)
 
@@ -370,11 +376,16 @@ class Watcher:
             self._releases.forget(bundle.job.job_id or "")
         for effect in effects:
             self._perform(bundle, effect)
-        if bundle.job.state in (State.ENDED, State.DISCARDED) and bundle.job.job_id is not None:
-            self._live.pop(bundle.job.job_id, None)
-            self._departures.forget(bundle.job.job_id)
+        if bundle.job.state in (State.ENDED, State.DISCARDED):
+            if self._is_its_own(bundle):
+                self._live.pop(bundle.job.job_id or "", None)
+            self._departures.forget(bundle)
         if before.state is State.PENDING and bundle.job.state is State.DISCARDED:
             self._submissions.withdraw()
+
+    def _is_its_own(self, bundle: Bundle) -> bool:
+        """Whether the id of its job has not been given to another one since."""
+        return self._live.get(bundle.job.job_id or "", bundle) is bundle
 
     def _perform(self, bundle: Bundle, effect: states.Effect) -> None:
         match effect:
@@ -384,7 +395,8 @@ class Watcher:
             case states.Retrieve():
                 self._departures.retrieve(bundle)
             case states.Remove():
-                self._departures.remove(bundle.job.job_id or "")
+                if self._is_its_own(bundle):
+                    self._departures.remove(bundle.job.job_id or "")
             case states.Release(memory_max):
                 self._releases.release(bundle, memory_max)
             case states.Ask():
@@ -418,9 +430,11 @@ class Watcher:
         for number, bundle in enumerate(batch):
             job_id = f"{result['cluster']}.{result['first'] + number}"
             earlier = self._live.get(job_id)
+            self._live[job_id] = bundle
             if earlier is not None:  # the schedd has lost its queue, and counts from 1 again
                 self._advance(earlier, states.Gone(job_id))
-            self._live[job_id] = bundle
+                # One that had ended waits for outcomes that are not there any more.
+                self._advance(earlier, states.NotRetrieved(job_id, "the access point has lost its queue"))
             self._advance(bundle, states.Submitted(job_id, bundle.key))
         early, self._submissions.early = self._submissions.early, []
         self._queue.submitted(logged=any(event.job_id in self._live for event in early))

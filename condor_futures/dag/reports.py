@@ -21,7 +21,7 @@ class Reports(Resolver):
 
     def __init__(self, graph: Graph) -> None:
         """Make it and start its thread."""
-        super().__init__(graph.session, Tally(), lambda _: None)
+        super().__init__(graph.session, Tally(), lambda *_: None)
         self._graph = graph
         self.start()
 

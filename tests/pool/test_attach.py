@@ -17,6 +17,7 @@ import pytest
 from support import session_constraint, until
 
 from condor_futures import (
+    BrokenCondorExecutor,
     CondorExecutor,
     CondorFuturesError,
     DependencyError,
@@ -160,6 +161,33 @@ def test_jobs_that_ended_while_nobody_looked(client, attach, pool):
         futures[3].result()
     assert futures[4].exception().signal == signal.SIGKILL
     assert client.times_made() == {str(n): 1 for n in range(3)}
+
+
+def test_an_initializer_that_failed_once_does_not_break_who_attaches(new_executor, attach, tmp_path):
+    """It may have none, or one that is mended; what failed has failed."""
+
+    def fail():
+        raise ValueError("no calibration")
+
+    with CondorExecutor(access_point="personal", session=tmp_path / "session", initializer=fail) as executor:
+        assert isinstance(executor.submit(pow, 2, 3).exception(100), BrokenCondorExecutor)
+    executor = attach(tmp_path / "session", initializer=print)
+    (failed,) = executor.futures.values()
+    assert isinstance(failed.exception(100), BrokenCondorExecutor)
+    assert executor.submit(pow, 2, 3).result(100) == 8
+
+
+def test_a_call_that_was_refused_is_not_made_by_who_attaches(attach, tmp_path):
+    """It was made ready before it was known that nobody takes it."""
+    executor = CondorExecutor(access_point="personal", session=tmp_path / "session")
+    values = executor.map(abs, range(6), buffersize=2)
+    assert next(values) == 0
+    executor.shutdown()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        list(values)
+    attached = attach(tmp_path / "session")
+    assert [future.result(100) for future in attached.futures.values()] == list(range(len(attached.futures)))
+    assert len(attached.futures) == 3
 
 
 def test_calls_that_had_not_been_submitted(client, attach):

@@ -9,7 +9,7 @@ import time
 import pytest
 from support import until
 
-from condor_futures import BrokenCondorExecutor, CondorFuturesError, submissions
+from condor_futures import BrokenCondorExecutor, CondorExecutor, CondorFuturesError, submissions
 
 pytestmark = pytest.mark.pool
 
@@ -136,3 +136,29 @@ def test_what_fails_in_the_watcher_fails_the_calls(new_executor, monkeypatch, ca
     assert "cannot be described" in caplog.text
     with pytest.raises(BrokenCondorExecutor, match="cannot be described"):
         executor.submit(pow, 2, 2)
+
+
+def test_what_fails_in_the_watcher_leaves_a_session_that_is_kept(pool, new_executor, monkeypatch, tmp_path):
+    """Its jobs go on; whoever attaches gets what they do."""
+    executor = new_executor(session=tmp_path / "session")
+
+    def wait_for_it(flag=tmp_path / "flag"):
+        while not flag.exists():
+            time.sleep(0.02)
+        return 7
+
+    future = executor.submit(wait_for_it)
+    until(future.running)
+
+    def proceed(*_, **__):
+        raise ValueError("out of order")
+
+    monkeypatch.setattr(executor._engine.watcher._releases, "proceed", proceed)
+    with pytest.raises(CondorFuturesError, match=r"out of order; attach\('.*/session'\) takes up what is left"):
+        future.result(60)
+    executor.shutdown()
+    (tmp_path / "flag").touch()
+    with CondorExecutor.attach(tmp_path / "session") as attached:
+        (again,) = attached.futures.values()
+        assert again.result(60) == 7
+    assert pool.queue(attached) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -363,6 +365,38 @@ def test_log_that_is_emptied_goes_on(log):
     assert reader.read() == []
     append(path, recorded("good_unspooled"))
     assert read_through(reader) == ["Submitted", "Executing", "Terminated"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOTCONN, errno.ESTALE, errno.EIO, errno.EACCES, errno.ENOENT])
+def test_file_system_that_does_not_answer_says_nothing(log, monkeypatch, number):
+    """For now: the queue says what the log does not."""
+    path, reader = log
+    append(path, recorded("good_spooled"))
+
+    def away(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", away)
+        assert reader.read() == []
+    assert reader.read() == events_of("good_spooled")
+
+
+def test_log_that_is_replaced_while_it_cannot_be_opened_goes_on(log, monkeypatch):
+    """Too many files may be open, say."""
+    path, reader = log
+    append(path, recorded("nonzero_exit"))
+    reader.read()
+    (path.parent / "other").write_bytes(recorded("good_spooled"))
+    (path.parent / "other").replace(path)
+
+    def refuse(_):
+        raise htcondor2.HTCondorException("File not found")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(htcondor2, "JobEventLog", refuse)
+        assert reader.read() == []
+    assert reader.read() == events_of("good_spooled")
 
 
 def test_log_that_is_replaced_goes_on(log):

@@ -6,8 +6,10 @@ Nothing is faked but the job: calls are written by the client's own code, and ou
 from __future__ import annotations
 
 import ast
+import contextlib
 import ctypes
 import enum
+import errno
 import os
 import pickle
 import resource
@@ -535,6 +537,58 @@ def test_short_outcome_that_cannot_be_written_costs_no_other_call(job, room):
     assert (before, after) == (4, 27)
     assert isinstance(error, JobCrashedError) or "File too large" in str(error)
     assert traces(job) == ["limited", "unlimited"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1 MiB, where jobs may run."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "none", place]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no small file system can be had: {done.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def fill(disk):
+    with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+def test_job_that_starts_on_a_full_disk_waits_for_room(small_disk):
+    """It is not the job's own doing, and may pass."""
+    job = Sandbox(small_disk)
+    job.write((len, "abc"), (len, "abcd"))
+    fill(small_disk)
+    with job.start() as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(3)
+        (small_disk / "filler").unlink()
+        assert process.wait(60) == 0
+    assert job.results() == [3, 4]
+
+
+def test_values_that_find_no_room_are_not_waited_for_without_end(small_disk):
+    """Each for a while, all together for a while; what is short passes behind them."""
+
+    def hurry():
+        import condor_futures_runner
+
+        condor_futures_runner.ROOM_PATIENCE = 1.0
+        condor_futures_runner._bundle.patience = 2.0
+
+    def patience():
+        import condor_futures_runner
+
+        return condor_futures_runner._bundle.patience
+
+    job = Sandbox(small_disk)
+    hurried, value, *errors, left = job.run((hurry,), *[(os.urandom, 500_000)] * 4, (patience,))
+    assert (hurried, len(value), left) == (None, 500_000, 0.0)
+    assert [error.errno for error in errors] == [errno.ENOSPC] * 3
 
 
 def test_error_that_cannot_be_written_either_is_a_crash_of_its_call(job):

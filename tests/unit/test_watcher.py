@@ -1,0 +1,106 @@
+"""The watcher and an access point that does what no real one can be made to do at a given moment."""
+
+from __future__ import annotations
+
+import queue
+
+import pytest
+from support import until
+
+from condor_futures import JobError
+from condor_futures.bundle import Bundle, Options
+from condor_futures.future import CondorFuture
+from condor_futures.session import Session
+from condor_futures.states import Job, State, Terminated
+from condor_futures.watcher import Watcher
+
+
+class AccessPoint:
+    """Keeps the questions, until the test answers them."""
+
+    def __init__(self) -> None:
+        self.asked = []
+
+    def request(self, operation, answer, **arguments):
+        self.asked.append((operation, answer, arguments))
+
+    def ask(self, *_, **__):
+        return []
+
+    def close(self):
+        pass
+
+
+class Scene:
+    """A watcher whose thread is the test's own."""
+
+    def __init__(self) -> None:
+        self.access_point = AccessPoint()
+        self.session = Session.create()
+        self.watcher = Watcher(
+            self.session, self.access_point, max_jobs=10, categories={}, transfer="YES", afterwards=lambda: None
+        )
+        self.watcher._resolver.start()
+
+    def receive(self):
+        try:
+            while True:
+                self.watcher._inbox.get_nowait()()
+        except queue.Empty:
+            self.watcher._submissions.proceed(hurry=True)
+
+    def submit(self, number, job_id):
+        """A bundle of one call, in the queue."""
+        key = Session.bundle_key(number)
+        future = CondorFuture(Session.call_key(number), self.watcher.cancel)
+        directory = self.session.bundle_directory(number)
+        bundle = Bundle(key, directory, Options({}, spool=True), {future.key: future}, Job(key, spooled=True))
+        bundle.path("calls").touch()
+        future._bundle = bundle
+        self.watcher.add([bundle], complete=True)
+        self.receive()
+        cluster, proc = map(int, job_id.split("."))
+        self.answer("submit", {"cluster": cluster, "first": proc, "warnings": []})
+        return future, bundle
+
+    def answer(self, operation, result):
+        index = next(index for index, (asked, *_) in enumerate(self.access_point.asked) if asked == operation)
+        _, answer, arguments = self.access_point.asked.pop(index)
+        answer(result, None)
+        self.receive()
+        return arguments
+
+    def close(self):
+        self.watcher._resolver.close()
+        self.watcher._log.close()
+        self.session.finish()
+
+
+@pytest.fixture
+def scene():
+    scene = Scene()
+    yield scene
+    scene.close()
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["waits for its retrieval", "is being retrieved"])
+def test_id_of_an_ended_job_that_is_given_again(scene, asked):
+    """The schedd has lost its queue: the job that had ended fails, and the new one is nobody else's."""
+    old, ended = scene.submit(0, "1.0")
+    scene.watcher._handle(Terminated("1.0", exit_status=0))
+    assert ended.job.state is State.COMPLETED
+    if asked:
+        scene.watcher._departures.proceed(under_way=1)
+    new, bundle = scene.submit(1, "1.0")
+    if asked:
+        scene.answer("retrieve", {"failed": {"1.0": "no such job"}})
+    until(old.done)
+    assert isinstance(old.exception(), JobError)
+    scene.watcher._departures.proceed(under_way=1)
+    assert scene.access_point.asked == [], "neither retrieved nor removed in the name of the other"
+    scene.watcher._handle(Terminated("1.0", exit_status=0))
+    assert bundle.job.state is State.COMPLETED
+    scene.watcher._departures.proceed(under_way=1)
+    assert scene.answer("retrieve", {"failed": {}}) == {"jobs": ["1.0"]}
+    until(new.done)
+    assert not scene.watcher._bundles()
