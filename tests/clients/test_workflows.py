@@ -1,4 +1,4 @@
-"""dask, pipefunc, coffea and more-executors: graphs, merges and retries made of calls."""
+"""dask, joblib, pipefunc, coffea and more-executors: graphs, merges and retries made of calls."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dask
 import dask.array
+import joblib
 import numpy as np
 import pipefunc
 import pytest
@@ -46,6 +47,22 @@ def test_dask_uses_an_executor_that_was_set(unspooled):
     """dask.config.set(scheduler=executor), and limits from its max_workers."""
     with dask.config.set(scheduler=unspooled):
         assert dask.compute(dask.delayed(operator.mul)(6, 7), dask.delayed(abs)(-1)) == (42, 1)
+
+
+def test_joblib_makes_calls_of_its_batches(unspooled, monkeypatch):
+    """By the backend that its recipe has; an exception comes out as itself."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "use-with-other-libraries.md"
+    recipe = page.read_text().partition("## joblib")[2].partition("```python\n")[2].partition("```")[0]
+    monkeypatch.setattr(joblib.parallel, "BACKENDS", dict(joblib.parallel.BACKENDS))
+    exec(recipe, {"__name__": "recipe", "executor": unspooled})
+    calls = [joblib.delayed(add)(n, 0.5) for n in range(20)]
+    with joblib.parallel_config("loky", n_jobs=2):
+        theirs = joblib.Parallel()(calls)
+    with joblib.parallel_config("condor", executor=unspooled, n_jobs=8):
+        assert joblib.Parallel(batch_size=5)(calls) == theirs
+        assert list(joblib.Parallel(return_as="generator")(calls[:3])) == theirs[:3]
+        with pytest.raises(ZeroDivisionError):
+            joblib.Parallel()(joblib.delayed(divmod)(n, 0) for n in range(3))
 
 
 def test_pipefunc_maps_a_pipeline(unspooled, processes):
