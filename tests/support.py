@@ -6,10 +6,12 @@ import contextlib
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from condor_futures import CondorExecutor
 from condor_futures.personal import PersonalPool
@@ -70,3 +72,17 @@ def until(condition: Callable[[], Any], timeout: float = 60.0, pause: float = 0.
         assert time.monotonic() < deadline, "it never came"
         time.sleep(pause)
     return value
+
+
+@contextlib.contextmanager
+def small_disk(place: Path, mebibytes: int) -> Iterator[Path]:
+    """A file system of its own for a new directory; skips the test where none can be had."""
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=755", "none", place]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no small file system can be had: {done.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)

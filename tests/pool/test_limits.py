@@ -7,13 +7,12 @@ import errno
 import logging
 import os
 import resource
-import subprocess
 import time
 from concurrent.futures import wait
 from pathlib import Path
 
 import pytest
-from support import Pool, until
+from support import Pool, small_disk, until
 
 from condor_futures import AccessPointError, CondorExecutor, PayloadError, private, procid
 from condor_futures.personal import PersonalPool
@@ -121,17 +120,11 @@ def test_cluster_larger_than_a_submission_may_be_fails(pool_with):
 MIB = 1 << 20
 
 
-@pytest.fixture
-def small_disk(tmp_path):
+@pytest.fixture(name="small_disk")
+def fixture_small_disk(tmp_path):
     """A file system of 8 MiB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=755", "none", place]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no small file system can be had: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", place], check=True)
+    with small_disk(tmp_path / "small", mebibytes=8) as place:
+        yield place
 
 
 def test_calls_wait_for_room_in_the_spool_directory(pool_with, small_disk):

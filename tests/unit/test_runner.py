@@ -23,6 +23,7 @@ from pathlib import Path
 
 import cloudpickle
 import pytest
+from support import small_disk
 
 from condor_futures import payload, pickling, runner
 from condor_futures.errors import (
@@ -539,17 +540,11 @@ def test_short_outcome_that_cannot_be_written_costs_no_other_call(job, room):
     assert traces(job) == ["limited", "unlimited"]
 
 
-@pytest.fixture
-def small_disk(tmp_path):
+@pytest.fixture(name="small_disk")
+def fixture_small_disk(tmp_path):
     """A file system of 1 MiB, where jobs may run."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "none", place]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no small file system can be had: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", place], check=True)
+    with small_disk(tmp_path / "small", mebibytes=1) as place:
+        yield place
 
 
 def fill(disk):
