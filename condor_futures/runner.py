@@ -232,22 +232,38 @@ class Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> "Any":
         found = super().find_class(module, name)
-        if module != "cloudpickle.cloudpickle":
-            return found
-        if name in _TRACKER_ID:
-            return lambda *args: self._make_class(found, args, args[_TRACKER_ID[name]])
-        if name == "_class_setstate":
-            return lambda cls, state: found(cls, state) if any(made is cls for made in self._made) else cls
+        if module == "cloudpickle.cloudpickle":
+            # What this gives must not know the unpickler, which remembers it: all that was unpickled would be garbage
+            # to be collected, instead of going when the call has ended.
+            if name in _TRACKER_ID:
+                return _make_class(found, _TRACKER_ID[name], self._made)
+            if name == "_class_setstate":
+                return _set_class_state(found, self._made)
         return found
 
-    def _make_class(self, make: "Any", args: "tuple[Any, ...]", tracker_id: "str | None") -> "Any":
+
+def _make_class(make: "Any", tracker_id: int, made: "list[type]") -> "Callable[..., type]":
+    """As cloudpickle's *make*, for a class that is not here yet; others are found."""
+
+    def find_or_make(*args: "Any") -> "Any":
         from cloudpickle import cloudpickle
 
-        cls = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(tracker_id)
+        cls = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(args[tracker_id])
         if cls is None:
             cls = make(*args)
-            self._made.append(cls)
+            made.append(cls)
         return cls
+
+    return find_or_make
+
+
+def _set_class_state(set_state: "Any", made: "list[type]") -> "Callable[[type, Any], type]":
+    """As cloudpickle's *set_state*, for the classes that were *made* for this pickle."""
+
+    def set_state_if_made(cls: "Any", state: "Any") -> "Any":
+        return set_state(cls, state) if any(one is cls for one in made) else cls
+
+    return set_state_if_made
 
 
 class _CallUnpickler(Unpickler):

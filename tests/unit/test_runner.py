@@ -696,6 +696,22 @@ def test_values_leave_the_classes_of_the_client_alone(job):
     assert Counter.registered == registered
 
 
+def test_arguments_go_when_the_call_has_ended(job):
+    """And not when garbage is collected; also those of a class that travels."""
+
+    class Noisy:
+        def __del__(self):
+            print("gone")
+
+    def use(_):
+        import gc
+
+        gc.disable()
+
+    job.run((use, Noisy()), (pow, 2, 3))
+    assert job.stream("stdout", "c000000") == "gone\n"
+
+
 def test_class_that_only_the_call_made_comes_back(job):
     """Whole."""
 
