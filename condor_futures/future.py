@@ -53,7 +53,9 @@ class CondorFuture(Future[T]):
         self._bundle: _Bundle | None = None
 
     def __repr__(self) -> str:
-        """As the standard library has it, with what is known of the call and its job."""
+        """As the standard library has it, with what is known of the call and its job, once it is to have one."""
+        if self._bundle is None:
+            return super().__repr__()
         job = f", job {self.job_id}" if self.job_id is not None else ""
         return f"{super().__repr__()[:-1]}, call {self.key} {self.state}{job}>"
 

@@ -319,15 +319,17 @@ def test_output_of_a_call_that_wrote_nothing_is_empty(future, bundle):
 
 
 def test_its_repr_has_the_call_and_the_job(future, bundle):
-    """After what the standard library says, in its form."""
+    """After what the standard library says, in its form; and nothing else where there is no job to come."""
     assert re.fullmatch(r"<CondorFuture at 0x[0-9a-f]+ state=pending, call c000000 idle, job 7\.0>", repr(future))
     future._resolve(4, None)
     assert repr(future).endswith(" state=finished returned int, call c000000 done, job 7.0>")
-    assert repr(failed()).endswith(" state=finished raised ValueError, call c000002 failed>")
-    waits = CondorFuture("c000003")
+    bundle.job = Job("b000000", spooled=True)
+    bundle.futures["c000003"] = waits = CondorFuture("c000003")
+    waits._bundle = bundle
     assert repr(waits).endswith(" state=pending, call c000003 pending>")
     waits.cancel()
     assert repr(waits).endswith(", call c000003 cancelled>")
+    assert repr(failed()).endswith(" state=finished raised ValueError>")
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
