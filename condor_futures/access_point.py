@@ -6,6 +6,7 @@ Nothing here waits for the schedd; see :mod:`condor_futures.access_point_helper`
 from __future__ import annotations
 
 import contextlib
+import difflib
 import itertools
 import json
 import logging
@@ -167,9 +168,10 @@ class AccessPoint:
                 "pass access_point='personal' "
                 "(condor-futures pool install gets HTCondor for it)."
             )
-            raise AccessPointError(
-                f"{self.location} cannot be used: {error}{advice if self.location.name is None else ''}"
-            ) from None
+            if self.location.name is not None:
+                meant = difflib.get_close_matches(self.location.name.lower(), ["personal"], cutoff=0.75)
+                advice = f"; did you mean {meant[0]!r}, a pool of your own?" if meant else ""
+            raise AccessPointError(f"{self.location} cannot be used: {error}{advice}") from None
         return self.about
 
     def request(self, operation: str, answer: Answer, **arguments: Any) -> None:

@@ -32,10 +32,12 @@ from condor_futures.pickling import Pickled, pickle_object
 from condor_futures.profiles import load_profile
 from condor_futures.retries import Retries, RetryOption
 from condor_futures.session import Session
+from condor_futures.shell import shell
 from condor_futures.shipping import Shipping
 from condor_futures.states import Job
 from condor_futures.submit_description import check_submit_commands, merge, retried
 from condor_futures.submit_file import add_submit_file
+from condor_futures.submit_values import missing_file
 
 __all__ = ["CondorExecutor"]
 
@@ -79,7 +81,7 @@ class CondorExecutor(Executor):
             releases it; or a function that is given a :class:`HeldJob`, and returns one of these three words.
         memory_max: a job that is held because it used more memory than it asked for is released with twice the memory,
             up to so much: a size as in ``request_memory`` (a bare number is MiB). None for not.
-        retry_exceptions: a class of exceptions, or a tuple of them, that make a call fail only after the attempts that
+        retry_exceptions: a class of exceptions, or several, that make a call fail only after the attempts that
             ``max_retries`` allows; without them an exception is an outcome, and only crashes are retried.
         submit_commands: any submit command of condor_submit's, for example ``request_memory="4GB"`` (a bare number is
             MiB), ``request_cpus=2``, or ``**{"MY.Project": '"x"'}`` for an attribute of the job.
@@ -366,6 +368,8 @@ class CondorExecutor(Executor):
         if after is not None:
             if not isinstance(after, (Future, Iterable)):
                 raise TypeError(f"after must be a future, or several, not {type(after).__name__}")
+            if getattr(after, "gi_code", None) is _results.__code__:  # to look into it would wait for the first
+                raise TypeError("after must be futures, and map() gives results; make its calls by submit() instead")
             derived._after = (after,) if isinstance(after, Future) else tuple(after)
             for future in derived._after:
                 if not isinstance(future, Future):
@@ -387,9 +391,12 @@ class CondorExecutor(Executor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> CondorFuture[T]:
         """Have ``fn(*args, **kwargs)`` called in a job of its own; returns at once.
 
-        A call that cannot be pickled, or not be written, gives a future that has failed with a :class:`PayloadError`.
+        A call that cannot be pickled, or not be written, gives a future that has failed with a :class:`PayloadError`;
+        so does one of something that cannot be called, with a TypeError, and one whose input files are not there, with
+        a FileNotFoundError.
 
         Raises:
+            TypeError: for :func:`shell` itself, without a command.
             RuntimeError: after :meth:`shutdown`.
             BrokenCondorExecutor: after an initializer has failed.
 
@@ -400,8 +407,9 @@ class CondorExecutor(Executor):
             (1024, 2048)
 
         """
+        _refuse_shell(fn)
         self._engine.check_open()
-        future, call = self._call(lambda: self._pickle((args, kwargs), "(args, kwargs)"), lambda: self._pickle(fn))
+        future, call = self._call(lambda: self._pickle((args, kwargs), "(args, kwargs)"), lambda: self._function(fn))
         self._add([self._bundle([(future, call)])])
         return future
 
@@ -434,6 +442,7 @@ class CondorExecutor(Executor):
             [0, 1, 4, 9]
 
         """
+        _refuse_shell(fn)
         _check_positive("count", count, also=None)
         limit = min(self._max_workers, self.categories.get(self._options.category or "", self._max_workers))
         if count > limit:
@@ -442,7 +451,7 @@ class CondorExecutor(Executor):
         together = copy.copy(self)
         together._options = replace(self._options, cluster=Session.cluster_key(next(self._engine.clusters)))
         arguments = functools.cache(lambda: self._pickle((args, kwargs), "(args, kwargs)", numbered=True))
-        function = functools.cache(lambda: self._pickle(fn, numbered=True))
+        function = functools.cache(lambda: self._function(fn, numbered=True))
         calls = [self._call(arguments, function, number) for number in range(count)]
         bundles = [together._bundle([call]) for call in calls]
         failed = next((future for future, _ in calls if future.done()), None)
@@ -484,6 +493,7 @@ class CondorExecutor(Executor):
             9
 
         """
+        _refuse_shell(fn)
         _check_positive("buffersize", buffersize)
         if chunksize != "auto":
             _check_positive("chunksize", chunksize, also="'auto'")
@@ -548,8 +558,8 @@ class CondorExecutor(Executor):
 
     def counts(self) -> Counter[str]:
         """How many calls are ``pending`` (not in the queue yet), ``idle``, ``running``, ``held`` and ``completed`` (the
-        job ended, its outcome is on its way) just now, and how many have ended: ``done``, ``failed`` or ``cancelled``;
-        those that failed because of a hold are ``held`` too.
+        job ended, its outcome is on its way) just now, and how many have ended: ``done``, ``failed`` or ``cancelled``.
+        They are the futures' :attr:`~CondorFuture.state`, counted.
 
         Example:
             >>> with CondorExecutor(access_point="personal") as executor:
@@ -570,19 +580,28 @@ class CondorExecutor(Executor):
     def _pickle(self, obj: object, what: str = "function", *, numbered: bool = False) -> Pickled:
         return pickle_object(obj, what, self._engine.key_of, self._ship, numbered=numbered)
 
+    def _function(self, fn: object, *, numbered: bool = False) -> Pickled:
+        """The function of a call; what cannot be called would fail the call in its job, so it fails it here."""
+        if not (callable(fn) or isinstance(fn, Future)):  # (a future's value may be a function)
+            advice = "submit(f, x) makes the call f(x), while submit(f(x)) submits what it has returned here"
+            if isinstance(fn, str):
+                advice = "a shell command becomes callable by shell(), as in submit(shell('ls -l'))"
+            raise TypeError(f"{type(fn).__name__!r} object is not callable; {advice}")
+        return self._pickle(fn, numbered=numbered)
+
     def _arguments(self, args: tuple[Any, ...]) -> Callable[[], Pickled]:
         return lambda: self._pickle((args, {}), "(args, kwargs)")
 
     def _call(
         self, arguments: Callable[[], Pickled], function: Callable[[], Pickled], number: int | None = None
     ) -> tuple[CondorFuture[Any], Call | None]:
-        """A future, and its call; one that cannot be pickled has failed its future instead."""
+        """A future, and its call; one that cannot be made has failed its future instead."""
         key = Session.call_key(next(self._engine.calls))
         # It calls back through the watcher, not through this executor, which may be collected before the call ends.
         future = CondorFuture[Any](key, self._engine.watcher.cancel)
         try:
             return future, Call(key, arguments=arguments(), function=function(), number=number)
-        except PayloadError as error:
+        except (PayloadError, TypeError) as error:
             self._engine.watcher.tally.failed_at_once()
             future._resolve(None, error)
             return future, None
@@ -601,6 +620,12 @@ class CondorExecutor(Executor):
         """The bundle of those *calls* that can be made; if it cannot be written, it has failed their futures."""
         made = [(future, call) for future, call in calls if call is not None]
         if not made:
+            return None
+        # What is not spooled, the access point reads; and calls that wait for others may need files that those make.
+        missing = missing_file(self._options.commands) if self._options.spool else None
+        if missing is not None and not (self._after or any(call.futures for _, call in made)):
+            command, file = missing
+            self._fail(made, FileNotFoundError(errno.ENOENT, f"{command} names a file that is not there", file))
             return None
         try:
             return self._write_bundle(made)
@@ -658,7 +683,7 @@ class CondorExecutor(Executor):
         self, fn: Callable[..., T], arguments: Iterator[tuple[Any, ...]], chunksize: int, buffersize: int | None
     ) -> Iterator[list[CondorFuture[T]]]:
         """Submit chunk after chunk, and yield the futures of each; without a buffersize many chunks at a time."""
-        function = functools.cache(lambda: self._pickle(fn))
+        function = functools.cache(lambda: self._function(fn))
         at_a_time = 1 if buffersize is not None else _JOBS_AT_A_TIME
         chunks = _batched(arguments, chunksize)
         while made := [self._chunk(function, chunk) for chunk in itertools.islice(chunks, at_a_time)]:
@@ -682,6 +707,11 @@ def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
 def _check_flag(name: str, value: object) -> None:
     if value is not None and not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {value!r}")
+
+
+def _refuse_shell(fn: object) -> None:
+    if fn is shell:  # called in the job, it would make a callable there, and run nothing
+        raise TypeError("shell(command) is what a job can call: submit(shell('ls -l')), not submit(shell, 'ls -l')")
 
 
 def _check_seconds(name: str, value: object) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from condor_futures.states import Job, State
+from condor_futures.submit_commands import ALIASES, KNOWN, OPTIONS, OWNED
 
 __all__ = ["CondorFuture"]
 
@@ -16,6 +18,7 @@ T = TypeVar("T")
 
 #: Where concurrent.futures itself tells of callbacks that raise.
 logger = logging.getLogger("concurrent.futures")
+_UNEXPECTED: Final = re.compile(r"got an unexpected keyword argument '(\w+)'")
 
 
 class _Bundle(Protocol):
@@ -48,6 +51,13 @@ class CondorFuture(Future[T]):
         """The call's key: calls are counted in the order of their submission."""
         self._told = cancelled
         self._bundle: _Bundle | None = None
+
+    def __repr__(self) -> str:
+        """As the standard library has it, with what is known of the call and its job, once it is to have one."""
+        if self._bundle is None:
+            return super().__repr__()
+        job = f", job {self.job_id}" if self.job_id is not None else ""
+        return f"{super().__repr__()[:-1]}, call {self.key} {self.state}{job}>"
 
     def cancel(self) -> bool:
         """Cancel the call, also when it is running: its job is then removed from the queue.
@@ -164,6 +174,8 @@ class CondorFuture(Future[T]):
                 self._state = RUNNING
 
     def _resolve(self, value: Any, error: BaseException | None) -> None:
+        if type(error) is TypeError:
+            _advise(error)
         try:
             if error is None:
                 self.set_result(value)
@@ -171,3 +183,13 @@ class CondorFuture(Future[T]):
                 self.set_exception(error)
         except InvalidStateError:
             pass  # it was cancelled in the meantime
+
+
+def _advise(error: TypeError) -> None:
+    """Where the function does not take a keyword that is a submit command, say where such a one goes (Python 3.11)."""
+    text = error.args[0] if error.args else None
+    refused = _UNEXPECTED.search(text) if isinstance(text, str) else None
+    name = refused[1] if refused else ""
+    of_ours = (name in KNOWN and ALIASES.get(name, name) not in OWNED) or "with_options" in OPTIONS.get(name, "")
+    if of_ours and hasattr(error, "add_note"):
+        error.add_note(f"If {name} is meant for the job: executor.with_options({name}=...).submit(...)")

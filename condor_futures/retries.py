@@ -6,7 +6,7 @@ HTCondor does the retrying: the runner leaves with a status of its own, and ``ma
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +18,7 @@ __all__ = ["Retries", "RetryOption"]
 _LEAST: Final = {"max_retries": 0, "allowed_execute_duration": 1, "allowed_job_duration": 1}
 """Submit commands that HTCondor takes for something else, or for nothing, where they are less, or no number (25.14)."""
 
-RetryOption = type[BaseException] | tuple[type[BaseException], ...]
+RetryOption = type[BaseException] | Iterable[type[BaseException]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Retries:
         """With what the user gives as the option; None keeps what there is.
 
         Raises:
-            TypeError: if it is neither a class of exceptions nor a tuple of them.
+            TypeError: if it is neither a class of exceptions nor several of them.
             ValueError: if there are some, and *commands* have no max_retries; if a limit among the *commands* is none.
             PayloadError: if one cannot be pickled.
 
@@ -40,10 +40,12 @@ class Retries:
         if exceptions is None:
             changed = self
         else:
-            classes = exceptions if isinstance(exceptions, tuple) else (exceptions,)
+            classes: tuple[object, ...] = (exceptions,)
+            if isinstance(exceptions, Iterable) and not isinstance(exceptions, str):
+                classes = tuple(exceptions)
             for one in classes:
                 if not (isinstance(one, type) and issubclass(one, BaseException)):
-                    raise TypeError(f"retry_exceptions is a class of exceptions, or a tuple of them; {one!r} is none")
+                    raise TypeError(f"retry_exceptions is a class of exceptions, or several; {one!r} is none")
             changed = Retries(pickle_object(classes, "retry_exceptions", ship=ship) if classes else None)
         if changed.exceptions is not None and "max_retries" not in commands:
             raise ValueError("retry_exceptions says which exceptions are retried, max_retries how often: give both")

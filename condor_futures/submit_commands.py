@@ -15,7 +15,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -164,6 +164,21 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Other spelling -> first name. Most are names of job attributes, which condor_submit accepts as commands."""
 
+ELSEWHERE: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
+    {
+        **dict.fromkeys(("container", "docker", "image", "singularity"), ("container_image",)),
+        **dict.fromkeys(("cores", "ncpus", "ncores", "cpus_per_task"), ("request_cpus",)),
+        **dict.fromkeys(("ngpus", "gres"), ("request_gpus",)),
+        **dict.fromkeys(("mem", "mem_per_cpu", "ram", "vmem"), ("request_memory",)),
+        **dict.fromkeys(("time", "time_limit", "timeout", "walltime"), ("allowed_execute_duration",)),
+        **dict.fromkeys(("n_jobs", "n_workers", "nprocs", "num_workers", "processes"), ("max_workers",)),
+        **dict.fromkeys(("job_name", "jobname", "name"), ("batch_name",)),
+        **dict.fromkeys(("partition", "qos"), ("job_flavour", "accounting_group")),
+        **dict.fromkeys(("account", "project"), ("accounting_group",)),
+    }
+)
+"""What other systems and executors call it -> our keywords. For advice only, where the spelling is no guide."""
+
 KNOWN: Final[frozenset[str]] = COMMANDS | ALIASES.keys()
 """All names that condor_submit reads, except for those that `PATTERNS` describes."""
 
@@ -211,7 +226,8 @@ OWNED: Final[Mapping[str, str]] = MappingProxyType(
         "output": _OUTPUT,
         "output_destination": _RETURN,
         "output_directory": _RETURN,
-        "queue": "the executor queues one job per bundle; call submit() or map() for more jobs",
+        "queue": "the executor queues one job per bundle; call submit() or map() for more jobs (HTCondor has no "
+        "queues to choose from: see accounting_group)",
         "remote_initialdir": "the runner must start in the job sandbox; call os.chdir() in your function",
         # Not ours, but condor_submit rejects both, and PATTERNS alone would let them pass.
         "request_gpu_memory": _GPUS,
@@ -242,23 +258,18 @@ OWNED: Final[Mapping[str, str]] = MappingProxyType(
 OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(
-            (
-                "access_point",
-                "credentials",
-                "initargs",
-                "initializer",
-                "max_tasks_per_child",
-                "max_workers",
-                "mp_context",
-                "session",
-            ),
-            "CondorExecutor",
+            ("credentials", "initargs", "initializer", "max_tasks_per_child", "mp_context", "session"),
+            "CondorExecutor() only",
         ),
-        **dict.fromkeys(("after", "category", "discard_result"), "with_options"),
-        **dict.fromkeys(("keep_logs", "memory_max", "on_hold", "retry_exceptions", "ship", "spool"), ""),
+        **dict.fromkeys(("access_point", "max_workers"), "CondorExecutor() and DagExecutor() only"),
+        **dict.fromkeys(("after", "category", "discard_result"), "with_options() only"),
+        **dict.fromkeys(
+            ("keep_logs", "memory_max", "on_hold", "retry_exceptions", "ship", "spool"),
+            "CondorExecutor() and its with_options()",
+        ),
     }
 )
-"""The executor's own keywords -> which of its methods alone has them; empty where both have. For advice only."""
+"""The executor's own keywords -> what has them, as a message says it. For advice only: somebody else was given them."""
 
 OWNED_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType(
     {

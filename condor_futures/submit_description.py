@@ -1,8 +1,8 @@
 """From the executor's keyword arguments to a submit description, without HTCondor at hand.
 
 Any submit command is a keyword of the executor, in HTCondor's own language. This module checks the names
-against `submit_commands`, has the values written by `submit_values`, and adds what the executor owns: the
-runner, the bundle's files, the session's event log.
+against `submit_commands`, has the values written by `submit_values` and checked by `submit_expressions`, and
+adds what the executor owns: the runner, the bundle's files, the session's event log.
 
 Example:
     >>> commands = check_submit_commands({"request_memory": "4GB", "request_cpus": 2})
@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NoReturn
 
-from condor_futures.submit_commands import ALIASES, KNOWN, OPTIONS, OWNED, OWNED_ATTRIBUTES, PATTERNS
+from condor_futures.submit_commands import ALIASES, ELSEWHERE, KNOWN, OPTIONS, OWNED, OWNED_ATTRIBUTES, PATTERNS
+from condor_futures.submit_expressions import check_expression
 from condor_futures.submit_values import quote_file, quote_value
 
 _COMMAND_PATTERN: Final = re.compile("|".join(f"(?:{pattern})" for pattern in PATTERNS), re.ASCII)
@@ -69,8 +70,9 @@ def check_submit_commands(options: Mapping[str, object]) -> dict[str, str]:
         TypeError: for an unknown command (with the nearest one), one that the executor owns, one that is
             given twice under two names, and a value of a wrong type.
         ValueError: for a value that cannot be written in a submit description: one with a line break or a
-            NUL, one that ends in a backslash, a nan or an infinity, a comma in a file name; for an unknown
-            `job_flavour`, which is CERN's name for how long a job may run (attribute JobFlavour).
+            NUL, one that ends in a backslash, a nan or an infinity, a comma in a file name; for a size, a time
+            or an expression that HTCondor cannot read (see `submit_expressions`); for an unknown `job_flavour`,
+            which is CERN's name for how long a job may run (attribute JobFlavour).
 
     Example:
         >>> check_submit_commands({"max_retries": 3, "+Group": '"top"', "environment": {"THREADS": 1}})
@@ -78,7 +80,7 @@ def check_submit_commands(options: Mapping[str, object]) -> dict[str, str]:
         >>> check_submit_commands({"prioritty": 4})
         Traceback (most recent call last):
         ...
-        TypeError: CondorExecutor() got an unexpected submit command 'prioritty'; did you mean 'priority'?
+        TypeError: there is no submit command 'prioritty'; did you mean 'priority'?
 
     """
     return merge({}, options)
@@ -108,7 +110,7 @@ def merge(base: Mapping[str, str], changes: Mapping[str, object]) -> dict[str, s
         name = canonical_name(given)
         other = given_as.setdefault(name.lower(), given)
         if other != given:
-            msg = f"CondorExecutor() got the submit command {name!r} twice, as {other!r} and as {given!r}"
+            msg = f"the submit command {name!r} is given twice, as {other!r} and as {given!r}"
             raise TypeError(msg)
         # Attribute names keep the user's capitals, yet MY.Flavour and my.flavour are one attribute.
         for inherited in [key for key in merged if key.lower() == name.lower()]:
@@ -117,6 +119,8 @@ def merge(base: Mapping[str, str], changes: Mapping[str, object]) -> dict[str, s
             merged[name] = quote_value(name, _flavour(value) if given.lower() == "job_flavour" else value)
         elif name in _REMOVABLE_DEFAULTS:
             merged[name] = ""  # remembers, for describe(), that not even the default is wanted
+    for name in map(canonical_name, changes):
+        check_expression(name, merged.get(name, ""), merged)
     return merged
 
 
@@ -154,24 +158,25 @@ def canonical_name(given: str) -> str:
         _refuse(given, OWNED[name])
     if name in KNOWN:
         return name
-    if method := OPTIONS.get(name):
-        msg = f"{given!r} is no submit command, and a keyword of {method}() only"
+    if name in OPTIONS:
+        msg = f"{given!r} is no submit command, but a keyword of {OPTIONS[name]}"
         raise TypeError(msg)
     near = _nearest(name)
     # The pattern of custom resources would swallow every slip in request_memory, so a near miss is never one.
     if _COMMAND_PATTERN.fullmatch(name) and not (near and name.startswith("request_")):
         return name
+    meant = ELSEWHERE.get(name, [near] if near else [])
     advice = (
-        f"did you mean {near!r}?"
-        if near
+        f"did you mean {' or '.join(map(repr, meant))}?"
+        if meant
         else "condor_submit's manual lists all commands, and 'MY.<attribute>' is a custom attribute"
     )
-    msg = f"CondorExecutor() got an unexpected submit command {given!r}; {advice}"
+    msg = f"there is no submit command {given!r}; {advice}"
     raise TypeError(msg)
 
 
 def _refuse(given: str, reason: str) -> NoReturn:
-    msg = f"CondorExecutor() does not take the submit command {given!r}: {reason}"
+    msg = f"an executor does not take the submit command {given!r}: {reason}"
     raise TypeError(msg)
 
 

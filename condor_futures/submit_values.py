@@ -31,6 +31,7 @@ _NOT_A_LOCAL_PATH: Final = re.compile(r"[a-z][a-z0-9+.-]*://|docker:|\$", re.IGN
 # look for them in `initialdir`, which is the session's batch directory.
 _CLIENT_LISTS: Final = frozenset({"transfer_input_files", "transfer_common_input", "public_input_files", "jar_files"})
 _CLIENT_FILES: Final = frozenset({"container_image", "scitokens_file", "x509userproxy"})
+_READ_HERE: Final = (_CLIENT_LISTS - {"jar_files"}) | _CLIENT_FILES  # when the job is spooled
 _FILE_LISTS: Final = _CLIENT_LISTS | {
     "dont_encrypt_input_files",
     "dont_encrypt_output_files",
@@ -71,8 +72,10 @@ def quote_value(name: str, value: object) -> str:
         ('/$(DOLLAR)(a)', '{"x", 3}')
 
     """
-    if name == "environment" and isinstance(value, Mapping):
-        return quote_environment(value)
+    if name == "environment":
+        if isinstance(value, Mapping):
+            return quote_environment(value)
+        _check_old_environment(value)
     if name == "transfer_output_remaps" and isinstance(value, Mapping):
         return quote_remaps(value)
     if isinstance(value, (list, tuple, Mapping)) and name not in _FILE_LISTS:
@@ -197,6 +200,14 @@ def _one_line(name: str, text: str) -> str:
     if text.rstrip().endswith("\\"):
         msg = f"the value of the submit command {name!r} must not end in a backslash, which joins lines"
         raise ValueError(msg)
+    return _utf8(name, text)
+
+
+def _utf8(name: str, text: str) -> str:
+    """Return `text` if it is some: surrogates are what Python makes of bytes that are not UTF-8."""
+    if broken := re.search("[\ud800-\udfff]", text):
+        msg = f"the value of the submit command {name!r} has {broken[0]!r}, which stands for a byte that is not UTF-8"
+        raise ValueError(msg)
     return text
 
 
@@ -251,7 +262,7 @@ def quote_file(name: str, file: object) -> str:
     if _FILE_NAME.findall(text) != [text]:
         msg = f"the submit command {name!r} cannot name the file {text!r}: commas separate its file names"
         raise ValueError(msg)
-    return text
+    return _utf8(name, text)
 
 
 def quote_environment(variables: Mapping[str, object]) -> str:
@@ -283,6 +294,51 @@ def quote_environment(variables: Mapping[str, object]) -> str:
         entries.append("'" + entry.replace("'", "''") + "'" if re.search(r"[\s']", entry) else entry)
     quoted = '"' + " ".join(entries).replace('"', '""') + '"'
     return _one_line("environment", _literal("environment", quoted))
+
+
+def missing_file(commands: Mapping[str, str]) -> tuple[str, str] | None:
+    """Find a file of the client's that is not there.
+
+    Args:
+        commands: what `submit_description.merge` returned.
+
+    Returns:
+        The submit command and the file, or None.
+
+    Example:
+        >>> missing_file({"transfer_input_files": "https://example.org/a, /no/such/b"})
+        ('transfer_input_files', '/no/such/b')
+
+    """
+    for name in sorted(_READ_HERE & commands.keys()):
+        if name == "container_image" and commands.get("transfer_container", "").lower() in {"false", "no", "0", "f"}:
+            continue
+        for file in commands[name].split(",") if name in _FILE_LISTS else [commands[name]]:
+            path = file.strip()
+            # CVMFS is where the job runs, and images there are not transferred (CONTAINER_SHARED_FS).
+            if not path or "$" in path or _NOT_A_LOCAL_PATH.match(path) or path.startswith("/cvmfs/"):
+                continue
+            try:
+                Path(path).stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return name, path
+            except OSError:
+                pass  # it may be there
+    return None
+
+
+def _check_old_environment(value: object) -> None:
+    """Refuse what looks like several variables and is one, with blanks in its value: ";" separates them, unless the
+    whole is in quotation marks.
+    """
+    if not isinstance(value, str) or value.lstrip().startswith('"'):
+        return
+    if swallowed := re.search(r"[^;\s][ \t]+([A-Za-z_]\w*)=", value, re.ASCII):
+        msg = (
+            f"in environment={value!r}, {swallowed[1]} is part of the value before it; use a mapping, "
+            'such as {"A": 1, "B": 2}, or quotation marks around it all'
+        )
+        raise ValueError(msg)
 
 
 def check_session_directory(directory: Path) -> None:

@@ -32,6 +32,7 @@ class Tally:
 
     def ended(self, bundle: Bundle, call: str, how: str) -> None:
         """A call has ended: done, failed, held (which is how it failed) or cancelled; only the first time counts."""
+        how = "failed" if how == "held" else how  # as its future's state is: what is held may go on
         with self._lock:
             calls = self._open.get(bundle, set())
             if call in calls:

@@ -69,6 +69,9 @@ def test_a_function_that_cannot_be_called_is_its_calls_failure(executor):
     """As in the standard library, where the call is made elsewhere too."""
     with pytest.raises(TypeError, match="not callable"):
         executor.submit(42).result(60)
+    with pytest.raises(TypeError, match="not callable"):
+        list(executor.map(42, [1]))
+    assert all(isinstance(future.exception(60), TypeError) for future in executor.submit_cluster(42, count=2))
 
 
 def test_an_executor_that_was_shut_down_takes_nothing(new_executor):

@@ -12,7 +12,7 @@ from concurrent.futures import ALL_COMPLETED, as_completed, wait
 import pytest
 from support import until
 
-from condor_futures import CondorExecutor, PayloadError
+from condor_futures import CondorExecutor, PayloadError, shell
 
 pytestmark = pytest.mark.pool
 
@@ -241,3 +241,57 @@ def test_submitting_from_many_threads(executor):
     for thread in threads:
         thread.join(100)
     assert results == {n: [n, n * n] for n in range(8)}
+
+
+def test_what_cannot_be_made_is_told_without_a_job(executor, tmp_path):
+    """What is called is nothing that can be, or a file is not there: the future has failed when it is returned."""
+    lacking = executor.with_options(transfer_input_files=tmp_path / "missing")
+    before = executor.counts()["failed"]
+    futures = [
+        executor.submit("ls -l"),
+        executor.submit(None),
+        lacking.submit(print),
+        *lacking.submit_cluster(print, count=2),
+    ]
+    kinds = [TypeError, TypeError, *[FileNotFoundError] * 3]
+    assert [(future.done(), future.job_id, type(future.exception(0))) for future in futures] == [
+        (True, None, kind) for kind in kinds
+    ]
+    assert futures[2].exception().filename == str(tmp_path / "missing")
+    assert executor.counts()["failed"] == before + 5
+
+
+def test_a_file_may_be_made_by_the_calls_before(executor, tmp_path):
+    """So it is not missed before they have ended."""
+    made = tmp_path / "made.txt"
+    first = executor.with_options(transfer_output_files="made.txt", transfer_output_remaps={"made.txt": made}).submit(
+        lambda: pathlib.Path("made.txt").write_text("ape")
+    )
+    reads = executor.with_options(transfer_input_files=made)
+    second = reads.submit(lambda _: pathlib.Path("made.txt").read_text(), first)
+    third = reads.with_options(after=first).submit(lambda: pathlib.Path("made.txt").read_text())
+    assert (second.result(100), third.result(100)) == ("ape", "ape")
+
+
+def test_a_future_may_be_the_function(executor):
+    """Its value is called."""
+    assert executor.submit(executor.submit(lambda: abs), -4).result(100) == 4
+
+
+def test_shell_without_a_command_is_refused(executor):
+    """It would be called in the job, to return a callable there, and nothing would have run."""
+    for submit in (
+        lambda: executor.submit(shell, "ls"),
+        lambda: executor.map(shell, ["ls"]),
+        lambda: executor.submit_cluster(shell, "ls", count=2),
+    ):
+        with pytest.raises(TypeError, match=r"submit\(shell\('ls -l'\)\), not submit\(shell, 'ls -l'\)"):
+            submit()
+
+
+def test_results_are_nothing_to_come_after(executor):
+    """It is said at once, while the calls of map() may run for hours; and none of the results is taken."""
+    results = executor.map(abs, [-4])
+    with pytest.raises(TypeError, match=r"after must be futures, and map\(\) gives results"):
+        executor.with_options(after=results)
+    assert list(results) == [4]

@@ -88,7 +88,7 @@ def test_a_call_that_raises_what_is_to_be_retried_is_made_again(executor, tmp_pa
             raise ValueError("no luck")
 
     call = Flaky(tmp_path, trouble)
-    careful = executor.with_options(max_retries=3, retry_exceptions=(OSError, EOFError), spool=spool)
+    careful = executor.with_options(max_retries=3, retry_exceptions=[OSError, EOFError], spool=spool)
     again, wrong, well = bundle(careful, call, 3)
     assert (again.result(100), well.result(100)) == (0, 4)
     assert isinstance(wrong.exception(), ValueError)
@@ -149,6 +149,6 @@ def test_what_cannot_be_retried_is_refused_at_once(executor):
     with pytest.raises(ValueError, match="give both"):
         careful.with_options(max_retries=None)
     careful.with_options(max_retries=None, retry_exceptions=())
-    for wrong in ("OSError", (OSError, 3), [OSError], int):
+    for wrong in ("OSError", (OSError, 3), [OSError, "KeyError"], int):
         with pytest.raises(TypeError, match="retry_exceptions is a class of exceptions"):
             careful.with_options(retry_exceptions=wrong)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 import threading
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, CancelledError, Future, as_completed, wait
 from concurrent.futures._base import CANCELLED_AND_NOTIFIED
@@ -311,3 +313,41 @@ def test_output_of_a_call_that_wrote_nothing_is_empty(future, bundle):
     assert future.stdout() == ""
     bundle.stream_ranges[future.key] = {"stdout": [0, 0]}
     assert future.stdout() == ""
+
+
+# What is said of it.
+
+
+def test_its_repr_has_the_call_and_the_job(future, bundle):
+    """After what the standard library says, in its form; and nothing else where there is no job to come."""
+    assert re.fullmatch(r"<CondorFuture at 0x[0-9a-f]+ state=pending, call c000000 idle, job 7\.0>", repr(future))
+    future._resolve(4, None)
+    assert repr(future).endswith(" state=finished returned int, call c000000 done, job 7.0>")
+    bundle.job = Job("b000000", spooled=True)
+    bundle.futures["c000003"] = waits = CondorFuture("c000003")
+    waits._bundle = bundle
+    assert repr(waits).endswith(" state=pending, call c000003 pending>")
+    waits.cancel()
+    assert repr(waits).endswith(", call c000003 cancelled>")
+    assert repr(failed()).endswith(" state=finished raised ValueError>")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
+def test_a_resource_that_was_given_to_the_function_is_told_where_it_goes():
+    """The call may have been made by hand too: it is a note, and what is raised stays what it is."""
+
+    def told(error):
+        with pytest.raises(type(error)) as raised:
+            failed(error).result()
+        assert raised.value is error
+        return getattr(error, "__notes__", [])
+
+    refused = "f() got an unexpected keyword argument "
+    assert told(TypeError(refused + "'request_memory'")) == [
+        "If request_memory is meant for the job: executor.with_options(request_memory=...).submit(...)"
+    ]
+    assert len(told(TypeError(refused + "'on_hold'"))) == 1
+    for other in ("'x'", "'arguments'", "'max_workers'"):
+        assert told(TypeError(refused + other)) == []
+    assert told(ValueError(refused + "'request_memory'")) == []
+    assert told(TypeError()) == told(TypeError(1)) == []

@@ -90,7 +90,7 @@ def test_unknown_profile_names_the_nearest_and_the_files(files):
 def test_what_the_constructor_refuses_it_refuses_in_a_profile_too(files):
     """Before anything is connected to."""
     files["user"].write_text('[x]\nrequest_memry = "2GB"\n')
-    with pytest.raises(TypeError, match="unexpected submit command 'request_memry'; did you mean 'request_memory'"):
+    with pytest.raises(TypeError, match="no submit command 'request_memry'; did you mean 'request_memory'"):
         CondorExecutor.from_profile("x")
     with pytest.raises(ValueError, match="max_workers must be greater than 0"):
         CondorExecutor.from_profile("x", max_workers=0)

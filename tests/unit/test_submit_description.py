@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from submit_language import expanded, htcondor2
 
-from condor_futures import CondorExecutor
-from condor_futures.submit_commands import ALIASES, COMMANDS, KNOWN, OPTIONS, OWNED, OWNED_ATTRIBUTES
+from condor_futures import CondorExecutor, DagExecutor
+from condor_futures.submit_commands import ALIASES, COMMANDS, ELSEWHERE, KNOWN, OPTIONS, OWNED, OWNED_ATTRIBUTES
 from condor_futures.submit_description import (
     canonical_name,
     check_submit_commands,
@@ -90,9 +91,23 @@ class TestNames:
     )
     def test_a_slip_gets_the_nearest_name(self, slip: str, meant: str) -> None:
         """A misspelled command is an error that names the command that was meant."""
-        expected = f"CondorExecutor() got an unexpected submit command {slip!r}; did you mean {meant!r}?"
+        expected = f"there is no submit command {slip!r}; did you mean {meant!r}?"
         with pytest.raises(TypeError, match=f"^{re.escape(expected)}$"):
             check_submit_commands({slip: 1})
+
+    @pytest.mark.parametrize(("word", "meant"), ELSEWHERE.items())
+    def test_a_word_of_another_system_gets_ours(self, word: str, meant: Sequence[str]) -> None:
+        """It is no name of ours, and what it leads to is one."""
+        assert word not in KNOWN | OPTIONS.keys()
+        assert set(meant) <= (COMMANDS - OWNED.keys()) | OPTIONS.keys() | {"job_flavour"}
+        with pytest.raises(TypeError, match=f"no submit command '{word}'; did you mean '{meant[0]}'"):
+            check_submit_commands({word: 1})
+
+    @pytest.mark.parametrize("name", sorted(OPTIONS))
+    def test_a_keyword_of_an_executor_is_named_as_such(self, name: str) -> None:
+        """Where it is no keyword, of a DAG's executor or in a submit file."""
+        with pytest.raises(TypeError, match=f"^'{name}' is no submit command, but a keyword of "):
+            check_submit_commands({name: 1})
 
     @pytest.mark.parametrize("name", ["zzzzz", "", "my.", "MY.a b", "a = b", "request_", "request__x", "+1st"])
     def test_a_name_like_no_other_points_to_the_manual(self, name: str) -> None:
@@ -253,8 +268,10 @@ def test_the_executors_own_keywords_are_known_as_such():
     """Else the advice about a misspelt one would not name them."""
     constructor = set(inspect.signature(CondorExecutor).parameters) - {"submit_commands"}
     derived = set(inspect.signature(CondorExecutor.with_options).parameters) - {"self", "submit_commands"}
+    dag = set(inspect.signature(DagExecutor).parameters)
     assert {
-        **dict.fromkeys(constructor - derived, "CondorExecutor"),
-        **dict.fromkeys(derived - constructor, "with_options"),
-        **dict.fromkeys(constructor & derived, ""),
+        **dict.fromkeys(constructor - derived, "CondorExecutor() only"),
+        **dict.fromkeys((constructor - derived) & dag, "CondorExecutor() and DagExecutor() only"),
+        **dict.fromkeys(derived - constructor, "with_options() only"),
+        **dict.fromkeys(constructor & derived, "CondorExecutor() and its with_options()"),
     } == OPTIONS

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from submit_language import classad2, expanded, htcondor2
 
 from condor_futures.submit_description import check_submit_commands, describe
-from condor_futures.submit_values import check_session_directory, quote_environment
+from condor_futures.submit_values import check_session_directory, missing_file, quote_environment
 
 
 def parsed_environment(quoted: str) -> dict[str, str]:
@@ -256,6 +256,17 @@ class TestEnvironment:
         """Who writes the quotes may use macros, too."""
         assert check_submit_commands({"env": '"A=$(Cluster)"'}) == {"environment": '"A=$(Cluster)"'}
 
+    @pytest.mark.parametrize("text", ["A=1 B=2", "A=1;B=2\tC=3", "A=-x B=2"])
+    def test_a_variable_that_would_be_swallowed_is_refused(self, text: str) -> None:
+        """Blanks separate nothing where there are no quotation marks (`environment` in condor_submit's manual)."""
+        with pytest.raises(ValueError, match=r"[BC] is part of the value before it; use a mapping, such as \{"):
+            check_submit_commands({"environment": text})
+
+    @pytest.mark.parametrize("text", ["A=1;B=2", "A=1; B=2", "A=a b", ' "A=1 B=2"', "A==B"])
+    def test_the_old_syntax_is_taken(self, text: str) -> None:
+        """As HTCondor takes it."""
+        assert check_submit_commands({"environment": text}) == {"environment": text}
+
     @pytest.mark.parametrize("name", ["", "A=B"])
     def test_a_name_that_no_variable_can_have_is_refused(self, name: str) -> None:
         """It would become another variable."""
@@ -266,6 +277,69 @@ class TestEnvironment:
         """`None` in particular does not become the text "None"."""
         with pytest.raises(TypeError, match=r"environment.*NoneType"):
             quote_environment({"A": None})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"environment": {"A": "caf\udce9"}},
+        {"environment": {"caf\udce9": "A"}},
+        {"transfer_input_files": ["caf\udce9"]},
+        {"transfer_input_files": Path("caf\udce9")},
+        {"transfer_output_remaps": {"a": "caf\udce9"}},
+        {"batch_name": "caf\udce9"},
+        {"MY.A": ["caf\udce9"]},
+    ],
+)
+def test_what_is_no_text_is_refused(options: dict[str, object]) -> None:
+    """File names and variables that are not UTF-8 come as surrogates."""
+    with pytest.raises(ValueError, match=r"'\\udce9', which stands for a byte that is not UTF-8"):
+        check_submit_commands(options)
+
+
+class TestMissingFiles:
+    """Those that are read on this machine."""
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"transfer_input_files": ["there", "missing"]},
+            {"transfer_input_files": "there, missing"},
+            {"transfer_input_files": "there/missing"},
+            {"container_image": "missing"},
+            {"transfer_common_input": "missing/"},
+            {"x509userproxy": "missing"},
+        ],
+    )
+    def test_a_missing_file_is_found(self, options: dict[str, object], tmp_path: Path, monkeypatch) -> None:
+        """And named as HTCondor would."""
+        monkeypatch.chdir(tmp_path)
+        Path("there").touch()
+        missing = missing_file(check_submit_commands(options))
+        assert missing is not None
+        assert missing[0] in options
+        assert missing[1].startswith(str(tmp_path))
+        assert missing[1].rstrip("/").endswith("missing")
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"transfer_input_files": ["there", Path("directory"), "directory/", "https://example.org/a"]},
+            {"transfer_input_files": "$(name).txt, $ENV(HOME)/a"},
+            {"transfer_output_files": "missing"},
+            {"container_image": "docker://missing"},
+            {"container_image": "docker:missing"},
+            {"container_image": "/cvmfs/example.org/image"},
+            {"container_image": "/missing", "transfer_container": False},
+        ],
+    )
+    def test_what_is_there_or_elsewhere_is_not_missing(self, options: dict[str, object], tmp_path, monkeypatch) -> None:
+        """Nobody can look."""
+        monkeypatch.chdir(tmp_path)
+        Path("there").touch()
+        Path("directory").mkdir()
+        assert missing_file(check_submit_commands(options)) is None
 
 
 @pytest.mark.parametrize("name", ["a$$(b)", "$$([1+1])", "a$(DOLLAR)", "$(a$(b))", "a\nb", "a\\", "\udcff"])

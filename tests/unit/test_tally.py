@@ -32,6 +32,16 @@ def test_a_call_whose_job_has_ended_is_completed_until_its_future_knows():
     assert tally.counts() == {"failed": 1}
 
 
+def test_a_call_that_failed_of_a_hold_has_failed():
+    """As its future's state says: held is what may go on."""
+    tally = Tally()
+    waits, fails = bundle("c0", state=State.HELD), bundle("c1", state=State.HELD)
+    tally.opened([waits, fails])
+    assert tally.counts() == {"held": 2}
+    tally.ended(fails, "c1", "held")
+    assert tally.counts() == {"held": 1, "failed": 1}
+
+
 def test_a_call_ends_once():
     """Cancelled by one thread, resolved by another: the first counts."""
     tally = Tally()
