@@ -204,8 +204,13 @@ class Outcome:
     def _raised(self, error: BaseException | None, job_id: str | None) -> BaseException:
         header = self.header
         if not isinstance(error, BaseException):
+            why = header.get("unpicklable", "")
+            # BaseException.__reduce__ calls the class with what its own __init__ was given.
+            advice = (
+                "; its __init__() has to pass all its arguments to super().__init__()" if "__init__()" in why else ""
+            )
             error = RemoteExceptionError(
-                f"the call raised {header['type_name']}, which cannot be pickled: {header['message']}",
+                f"the call raised {header['type_name']}, which cannot be pickled ({why}{advice}): {header['message']}",
                 header["type_name"],
             )
         # (a frozen dataclass that is an exception refuses to have its attributes set)

@@ -204,7 +204,7 @@ class Resolver:
     def _resolve(self, bundle: Bundle, future: CondorFuture[Any], value: Any, error: BaseException | None) -> None:
         # Counted before it is told, so that whoever waited for it finds it counted.
         if not future.done():
-            how = "held" if isinstance(error, JobHeldError) else "failed" if error is not None else "done"
+            how = "failed" if error is not None else "done"
             self._tally.ended(bundle, future.key, how)
         future._resolve(value, error)
 

@@ -563,15 +563,17 @@ class _Child:
             message = str(error)
         except Exception:
             message = "(its text cannot be had)"
+        about = {"message": message, "traceback": text}
         try:
             # Frames cannot be pickled. (An exception may refuse to have its attributes set.)
             BaseException.with_traceback(error, None)
             pickled = dumps(error)
             _loads(pickled)
-        except BaseException:
+        except BaseException as why:
             pickled = []
+            about["unpicklable"] = traceback.format_exception_only(type(why), why)[-1].strip()
         name = "%s.%s" % (kind.__module__, kind.__qualname__)
-        return {"pickled": pickled, "type_name": name, "message": message, "traceback": text}
+        return dict(about, pickled=pickled, type_name=name)
 
     def _enter(self, stage: str) -> None:
         self.stage[:] = stage.encode().ljust(STAGE_SIZE)

@@ -195,7 +195,7 @@ _RUNNER = "the executor runs its own runner as the job's executable; pass your f
 _ARGUMENTS = "the executor names the job's bundle there; pass your arguments to submit()"
 _INPUT = "the runner reads no standard input; pass the data as an argument, or the file in transfer_input_files"
 _OUTPUT = "the executor keeps one such file per job; read it with the future's stdout() or stderr(), or use keep_logs"
-_DIRECTORY = "the executor's jobs have the session's batch directory there; name files by absolute path instead"
+_DIRECTORY = "the executor's jobs have the directory of their bundle there; name files by absolute path instead"
 _LOG = "the executor follows all jobs in the session's event log; read them there, or use keep_logs"
 _NOTES = "the executor keeps the bundle's key in the submit event; use description, batch_name or MY.<attribute>"
 _TRANSFER = "the executor decides how its files travel to the job; add your own in transfer_input_files"
@@ -212,7 +212,7 @@ OWNED: Final[Mapping[str, str]] = MappingProxyType(
         "error": _OUTPUT,
         "executable": _RUNNER,
         # condor_submit itself refuses it for spooled jobs (SetJobStatus in submit_utils.cpp).
-        "hold": "the executor reports a held job as failed; call submit() when the call may start",
+        "hold": "a spooled job cannot begin on hold; call submit() when the call may start",
         "initialdir": _DIRECTORY,
         "input": _INPUT,
         "interactive_args": _RUNNER,

@@ -53,11 +53,12 @@ def test_the_last_job_is_retrieved_at_once(schedd):
 
 def test_others_wait_for_company(schedd):
     """A quarter of a second; each has its own answer."""
-    for number in range(3):
-        schedd.departures.retrieve(ended(number))
+    bundles = [ended(number) for number in range(3)]
+    for bundle in bundles:
+        schedd.departures.retrieve(bundle)
         schedd.departures.proceed(under_way=9)
     assert schedd.asked == []
-    schedd.departures.forget("7.1")
+    schedd.departures.forget(bundles[1])
     schedd.now += 0.25
     schedd.departures.proceed(under_way=8)
     assert schedd.asked[0][1] == {"jobs": ["7.0", "7.2"]}

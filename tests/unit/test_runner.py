@@ -300,23 +300,26 @@ class WorseReduceError(Exception):
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "why"),
     [
-        pytest.param(lambda: TwoArgumentsError("the message", 2), id="unpickling fails"),
-        pytest.param(lambda: WithLockError("the message"), id="pickling fails"),
-        pytest.param(lambda: BadReduceError("the message"), id="__reduce__ raises"),
-        pytest.param(lambda: WorseReduceError("the message"), id="__reduce__ exits"),
+        pytest.param(
+            lambda: TwoArgumentsError("the message", 2), "pass all its arguments to super().__init__()", id="unpickling"
+        ),
+        pytest.param(lambda: WithLockError("the message"), "(TypeError: cannot pickle '_thread.lock'", id="pickling"),
+        pytest.param(lambda: BadReduceError("the message"), "(RuntimeError: no pickle)", id="__reduce__ raises"),
+        pytest.param(lambda: WorseReduceError("the message"), "(SystemExit: 1)", id="__reduce__ exits"),
     ],
 )
-def test_exception_that_cannot_be_pickled_keeps_its_text_and_traceback(job, make):
-    """It is an error of its own kind, with the class's name."""
+def test_exception_that_cannot_be_pickled_keeps_its_text_and_traceback(job, make, why):
+    """It is an error of its own kind, with the class's name, and says why."""
 
     def raise_it():
         raise make()
 
     error, value = job.run((raise_it,), (pow, 2, 2))
     assert type(error) is RemoteExceptionError
-    assert "the message" in str(error)
+    assert str(error).endswith("): the message")
+    assert why in str(error)
     assert error.type_name.endswith(f".{type(make()).__name__}")
     assert "raise_it" in error.__cause__.text
     assert value == 4

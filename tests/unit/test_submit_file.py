@@ -176,7 +176,7 @@ def test_directory_that_differs_between_jobs_has_no_common_files(read, given):
         ("n = 5\nrequest_memory = $INT(n,%d)\nqueue", ValueError, "cannot be expanded here"),
         ("queue request_memory from (\n1\n2\n)", ValueError, r"the queue statement in .* sets request_memory"),
         ("queue x, Prio from (\n1 2\n)", ValueError, r"the queue statement in .* sets priority"),
-        ("unused = 3\nrequest_memory = 1\nqueue", TypeError, "unexpected submit command 'unused'"),
+        ("unused = 3\nrequest_memory = 1\nqueue", TypeError, "no submit command 'unused'"),
         ("a = x.dat\nbatch_name = $F(a)\nqueue", ValueError, "cannot be expanded here"),
         ("a = $(b)\nb = $(a)\nbatch_name = $(a)\nqueue", ValueError, "cannot be expanded here"),
         ("request cpus 1\nqueue", ValueError, "is no submit file"),
