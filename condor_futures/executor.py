@@ -28,11 +28,10 @@ from condor_futures.holds import OnHold, OnHoldOption
 from condor_futures.jobs import JobInfo, query_jobs
 from condor_futures.kept_logs import log_directory
 from condor_futures.payload import Call, write_bundle
-from condor_futures.pickling import Pickled, pickle_object
+from condor_futures.pickling import Pickled, check_callable, pickle_object, refuse_shell
 from condor_futures.profiles import load_profile
 from condor_futures.retries import Retries, RetryOption
 from condor_futures.session import Session
-from condor_futures.shell import shell
 from condor_futures.shipping import Shipping
 from condor_futures.states import Job
 from condor_futures.submit_description import check_submit_commands, merge, retried
@@ -407,7 +406,7 @@ class CondorExecutor(Executor):
             (1024, 2048)
 
         """
-        _refuse_shell(fn)
+        refuse_shell(fn)
         self._engine.check_open()
         future, call = self._call(lambda: self._pickle((args, kwargs), "(args, kwargs)"), lambda: self._function(fn))
         self._add([self._bundle([(future, call)])])
@@ -442,7 +441,7 @@ class CondorExecutor(Executor):
             [0, 1, 4, 9]
 
         """
-        _refuse_shell(fn)
+        refuse_shell(fn)
         _check_positive("count", count, also=None)
         limit = min(self._max_workers, self.categories.get(self._options.category or "", self._max_workers))
         if count > limit:
@@ -493,7 +492,7 @@ class CondorExecutor(Executor):
             9
 
         """
-        _refuse_shell(fn)
+        refuse_shell(fn)
         _check_positive("buffersize", buffersize)
         if chunksize != "auto":
             _check_positive("chunksize", chunksize, also="'auto'")
@@ -582,11 +581,7 @@ class CondorExecutor(Executor):
 
     def _function(self, fn: object, *, numbered: bool = False) -> Pickled:
         """The function of a call; what cannot be called would fail the call in its job, so it fails it here."""
-        if not (callable(fn) or isinstance(fn, Future)):  # (a future's value may be a function)
-            advice = "submit(f, x) makes the call f(x), while submit(f(x)) submits what it has returned here"
-            if isinstance(fn, str):
-                advice = "a shell command becomes callable by shell(), as in submit(shell('ls -l'))"
-            raise TypeError(f"{type(fn).__name__!r} object is not callable; {advice}")
+        check_callable(fn)
         return self._pickle(fn, numbered=numbered)
 
     def _arguments(self, args: tuple[Any, ...]) -> Callable[[], Pickled]:
@@ -707,11 +702,6 @@ def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
 def _check_flag(name: str, value: object) -> None:
     if value is not None and not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {value!r}")
-
-
-def _refuse_shell(fn: object) -> None:
-    if fn is shell:  # called in the job, it would make a callable there, and run nothing
-        raise TypeError("shell(command) is what a job can call: submit(shell('ls -l')), not submit(shell, 'ls -l')")
 
 
 def _check_seconds(name: str, value: object) -> None:

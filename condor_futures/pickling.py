@@ -15,9 +15,10 @@ import cloudpickle
 
 from condor_futures import runner
 from condor_futures.errors import PayloadError
+from condor_futures.shell import shell
 from condor_futures.shipping import Shipping
 
-__all__ = ["Pickled", "ProcId", "pickle_object", "procid"]
+__all__ = ["Pickled", "ProcId", "check_callable", "pickle_object", "procid", "refuse_shell"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,3 +174,18 @@ def _locate_culprit(obj: object, path: str, dump: Callable[[object], None]) -> t
         else:
             break
     return path, message
+
+
+def check_callable(fn: object) -> None:
+    """Raise TypeError for what cannot be called."""
+    if not (callable(fn) or isinstance(fn, Future)):  # (a future's value may be a function)
+        advice = "submit(f, x) makes the call f(x), while submit(f(x)) submits what it has returned here"
+        if isinstance(fn, str):
+            advice = "a shell command becomes callable by shell(), as in submit(shell('ls -l'))"
+        raise TypeError(f"{type(fn).__name__!r} object is not callable; {advice}")
+
+
+def refuse_shell(fn: object) -> None:
+    """Raise TypeError for :func:`shell` itself: called in the job, it would make a callable there, and run nothing."""
+    if fn is shell:
+        raise TypeError("shell(command) is what a job can call: submit(shell('ls -l')), not submit(shell, 'ls -l')")

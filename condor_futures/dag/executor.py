@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import inspect
 import itertools
 import sys
@@ -31,7 +30,7 @@ from condor_futures.dag.writer import write
 from condor_futures.engine import Categories
 from condor_futures.future import CondorFuture
 from condor_futures.payload import Call, PythonVersion, write_bundle
-from condor_futures.pickling import Pickled, pickle_object
+from condor_futures.pickling import Pickled, check_callable, pickle_object, refuse_shell
 from condor_futures.session import Session
 from condor_futures.shipping import Shipping
 from condor_futures.states import Job
@@ -220,7 +219,7 @@ class DagExecutor(Executor):
     def with_options(
         self,
         *,
-        after: Future[Any] | Iterable[Future[Any]] | None = None,
+        after: Future[Any] | Iterable[Future[Any]] | Results[Any] | None = None,
         category: str | None = None,
         retries: int | None = None,
         pre_script: Script | None = None,
@@ -232,7 +231,7 @@ class DagExecutor(Executor):
         """An executor for the same DAG with other options; None keeps what there is.
 
         Args:
-            after: futures of this DAG that its calls wait for, without taking their values.
+            after: futures of this DAG, or what :meth:`map` returned; its calls wait for them, without their values.
             category: of its nodes; see :attr:`categories`.
             retries: as in the constructor.
             pre_script: a program, or one with its arguments, that DAGMan runs on the access point, in the DAG's
@@ -251,12 +250,13 @@ class DagExecutor(Executor):
         Example:
             >>> large = dag.with_options(request_memory="16GB", retries=2)
             >>> means = large.map(fit, spectra)
-            >>> cleaned = dag.with_options(after=means.futures, discard_result=True).submit(clean_up)
+            >>> cleaned = dag.with_options(after=means, discard_result=True).submit(clean_up)
 
         """
         derived = copy.copy(self)
         if after is not None:
-            futures = [after] if isinstance(after, Future) else list(after)
+            # (to iterate over results would wait for the first)
+            futures = [after] if isinstance(after, Future) else getattr(after, "futures", None) or list(after)
             derived._after = tuple(self._driver.graph.parents(futures))
         if category is not None:
             check_name("a category", category)
@@ -284,6 +284,7 @@ class DagExecutor(Executor):
         Raises:
             PayloadError: if the call cannot be pickled, or has a future that is not of this DAG.
             RuntimeError: once the DAG has been run, or after :meth:`shutdown`.
+            TypeError: if *fn* cannot be called.
 
         Example:
             >>> mass = dag.submit(simulate, 7)
@@ -294,7 +295,7 @@ class DagExecutor(Executor):
 
         """
         self._driver.check_open()
-        call = Call(self._next_call(), self._pickle(fn), self._pickle((args, kwargs), "(args, kwargs)"))
+        call = Call(self._next_call(), self._function(fn), self._pickle((args, kwargs), "(args, kwargs)"))
         return self._add(_label(fn), [[call]])[0]
 
     def submit_cluster(
@@ -331,7 +332,7 @@ class DagExecutor(Executor):
         """
         check_count("count", count)
         self._driver.check_open()
-        function = self._pickle(fn, numbered=True)
+        function = self._function(fn, numbered=True)
         arguments = self._pickle((args, kwargs), "(args, kwargs)", numbered=True)
         calls = [Call(self._next_call(), function, arguments, number) for number in range(count)]
         return self._add(_label(fn), [[call] for call in calls])
@@ -374,17 +375,22 @@ class DagExecutor(Executor):
             raise TypeError(f"DagExecutor.map() got an unexpected keyword argument {next(iter(unused))!r}")
         check_count("chunksize", chunksize)
         self._driver.check_open()
-        function = functools.cache(lambda: self._pickle(fn))
+        function = self._function(fn)
         arguments = zip(*iterables, strict=False)
         chunks: list[list[Call]] = []
         while chunk := list(itertools.islice(arguments, chunksize)):
             pickled = [self._pickle((args, {}), "(args, kwargs)") for args in chunk]
-            chunks.append([Call(self._next_call(), function(), args) for args in pickled])
+            chunks.append([Call(self._next_call(), function, args) for args in pickled])
         # All or none: what follows cannot fail because of an argument.
         return Results([future for calls in chunks for future in self._add(_label(fn), [calls])], timeout)
 
     def _next_call(self) -> str:
         return Session.call_key(next(self._driver.graph.call_numbers))
+
+    def _function(self, fn: object, *, numbered: bool = False) -> Pickled:
+        refuse_shell(fn)
+        check_callable(fn)
+        return self._pickle(fn, numbered=numbered)
 
     def _pickle(self, obj: object, what: str = "function", *, numbered: bool = False) -> Pickled:
         return pickle_object(obj, what, self._driver.graph.key_of, self._options.ship, numbered=numbered)

@@ -107,6 +107,26 @@ def test_a_map_adds_all_its_calls_or_none(new_dag):
     assert len(dag.futures) == 3
 
 
+def test_what_cannot_be_called_is_refused(new_dag):
+    """At once: a DAG may be run much later."""
+    dag = new_dag()
+    with pytest.raises(TypeError, match=r"'str' object is not callable; .* submit\(shell\('ls -l'\)\)"):
+        dag.submit("ls -l")
+    with pytest.raises(TypeError, match=r"not submit\(shell, 'ls -l'\)"):
+        dag.map(shell, ["ls -l"])
+    assert dag.futures == []
+
+
+def test_calls_may_come_after_a_map(new_dag):
+    """Though its results are not there yet."""
+    dag = new_dag()
+    values = dag.map(abs, [-1, -2, -3], chunksize=2)
+    last = dag.with_options(after=values).submit(pow, 2, 3)
+    assert list(dag._driver.graph.parents([last])[0].parents) == dag._driver.graph.parents(values.futures)
+    dag.run(local=True)
+    assert last.result(60) == 8
+
+
 def test_what_is_complete_is_not_run_again(new_dag, tmp_path):
     """Neither calls nor scripts; so a program that attaches and runs can be started again and again."""
     script = tmp_path / "script"
