@@ -159,9 +159,9 @@ def test_an_idle_job_that_is_removed_is_an_error_too(pool, executor):
 
 def test_a_refused_submission_fails_its_futures_and_no_others(executor):
     """HTCondor's own words come back."""
-    error = executor.with_options(periodic_remove="((").submit(pow, 2, 2).exception(60)
+    error = executor.with_options(priority="high").submit(pow, 2, 2).exception(60)
     assert isinstance(error, AccessPointError)
-    assert "PeriodicRemove" in str(error)
+    assert "priority=high is invalid" in str(error)
     assert executor.submit(pow, 2, 2).result() == 4
 
 
