@@ -219,7 +219,7 @@ class Session:
             file.write(json.dumps(about).encode())
         if not self.kept:
             # Futures that outlive the interpreter's last frames would otherwise leave the directory behind.
-            disposal = weakref.finalize(self, _remove, self.directory, os.getpid())
+            disposal = weakref.finalize(self, _dispose, self.directory, self.lock, os.getpid())
             object.__setattr__(self, "_disposal", disposal)
 
     def give_to(self, owner: int) -> None:
@@ -239,7 +239,7 @@ class Session:
 
     def leave(self) -> None:
         """Let another process take it up; it is not removed."""
-        disposal: weakref.finalize[[Path, int], Session] | None = getattr(self, "_disposal", None)
+        disposal: weakref.finalize[[Path, SessionLock, int], Session] | None = getattr(self, "_disposal", None)
         if disposal is not None:
             disposal.detach()
         self.lock.release()
@@ -458,8 +458,9 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def _remove(path: Path, owner: int) -> None:
+def _dispose(path: Path, lock: SessionLock, owner: int) -> None:
     if os.getpid() == owner:  # not in a child that was forked with a copy of the session
+        lock.release()
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -103,7 +103,8 @@ class SessionLock:
         return None if kind == fcntl.F_UNLCK else int(pid)
 
     def release(self) -> None:
-        """Let go, if it is held. (The garbage collector may ask, at any moment: there is nothing here to wait for.)"""
+        """Let go, if it is held."""
+        # Nothing here waits: the garbage collector may call it, at any moment.
         if self._file is not None:
             file, self._file = self._file, None
             os.close(file)

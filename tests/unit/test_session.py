@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import json
@@ -333,6 +334,25 @@ def test_lock_that_cannot_be_had_is_not_held(tmp_path, monkeypatch):
     assert lock.holder is None
     assert lock.acquire()
     lock.release()
+
+
+def test_sessions_that_are_gone_keep_no_file_open(state):
+    """A program may make many executors."""
+    session = Session.create()
+    assert files_open_below(state) == [session.lock.path]
+    session.finish()
+    del session
+    gc.collect()
+    assert files_open_below(state) == []
+
+
+def files_open_below(directory: Path) -> list[Path]:
+    """By this process; also those that have been removed."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it is closed by now
+            found.append(descriptor.readlink())
+    return [path for path in found if directory in path.parents]
 
 
 @pytest.mark.parametrize("name", [os.fsdecode(b"\xff"), "a\ud800", "a\0b", "a" * 300])
