@@ -597,6 +597,40 @@ def test_without_htcondor_the_error_says_so(tmp_path, processes):
     assert not point.usable
 
 
+# Outcomes that do not fit on this disk.
+
+
+def test_outcomes_that_do_not_fit_keep_no_others_from_coming(monkeypatch):
+    """Nor does one that cannot be had at all."""
+    operations = access_point_helper.Operations()
+    broken = operations._htcondor.HTCondorException
+    reasons = {"1.3": "Error: writing to file b3: (errno 28) No space left on device", "1.7": "no such job"}
+    came, may_leave = set(), []
+
+    class Schedd:
+        def retrieve(self, jobs):
+            for job in jobs:
+                if job in reasons:
+                    raise broken(reasons[job])
+                came.add(job)
+
+        def query(self, *_):
+            return []
+
+        def edit(self, constraint, attribute, value):
+            may_leave.append((constraint, attribute, value))
+
+    operations._schedd = Schedd()
+    monkeypatch.setattr(operations, "_locate", lambda: None)
+    jobs = [f"1.{number}" for number in range(9)]
+    answer = operations.retrieve(jobs)
+    assert answer == {"failed": {"1.7": reasons["1.7"]}, "no_room": {"1.3": reasons["1.3"]}}
+    assert came == set(jobs) - set(reasons)
+    [(constraint, attribute, value)] = may_leave
+    assert (attribute, value) == ("LeaveJobInQueue", "false")
+    assert [job for job in jobs if f"ProcId == {job[-1]})" not in constraint] == list(reasons)
+
+
 # A schedd that comes and goes.
 
 
