@@ -7,6 +7,7 @@ one does with a schedd is tested on a real pool.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -359,6 +360,81 @@ def test_helper_that_dies_again_and_again_is_given_up(helper, connect, answers, 
     error = outcome(answers)
     assert isinstance(error, AccessPointError)
     assert "the schedd ap1 does not live" in str(error)
+
+
+@pytest.fixture
+def refused_starts(processes, monkeypatch):
+    """As if the machine had no memory for so many processes; gives how many were asked for since."""
+    monkeypatch.setattr(AccessPoint, "PAUSE", 0.001)
+    start = access_point.subprocess.Popen
+    asked = []
+
+    def refuse(times):
+        def popen(*args, **options):
+            asked.append(args)
+            if len(asked) <= times:
+                raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+            return start(*args, **options)
+
+        monkeypatch.setattr(access_point.subprocess, "Popen", popen)
+        return asked
+
+    return refuse
+
+
+def test_helper_that_cannot_be_started_is_tried_again(helper, connect, answers, refused_starts):
+    """A machine without memory for a process has some later; what was asked meanwhile is answered then."""
+    point = connect()
+    asked = refused_starts(AccessPoint.DEATHS - 2)
+    os.kill(helper.pids()[0], signal.SIGKILL)
+    ask(point, answers, number=1)
+    assert outcome(answers) == {"number": 1}
+    assert len(asked) == AccessPoint.DEATHS - 1
+
+
+def test_helper_that_can_never_be_started_is_given_up(helper, connect, answers, deaths, refused_starts):
+    """What was asked before and after that is told why."""
+    point = connect()
+    asked = refused_starts(100)
+    helper.write(STALLS)
+    os.kill(helper.pids()[0], signal.SIGKILL)
+    ask(point, answers, number=1)
+    errors = [outcome(answers)]
+    assert not point.usable
+    ask(point, answers, number=2)
+    errors.append(outcome(answers))
+    said = (
+        "the process that speaks with the local schedd does not live: it cannot be started: [Errno 12] Cannot allocate"
+    )
+    assert [str(error)[: len(said)] for error in errors] == [said] * 2
+    assert len(asked) == AccessPoint.DEATHS - 1
+
+
+def test_end_while_no_helper_can_be_started(helper, connect, answers, refused_starts, monkeypatch):
+    """Nobody waits for the next attempt."""
+    point = connect()
+    monkeypatch.setattr(AccessPoint, "PAUSE", 1000.0)
+    monkeypatch.setattr(AccessPoint, "LONGEST_PAUSE", 1000.0)
+    asked = refused_starts(100)
+    os.kill(helper.pids()[0], signal.SIGKILL)
+    ask(point, answers, number=1)
+    while not asked:
+        point._reader.join(0.01)
+    point.close()
+    assert isinstance(outcome(answers), AccessPointError)
+    assert len(asked) == 1
+
+
+def test_first_helper_that_cannot_be_started_is_an_error(helper, refused_starts):
+    refused_starts(1)
+    with pytest.raises(AccessPointError, match=r"local schedd cannot be started: Cannot allocate memory$"):
+        AccessPoint(Location()).connect()
+
+
+def test_a_helper_is_given_up_within_the_time_that_is_promised():
+    """The pauses between one helper and the next; see the guarantees."""
+    pauses = [min(AccessPoint.PAUSE * 2**n, AccessPoint.LONGEST_PAUSE) for n in range(2, AccessPoint.DEATHS)]
+    assert sum(pauses) == 35
 
 
 def test_helper_that_answers_is_started_again_without_limit(helper, connect, answers, monkeypatch):
