@@ -104,8 +104,9 @@ class AccessPoint:
 
     #: A request whose helper died is made again, by a new helper, this often.
     ATTEMPTS = 3
-    #: After so many helpers in a row that died before they had answered anything there is no further one; before each
-    #: there is a pause of so many seconds, twice as long each time.
+    #: After so many helpers in a row that died before they had answered anything, or could not even be started, there
+    #: is no further one; before each there is a pause of so many seconds, twice as long each time: 35 in all, in which
+    #: a machine without memory or process ids may recover.
     DEATHS, PAUSE, LONGEST_PAUSE = 8, 0.25, 10.0
 
     def __init__(self, location: Location, *, lock: Path | None = None, patience: float = 60.0) -> None:
@@ -143,8 +144,14 @@ class AccessPoint:
             AccessPointError: if it is not there, or does not answer in time.
 
         """
-        with self._lock:  # which the reader needs to start another, if this one dies at once
+        try:
             self._start()
+        except OSError as error:
+            raise AccessPointError(
+                f"the process that speaks with {self.location} cannot be started: {error.strerror}"
+            ) from error
+        self._reader = threading.Thread(target=self._read_all, name="condor_futures access point", daemon=True)
+        self._reader.start()
         self._writer = threading.Thread(target=self._send_all, name="condor_futures access point writer", daemon=True)
         self._writer.start()
         connected: Future[dict[str, str]] = Future()
@@ -201,8 +208,13 @@ class AccessPoint:
 
     @property
     def usable(self) -> bool:
-        """It has not been closed."""
+        """It has been neither closed nor given up."""
         return not self._closed.is_set()
+
+    @property
+    def why_closed(self) -> str:
+        """Why it is not usable, where it is not."""
+        return self._why_closed
 
     def close(self, timeout: float = 10.0) -> None:
         """Let the helper finish what it was asked, and end it; after *timeout* seconds, kill it."""
@@ -256,9 +268,6 @@ class AccessPoint:
                 process.stdin.write(data)
                 process.stdin.flush()
             self._process = process
-        reader = threading.Thread(target=self._read, args=(process,), name="condor_futures access point", daemon=True)
-        reader.start()
-        self._reader = reader  # only now: whoever closes this may join it at any moment
 
     def _write(self, message: object, request: _Request | None = None) -> None:
         data = json.dumps(message).encode() + b"\n"
@@ -309,6 +318,18 @@ class AccessPoint:
             request,
         )
 
+    def _read_all(self) -> None:
+        """Read what one helper after the other answers, until there is none any more."""
+        replaced = True
+        while replaced:
+            process = self._process
+            assert process is not None
+            self._read(process)
+            status = process.wait()
+            self._close_input()
+            replaced = self._replace(status)
+            self._repeat(status)
+
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         with process.stdout:
@@ -326,35 +347,41 @@ class AccessPoint:
                         request.answer(message.get("result"), error)
                     except Exception:
                         logger.exception("an answer of the schedd's could not be used")
-        status = process.wait()
-        self._close_input()
-        self._deaths += 1
-        if self._deaths > 1:
-            self._closed.wait(min(self.PAUSE * 2**self._deaths, self.LONGEST_PAUSE))
+
+    def _replace(self, status: int) -> bool:
+        """Start another helper, if that makes sense."""
+        what = f"ended with status {status}"
+        while True:
+            self._deaths += 1
+            if 1 < self._deaths < self.DEATHS:
+                self._closed.wait(min(self.PAUSE * 2**self._deaths, self.LONGEST_PAUSE))
+            with self._lock:
+                if self._closed.is_set():
+                    return False
+                if self._deaths >= self.DEATHS:
+                    self._why_closed = f"the process that speaks with {self.location} does not live: it {what}"
+                    logger.error("%s", self._why_closed)
+                    self._closed.set()
+                    return False
+                logger.warning("the helper of %s %s; starting another", self.location, what)
+                try:
+                    # The new one has to be told where the schedd is; patience applies to what follows.
+                    self._start({"id": -1, "operation": "connect", "arguments": self._where(), "patience": 0.0})
+                except Exception as error:  # noqa: BLE001 - whatever it is, it may have passed next time
+                    what = f"cannot be started: {error}"
+                else:
+                    return True
+
+    def _repeat(self, status: int) -> None:
+        """Make the requests again that the dead helper has not answered; answer those that were made often enough."""
         with self._lock:
-            if not self._closed.is_set():
-                self._replace(status)
             failed = [n for n, r in self._requests.items() if self._closed.is_set() or r.attempts >= self.ATTEMPTS]
             lost = [self._requests.pop(number) for number in failed]
             again = list(self._requests.values())
+        ended = f"the process that speaks with the schedd ended ({status})"
         for request in lost:
-            request.answer(None, AccessPointError(f"the process that speaks with the schedd ended ({status})"))
+            request.answer(None, AccessPointError(self._why_closed if self._deaths >= self.DEATHS else ended))
         for request in again:
             if request.operation.startswith("submit") and request.attempts:
                 request.arguments["again"] = True
             self._outbox.put(request)
-
-    def _replace(self, status: int) -> None:
-        """Start another helper, if that makes sense."""
-        if self._deaths < self.DEATHS:
-            logger.warning("the helper of %s ended with status %s; starting another", self.location, status)
-            try:
-                # The new one has to be told where the schedd is; patience applies to what follows.
-                self._start({"id": -1, "operation": "connect", "arguments": self._where(), "patience": 0.0})
-            except Exception:
-                logger.exception("the helper of %s cannot be started again", self.location)
-            else:
-                return
-        self._why_closed = f"the process that speaks with {self.location} does not live (its last status: {status})"
-        logger.error("%s", self._why_closed)
-        self._closed.set()

@@ -248,19 +248,22 @@ class Operations:
         A retrieved job leaves by itself only if the schedd had it as completed when the retrieval began (schedd.cpp,
         25.14), but the event that says it has ended is written before; schedds before 25 keep it for days. So
         we say that it may leave: by a constraint, because one that has left already would be an error for all others.
+
+        Gives why jobs *failed*, and of those for whose outputs there is *no room* here, at present, HTCondor's words.
         """
         failed: dict[str, str] = {}
+        no_room: dict[str, str] = {}
         try:
             self._schedd.retrieve(jobs)
         except self._htcondor.HTCondorException:
             # Between the event and the schedd's knowing of it, files may not be where it looks for them (error 7003).
             self._wait_until_completed(jobs)
-            self._isolate(jobs, failed)
-        done = [job for job in jobs if job not in failed]
+            self._isolate(jobs, failed, no_room)
+        done = [job for job in jobs if job not in failed and job not in no_room]
         if done:
             with contextlib.suppress(self._htcondor.HTCondorException):  # none of them is there any more
                 self._schedd.edit(_either(done), "LeaveJobInQueue", "false")
-        return {"failed": failed}
+        return {"failed": failed, "no_room": no_room}
 
     def _wait_until_completed(self, jobs: Sequence[str], timeout: float = 10.0) -> None:
         deadline = time.monotonic() + timeout
@@ -271,23 +274,27 @@ class Operations:
                 return
             time.sleep(0.05)
 
-    def _isolate(self, jobs: Sequence[str], failed: dict[str, str]) -> None:
-        """Retrieve what can be: one job that cannot fails a call as a whole, so halve until it is alone."""
+    def _isolate(self, jobs: Sequence[str], failed: dict[str, str], no_room: dict[str, str]) -> None:
+        """Retrieve what can be: one job that cannot fails a call as a whole, so halve until it is alone.
+
+        What of a file did not fit is removed by HTCondor itself (25.14), so that the next one finds that room.
+        """
         try:
             self._schedd.retrieve(list(jobs))
         except self._htcondor.HTCondorException as error:
+            if len(jobs) == 1 and _is_full(error):
+                no_room[jobs[0]] = str(error)  # the outcome is safe, and is asked for later
+                return
             if len(jobs) == 1:
                 self._locate()  # raises where it is the schedd that is away: that is not the job's fault
                 try:
                     self._schedd.retrieve(list(jobs))
                 except self._htcondor.HTCondorException:
-                    if _is_full(error):
-                        raise OSError(str(error)) from None  # here; the outcome is safe, and is asked for later
                     failed[jobs[0]] = str(error)
                 return
             middle = len(jobs) // 2
-            self._isolate(jobs[:middle], failed)
-            self._isolate(jobs[middle:], failed)
+            self._isolate(jobs[:middle], failed, no_room)
+            self._isolate(jobs[middle:], failed, no_room)
 
     def act(self, action: str, jobs: list[str] | str, reason: str = "condor_futures") -> int:
         """Remove, hold, release or vacate jobs, by id or by a constraint; gives the number of jobs that changed."""

@@ -25,7 +25,8 @@ RETRIEVE_GATHER = 0.25
 LARGEST_RETRIEVAL = 200
 #: What an access point that is away cannot do is asked for again after so many seconds, each time twice as many. In all
 #: it may be away for some six minutes, for the helper process goes on trying for one minute each time. Then the
-#: outcomes are given up; jobs that cannot be removed are left to the end of the session.
+#: outcomes are given up; jobs that cannot be removed are left to the end of the session. So is asked for what does not
+#: fit on the session's disk: for one minute, each job by itself, so that others do not wait for it.
 ATTEMPTS, AGAIN = 5, 2.0
 #: Seconds that jobs which were retrieved get to leave the queue by themselves (as completed) before they are removed.
 LEAVE_BY_THEMSELVES = 5.0
@@ -79,6 +80,8 @@ class Departures:
         self._advance = advance
         self._ended: dict[str, Bundle] = {}
         self._since = 0.0
+        #: Those for whose outcomes there was no room here.
+        self._no_room: dict[str, tuple[Bundle, _Pause]] = {}
         self._retrieving = False
         self._retrieve_pause = _Pause()
         self._unwanted: list[str] = []
@@ -98,8 +101,11 @@ class Departures:
     def forget(self, bundle: Bundle) -> None:
         """Nobody waits for its outcomes any more."""
         job_id = bundle.job.job_id or ""
+        # A schedd that has lost its queue may have given the id to another one.
         if self._ended.get(job_id) is bundle:
             del self._ended[job_id]
+        if job_id in self._no_room and self._no_room[job_id][0] is bundle:
+            del self._no_room[job_id]
 
     def proceed(self, under_way: int) -> None:
         """Ask for what is due; *under_way* is the number of jobs that have not left yet, or are still to come."""
@@ -110,26 +116,34 @@ class Departures:
     def busy(self) -> bool:
         """There are jobs to be retrieved or removed; a removal that failed is no reason to wait."""
         to_remove = self._unwanted and not self._remove_pause.failures
-        return bool(self._ended or self._retrieving or self._removing or to_remove)
+        return bool(self._ended or self._no_room or self._retrieving or self._removing or to_remove)
 
     def patience(self) -> float:
         """Seconds until there may be something to ask for that no message announces; infinite if there is nothing."""
         waits = []
         if self._ended and not self._retrieving:
             waits.append(max(self._retrieve_pause.left(), RETRIEVE_GATHER / 10))
+        if self._no_room and not self._retrieving:
+            next_due = min(pause.left() for _, pause in self._no_room.values())
+            waits.append(max(self._retrieve_pause.left(), next_due))
         if self._unwanted and not self._removing:
             waits.append(self._remove_pause.left())
         return min(waits, default=math.inf)
 
     def _proceed_to_retrieve(self, under_way: int) -> None:
-        if self._retrieving or not self._ended or self._retrieve_pause.left():
+        if self._retrieving or self._retrieve_pause.left():
             return
-        alone = len(self._ended) == under_way
-        if not (alone or time.monotonic() - self._since >= RETRIEVE_GATHER or len(self._ended) >= LARGEST_RETRIEVAL):
+        again = {job_id: bundle for job_id, (bundle, pause) in self._no_room.items() if not pause.left()}
+        if not self._ended and not again:
             return
-        batch = dict(itertools.islice(self._ended.items(), LARGEST_RETRIEVAL))
+        alone = len(self._ended) + len(self._no_room) == under_way
+        gathered = time.monotonic() - self._since >= RETRIEVE_GATHER or len(self._ended) >= LARGEST_RETRIEVAL
+        if not (again or alone or gathered):
+            return
+        # What did not fit comes last, so that it takes no room from others.
+        batch = dict(itertools.islice({**self._ended, **again}.items(), LARGEST_RETRIEVAL))
         for job_id in batch:
-            del self._ended[job_id]
+            self._ended.pop(job_id, None)
         self._since = time.monotonic()
         self._retrieving = True
         self._ask("retrieve", functools.partial(self._retrieved, batch), jobs=list(batch))
@@ -138,19 +152,33 @@ class Departures:
         self._retrieving = False
         if error is None:
             self._retrieve_pause.succeeded()
-            failed = result["failed"]
+            failed = result["failed"] | result["no_room"]
+            put_off = [job_id for job_id in result["no_room"] if self._put_off(job_id, batch[job_id])]
+            if put_off:
+                why = result["no_room"][put_off[0]]
+                logger.warning(
+                    "the outcomes of %d jobs do not fit here, and are asked for again: %s", len(put_off), why
+                )
+                batch = {job_id: bundle for job_id, bundle in batch.items() if job_id not in put_off}
         elif self._retrieve_pause.failed():
             logger.warning("%d jobs could not be retrieved, which will be tried again: %s", len(batch), error)
             wanted = {job_id: bundle for job_id, bundle in batch.items() if bundle.job.state is states.State.COMPLETED}
-            self._ended = {**wanted, **self._ended}
+            first = {job_id: bundle for job_id, bundle in wanted.items() if job_id not in self._no_room}
+            self._ended = {**first, **self._ended}
             return
         else:
             failed = dict.fromkeys(batch, str(error))
         for job_id, bundle in batch.items():
+            self.forget(bundle)
             if job_id in failed:
                 self._advance(bundle, states.NotRetrieved(job_id, failed[job_id]))
             else:
                 self._advance(bundle, states.Retrieved(job_id))
+
+    def _put_off(self, job_id: str, bundle: Bundle) -> bool:
+        """Ask for it again later; False if that has been done often enough, or nobody wants it any more."""
+        _, pause = self._no_room.setdefault(job_id, (bundle, _Pause()))
+        return bundle.job.state is states.State.COMPLETED and pause.failed()
 
     def _proceed_to_remove(self) -> None:
         if self._removing or not self._unwanted or self._remove_pause.left():

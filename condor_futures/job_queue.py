@@ -109,7 +109,15 @@ class JobQueue:
         self._due = min(self._due, time.monotonic() + self._interval([0.0]))
 
     def look(self) -> None:
-        """Ask, if it is time."""
+        """Ask, if it is time.
+
+        Raises:
+            AccessPointError: if nobody can be asked any more, and nothing can come of the jobs therefore.
+
+        """
+        if not self._access_point.usable:
+            self._check_that_jobs_end()
+            return
         if self._asking or not self._jobs or time.monotonic() < self._due:
             return
         self._asking = True
@@ -121,6 +129,16 @@ class JobQueue:
             projection=PROJECTION,
             jobs=asked,
         )
+
+    def _check_that_jobs_end(self) -> None:
+        """They do without the access point if their outcomes come here by themselves, and the log says when.
+
+        Whoever waits for others learns so as soon as the helper is given up: 35 s after its first death, and the time
+        that those after it lived (AccessPoint.DEATHS).
+        """
+        spooled = any(bundle.job.spooled for bundle in self._jobs.values())
+        if self._jobs and (spooled or not self.log_speaks):
+            raise AccessPointError(f"{self._access_point.why_closed}; its jobs may still be in the queue")
 
     def _seen(self, asked: list[str], result: Any, error: AccessPointError | None) -> None:
         self._asking = False

@@ -134,13 +134,32 @@ class Session:
             raise CondorFuturesError(f"no session directory can be made at {path}: {error.strerror}") from error
         kept = directory is not None
         session = cls(path, identity, secrets.token_bytes(SECRET_SIZE), kept, owner, dict(settings))
-        session._make_directory(path)
-        session._make_directory(session.bundles)
-        with session.create_file(session.event_log):
-            pass
-        session.lock.acquire()
-        session._sign()
+        try:
+            session._fill()
+        except BaseException as error:
+            session._clear(directory_too=fresh)
+            if isinstance(error, OSError):
+                raise CondorFuturesError(f"no session can be made at {path}: {error.strerror}") from error
+            raise
         return session
+
+    def _fill(self) -> None:
+        self._make_directory(self.directory)
+        self._make_directory(self.bundles)
+        with self.create_file(self.event_log):
+            pass
+        self.lock.acquire()
+        self._sign()
+
+    def _clear(self, *, directory_too: bool) -> None:
+        """Take back what :meth:`_fill` did, as far as it came."""
+        self.leave()
+        shutil.rmtree(self.bundles, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            for path in (self.event_log, self.lock.path, self._about):
+                path.unlink(missing_ok=True)
+            if directory_too:
+                self.directory.rmdir()
 
     def take_up(self, timeout: float) -> None:
         """Work on a session that was left; see :meth:`open`.
@@ -149,9 +168,21 @@ class Session:
             timeout: seconds for what is left of its last client to end.
 
         Raises:
-            CondorFuturesError: if another process works on it.
+            CondorFuturesError: if another process works on it, or nothing can be written there.
 
         """
+        try:
+            self._acquire(timeout)
+            try:
+                self._renew()
+            except BaseException:
+                self.lock.release()  # or nobody could take it up for as long as this process lives
+                raise
+        except OSError as error:
+            why = error.strerror or error
+            raise CondorFuturesError(f"the session {self.id} cannot be taken up: {self.directory}: {why}") from error
+
+    def _acquire(self, timeout: float) -> None:
         here = self.client == os.uname().nodename
         if not self.lock.acquire(0.0 if not here or _runs(self.pid) else timeout):
             if here and self.pid == self.lock.holder == os.getpid():
@@ -162,6 +193,8 @@ class Session:
                 f"the session {self.id} is in use by the process {self.pid} on {self.client}; "
                 "that has to end, or to detach() from it, first"
             )
+
+    def _renew(self) -> None:
         for path in self.directory.glob("*.new"):
             path.unlink()  # it was being written when the last client ended
         if not self.event_log.exists():
@@ -186,7 +219,7 @@ class Session:
             file.write(json.dumps(about).encode())
         if not self.kept:
             # Futures that outlive the interpreter's last frames would otherwise leave the directory behind.
-            disposal = weakref.finalize(self, _remove, self.directory, os.getpid())
+            disposal = weakref.finalize(self, _dispose, self.directory, self.lock, os.getpid())
             object.__setattr__(self, "_disposal", disposal)
 
     def give_to(self, owner: int) -> None:
@@ -206,7 +239,7 @@ class Session:
 
     def leave(self) -> None:
         """Let another process take it up; it is not removed."""
-        disposal: weakref.finalize[[Path, int], Session] | None = getattr(self, "_disposal", None)
+        disposal: weakref.finalize[[Path, SessionLock, int], Session] | None = getattr(self, "_disposal", None)
         if disposal is not None:
             disposal.detach()
         self.lock.release()
@@ -425,8 +458,9 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def _remove(path: Path, owner: int) -> None:
+def _dispose(path: Path, lock: SessionLock, owner: int) -> None:
     if os.getpid() == owner:  # not in a child that was forked with a copy of the session
+        lock.release()
         shutil.rmtree(path, ignore_errors=True)
 
 

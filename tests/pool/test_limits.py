@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support import Pool, small_disk, until
 
-from condor_futures import AccessPointError, CondorExecutor, PayloadError, private, procid
+from condor_futures import AccessPointError, CondorExecutor, JobLostError, PayloadError, departures, private, procid
 from condor_futures.personal import PersonalPool
 
 pytestmark = pytest.mark.pool
@@ -194,6 +194,24 @@ def test_cluster_that_cannot_be_written_whole_is_not_submitted_in_part(small_dis
             future.result(0)
     assert executor.counts()["failed"] == 3
     assert executor.submit(len, os.urandom(6 * MIB)).result(100) == 6 * MIB
+
+
+def test_outcome_that_does_not_fit_costs_no_other(small_disk, new_executor, monkeypatch):
+    """Those that have room arrive at once; it is asked for some times more, and given up."""
+    monkeypatch.setattr(departures, "AGAIN", 1.0)
+    executor = new_executor(session=small_disk / "session")
+    flag = small_disk / "flag"
+    sizes = [MIB, MIB, 9 * MIB, 1, MIB, 1]
+    futures = [executor.submit(zeros_after, flag, size) for size in sizes]
+    until(lambda: all(future.running() for future in futures))
+    flag.touch()
+    large = futures.pop(2)
+    sizes.pop(2)
+    assert [len(future.result(60)) for future in futures] == sizes
+    assert not large.done()
+    assert executor.submit(pow, 2, 3).result(60) == 8
+    with pytest.raises(JobLostError, match=r"cannot be retrieved: .*No space left on device"):
+        large.result(100)
 
 
 # Descriptors.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
 from support import until
 
-from condor_futures import access_point
+from condor_futures import AccessPointError, BrokenCondorExecutor, CondorExecutor, CondorFuturesError, access_point
 from condor_futures.access_point import AccessPoint, Location
 
 pytestmark = pytest.mark.pool
@@ -108,6 +113,112 @@ def test_a_retrieval_that_fails_for_now_costs_no_outcome(new_executor, tmp_path,
     (tmp_path / "helper.py").write_text(HELPER.replace("FAILURES", repr(failures)))
     monkeypatch.setattr(access_point, "_HELPER", tmp_path / "helper.py")
     assert new_executor().submit(pow, 2, 10).result(60) == 1024
+
+
+@pytest.fixture
+def no_memory(monkeypatch):
+    """No helper process can be started, as often as it is said."""
+    monkeypatch.setattr(AccessPoint, "PAUSE", 0.01)
+    start = subprocess.Popen
+
+    def make(times):
+        refused = []
+
+        def popen(command, *args, **options):
+            if str(access_point._HELPER) in command and len(refused) < times:
+                refused.append(command)
+                raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+            return start(command, *args, **options)
+
+        monkeypatch.setattr(access_point.subprocess, "Popen", popen)
+
+    return make
+
+
+def wait_for(flag):
+    while not flag.exists():
+        time.sleep(0.05)
+    return "value"
+
+
+def lose_helper(executor):
+    """It is killed, as for want of memory."""
+    access_point = executor._engine.watcher._access_point
+    os.kill(access_point._process.pid, signal.SIGKILL)
+    return access_point
+
+
+@pytest.mark.parametrize("log_speaks", [True, False])
+def test_a_helper_that_cannot_be_started_for_a_while_costs_no_call(
+    new_executor, no_memory, tmp_path, monkeypatch, log_speaks
+):
+    """Nor one whose job only the queue tells of."""
+    executor = new_executor()
+    if not log_speaks:
+        monkeypatch.setattr(executor._engine.watcher._log, "read", list)
+    future = executor.submit(wait_for, tmp_path / "flag")
+    until(lambda: future.state == "running")
+    no_memory(3)
+    lose_helper(executor)
+    (tmp_path / "flag").touch()
+    assert future.result(60) == "value"
+    assert executor.submit(pow, 2, 3).result(60) == 8
+
+
+@pytest.mark.parametrize("log_speaks", [True, False])
+def test_calls_whose_access_point_cannot_be_spoken_with_any_more_end(new_executor, no_memory, tmp_path, log_speaks):
+    """And the executor says that it takes no more. The jobs go on: whoever attaches later has their values."""
+    executor = new_executor(session=tmp_path / "session")
+    with pytest.MonkeyPatch.context() as patch:
+        if not log_speaks:
+            patch.setattr(executor._engine.watcher._log, "read", list)
+        future = executor.submit(wait_for, tmp_path / "flag")
+        until(lambda: future.state == "running")
+        no_memory(100)
+        lose_helper(executor)
+        error = future.exception(30)
+        assert isinstance(error, CondorFuturesError)
+        why = (
+            "does not live: it cannot be started: [Errno 12] Cannot allocate memory; its jobs may still be in the queue"
+        )
+        assert why in str(error)
+        with pytest.raises(BrokenCondorExecutor, match="does not live"):
+            executor.submit(pow, 2, 3)
+        executor.shutdown()
+    no_memory(0)
+    with CondorExecutor.attach(tmp_path / "session") as again:
+        (tmp_path / "flag").touch()
+        assert [found.result(60) for found in again.futures.values()] == ["value"]
+
+
+def test_calls_that_need_no_retrieval_have_their_values_without_the_access_point(new_executor, no_memory, tmp_path):
+    """The event log says when they have ended; what is submitted then fails."""
+    executor = new_executor(spool=False)
+    future = executor.submit(wait_for, tmp_path / "flag")
+    until(lambda: future.state == "running")
+    no_memory(100)
+    access_point = lose_helper(executor)
+    until(lambda: not access_point.usable)
+    (tmp_path / "flag").touch()
+    assert future.result(60) == "value"
+    with pytest.raises(AccessPointError, match="does not live"):
+        executor.submit(pow, 2, 3).result(60)
+
+
+def test_a_dag_goes_on_without_the_access_point(new_dag, no_memory, tmp_path):
+    """DAGMan drives it, and writes what comes of it."""
+    dag = new_dag()
+    first = dag.submit(wait_for, tmp_path / "flag")
+    second = dag.submit(str.upper, first)
+    dag.run()
+    until(first.running)
+    no_memory(100)
+    access_point = dag._driver._run._access_point
+    os.kill(access_point._process.pid, signal.SIGKILL)
+    until(lambda: not access_point.usable)
+    (tmp_path / "flag").touch()
+    assert second.result(100) == "VALUE"
+    no_memory(0)
 
 
 def test_ctrl_c_in_a_shutdown_that_cancels_strands_no_future(new_executor):

@@ -7,6 +7,7 @@ one does with a schedd is tested on a real pool.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -361,6 +362,81 @@ def test_helper_that_dies_again_and_again_is_given_up(helper, connect, answers, 
     assert "the schedd ap1 does not live" in str(error)
 
 
+@pytest.fixture
+def refused_starts(processes, monkeypatch):
+    """As if the machine had no memory for so many processes; gives how many were asked for since."""
+    monkeypatch.setattr(AccessPoint, "PAUSE", 0.001)
+    start = access_point.subprocess.Popen
+    asked = []
+
+    def refuse(times):
+        def popen(*args, **options):
+            asked.append(args)
+            if len(asked) <= times:
+                raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+            return start(*args, **options)
+
+        monkeypatch.setattr(access_point.subprocess, "Popen", popen)
+        return asked
+
+    return refuse
+
+
+def test_helper_that_cannot_be_started_is_tried_again(helper, connect, answers, refused_starts):
+    """A machine without memory for a process has some later; what was asked meanwhile is answered then."""
+    point = connect()
+    asked = refused_starts(AccessPoint.DEATHS - 2)
+    os.kill(helper.pids()[0], signal.SIGKILL)
+    ask(point, answers, number=1)
+    assert outcome(answers) == {"number": 1}
+    assert len(asked) == AccessPoint.DEATHS - 1
+
+
+def test_helper_that_can_never_be_started_is_given_up(helper, connect, answers, deaths, refused_starts):
+    """What was asked before and after that is told why."""
+    point = connect()
+    asked = refused_starts(100)
+    helper.write(STALLS)
+    os.kill(helper.pids()[0], signal.SIGKILL)
+    ask(point, answers, number=1)
+    errors = [outcome(answers)]
+    assert not point.usable
+    ask(point, answers, number=2)
+    errors.append(outcome(answers))
+    said = (
+        "the process that speaks with the local schedd does not live: it cannot be started: [Errno 12] Cannot allocate"
+    )
+    assert [str(error)[: len(said)] for error in errors] == [said] * 2
+    assert len(asked) == AccessPoint.DEATHS - 1
+
+
+def test_end_while_no_helper_can_be_started(helper, connect, answers, refused_starts, monkeypatch):
+    """Nobody waits for the next attempt."""
+    point = connect()
+    monkeypatch.setattr(AccessPoint, "PAUSE", 1000.0)
+    monkeypatch.setattr(AccessPoint, "LONGEST_PAUSE", 1000.0)
+    asked = refused_starts(100)
+    os.kill(helper.pids()[0], signal.SIGKILL)
+    ask(point, answers, number=1)
+    while not asked:
+        point._reader.join(0.01)
+    point.close()
+    assert isinstance(outcome(answers), AccessPointError)
+    assert len(asked) == 1
+
+
+def test_first_helper_that_cannot_be_started_is_an_error(helper, refused_starts):
+    refused_starts(1)
+    with pytest.raises(AccessPointError, match=r"local schedd cannot be started: Cannot allocate memory$"):
+        AccessPoint(Location()).connect()
+
+
+def test_a_helper_is_given_up_within_the_time_that_is_promised():
+    """The pauses between one helper and the next; see the guarantees."""
+    pauses = [min(AccessPoint.PAUSE * 2**n, AccessPoint.LONGEST_PAUSE) for n in range(2, AccessPoint.DEATHS)]
+    assert sum(pauses) == 35
+
+
 def test_helper_that_answers_is_started_again_without_limit(helper, connect, answers, monkeypatch):
     """Each of these dies, but not before it has been of use."""
     helper.write(CONNECTS + "    elif operation == 'die':\n        os._exit(4)")
@@ -595,6 +671,40 @@ def test_without_htcondor_the_error_says_so(tmp_path, processes):
     with pytest.raises(AccessPointError, match=r"^the local schedd cannot be used: .*access_point='personal'"):
         point.connect()
     assert not point.usable
+
+
+# Outcomes that do not fit on this disk.
+
+
+def test_outcomes_that_do_not_fit_keep_no_others_from_coming(monkeypatch):
+    """Nor does one that cannot be had at all."""
+    operations = access_point_helper.Operations()
+    broken = operations._htcondor.HTCondorException
+    reasons = {"1.3": "Error: writing to file b3: (errno 28) No space left on device", "1.7": "no such job"}
+    came, may_leave = set(), []
+
+    class Schedd:
+        def retrieve(self, jobs):
+            for job in jobs:
+                if job in reasons:
+                    raise broken(reasons[job])
+                came.add(job)
+
+        def query(self, *_):
+            return []
+
+        def edit(self, constraint, attribute, value):
+            may_leave.append((constraint, attribute, value))
+
+    operations._schedd = Schedd()
+    monkeypatch.setattr(operations, "_locate", lambda: None)
+    jobs = [f"1.{number}" for number in range(9)]
+    answer = operations.retrieve(jobs)
+    assert answer == {"failed": {"1.7": reasons["1.7"]}, "no_room": {"1.3": reasons["1.3"]}}
+    assert came == set(jobs) - set(reasons)
+    [(constraint, attribute, value)] = may_leave
+    assert (attribute, value) == ("LeaveJobInQueue", "false")
+    assert [job for job in jobs if f"ProcId == {job[-1]})" not in constraint] == list(reasons)
 
 
 # A schedd that comes and goes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_the_last_job_is_retrieved_at_once(schedd):
     schedd.departures.proceed(under_way=1)
     assert [(operation, arguments) for operation, arguments, _ in schedd.asked] == [("retrieve", {"jobs": ["7.0"]})]
     assert schedd.departures.busy
-    schedd.answer({"failed": {}})
+    schedd.answer({"failed": {}, "no_room": {}})
     assert schedd.events == [Retrieved("7.0")]
     assert not schedd.departures.busy
 
@@ -62,7 +63,7 @@ def test_others_wait_for_company(schedd):
     schedd.now += 0.25
     schedd.departures.proceed(under_way=8)
     assert schedd.asked[0][1] == {"jobs": ["7.0", "7.2"]}
-    schedd.answer({"failed": {"7.2": "no file"}})
+    schedd.answer({"failed": {"7.2": "no file"}, "no_room": {}})
     assert schedd.events == [Retrieved("7.0"), NotRetrieved("7.2", "no file")]
 
 
@@ -89,6 +90,63 @@ def test_a_job_that_was_cancelled_meanwhile_is_not_retrieved_again(schedd):
     bundle.job = Job("b", True, State.DISCARDED, "7.0")
     schedd.answer(error="it is away")
     assert not schedd.departures.busy
+
+
+def test_what_does_not_fit_here_keeps_nobody_waiting(schedd, caplog):
+    """It alone is asked for again, some times; what ends meanwhile is retrieved as ever."""
+    for number in range(3):
+        schedd.departures.retrieve(ended(number))
+    schedd.departures.proceed(under_way=3)
+    schedd.answer({"failed": {}, "no_room": {"7.1": "disk full"}})
+    assert schedd.events == [Retrieved("7.0"), Retrieved("7.2")]
+    assert "1 jobs do not fit here, and are asked for again: disk full" in caplog.text
+    assert schedd.departures.busy
+    assert schedd.departures.patience() == 4
+    schedd.departures.retrieve(ended(3))
+    schedd.departures.proceed(under_way=2)
+    assert schedd.asked[-1][1] == {"jobs": ["7.3"]}
+    schedd.answer({"failed": {}, "no_room": {}})
+    schedd.now += 4
+    schedd.departures.retrieve(ended(4))
+    schedd.departures.proceed(under_way=9)
+    assert schedd.asked[-1][1] == {"jobs": ["7.4", "7.1"]}  # the others first
+    schedd.answer({"failed": {}, "no_room": {}})
+    assert schedd.events[2:] == [Retrieved("7.3"), Retrieved("7.4"), Retrieved("7.1")]
+    assert not schedd.departures.busy
+
+
+def test_what_never_fits_here_is_given_up(schedd):
+    """As often asked for as an access point that is away; one that is away meanwhile does not count."""
+    schedd.departures.retrieve(ended(0))
+    attempts = away = 0
+    while not schedd.events:
+        schedd.departures.proceed(under_way=1)
+        if len(schedd.asked) > attempts + away:
+            if attempts == 2 and not away:
+                away = 1
+                schedd.answer(error="it is away")
+            else:
+                attempts += 1
+                schedd.answer({"failed": {}, "no_room": {"7.0": "disk full"}})
+        assert schedd.departures.busy or schedd.events
+        schedd.now += schedd.departures.patience() if schedd.departures.busy else 0
+    assert attempts == ATTEMPTS
+    assert schedd.events == [NotRetrieved("7.0", "disk full")]
+
+
+def test_what_does_not_fit_and_nobody_wants_is_forgotten(schedd):
+    """Whether it is cancelled between two attempts, or during one."""
+    bundle = ended(0)
+    schedd.departures.retrieve(bundle)
+    schedd.departures.proceed(under_way=1)
+    schedd.answer({"failed": {}, "no_room": {"7.0": "disk full"}})
+    schedd.now += 4
+    schedd.departures.proceed(under_way=1)
+    bundle.job = Job("b", True, State.DISCARDED, "7.0")
+    schedd.departures.forget(bundle)
+    schedd.answer({"failed": {}, "no_room": {"7.0": "disk full"}})
+    assert not schedd.departures.busy
+    assert schedd.departures.patience() == math.inf
 
 
 def test_a_removal_that_fails_is_made_again(schedd, caplog):

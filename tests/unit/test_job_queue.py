@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,6 +151,7 @@ class Schedd:
 
     def __init__(self, monkeypatch) -> None:
         self.now = 1000.0
+        self.usable, self.why_closed = True, ""
         monkeypatch.setattr(job_queue.time, "monotonic", lambda: self.now)
         self.bundles: dict[str, Bundle] = {}
         self.asked: list = []
@@ -316,3 +319,19 @@ def test_error_is_no_answer(schedd, caplog):
     assert schedd.told == []
     assert "it is away" in caplog.text
     assert schedd.wait() == 30
+
+
+@pytest.mark.parametrize(
+    ("spooled", "logged", "ends"), [(True, True, False), (False, False, False), (False, True, True)]
+)
+def test_jobs_that_nobody_can_be_asked_about_any_more(schedd, spooled, logged, ends):
+    """The helper was given up: only what needs no retrieval, and is told by the log, still ends."""
+    schedd.queue.look()
+    schedd.submit(logged=logged)
+    schedd.bundles["7.0"].job = replace(schedd.bundles["7.0"].job, spooled=spooled)
+    schedd.wait()
+    schedd.usable, schedd.why_closed = False, "it does not live"
+    with contextlib.nullcontext() if ends else pytest.raises(AccessPointError, match="it does not live; its jobs may"):
+        schedd.queue.look()
+    schedd.bundles.clear()
+    schedd.queue.look()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gc
 import json
 import os
@@ -17,6 +19,7 @@ import pytest
 import condor_futures
 from condor_futures.errors import CondorFuturesError
 from condor_futures.session import BUNDLES_PER_DIRECTORY, Session, sessions_directory
+from condor_futures.session_lock import SessionLock
 
 
 @pytest.fixture(autouse=True)
@@ -189,11 +192,8 @@ print((session.directory / "session.json").exists())
 @pytest.mark.parametrize("how", ["collected", "exits"])
 def test_forked_child_removes_nothing(how):
     """A copy of the session in a child is not the session; when the parent ends, its directory goes."""
-    package = str(Path(condor_futures.__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": package}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, how], env=environment, capture_output=True, text=True, check=True
-    )
+    done = python(SCRIPT, how)
+    assert done.returncode == 0, done.stderr
     directory, there = done.stdout.split()
     assert there == "True"
     assert not Path(directory).exists()
@@ -229,6 +229,130 @@ def test_session_of_this_process_is_in_use_here(tmp_path):
     with pytest.raises(CondorFuturesError, match="is in use in this process; shut its executor down, or detach"):
         Session.open(session.directory).take_up(0.0)
     session.leave()
+
+
+def test_session_in_use_is_known_by_every_path(tmp_path):
+    """To take it up would succeed, because the kernel lets a process share its own locks; to let go would free it."""
+    session = Session.create(tmp_path / "session")
+    (tmp_path / "link").symlink_to(session.directory)
+    link = Session.open(tmp_path / "link")
+    assert link.lock.holder == os.getpid()
+    with pytest.raises(CondorFuturesError, match="is in use in this process"):
+        link.take_up(0.0)
+    assert not taken_up_elsewhere(session.directory)
+    session.leave()
+    link.take_up(0.0)
+    with pytest.raises(CondorFuturesError, match="is in use in this process"):
+        Session.open(session.directory).take_up(0.0)
+    link.leave()
+    assert taken_up_elsewhere(session.directory)
+
+
+def taken_up_elsewhere(directory: Path) -> bool:
+    """Another process can take it up, for a moment."""
+    code = "import sys; from pathlib import Path; from condor_futures.session import Session; "
+    done = python(code + "Session.open(Path(sys.argv[1])).take_up(0.0)", directory)
+    assert done.returncode == 0 or "is in use by the process" in done.stderr
+    return done.returncode == 0
+
+
+def python(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run it in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(condor_futures.__file__).parents[1])}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+FORKS = """
+import os, sys
+from pathlib import Path
+from condor_futures.session import Session
+
+session = Session.create(Path(sys.argv[1]))
+left, leave = os.pipe()
+child = os.fork()
+if child == 0:
+    os.read(left, 1)
+    Session.open(session.directory).take_up(0.0)
+    print("taken up")
+else:
+    session.leave()
+    os.write(leave, b"x")
+    os.waitpid(child, 0)
+"""
+
+
+def test_child_takes_up_what_its_parent_has_left(tmp_path):
+    """It has a copy of what the parent knew of its locks, but none of them."""
+    done = python(FORKS, tmp_path / "session")
+    assert done.stdout == "taken up\n", done.stderr
+
+
+def no_room(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_session_that_cannot_be_taken_up_can_be_later(tmp_path, monkeypatch):
+    """The disk was full; that does not make it one that is in use here."""
+    Session.create(tmp_path / "session").leave()
+    with monkeypatch.context() as full:
+        full.setattr(Session, "_sign", no_room)
+        with pytest.raises(CondorFuturesError, match=r"cannot be taken up: /.*/session: No space left on device$"):
+            Session.open(tmp_path / "session").take_up(0.0)
+    session = Session.open(tmp_path / "session")
+    session.take_up(0.0)
+    session.leave()
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["empty directory", "no directory"])
+def test_session_that_cannot_be_made_can_be_later(tmp_path, monkeypatch, there):
+    """The disk was full; the directory is as it was, and the lock is not held."""
+    directory = tmp_path / "session"
+    if there:
+        directory.mkdir()
+    with monkeypatch.context() as full:
+        full.setattr(Session, "_sign", no_room)
+        with pytest.raises(
+            CondorFuturesError, match=r"no session can be made at /.*/session: No space left on device$"
+        ):
+            Session.create(directory)
+    assert directory.exists() == there
+    assert not (there and list(directory.iterdir()))
+    Session.create(directory).leave()
+
+
+def test_lock_that_cannot_be_had_is_not_held(tmp_path, monkeypatch):
+    """Whatever the reason is."""
+    lock = SessionLock(tmp_path / "missing" / "lock")
+    with pytest.raises(FileNotFoundError):
+        lock.acquire()
+    lock = SessionLock(tmp_path / "lock")
+    with monkeypatch.context() as broken:
+        broken.setattr(SessionLock, "_lock", no_room)
+        with pytest.raises(OSError, match="No space"):
+            lock.acquire()
+    assert lock.holder is None
+    assert lock.acquire()
+    lock.release()
+
+
+def test_sessions_that_are_gone_keep_no_file_open(state):
+    """A program may make many executors."""
+    session = Session.create()
+    assert files_open_below(state) == [session.lock.path]
+    session.finish()
+    del session
+    gc.collect()
+    assert files_open_below(state) == []
+
+
+def files_open_below(directory: Path) -> list[Path]:
+    """By this process; also those that have been removed."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it is closed by now
+            found.append(descriptor.readlink())
+    return [path for path in found if directory in path.parents]
 
 
 @pytest.mark.parametrize("name", [os.fsdecode(b"\xff"), "a\ud800", "a\0b", "a" * 300])

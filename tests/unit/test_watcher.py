@@ -93,7 +93,7 @@ def test_id_of_an_ended_job_that_is_given_again(scene, asked):
         scene.watcher._departures.proceed(under_way=1)
     new, bundle = scene.submit(1, "1.0")
     if asked:
-        scene.answer("retrieve", {"failed": {"1.0": "no such job"}})
+        scene.answer("retrieve", {"failed": {"1.0": "no such job"}, "no_room": {}})
     until(old.done)
     assert isinstance(old.exception(), JobError)
     scene.watcher._departures.proceed(under_way=1)
@@ -101,6 +101,6 @@ def test_id_of_an_ended_job_that_is_given_again(scene, asked):
     scene.watcher._handle(Terminated("1.0", exit_status=0))
     assert bundle.job.state is State.COMPLETED
     scene.watcher._departures.proceed(under_way=1)
-    assert scene.answer("retrieve", {"failed": {}}) == {"jobs": ["1.0"]}
+    assert scene.answer("retrieve", {"failed": {}, "no_room": {}}) == {"jobs": ["1.0"]}
     until(new.done)
     assert not scene.watcher._bundles()
