@@ -222,14 +222,14 @@ class Watcher:
                 self._releases.proceed()
                 self._queue.look()
                 self._renew_credentials()
+        except AccessPointError as error:  # it cannot be spoken with any more, and calls need that to end
+            logger.error("the session %s ends: %s", self.session.id, error)  # noqa: TRY400 - there is no more to tell
+            self._break(error, error)
         except BaseException as error:  # whatever it is, no future may be left pending
             logger.exception("the watcher of session %s failed; its calls fail with it", self.session.id)
-            self.broken = error
-            self._detaching |= self.session.kept  # whoever attaches gets what the jobs do
-            left = f"; attach({str(self.session.directory)!r}) takes up what is left" if self.session.kept else ""
-            failure = CondorFuturesError(f"the watcher of the session failed: {type(error).__name__}: {error}{left}")
+            failure = CondorFuturesError(f"the watcher of the session failed: {type(error).__name__}: {error}")
             failure.__cause__ = error
-            self._fail_everything(failure)
+            self._break(error, failure)
         finally:
             self._loop_ended.set()
             self._clean_up()
@@ -333,6 +333,14 @@ class Watcher:
                     self._unwant(other)
 
         self._inbox.put(fail)
+
+    def _break(self, error: BaseException, failure: CondorFuturesError) -> None:
+        """Fail all calls, those that come later because of *error*."""
+        self.broken = error
+        if self.session.kept:
+            self._detaching = True  # whoever attaches gets what the jobs do
+            failure.args = (f"{failure}; attach({str(self.session.directory)!r}) takes up what is left",)
+        self._fail_everything(failure)
 
     def _fail_everything(self, error: BaseException) -> None:
         for bundle in self._bundles():

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from support import until
 
-from condor_futures import AccessPointError, BrokenCondorExecutor, CondorExecutor, CondorFuturesError, access_point
+from condor_futures import AccessPointError, BrokenCondorExecutor, CondorExecutor, access_point
 from condor_futures.access_point import AccessPoint, Location
 
 pytestmark = pytest.mark.pool
@@ -177,7 +177,7 @@ def test_calls_whose_access_point_cannot_be_spoken_with_any_more_end(new_executo
         no_memory(100)
         lose_helper(executor)
         error = future.exception(30)
-        assert isinstance(error, CondorFuturesError)
+        assert isinstance(error, AccessPointError)
         why = (
             "does not live: it cannot be started: [Errno 12] Cannot allocate memory; its jobs may still be in the queue"
         )
