@@ -254,7 +254,7 @@ class Follower:
 
     def _remove(self) -> None:
         self._to_remove -= self._removing
-        if not self._to_remove or self._access_point is None:
+        if not self._to_remove or self._access_point is None or not self._access_point.usable:
             return
         jobs, self._to_remove = sorted(self._to_remove), set()
         self._removing.update(jobs)
