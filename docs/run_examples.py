@@ -9,6 +9,7 @@ own. A block that raises fails the page. A block below ``<!-- not run: reason --
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import subprocess
 import sys
@@ -17,6 +18,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from condor_futures.personal import PersonalPool
+
+SLOTS = 32
 DOCS = Path(__file__).parent
 _BLOCK = re.compile(r"(?P<skip><!-- not run: [^>]+-->\s*\n)?^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -43,7 +47,7 @@ def main() -> int:
     parser.add_argument("pages", nargs="*", type=Path)
     parser.add_argument("--access-point", choices=["personal", "local"], default="personal")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds for each page")
-    parser.add_argument("--jobs", type=int, default=3, help="pages at a time")
+    parser.add_argument("--jobs", type=int, default=4, help="pages at a time")
     parser.add_argument("--in-this-process", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.in_this_process:
@@ -61,8 +65,10 @@ def main() -> int:
         )
         return well
 
-    # Some at a time: they wait for HTCondor more than for a processor.
-    with ThreadPoolExecutor(options.jobs) as threads:
+    # Some at a time, on one pool: they wait for HTCondor more than for a processor. With as many cores as this machine
+    # has, they would wait for each other's claims too.
+    pool = PersonalPool(slots=SLOTS) if options.access_point == "personal" else contextlib.nullcontext()
+    with pool, ThreadPoolExecutor(options.jobs) as threads:
         return list(threads.map(try_out, pages)).count(False)
 
 

@@ -235,7 +235,7 @@ def test_the_secret_is_not_in_what_is_logged(new_executor, pool, caplog):
     secret = executor._engine.session.secret.hex()
     assert executor.submit(pow, 2, 2).result() == 4
     with pytest.raises(CondorFuturesError):
-        executor.with_options(transfer_input_files="no/such/file").submit(pow, 2, 2).result()
+        executor.with_options(priority="high").submit(pow, 2, 2).result()
     assert secret not in caplog.text
     assert secret not in repr(executor._engine.session.directory)
 
