@@ -2,7 +2,7 @@
 
 This one file needs nothing but Python: it imports nothing of ours and only the standard library, and its syntax
 is Python 3.6's, so that an old Python gets as far as saying that it is too old.  It travels in a zip
-file that also holds the client's own cloudpickle (:mod:`condor_futures.session` packs it).
+file that also holds the client's own cloudpickle (:mod:`condor_futures.executable` packs it).
 
 **Frames.**  Calls and outcomes travel in files that are sequences of frames::
 

@@ -6,7 +6,7 @@
         session.json             0600  who and where; the secret that outcomes are authenticated with
         lock                     0600  held by who is at work on it (session_lock)
         event_log                the job event log of all jobs of the session
-        runner                   what every job executes: a zip file with a shell's first lines (see pack_runner)
+        runner                   what every job executes: a zip file with a shell's first lines (see executable)
         bundles/000/             initialdir of the jobs of the first 1,000 bundles, and so on
             b000017.calls        0600  what goes to the execution point
             b000017.outcomes     what comes back
@@ -16,36 +16,29 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import io
 import json
-import marshal
 import os
 import secrets
-import shlex
 import shutil
 import stat
 import tempfile
 import time
 import weakref
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
-import cloudpickle
 import platformdirs
 
-from condor_futures import runner, shell
 from condor_futures.errors import CondorFuturesError
+from condor_futures.executable import pack_runner
 from condor_futures.private import check_place, make_directory, open_regular
 from condor_futures.session_lock import SessionLock
 
-__all__ = ["BUNDLES_PER_DIRECTORY", "Session", "is_session", "pack_runner", "session_path", "sessions_directory"]
+__all__ = ["BUNDLES_PER_DIRECTORY", "Session", "is_session", "session_path", "sessions_directory"]
 
 BUNDLES_PER_DIRECTORY = 1000
 """No directory gets more bundles than this: file systems, and AFS above all, are slow with more."""
@@ -462,51 +455,3 @@ def _dispose(path: Path, lock: SessionLock, owner: int) -> None:
     if os.getpid() == owner:  # not in a child that was forked with a copy of the session
         lock.release()
         shutil.rmtree(path, ignore_errors=True)
-
-
-_HEADER = """\
-#!/bin/sh
-: >> "$1.outcomes"
-for python in {pythons}; do
-    command -v "$python" > /dev/null 2>&1 && exec "$python" -c '{boot}' "$0" "$1"
-done
-echo "no Python on this execution point: tried" {pythons} >&2
-exit 127
-"""
-
-
-def pack_runner(pythons: Iterable[str]) -> bytes:
-    r"""The jobs' executable: a few lines of shell that find a Python, then a zip file that this Python imports from.
-
-    A zip file may have anything before it (the ``zipapp`` module documents it), so one file serves: HTCondor
-    spools an executable once per cluster, but every input file once per job. The shell
-    first makes the file of outcomes: where there is no Python, the job then ends with status 127 and its reason on
-    stderr, rather than on hold for a missing output file.
-
-    >>> pack_runner(["python3"]).startswith(b'#!/bin/sh\n: >> "$1.outcomes"\nfor python in python3; do')
-    True
-    """
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
-        package = Path(cloudpickle.__file__).parent
-        sources = {_RUNNER: Path(runner.__file__), "condor_futures_shell": Path(shell.__file__)}
-        sources.update({f"cloudpickle/{path.stem}": path for path in package.glob("*.py")})
-        for name, path in sources.items():
-            file.write(path, f"{name}.py")
-            file.writestr(f"{name}.pyc", _bytecode(path))
-    header = _HEADER.format(boot=runner.BOOT, pythons=" ".join(map(shlex.quote, pythons)))
-    return header.encode() + archive.getvalue()
-
-
-_RUNNER = "condor_futures_runner"
-
-
-def _bytecode(path: Path) -> bytes:
-    """Compiled for this Python, marked as not to be checked against its source (PEP 552); others ignore it.
-
-    Compiling cloudpickle anew in every job would cost 50 ms each.
-    """
-    loader = SourceFileLoader(path.stem, str(path))
-    code = loader.get_code(path.stem)
-    flags = (0b01).to_bytes(4, "little")
-    return importlib.util.MAGIC_NUMBER + flags + bytes(8) + marshal.dumps(code)

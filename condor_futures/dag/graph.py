@@ -119,7 +119,7 @@ class Sandbox:
         return cls(tuple(files), options.commands.get("environment", ""))
 
     def variables(self) -> dict[str, str]:
-        r"""The environment variables; HTCondor's quoting is undone, other macros than that are not replaced.
+        r"""The environment variables; HTCondor's quoting is undone; of macros only ``$(DOLLAR)`` is replaced.
 
         >>> Sandbox(environment="\"'GREETING=it''s \"\"you\"\"' A=$(DOLLAR)1\"").variables()
         {'GREETING': 'it\'s "you"', 'A': '$1'}

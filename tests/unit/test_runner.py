@@ -34,9 +34,9 @@ from condor_futures.errors import (
     RemoteExceptionError,
     RemoteTraceback,
 )
+from condor_futures.executable import pack_runner
 from condor_futures.payload import Call, append_value, copy_outcome, read_outcomes, write_bundle
 from condor_futures.pickling import pickle_object
-from condor_futures.session import pack_runner
 
 SESSION, SECRET, BUNDLE = "20260101-000000-0a1b2c3d", bytes(range(32)), "b000000"
 SOURCE = Path(runner.__file__)
