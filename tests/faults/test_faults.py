@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import subprocess
 import sys
@@ -17,7 +16,6 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.timeout(600)  # the pool starts, the faults, 150 s for all calls to end at worst, and the pool stops
 def test_no_call_is_lost_wrong_or_hung_whatever_dies(release):
     """Its table, and what is not well, is on standard output."""
-    faulthandler.cancel_dump_traceback_later()  # pytest's: it is meant to take longer
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults", "--seed", "5", "--minutes", "3"],
