@@ -44,8 +44,13 @@ class Dependencies:
         #: How many of a cluster; counted, because that is asked for each time that anything could be submitted.
         self._of_cluster: Counter[str | None] = Counter()
 
+    @property
+    def waiting(self) -> bool:
+        """Some wait."""
+        return bool(self._unfinished)
+
     def bundles(self) -> list[Bundle]:
-        """Those that wait; any thread may ask."""
+        """Those that wait."""
         return list(self._unfinished)
 
     def awaits(self, cluster: str | None) -> bool:

@@ -27,7 +27,7 @@ from condor_futures.future import CondorFuture
 from condor_futures.holds import OnHold, OnHoldOption
 from condor_futures.jobs import JobInfo, query_jobs
 from condor_futures.kept_logs import log_directory
-from condor_futures.payload import Call, write_bundle
+from condor_futures.payload import Call, write_bundle, writing_calls
 from condor_futures.pickling import Pickled, check_callable, pickle_object, refuse_shell
 from condor_futures.profiles import load_profile
 from condor_futures.retries import Retries, RetryOption
@@ -43,11 +43,6 @@ __all__ = ["CondorExecutor"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: What can be done where a call cannot be written.
-_ADVICE = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "; make room there, or choose another directory (session=...)"),
-    errno.EMFILE: "; close some of this process's, or let it have more (ulimit -n)",
-}
 _JOBS_AT_A_TIME = 1000  # map() hands over this many bundles at once, so that jobs run while the rest is still pickled
 
 
@@ -375,8 +370,9 @@ class CondorExecutor(Executor):
                     raise TypeError(f"after must be a future, or several, not {type(future).__name__}")
         if ship is not None:
             derived._ship = Shipping(ship)
-        _check_flag("spool", spool)
-        _check_flag("discard_result", discard_result)
+        for name, flag in {"spool": spool, "discard_result": discard_result}.items():
+            if flag is not None:
+                _check_flag(name, flag)
         commands = merge(old.commands, submit_commands)
         spool = old.spool if spool is None else spool
         category = old.category if category is None else category
@@ -623,11 +619,9 @@ class CondorExecutor(Executor):
             self._fail(made, FileNotFoundError(errno.ENOENT, f"{command} names a file that is not there", file))
             return None
         try:
-            return self._write_bundle(made)
-        except OSError as error:
-            advice = _ADVICE.get(error.errno or 0, "")
-            failure = PayloadError(f"a call cannot be written to {self.session}: {error.strerror or error}{advice}")
-            failure.__cause__ = error
+            with writing_calls(self.session):
+                return self._write_bundle(made)
+        except PayloadError as failure:
             self._fail(made, failure)
             return None
 
@@ -700,7 +694,7 @@ def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
 
 
 def _check_flag(name: str, value: object) -> None:
-    if value is not None and not isinstance(value, bool):
+    if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {value!r}")
 
 

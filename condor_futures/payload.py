@@ -6,10 +6,12 @@ point; both sides use the same functions. How objects are pickled here is in :mo
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ from condor_futures.errors import (
     BrokenCondorExecutor,
     JobCrashedError,
     OutcomeError,
+    PayloadError,
     PythonMismatchError,
     RemoteExceptionError,
     RemoteTraceback,
@@ -40,6 +43,7 @@ __all__ = [
     "read_outcomes",
     "signal_name",
     "write_bundle",
+    "writing_calls",
 ]
 
 PythonVersion = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -47,6 +51,12 @@ PythonVersion = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 _COPY = 1 << 20  # bytes at a time
+
+#: What can be done where a call cannot be written.
+_ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "; make room there, or choose another directory (session=...)"),
+    errno.EMFILE: "; close some of this process's, or let it have more (ulimit -n)",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,16 +156,30 @@ def copy_outcome(file: BinaryIO, key: str, outcomes: Path) -> None:
         OutcomeError: if it is not there any more.
 
     """
+    file.writelines(_frames_of(key, outcomes))  # (an OSError is then of this file, and of no other)
+
+
+def _frames_of(key: str, outcomes: Path) -> Iterator[bytes]:
     try:
         with open_regular(outcomes) as source:
             for header, start, end in runner.skim(source):
                 if header.get("call") == key:
                     source.seek(start)
-                    file.writelines(source.read(min(end - at, _COPY)) for at in range(start, end, _COPY))
+                    yield from (source.read(min(end - at, _COPY)) for at in range(start, end, _COPY))
                     return
     except OSError as error:
         raise OutcomeError(f"the outcome of the call {key} cannot be read again: {error}") from error
     raise OutcomeError(f"the outcome of the call {key} is not in its file any more")
+
+
+@contextlib.contextmanager
+def writing_calls(directory: Path) -> Iterator[None]:
+    """What the operating system refuses in here becomes a :class:`PayloadError` that says what can be done."""
+    try:
+        yield
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, "")
+        raise PayloadError(f"a call cannot be written to {directory}: {error.strerror or error}{advice}") from error
 
 
 class OutcomeUnpickler(runner.Unpickler):
@@ -177,6 +201,11 @@ class Outcome:
     result: str
     header: Mapping[str, Any]
     segments: Sequence[bytes | bytearray]
+
+    @property
+    def stream_ranges(self) -> dict[str, Any]:
+        """Where in the job's standard output and error that of the call is."""
+        return {stream: self.header[stream] for stream in ("stdout", "stderr") if stream in self.header}
 
     def unpickle(self, job_id: str | None, stderr_tail: str = "") -> tuple[Any, BaseException | None]:
         """The value and ``None``, or ``None`` and the exception.

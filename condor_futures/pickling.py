@@ -104,21 +104,21 @@ def pickle_object(
     buffers: list[pickle.PickleBuffer] = []
     file = io.BytesIO()
     pickler = _Pickler(file, buffers, key_of, numbered)
-    try:
-        with ship.by_value() if ship is not None else nullcontext():
-            pickler.dump(obj)
-    except Exception as error:
-        # (cloudpickle makes a PicklingError of a RecursionError)
-        if isinstance(error, RecursionError) or isinstance(error.__cause__ or error.__context__, RecursionError):
-            message = f"{what} cannot be pickled: it is nested too deeply for Python's recursion limit"
-            raise PayloadError(message) from error
+    with ship.by_value() if ship is not None else nullcontext():
         try:
-            path, culprit = _locate_culprit(
-                obj, what, lambda part: _Pickler(io.BytesIO(), [], key_of, numbered).dump(part)
-            )
-        except Exception:  # noqa: BLE001 - to look into an object may run its code
-            path, culprit = what, ""
-        raise PayloadError(f"{path} cannot be pickled: {culprit or error}") from error
+            pickler.dump(obj)
+        except Exception as error:
+            # (cloudpickle makes a PicklingError of a RecursionError)
+            if isinstance(error, RecursionError) or isinstance(error.__cause__ or error.__context__, RecursionError):
+                message = f"{what} cannot be pickled: it is nested too deeply for Python's recursion limit"
+                raise PayloadError(message) from error
+            try:
+                path, culprit = _locate_culprit(
+                    obj, what, lambda part: _Pickler(io.BytesIO(), [], key_of, numbered).dump(part)
+                )
+            except Exception:  # noqa: BLE001 - to look into an object may run its code
+                path, culprit = what, ""
+            raise PayloadError(f"{path} cannot be pickled: {culprit or error}") from error
     return Pickled([file.getvalue(), *(buffer.raw() for buffer in buffers)], pickler.futures)
 
 

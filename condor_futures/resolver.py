@@ -27,7 +27,7 @@ from condor_futures.errors import (
 )
 from condor_futures.future import CondorFuture
 from condor_futures.kept_logs import keep_logs
-from condor_futures.payload import append_value, copy_outcome, read_outcomes, signal_name
+from condor_futures.payload import append_value, copy_outcome, read_outcomes, signal_name, writing_calls
 from condor_futures.private import open_patiently
 from condor_futures.session import Session
 from condor_futures.states import State
@@ -64,17 +64,11 @@ class Resolver:
 
     def report(self, bundle: Bundle, report: states.Report) -> None:
         """Resolve the futures of *bundle* from its outcomes; those that have none fail because of ``report.cause``."""
-        self._work.put(lambda: self._report_surely(bundle, report.cause))
+        self._surely(bundle, lambda: self._report(bundle, report.cause))
 
     def fail(self, bundle: Bundle, error: BaseException) -> None:
         """Fail the futures of *bundle*, whatever its outcomes are."""
-
-        def fail() -> None:
-            for future in bundle.futures.values():
-                self._resolve(bundle, future, None, error)
-            bundle.futures = {}
-
-        self._work.put(fail)
+        self._work.put(lambda: self._fail_rest(bundle, error))
 
     def fail_call(self, bundle: Bundle, call: str, cause: BaseException) -> None:
         """Fail one call, because a call that it depends on ended with *cause*."""
@@ -120,7 +114,7 @@ class Resolver:
         def hand_down() -> None:
             session = self._session
             try:
-                with open_patiently(lambda: bundle.path("calls").open("ab")) as file:
+                with writing_calls(session.directory), open_patiently(lambda: bundle.path("calls").open("ab")) as file:
                     for key, parent in {k: p for needed in bundle.parents.values() for k, p in needed.items()}.items():
                         if parent.cancelled() or parent.exception() is not None:
                             continue  # the calls that wanted it have failed
@@ -157,15 +151,22 @@ class Resolver:
                 logger.exception("a future could not be resolved")
             del work
 
-    def _report_surely(self, bundle: Bundle, cause: states.Event) -> None:
-        try:
-            self._report(bundle, cause)
-        except BaseException as error:  # nothing hangs, whatever it is
-            logger.exception("the outcomes of the bundle %s could not be read", bundle.key)
-            for future in bundle.futures.values():
-                if not future.done():
-                    self._resolve(bundle, future, None, error)
-            bundle.futures = {}
+    def _surely(self, bundle: Bundle, work: Callable[[], None]) -> None:
+        """Have *work* resolve the futures of *bundle*; those that it cannot resolve fail with what it raises."""
+
+        def surely() -> None:
+            try:
+                work()
+            except BaseException as error:  # nothing hangs, whatever it is
+                logger.exception("the outcomes of the bundle %s could not be read", bundle.key)
+                self._fail_rest(bundle, error)
+
+        self._work.put(surely)
+
+    def _fail_rest(self, bundle: Bundle, error: BaseException) -> None:
+        for future in bundle.futures.values():
+            self._resolve(bundle, future, None, error)
+        bundle.futures = {}
 
     def _report(self, bundle: Bundle, cause: states.Event) -> None:
         session = self._session
@@ -186,9 +187,7 @@ class Resolver:
             if outcome is None:
                 error = self._missing(bundle, cause, trouble, tail)
             else:
-                bundle.stream_ranges[key] = {
-                    stream: outcome.header[stream] for stream in ("stdout", "stderr") if stream in outcome.header
-                }
+                bundle.stream_ranges[key] = outcome.stream_ranges
                 value, error = outcome.unpickle(bundle.job.job_id, tail)
             del outcome
             if outcome_result == "initializer" and isinstance(error, BrokenCondorExecutor):
@@ -206,7 +205,10 @@ class Resolver:
         if not future.done():
             how = "failed" if error is not None else "done"
             self._tally.ended(bundle, future.key, how)
-        future._resolve(value, error)
+        try:
+            future._resolve(value, error)
+        except BaseException:  # a callback's, such as asyncio.CancelledError: none of the other futures' business
+            logger.exception("exception calling callback for %r", future)
 
     @staticmethod
     def _missing(bundle: Bundle, cause: states.Event, trouble: str | None, tail: str) -> BaseException:

@@ -360,7 +360,7 @@ class _Bundle:
             with open(name, "rb") as file:
                 for header, start, _ in skim(file):
                     if header["kind"] == "outcome":
-                        self.parents[header["call"]] = (name, start)
+                        self.parents.setdefault(header["call"], (name, start))  # the first counts, as for the client
 
     def counts(self, header: "Header") -> bool:
         """Whether an outcome of an earlier attempt stands; a strict bundle is tried again for what raised."""

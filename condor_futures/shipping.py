@@ -9,6 +9,7 @@ import threading
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -107,7 +108,7 @@ class Shipping:
         shipping.files.extend(files)
         return shipping
 
-    @property
+    @cached_property
     def archives(self) -> list[str]:
         """The names of those of the files that are zip files (wheels too): Python has to be told to look in there."""
         return [file.name for file in self.files if file.is_file() and zipfile.is_zipfile(file)]

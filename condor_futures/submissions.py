@@ -88,8 +88,8 @@ class Submissions:
         self._names = (f"{session.id}#{secrets.token_hex(4)}-{number}" for number in itertools.count())
 
     def bundles(self) -> list[Bundle]:
-        """Those that wait, and those that are being submitted; any thread may ask."""
-        return [*itertools.chain.from_iterable(list(self._pending.values())), *self.under_way]
+        """Those that wait, and those that are being submitted."""
+        return [*itertools.chain.from_iterable(self._pending.values()), *self.under_way]
 
     @property
     def empty(self) -> bool:

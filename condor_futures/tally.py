@@ -31,8 +31,7 @@ class Tally:
             self._ended["failed"] += 1
 
     def ended(self, bundle: Bundle, call: str, how: str) -> None:
-        """A call has ended: done, failed, held (which is how it failed) or cancelled; only the first time counts."""
-        how = "failed" if how == "held" else how  # as its future's state is: what is held may go on
+        """A call has ended: done, failed or cancelled; only the first time counts."""
         with self._lock:
             calls = self._open.get(bundle, set())
             if call in calls:

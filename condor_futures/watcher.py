@@ -207,8 +207,8 @@ class Watcher:
         return not self._thread.is_alive()
 
     def _bundles(self) -> list[Bundle]:
-        """All that are under way; list() makes the copies that other threads may walk through."""
-        return [*self._dependencies.bundles(), *self._submissions.bundles(), *list(self._live.values())]
+        """All that are under way."""
+        return [*self._dependencies.bundles(), *self._submissions.bundles(), *self._live.values()]
 
     # The thread.
 
@@ -253,7 +253,8 @@ class Watcher:
         return None if min(waits) == math.inf else min(waits)
 
     def _finished(self) -> bool:
-        return not (self._bundles() or self._departures.busy)
+        under_way = self._live or self._dependencies.waiting or not self._submissions.empty
+        return not (under_way or self._departures.busy)
 
     # Messages.
 

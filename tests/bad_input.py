@@ -60,6 +60,7 @@ AT_ONCE: dict[str, list[Case]] = {
         ("initializer=print, initargs=5", "TypeError", "initargs"),
         ("initializer=threading.Lock().acquire", "PayloadError", "initializer"),
         ('spool="no"', "TypeError", "spool"),
+        ("spool=None", "TypeError", "spool"),
         ("max_worker=5", "TypeError", "max_workers"),
         ('category="merge"', "TypeError", "with_options"),
     ),

@@ -29,7 +29,7 @@ from condor_futures.dag.results import Results
 from condor_futures.dag.writer import write
 from condor_futures.engine import Categories
 from condor_futures.future import CondorFuture
-from condor_futures.payload import Call, PythonVersion, write_bundle
+from condor_futures.payload import Call, PythonVersion, write_bundle, writing_calls
 from condor_futures.pickling import Pickled, check_callable, pickle_object, refuse_shell
 from condor_futures.session import Session
 from condor_futures.shipping import Shipping
@@ -282,7 +282,7 @@ class DagExecutor(Executor):
         """Add a node that calls ``fn(*args, **kwargs)``; futures among the arguments are its parents.
 
         Raises:
-            PayloadError: if the call cannot be pickled, or has a future that is not of this DAG.
+            PayloadError: if the call cannot be pickled or written, or has a future that is not of this DAG.
             RuntimeError: once the DAG has been run, or after :meth:`shutdown`.
             TypeError: if *fn* cannot be called.
 
@@ -401,7 +401,8 @@ class DagExecutor(Executor):
         futures = {call.key: self._driver.future(call.key) for calls in jobs for call in calls}
         numbers = [next(graph.bundle_numbers) for _ in jobs]
         # In one directory all of them, since they have one submit description.
-        directory = graph.session.bundle_directory(numbers[0])
+        with writing_calls(graph.session.directory):
+            directory = graph.session.bundle_directory(numbers[0])
         bundles = []
         for number, calls in zip(numbers, jobs, strict=True):
             key = Session.bundle_key(number)
@@ -412,8 +413,9 @@ class DagExecutor(Executor):
         inputs = graph.parents(future for calls in jobs for call in calls for future in call.futures.values())
         parents = list(dict.fromkeys([*inputs, *self._after]))
         node = Node(label, bundles, list(futures), self._node_options, parents, inputs, Sandbox.of(self._options))
-        for bundle, calls in zip(bundles, jobs, strict=True):
-            self._write_bundle(bundle, calls, node.input_files)
+        with writing_calls(graph.session.directory):
+            for bundle, calls in zip(bundles, jobs, strict=True):
+                self._write_bundle(bundle, calls, node.input_files)
         graph.add(node)
         return list(futures.values())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import CancelledError
 
 from condor_futures import states
@@ -63,17 +63,6 @@ class Reports(Resolver):
             self.values(bundle)
             self._surely(bundle, lambda bundle=bundle: self._stopped(node, bundle, error))  # type: ignore[misc]
 
-    def _surely(self, bundle: Bundle, work: Callable[[], None]) -> None:
-        def surely() -> None:
-            try:
-                work()
-            except BaseException as error:  # noqa: BLE001 - nothing hangs, whatever it is
-                for future in bundle.futures.values():
-                    self._resolve(bundle, future, None, error)
-                bundle.futures = {}
-
-        self._work.put(surely)
-
     def _values(self, bundle: Bundle) -> None:
         session = self._session
         outcomes, _ = read_outcomes(bundle.path("outcomes"), session=session.id, secret=session.secret)
@@ -82,9 +71,7 @@ class Reports(Resolver):
         bundle.futures = {key: future for key, future in futures.items() if key not in good}
         for key, future in futures.items():
             if key in good:
-                bundle.stream_ranges[key] = {
-                    stream: good[key].header[stream] for stream in ("stdout", "stderr") if stream in good[key].header
-                }
+                bundle.stream_ranges[key] = good[key].stream_ranges
                 self._resolve(bundle, future, *good[key].unpickle(bundle.job.job_id))
 
     def _stopped(self, node: Node, bundle: Bundle, error: CondorFuturesError) -> None:

@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 from support import Pool, small_disk, until
 
-from condor_futures import AccessPointError, CondorExecutor, JobLostError, PayloadError, departures, private, procid
+from condor_futures import (
+    AccessPointError,
+    CondorExecutor,
+    JobLostError,
+    PayloadError,
+    departures,
+    private,
+    procid,
+)
 from condor_futures.personal import PersonalPool
 
 pytestmark = pytest.mark.pool
@@ -194,6 +202,16 @@ def test_cluster_that_cannot_be_written_whole_is_not_submitted_in_part(small_dis
             future.result(0)
     assert executor.counts()["failed"] == 3
     assert executor.submit(len, os.urandom(6 * MIB)).result(100) == 6 * MIB
+
+
+def test_full_disk_fails_the_call_that_has_no_room_for_its_parents_value(small_disk, new_executor):
+    """With the same advice as for a call that is too large itself."""
+    executor = new_executor(session=small_disk / "session")
+    parent = executor.submit(bytes, 5 * MIB)
+    with pytest.raises(PayloadError, match=r"cannot be written to .*: No space left on device; make room") as caught:
+        executor.submit(len, parent).result(100)
+    assert caught.value.__cause__.errno == errno.ENOSPC
+    assert len(parent.result(0)) == 5 * MIB
 
 
 def test_outcome_that_does_not_fit_costs_no_other(small_disk, new_executor, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import importlib
 import pickle
 import sys
 import threading
@@ -14,6 +15,7 @@ import pytest
 from condor_futures import runner
 from condor_futures.errors import PayloadError
 from condor_futures.pickling import Pickled, pickle_object
+from condor_futures.shipping import Shipping
 
 
 class Thing:
@@ -97,6 +99,20 @@ def test_error_has_the_path_to_the_culprit(make, path):
     assert message.endswith("cannot be pickled: cannot pickle '_thread.lock' object")
     assert isinstance(caught.value.__cause__, TypeError)
     assert isinstance(caught.value, pickle.PicklingError)
+
+
+def test_culprit_in_a_module_that_travels_is_found(tmp_path, monkeypatch):
+    """The way to it leads through functions that are pickled by value, as the whole is."""
+    (tmp_path / "analysis_of_mine.py").write_text(
+        "import threading\nLOCK = threading.Lock()\ndef inner(): return LOCK\ndef outer(): return inner()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("analysis_of_mine")
+    monkeypatch.delitem(sys.modules, "analysis_of_mine")
+    monkeypatch.setitem(sys.modules, "analysis_of_mine", module)
+    path = "function global variable 'inner' global variable 'LOCK' cannot be pickled"
+    with pytest.raises(PayloadError, match=path):
+        pickle_object(module.outer, "function", ship=Shipping("auto"))
 
 
 def test_culprit_without_parts_we_know_of_is_named_by_its_owner():

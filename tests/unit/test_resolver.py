@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from condor_futures import states
+from condor_futures import runner, states
 from condor_futures.bundle import Bundle, Options
 from condor_futures.errors import RemoteTraceback
+from condor_futures.future import CondorFuture
 from condor_futures.payload import Outcome
 from condor_futures.resolver import Resolver
+from condor_futures.session import Session
+from condor_futures.tally import Tally
 
 CAUSES = [
     states.Held("", 13, 2, "no such file"),
@@ -60,3 +64,32 @@ def test_outcomes_say_where_they_are_from_as_far_as_that_is_known():
     assert "the value of the call came back but cannot be unpickled here: " in str(spoilt.unpickle(None)[1])
     assert "came back from job 7.0 but cannot" in str(spoilt.unpickle("7.0")[1])
     assert str(RemoteTraceback("Traceback", "ep1")) == "\non ep1:\nTraceback"
+
+
+def test_what_a_callback_raises_is_no_business_of_the_other_calls(tmp_path):
+    """Even what is no Exception, as asyncio.CancelledError."""
+    session = Session.create(tmp_path / "session")
+    tally = Tally()
+    resolver = Resolver(session, tally, lambda bundle, error: None)
+    resolver.start()
+    ended = []
+    for number, tell in enumerate([resolver.report, resolver.fail]):
+        futures = {key: CondorFuture(key, lambda future: None) for key in ("c000000", "c000001", "c000002")}
+        bundle = Bundle(f"b{number}", tmp_path, Options({}, spool=True), futures, states.Job(f"b{number}", True))
+        tally.opened([bundle])
+        with bundle.path("outcomes").open("wb") as file:
+            for key in futures:
+                header = {"kind": "outcome", "session": session.id, "call": key, "result": "value", "host": "ep1"}
+                runner.write_frame(file, session.secret, header, runner.dumps(key))
+        futures["c000000"].add_done_callback(raise_cancelled)
+        tell(bundle, states.Report(states.Retrieved("1.0")) if number == 0 else ValueError("all of them"))
+        ended += futures.values()
+    resolver.close()
+    session.remove()
+    assert [future.result(0) for future in ended[:3]] == ["c000000", "c000001", "c000002"]
+    assert [str(future.exception(0)) for future in ended[3:]] == ["all of them"] * 3
+    assert tally.counts() == {"done": 3, "failed": 3}
+
+
+def raise_cancelled(future):
+    raise asyncio.CancelledError

@@ -426,6 +426,7 @@ def test_future_among_the_arguments_is_the_value_of_its_call(job, parent):
     with (job.path / f"{BUNDLE}.calls").open("ab") as file:
         copy_outcome(file, "c000100", parent)
         append_value(file, "x000001", 1, session=SESSION, secret=SECRET)
+        append_value(file, "c000100", "another outcome", session=SESSION, secret=SECRET)  # the first counts
     job.finish()
     assert job.results() == [1025, 1024**2]
 

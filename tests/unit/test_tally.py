@@ -38,7 +38,7 @@ def test_a_call_that_failed_of_a_hold_has_failed():
     waits, fails = bundle("c0", state=State.HELD), bundle("c1", state=State.HELD)
     tally.opened([waits, fails])
     assert tally.counts() == {"held": 2}
-    tally.ended(fails, "c1", "held")
+    tally.ended(fails, "c1", "failed")
     assert tally.counts() == {"held": 1, "failed": 1}
 
 
