@@ -103,6 +103,10 @@ class Bundle:
         """The file ``BUNDLE.suffix``: calls, outcomes, stdout or stderr."""
         return self.directory / f"{self.key}.{suffix}"
 
+    def overwritten(self, calls: Iterable[str]) -> None:
+        """The job runs again and writes to the same files: what *calls* wrote there is gone."""
+        self.stream_ranges.update((call, {"stdout": (0, 0), "stderr": (0, 0)}) for call in calls)
+
     def discard_calls(self) -> None:
         """Let nobody who attaches find the calls; where that cannot be done, they are found, and made."""
         with contextlib.suppress(OSError):

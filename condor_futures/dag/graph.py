@@ -223,12 +223,16 @@ class Graph:
         return list({id(node): node for node in (self._node_of_call[self.key_of(f)] for f in futures)}.values())
 
     def renew(self, make: Callable[[str], CondorFuture[Any]]) -> None:
-        """Give every call that has no value a new future, made by *make* of its key: it is going to be made again."""
+        """Give every call that has no value a new future, made by *make* of its key: it is going to be made again.
+
+        The other calls of its job keep theirs, with their values.
+        """
         for node in self.nodes:
             for position, bundle in enumerate(node.bundles):
                 calls = [key for key in self._calls_of(node, position) if not _has_value(self.futures.get(key))]
                 if not calls:
                     continue
+                bundle.overwritten(self._calls_of(node, position))
                 fresh = {key: make(key) for key in calls}
                 node.bundles[position] = again = Bundle(
                     bundle.key, bundle.directory, bundle.options, fresh, Job(bundle.key, spooled=False)
