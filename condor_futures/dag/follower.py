@@ -27,7 +27,7 @@ from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.event_log import EventLog
 from condor_futures.job_queue import JobQueue
 from condor_futures.private import PATIENCE
-from condor_futures.transitions import advance
+from condor_futures.transitions import IllegalTransition, advance
 
 __all__ = ["Follower", "wait_for_empty_queue"]
 
@@ -64,7 +64,6 @@ class Follower:
         self._troubled_since: float | None = None
         self._by_bundle = {bundle.key: (node, bundle) for node in graph.nodes for bundle in node.bundles}
         self._causes: dict[str, states.Event] = {}
-        self._held: dict[str, states.Held] = {}
         self._to_remove: set[str] = set()
         self._removing: set[str] = set()
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -208,25 +207,28 @@ class Follower:
         events = self._nodes_log.read()
         for event in events:
             self._handle(event)
-        # As in an executor, a hold is an end: DAGMan would wait for ever.
-        self._to_remove.update(self._held)
         self._spoken(bool(events))
 
     def _handle(self, event: states.Event) -> None:
         if isinstance(event, states.Submitted) and event.bundle in self._by_bundle:
             _, submitted = self._by_bundle[event.bundle]
-            submitted.job = states.Job(event.bundle, spooled=False)  # another attempt is another job
+            # Another attempt is another job. What becomes of its holds is in its submit description (see writer).
+            submitted.job = states.Job(event.bundle, spooled=False, policy=states.HoldPolicy("wait"))
             self._live[event.job_id] = submitted
+            self._reports.begun(submitted)
         bundle = self._live.get(event.job_id)
         if bundle is None or bundle is self._dagman.bundle:
             return
-        held = self._held.pop(event.job_id, None)
-        if isinstance(event, states.Held):
-            self._held[event.job_id] = event  # it counts if it is not released before it has been removed
-            return
-        bundle.job, effects = advance(bundle.job, event)
-        for effect in effects:
-            self._perform(bundle, effect, held)
+        held = bundle.job.hold if bundle.job.state is states.State.HELD else None
+        try:
+            bundle.job, effects = advance(bundle.job, event)
+            for effect in effects:
+                self._perform(bundle, effect, held)
+        except (IllegalTransition, NotImplementedError) as error:
+            logger.exception("bundle %s", bundle.key)
+            self._live.pop(event.job_id, None)
+            node, _ = self._by_bundle[bundle.key]
+            self._reports.stopped(node, CondorFuturesError(f"a bug in condor_futures: {error}"))
         if isinstance(event, states.Submitted):
             self._remove_if_unwanted(bundle.key)
 
@@ -240,7 +242,8 @@ class Follower:
                 self._to_remove.add(job_id)
             case states.Report(cause):
                 self._live.pop(job_id, None)
-                self._causes[bundle.key] = held if held is not None and isinstance(cause, states.Aborted) else cause
+                removed = isinstance(cause, states.Aborted | states.Gone)
+                self._causes[bundle.key] = held if held is not None and removed else cause
                 if not self._by_bundle[bundle.key][0].options.post_script:  # which may still undo it
                     self._reports.values(bundle)
             case _:
@@ -248,7 +251,7 @@ class Follower:
 
     def _remove_if_unwanted(self, key: str) -> None:
         _, bundle = self._by_bundle[key]
-        live = bundle.job.state in (states.State.IDLE, states.State.RUNNING)
+        live = bundle.job.state in (states.State.IDLE, states.State.RUNNING, states.State.HELD)
         if live and bundle.futures and all(future.cancelled() for future in bundle.futures.values()):
             self._to_remove.add(bundle.job.job_id or "")
 
