@@ -236,7 +236,7 @@ class DagExecutor(Executor):
             retries: as in the constructor.
             pre_script: a program, or one with its arguments, that DAGMan runs on the access point, in the DAG's
                 directory, before each of its nodes; if it fails, the node fails. ``$NODE``, ``$RETRY`` and the like are
-                replaced. ``()`` for none.
+                replaced; what DAGMan does not know is refused. ``()`` for none.
             post_script: the same, after each of its nodes' jobs, however these ended; then it decides whether the
                 node failed. ``$RETURN`` is the job's exit status, which is 0 if all calls returned.
             discard_result: bring nothing back of what its calls return: their futures' results are None.
@@ -265,8 +265,8 @@ class DagExecutor(Executor):
         own = self._node_options
         derived._node_options = NodeOptions(
             own.retries if retries is None else retries,
-            own.pre_script if pre_script is None else command_line(pre_script),
-            own.post_script if post_script is None else command_line(post_script),
+            own.pre_script if pre_script is None else command_line(pre_script, "before"),
+            own.post_script if post_script is None else command_line(post_script, "after"),
         )
         old = self._options
         derived._options = Options(
@@ -305,7 +305,7 @@ class DagExecutor(Executor):
 
         Where :data:`condor_futures.procid` is among the arguments, at any depth, each call gets its own number instead,
         from 0 on. A job that fails leaves the others of its cluster alone, and then fails the node; with
-        ``dagman={"DAGMAN_REMOVE_JOB_LIST_ON_FAILURE": True}`` DAGMan removes them.
+        ``dagman={"DAGMAN_REMOVE_JOB_LIST_ON_FAILURE": True}`` DAGMan removes them, as it always does before 25.14.
 
         Args:
             fn: called once in each job.
