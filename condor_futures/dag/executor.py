@@ -24,11 +24,13 @@ from condor_futures.dag.checks import (
     command_line,
 )
 from condor_futures.dag.driver import Driver
+from condor_futures.dag.follower import Follower
 from condor_futures.dag.graph import Graph, Node, NodeOptions, Sandbox
 from condor_futures.dag.results import Results
 from condor_futures.dag.writer import write
 from condor_futures.engine import Categories
 from condor_futures.future import CondorFuture
+from condor_futures.jobs import JobInfo
 from condor_futures.payload import Call, PythonVersion, write_bundle
 from condor_futures.pickling import Pickled, check_callable, pickle_object, refuse_shell
 from condor_futures.session import Session
@@ -467,6 +469,24 @@ class DagExecutor(Executor):
 
         """
         return Counter(future.state for future in self.futures)
+
+    def jobs(self, *, why: bool = False) -> list[JobInfo]:
+        """The nodes' jobs that are in the queue now, as the access point sees them; none if DAGMan does not run.
+
+        Args:
+            why: as in :meth:`CondorExecutor.jobs`.
+
+        Raises:
+            AccessPointError: if the access point does not answer.
+
+        Example:
+            >>> mass = dag.submit(simulate, 7)
+            >>> futures = dag.run()
+            >>> table = [(job.job_id, job.state, job.host) for job in dag.jobs()]
+
+        """
+        run = self._driver._run
+        return run.jobs(why=why) if isinstance(run, Follower) else []
 
     def dot(self) -> str:
         """The graph in the language of Graphviz: a box for each node, coloured by its state.

@@ -26,6 +26,7 @@ from condor_futures.dag.reports import Reports
 from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.event_log import EventLog
 from condor_futures.job_queue import JobQueue
+from condor_futures.jobs import JobInfo, query_jobs
 from condor_futures.private import PATIENCE
 from condor_futures.transitions import IllegalTransition, advance
 
@@ -37,6 +38,9 @@ logger = logging.getLogger(__name__)
 POLL = 0.1
 #: Seconds that the jobs of a DAG whose DAGMan has ended get to leave the queue.
 LEAVE = 20.0
+
+#: DAGMan's own job is of it.
+SCHEDULER_UNIVERSE = 7
 
 # NodeStatus, as DAGMan numbers it (node.h).
 _DONE, _ERROR, _FUTILE = 5, 6, 7
@@ -106,6 +110,24 @@ class Follower:
     def remove(self) -> None:
         """Remove the DAGMan job, and with it those of all nodes."""
         self._inbox.put(lambda: self._to_remove.update(filter(None, [self.job_id])))
+
+    def jobs(self, *, why: bool) -> list[JobInfo]:
+        """The nodes' jobs that are in the queue; *why* the idle ones are idle is found out if that is wanted.
+
+        Raises:
+            AccessPointError: if the access point does not answer.
+
+        """
+        if self._access_point is None:
+            return []  # DAGMan had ended
+        constraint = f'CondorFuturesSession == "{self._graph.session.id}" && JobUniverse != {SCHEDULER_UNIVERSE}'
+        try:
+            return query_jobs(self._access_point, constraint, why=why)
+        except AccessPointError:
+            self._thread.join(10)
+            if self.alive:
+                raise
+            return []  # it has ended meanwhile, and has left none
 
     def leave(self) -> None:
         """Stop following; DAGMan goes on."""

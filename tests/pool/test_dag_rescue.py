@@ -280,10 +280,12 @@ def test_a_held_job_is_removed_and_fails_its_node(pool, new_dag):
     assert child.exception(60).__cause__ is stuck.exception()
     assert fine.result(60) == 1
     assert waiting.state == "held"
+    assert [(job.job_id, job.state) for job in dag.jobs()] == [(waiting.job_id, "held")]
     assert 'fillcolor="#e3c1ee"' in dag.dot()
     pool.run("condor_release", waiting.job_id)
     assert waiting.result(60) == 2
     dag.shutdown()
+    assert dag.jobs() == []
 
 
 def test_dagman_on_hold_ends_the_futures(pool, new_dag):
