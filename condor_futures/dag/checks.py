@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Sequence
@@ -10,10 +11,23 @@ from typing import Final, Literal
 
 from condor_futures.submit_values import check_session_directory
 
-__all__ = ["Script", "check_access_point", "check_count", "check_directory", "check_name", "command_line"]
+__all__ = [
+    "Script",
+    "check_access_point",
+    "check_count",
+    "check_directory",
+    "check_name",
+    "command_line",
+    "warn_of_old_dagman",
+]
+
+logger = logging.getLogger(__name__)
 
 Script = str | Path | Sequence[str | Path | int]
 """A program, or one with its arguments."""
+
+#: The first version that can leave the other jobs of a cluster alone when one has failed.
+_LENIENT: Final = (25, 14)
 
 #: What DAGMan replaces among a script's arguments (BackgroundRun in script.cpp, 25.14); in any capitals.
 _MACROS: Final = frozenset(
@@ -29,6 +43,23 @@ _MACROS_AFTER: Final = frozenset(
         *("$EXIT_CODES", "$EXIT_CODE_COUNTS", "$EXIT_CODE_LIST"),
     }
 )
+
+
+def warn_of_old_dagman(version: str) -> None:
+    """Warn of a DAGMan that has no DAGMAN_REMOVE_JOB_LIST_ON_FAILURE, where there are clusters.
+
+    Args:
+        version: its schedd's CondorVersion.
+
+    """
+    found = re.search(r"(\d+)\.(\d+)", version)
+    if found and (int(found[1]), int(found[2])) < _LENIENT:
+        logger.warning(
+            "the access point has HTCondor %s: when a job of a cluster fails, its DAGMan removes the others, "
+            "which it leaves alone from %d.%d on",
+            found[0],
+            *_LENIENT,
+        )
 
 
 def check_directory(directory: Path) -> None:

@@ -25,7 +25,7 @@ from condor_futures.dag.checks import (
 )
 from condor_futures.dag.driver import Driver
 from condor_futures.dag.follower import Follower
-from condor_futures.dag.graph import Graph, Node, NodeOptions, Sandbox
+from condor_futures.dag.graph import Graph, Node, NodeOptions, Sandbox, WrittenCategories
 from condor_futures.dag.results import Results
 from condor_futures.dag.writer import write
 from condor_futures.engine import Categories
@@ -211,12 +211,15 @@ class DagExecutor(Executor):
     def categories(self) -> Categories:
         """The largest number of nodes of each category that may have jobs in the queue at once (DAGMan's MAXJOBS).
 
+        They cannot be changed here any more once the DAG has been run (RuntimeError).
+
         Example:
             >>> dag.categories["database"] = 3
             >>> stored = dag.with_options(category="database").map(store, rows)
 
         """
-        return self._driver.graph.categories
+        graph = self._driver.graph
+        return WrittenCategories(graph.categories, graph.files.dag) if self._driver.sealed else graph.categories
 
     def with_options(
         self,

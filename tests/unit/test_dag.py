@@ -6,6 +6,7 @@ import pytest
 
 from condor_futures import CondorFuturesError, DagExecutor, JobHeldError, states
 from condor_futures.dag import follower
+from condor_futures.dag.checks import warn_of_old_dagman
 from condor_futures.dag.dagman import Dagman
 from condor_futures.transitions import IllegalTransition
 
@@ -104,6 +105,12 @@ def test_dagmans_last_words_are_of_its_last_run(new_dag):
     files.dagman_out.write_text(earlier + later + "11/21/26 08:00:03 why\n11/21/26 08:00:03 ERROR: of the second\n")
     message = str(dagman.why(states.Terminated("2.0", 1)))
     assert message.startswith("DAGMan (job 2.0) ended before it had run all nodes: why: of the second;")
+
+
+@pytest.mark.parametrize(("version", "warned"), [("25.9.0", True), ("24.0.14", True), ("25.14.0", False), ("?", False)])
+def test_a_dagman_that_removes_the_rest_of_a_cluster_is_warned_of(caplog, version, warned):
+    warn_of_old_dagman(f"$CondorVersion: {version} 2026-03-01 BuildID: 1 $")
+    assert ("removes the others" in caplog.text) is warned
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,17 @@ def test_output_of_the_run_before_is_not_mixed_up_with_that_of_this_one(new_dag,
     assert [future.stdout() for future in (one, two, again[1])] == ["", "", "read two\n"]
 
 
+def test_limits_of_a_dag_that_has_been_run_are_in_its_file(new_dag):
+    """Where DAGMan reads them: to set them here would change nothing."""
+    dag = new_dag()
+    dag.categories["adder"] = 2
+    dag.submit(abs, 1)
+    dag.run(local=True)
+    assert dag.categories == {"adder": 2}
+    with pytest.raises(RuntimeError, match=r"the lines MAXJOBS in /.*/work\.dag"):
+        dag.categories["adder"] = 3
+
+
 def test_what_is_complete_is_not_run_again(new_dag, tmp_path):
     """Neither calls nor scripts; so a program that attaches and runs can be started again and again."""
     script = tmp_path / "script"
