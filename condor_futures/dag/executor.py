@@ -474,7 +474,7 @@ class DagExecutor(Executor):
         return Counter(future.state for future in self.futures)
 
     def jobs(self, *, why: bool = False) -> list[JobInfo]:
-        """The nodes' jobs that are in the queue now, as the access point sees them; none if DAGMan does not run.
+        """The nodes' jobs that are in the queue now, as the access point sees them; none where no run is followed.
 
         Args:
             why: as in :meth:`CondorExecutor.jobs`.
