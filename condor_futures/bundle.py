@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +19,17 @@ from condor_futures.states import Job
 from condor_futures.submit_description import description_key
 
 __all__ = ["Bundle", "Options"]
+
+#: Submit commands by which files of the user's own travel.
+_OWN_FILES = frozenset(
+    {
+        "public_input_files",
+        "transfer_common_input",
+        "transfer_input_files",
+        "transfer_output_files",
+        "transfer_output_remaps",
+    }
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +62,16 @@ class Options:
         """Equal for what can share a cluster."""
         files = tuple(self.ship.files)
         return description_key(self.commands), self.spool, files, self.category, self.cluster, self.keep_logs
+
+    @property
+    def own_files(self) -> bool:
+        """Files of the user's own go with the jobs, or come back: somebody has to transfer them.
+
+        >>> Options({"transfer_output_files": "b"}, spool=False).own_files, Options({}, spool=False).own_files
+        (True, False)
+
+        """
+        return bool(self.ship.files) or not _OWN_FILES.isdisjoint(self.commands)
 
     def record(self) -> dict[str, Any]:
         """As JSON holds it, to be written beside the calls."""
@@ -102,6 +123,10 @@ class Bundle:
     def path(self, suffix: str) -> Path:
         """The file ``BUNDLE.suffix``: calls, outcomes, stdout or stderr."""
         return self.directory / f"{self.key}.{suffix}"
+
+    def overwritten(self, calls: Iterable[str]) -> None:
+        """The job runs again and writes to the same files: what *calls* wrote there is gone."""
+        self.stream_ranges.update((call, {"stdout": (0, 0), "stderr": (0, 0)}) for call in calls)
 
     def discard_calls(self) -> None:
         """Let nobody who attaches find the calls; where that cannot be done, they are found, and made."""

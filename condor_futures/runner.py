@@ -427,7 +427,8 @@ class _Bundle:
                 try:
                     for frame in read_frames(file, self.secret):  # extend() would lose the frames before a torn one
                         if self.counts(frame[0]) and not frame[0].get("retry"):
-                            kept.append(frame)  # noqa: PERF401
+                            # What it printed is gone: this attempt writes to the same two files, from the beginning.
+                            kept.append((dict(frame[0], stdout=[0, 0], stderr=[0, 0]), frame[1]))  # noqa: PERF401
                 except FrameError:
                     pass
 

@@ -172,17 +172,15 @@ class Submissions:
         else:
             del self._pending[options.key]
         name = next(self._names)
-        shipped = options.ship.files
-        own_files = bool(shipped) or "transfer_input_files" in options.commands
         description = describe(
             options.commands,
             session_id=self._session.id,
             runner=self._session.runner,
             directory=self._session.bundles,
             event_log=self._session.event_log,
-            shipped=shipped,
-            # Without a transfer, nobody would bring the user's own files to where an unspooled job runs.
-            should_transfer_files="YES" if own_files and not options.spool else self._transfer,
+            shipped=options.ship.files,
+            # Without a transfer, nobody would bring the user's own files to where an unspooled job runs, and back.
+            should_transfer_files="YES" if options.own_files and not options.spool else self._transfer,
             own_log=options.keep_logs is not None,
         )
         description["MY.CondorFuturesBatch"] = f'"{name}"'

@@ -2,17 +2,64 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final, Literal
 
 from condor_futures.submit_values import check_session_directory
 
-__all__ = ["Script", "check_access_point", "check_count", "check_directory", "check_name", "command_line"]
+__all__ = [
+    "Script",
+    "check_access_point",
+    "check_count",
+    "check_directory",
+    "check_name",
+    "command_line",
+    "warn_of_old_dagman",
+]
+
+logger = logging.getLogger(__name__)
 
 Script = str | Path | Sequence[str | Path | int]
 """A program, or one with its arguments."""
+
+#: The first version that can leave the other jobs of a cluster alone when one has failed.
+_LENIENT: Final = (25, 14)
+
+#: What DAGMan replaces among a script's arguments (BackgroundRun in script.cpp, 25.14); in any capitals.
+_MACROS: Final = frozenset(
+    {
+        *("$NODE", "$JOB", "$RETRY", "$MAX_RETRIES", "$DAG_STATUS", "$DAGID"),
+        *("$FAILED_COUNT", "$FUTILE_COUNT", "$DONE_COUNT", "$QUEUED_COUNT", "$NODE_COUNT"),
+    }
+)
+#: And in those of a script that runs after the jobs.
+_MACROS_AFTER: Final = frozenset(
+    {
+        *("$RETURN", "$SUCCESS", "$JOBID", "$CLUSTERID", "$JOB_COUNT", "$JOB_ABORT_COUNT", "$PRE_SCRIPT_RETURN"),
+        *("$EXIT_CODES", "$EXIT_CODE_COUNTS", "$EXIT_CODE_LIST"),
+    }
+)
+
+
+def warn_of_old_dagman(version: str) -> None:
+    """Warn of a DAGMan that has no DAGMAN_REMOVE_JOB_LIST_ON_FAILURE, where there are clusters.
+
+    Args:
+        version: its schedd's CondorVersion.
+
+    """
+    found = re.search(r"(\d+)\.(\d+)", version)
+    if found and (int(found[1]), int(found[2])) < _LENIENT:
+        logger.warning(
+            "the access point has HTCondor %s: when a job of a cluster fails, its DAGMan removes the others, "
+            "which it leaves alone from %d.%d on",
+            found[0],
+            *_LENIENT,
+        )
 
 
 def check_directory(directory: Path) -> None:
@@ -50,8 +97,8 @@ def check_count(name: str, value: object, least: int = 1) -> None:
         raise ValueError(f"{name} must be at least {least}, not {value}")
 
 
-def command_line(script: Script) -> tuple[str, ...]:
-    """A script word by word; its program, where it is a file, by absolute path."""
+def command_line(script: Script, when: Literal["before", "after"]) -> tuple[str, ...]:
+    """A script word by word, to be run *when* the jobs have not run or have; its program by absolute path."""
     words = [str(word) for word in ([script] if isinstance(script, (str, Path)) else script)]
     if not words:
         return ()
@@ -64,4 +111,13 @@ def command_line(script: Script) -> tuple[str, ...]:
     for word in words:
         if not word or re.search(r"[\s\"]", word):
             raise ValueError(f"DAGMan cannot pass {word!r} to a script: blanks and quotation marks separate its words")
+    known = _MACROS if when == "before" else _MACROS | _MACROS_AFTER
+    for word in words:
+        if word.startswith("$") and word.upper() not in known:
+            raise ValueError(
+                f"{word!r} means nothing to DAGMan among the arguments of a script that runs {when} the job, and by "
+                f"default it gives up the DAG then; what it knows is {', '.join(sorted(known))}"
+            )
+    if words[-1].endswith("\\"):
+        raise ValueError(f"the last argument of a script cannot end in a backslash, unlike {words[-1]!r}")
     return tuple(words)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from condor_futures import states
 from condor_futures.bundle import Bundle, Options
 from condor_futures.dag.graph import DagFiles
@@ -90,12 +92,13 @@ class Dagman:
                 return JobLostError(f"the DAGMan job {job_id} is in no queue any more; {again}", job_id=job_id)
 
     def _last_words(self) -> str:
-        """What it says of its trouble in its own log."""
+        """What it says of its trouble in its own log, to which each run is appended."""
         try:
-            lines = self._files.dagman_out.read_text(errors="replace").splitlines()
+            text = self._files.dagman_out.read_text(errors="replace")
         except OSError:
             return ""
-        errors = [index for index, line in enumerate(lines) if "ERROR" in line]
+        lines = text.rpartition("(CONDOR_DAGMAN) STARTING UP")[2].splitlines()
+        errors = [index for index, line in enumerate(lines) if re.search(r"\bERROR: ", line)]
         # The line before it says what "Warning is fatal error" is about. Both begin with date and time.
         told = lines[max(errors[-1] - 1, 0) : errors[-1] + 1] if errors else []
         return "".join(": " + line.split(" ", 2)[-1].removeprefix("ERROR: ") for line in told)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from condor_futures.access_point import AccessPoint
+from condor_futures.dag.checks import warn_of_old_dagman
 from condor_futures.dag.dagman import Dagman
 from condor_futures.dag.follower import Follower, wait_for_empty_queue
 from condor_futures.dag.graph import Graph
@@ -121,7 +122,9 @@ class Driver:
             if self._place.owner is not None:
                 self.graph.session.give_to(self._place.owner)
         helper = AccessPoint(self._place.location)
-        helper.connect()
+        about = helper.connect()
+        if any(len(node.bundles) > 1 for node in self.graph.nodes):
+            warn_of_old_dagman(about["CondorVersion"])
         return helper
 
     def _submit(self, helper: AccessPoint) -> str:

@@ -24,11 +24,13 @@ from condor_futures.dag.checks import (
     command_line,
 )
 from condor_futures.dag.driver import Driver
-from condor_futures.dag.graph import Graph, Node, NodeOptions, Sandbox
+from condor_futures.dag.follower import Follower
+from condor_futures.dag.graph import Graph, Node, NodeOptions, Sandbox, WrittenCategories
 from condor_futures.dag.results import Results
 from condor_futures.dag.writer import write
 from condor_futures.engine import Categories
 from condor_futures.future import CondorFuture
+from condor_futures.jobs import JobInfo
 from condor_futures.payload import Call, PythonVersion, write_bundle, writing_calls
 from condor_futures.pickling import Pickled, check_callable, pickle_object, refuse_shell
 from condor_futures.session import Session
@@ -209,12 +211,15 @@ class DagExecutor(Executor):
     def categories(self) -> Categories:
         """The largest number of nodes of each category that may have jobs in the queue at once (DAGMan's MAXJOBS).
 
+        They cannot be changed here any more once the DAG has been run (RuntimeError).
+
         Example:
             >>> dag.categories["database"] = 3
             >>> stored = dag.with_options(category="database").map(store, rows)
 
         """
-        return self._driver.graph.categories
+        graph = self._driver.graph
+        return WrittenCategories(graph.categories, graph.files.dag) if self._driver.sealed else graph.categories
 
     def with_options(
         self,
@@ -236,7 +241,7 @@ class DagExecutor(Executor):
             retries: as in the constructor.
             pre_script: a program, or one with its arguments, that DAGMan runs on the access point, in the DAG's
                 directory, before each of its nodes; if it fails, the node fails. ``$NODE``, ``$RETRY`` and the like are
-                replaced. ``()`` for none.
+                replaced; what DAGMan does not know is refused. ``()`` for none.
             post_script: the same, after each of its nodes' jobs, however these ended; then it decides whether the
                 node failed. ``$RETURN`` is the job's exit status, which is 0 if all calls returned.
             discard_result: bring nothing back of what its calls return: their futures' results are None.
@@ -265,8 +270,8 @@ class DagExecutor(Executor):
         own = self._node_options
         derived._node_options = NodeOptions(
             own.retries if retries is None else retries,
-            own.pre_script if pre_script is None else command_line(pre_script),
-            own.post_script if post_script is None else command_line(post_script),
+            own.pre_script if pre_script is None else command_line(pre_script, "before"),
+            own.post_script if post_script is None else command_line(post_script, "after"),
         )
         old = self._options
         derived._options = Options(
@@ -305,7 +310,7 @@ class DagExecutor(Executor):
 
         Where :data:`condor_futures.procid` is among the arguments, at any depth, each call gets its own number instead,
         from 0 on. A job that fails leaves the others of its cluster alone, and then fails the node; with
-        ``dagman={"DAGMAN_REMOVE_JOB_LIST_ON_FAILURE": True}`` DAGMan removes them.
+        ``dagman={"DAGMAN_REMOVE_JOB_LIST_ON_FAILURE": True}`` DAGMan removes them, as it always does before 25.14.
 
         Args:
             fn: called once in each job.
@@ -469,6 +474,24 @@ class DagExecutor(Executor):
 
         """
         return Counter(future.state for future in self.futures)
+
+    def jobs(self, *, why: bool = False) -> list[JobInfo]:
+        """The nodes' jobs that are in the queue now, as the access point sees them; none where no run is followed.
+
+        Args:
+            why: as in :meth:`CondorExecutor.jobs`.
+
+        Raises:
+            AccessPointError: if the access point does not answer.
+
+        Example:
+            >>> mass = dag.submit(simulate, 7)
+            >>> futures = dag.run()
+            >>> table = [(job.job_id, job.state, job.host) for job in dag.jobs()]
+
+        """
+        run = self._driver._run
+        return run.jobs(why=why) if isinstance(run, Follower) else []
 
     def dot(self) -> str:
         """The graph in the language of Graphviz: a box for each node, coloured by its state.

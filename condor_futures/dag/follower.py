@@ -26,8 +26,9 @@ from condor_futures.dag.reports import Reports
 from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.event_log import EventLog
 from condor_futures.job_queue import JobQueue
+from condor_futures.jobs import JobInfo, query_jobs
 from condor_futures.private import PATIENCE
-from condor_futures.transitions import advance
+from condor_futures.transitions import IllegalTransition, advance
 
 __all__ = ["Follower", "wait_for_empty_queue"]
 
@@ -37,6 +38,9 @@ logger = logging.getLogger(__name__)
 POLL = 0.1
 #: Seconds that the jobs of a DAG whose DAGMan has ended get to leave the queue.
 LEAVE = 20.0
+
+#: DAGMan's own job is of it.
+SCHEDULER_UNIVERSE = 7
 
 # NodeStatus, as DAGMan numbers it (node.h).
 _DONE, _ERROR, _FUTILE = 5, 6, 7
@@ -64,7 +68,6 @@ class Follower:
         self._troubled_since: float | None = None
         self._by_bundle = {bundle.key: (node, bundle) for node in graph.nodes for bundle in node.bundles}
         self._causes: dict[str, states.Event] = {}
-        self._held: dict[str, states.Held] = {}
         self._to_remove: set[str] = set()
         self._removing: set[str] = set()
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -107,6 +110,24 @@ class Follower:
     def remove(self) -> None:
         """Remove the DAGMan job, and with it those of all nodes."""
         self._inbox.put(lambda: self._to_remove.update(filter(None, [self.job_id])))
+
+    def jobs(self, *, why: bool) -> list[JobInfo]:
+        """The nodes' jobs that are in the queue; *why* the idle ones are idle is found out if that is wanted.
+
+        Raises:
+            AccessPointError: if the access point does not answer.
+
+        """
+        if self._access_point is None:
+            return []  # DAGMan had ended
+        constraint = f'CondorFuturesSession == "{self._graph.session.id}" && JobUniverse != {SCHEDULER_UNIVERSE}'
+        try:
+            return query_jobs(self._access_point, constraint, why=why)
+        except AccessPointError:
+            self._thread.join(10)
+            if self.alive:
+                raise
+            return []  # it has ended meanwhile, and has left none
 
     def leave(self) -> None:
         """Stop following; DAGMan goes on."""
@@ -208,25 +229,28 @@ class Follower:
         events = self._nodes_log.read()
         for event in events:
             self._handle(event)
-        # As in an executor, a hold is an end: DAGMan would wait for ever.
-        self._to_remove.update(self._held)
         self._spoken(bool(events))
 
     def _handle(self, event: states.Event) -> None:
         if isinstance(event, states.Submitted) and event.bundle in self._by_bundle:
             _, submitted = self._by_bundle[event.bundle]
-            submitted.job = states.Job(event.bundle, spooled=False)  # another attempt is another job
+            # Another attempt is another job. What becomes of its holds is in its submit description (see writer).
+            submitted.job = states.Job(event.bundle, spooled=False, policy=states.HoldPolicy("wait"))
             self._live[event.job_id] = submitted
+            self._reports.begun(submitted)
         bundle = self._live.get(event.job_id)
         if bundle is None or bundle is self._dagman.bundle:
             return
-        held = self._held.pop(event.job_id, None)
-        if isinstance(event, states.Held):
-            self._held[event.job_id] = event  # it counts if it is not released before it has been removed
-            return
-        bundle.job, effects = advance(bundle.job, event)
-        for effect in effects:
-            self._perform(bundle, effect, held)
+        held = bundle.job.hold if bundle.job.state is states.State.HELD else None
+        try:
+            bundle.job, effects = advance(bundle.job, event)
+            for effect in effects:
+                self._perform(bundle, effect, held)
+        except (IllegalTransition, NotImplementedError) as error:
+            logger.exception("bundle %s", bundle.key)
+            self._live.pop(event.job_id, None)
+            node, _ = self._by_bundle[bundle.key]
+            self._reports.stopped(node, CondorFuturesError(f"a bug in condor_futures: {error}"))
         if isinstance(event, states.Submitted):
             self._remove_if_unwanted(bundle.key)
 
@@ -240,7 +264,8 @@ class Follower:
                 self._to_remove.add(job_id)
             case states.Report(cause):
                 self._live.pop(job_id, None)
-                self._causes[bundle.key] = held if held is not None and isinstance(cause, states.Aborted) else cause
+                removed = isinstance(cause, states.Aborted | states.Gone)
+                self._causes[bundle.key] = held if held is not None and removed else cause
                 if not self._by_bundle[bundle.key][0].options.post_script:  # which may still undo it
                     self._reports.values(bundle)
             case _:
@@ -248,7 +273,7 @@ class Follower:
 
     def _remove_if_unwanted(self, key: str) -> None:
         _, bundle = self._by_bundle[key]
-        live = bundle.job.state in (states.State.IDLE, states.State.RUNNING)
+        live = bundle.job.state in (states.State.IDLE, states.State.RUNNING, states.State.HELD)
         if live and bundle.futures and all(future.cancelled() for future in bundle.futures.values()):
             self._to_remove.add(bundle.job.job_id or "")
 

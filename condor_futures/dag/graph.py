@@ -30,7 +30,7 @@ from condor_futures.future import CondorFuture
 from condor_futures.session import Session
 from condor_futures.states import Job
 
-__all__ = ["DagFiles", "Graph", "Node", "NodeOptions", "Sandbox"]
+__all__ = ["DagFiles", "Graph", "Node", "NodeOptions", "Sandbox", "WrittenCategories"]
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,18 @@ class Sandbox:
         return dict(word.split("=", 1) for word in plain)
 
 
+class WrittenCategories(Categories):
+    """The limits of a DAG that has been run, which are in its file: they cannot be set here any more."""
+
+    def __init__(self, categories: Categories, file: Path) -> None:
+        super().__init__(categories)
+        self._file = file
+
+    def __setitem__(self, category: object, limit: object) -> None:
+        """Refuse it."""
+        raise RuntimeError(f"this DAG has been run; its limits are the lines MAXJOBS in {self._file}")
+
+
 @dataclass(eq=False)
 class Node:
     """One node: one job with a bundle of calls, or a cluster of them.
@@ -223,12 +235,16 @@ class Graph:
         return list({id(node): node for node in (self._node_of_call[self.key_of(f)] for f in futures)}.values())
 
     def renew(self, make: Callable[[str], CondorFuture[Any]]) -> None:
-        """Give every call that has no value a new future, made by *make* of its key: it is going to be made again."""
+        """Give every call that has no value a new future, made by *make* of its key: it is going to be made again.
+
+        The other calls of its job keep theirs, with their values.
+        """
         for node in self.nodes:
             for position, bundle in enumerate(node.bundles):
                 calls = [key for key in self._calls_of(node, position) if not _has_value(self.futures.get(key))]
                 if not calls:
                     continue
+                bundle.overwritten(self._calls_of(node, position))
                 fresh = {key: make(key) for key in calls}
                 node.bundles[position] = again = Bundle(
                     bundle.key, bundle.directory, bundle.options, fresh, Job(bundle.key, spooled=False)

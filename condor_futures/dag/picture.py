@@ -15,6 +15,7 @@ __all__ = ["dot", "draw"]
 COLOURS = {
     "failed": "#f4a3a3",
     "cancelled": "#d9d9d9",
+    "held": "#e3c1ee",
     "running": "#f7dc8b",
     "idle": "#bcd7f0",
     "completed": "#d4ecc0",

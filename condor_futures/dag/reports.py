@@ -29,6 +29,10 @@ class Reports(Resolver):
         """Resolve the calls of *bundle* that have a value; what failed may be tried again."""
         self._surely(bundle, lambda: self._values(bundle))
 
+    def begun(self, bundle: Bundle) -> None:
+        """The job of *bundle* begins, perhaps not for the first time."""
+        self._work.put(lambda: bundle.overwritten(list(bundle.stream_ranges)))
+
     def ran(self, node: Node, *, well: bool, causes: Mapping[str, states.Event], details: str = "") -> None:
         """*node* has run for the last time.
 

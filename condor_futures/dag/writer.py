@@ -17,6 +17,15 @@ from condor_futures.submit_description import describe
 
 __all__ = ["write"]
 
+_SETTINGS = {
+    # A cluster's jobs are calls of their own: one that fails is no reason to remove the others. (From 25.14 on.)
+    "DAGMAN_REMOVE_JOB_LIST_ON_FAILURE": False,
+    # By default DAGMan refuses a log below /tmp, even where whoever writes it sees the same /tmp.
+    "DAGMAN_AVOID_SLASH_TMP": False,
+}
+#: Where the follower looks (DagFiles.nodes_log), whatever is the habit of the site.
+_FOLLOWED = {"DAGMAN_DEFAULT_NODE_LOG": "@(DAG_DIR)/@(DAG_FILE).nodes.log"}
+
 
 def write(graph: Graph, *, transfer: Literal["YES", "IF_NEEDED"], dagman: Mapping[str, object]) -> Path:
     """Write the DAG and its submit descriptions; gives the DAG file.
@@ -29,8 +38,7 @@ def write(graph: Graph, *, transfer: Literal["YES", "IF_NEEDED"], dagman: Mappin
     """
     files = graph.files
     dag = _Dag(
-        # A cluster's jobs are calls of their own: one that fails is no reason to remove the others.
-        dagman_config={"DAGMAN_REMOVE_JOB_LIST_ON_FAILURE": False, **dagman},
+        dagman_config={**_SETTINGS, **dagman, **_FOLLOWED},
         # So that it is known for the session's, whoever submits it.
         dagman_job_attributes={"CondorFuturesSession": f'"{graph.session.id}"'},
         max_jobs_by_category={
@@ -101,20 +109,31 @@ class _Descriptions:
         return path
 
     def _describe(self, options: Options) -> dict[str, str]:
-        shipped = options.ship.files
-        own_files = bool(shipped) or "transfer_input_files" in options.commands
         session = self.graph.session
         return describe(
-            options.commands,
+            {**options.commands, **_removal(options.commands)},
             session_id=session.id,
             runner=session.runner,
             directory=session.bundles,
             event_log=None,
-            shipped=shipped,
+            shipped=options.ship.files,
             inputs_variable="inputs",
-            # Without a transfer, nobody would bring the user's own files to where the job runs.
-            should_transfer_files="YES" if own_files else self.transfer,
+            # Without a transfer, nobody would bring the user's own files to where the job runs, and back.
+            should_transfer_files="YES" if options.own_files else self.transfer,
         )
+
+
+def _removal(commands: Mapping[str, str]) -> dict[str, str]:
+    """What has a job on hold removed, as DAGMan would wait for it for ever; unless the user says when it is released.
+
+    >>> _removal({"periodic_remove": "NumJobStarts > 3"}), _removal({"periodic_release": "NumHolds < 3"})
+    ({'periodic_remove': '(NumJobStarts > 3) || JobStatus == 5'}, {})
+
+    """
+    if "periodic_release" in commands:
+        return {}
+    own = commands.get("periodic_remove")
+    return {"periodic_remove": f"({own}) || JobStatus == 5" if own else "JobStatus == 5"}
 
 
 class _Names(dags.NodeNameFormatter):  # type: ignore[misc]

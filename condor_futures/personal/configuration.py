@@ -166,7 +166,7 @@ USE_PROCD = True
 # --- DAGMan. It looks at its nodes' log every second, not every five: each node that waits for another waits as long.
 DAGMAN_USER_LOG_SCAN_INTERVAL = 1
 # By default it refuses a DAG below /tmp, which is where tests and trials are.
-DAGMAN_USE_STRICT = 0
+DAGMAN_AVOID_SLASH_TMP = False
 # A DAGMan that was held and is released starts at once, not after five minutes.
 SCHEDULER_UNIVERSE_COOL_DOWN_DURATION = 2
 

@@ -81,6 +81,7 @@ def test_retries_make_only_what_failed_again(new_dag, tmp_path, local):
 
     def unreliable(n):
         note(tmp_path / f"calls{n}")
+        print("call", n)
         if n == 1 and len(lines(tmp_path / "calls1")) < 3:
             raise OSError("try again")
         return n
@@ -90,6 +91,7 @@ def test_retries_make_only_what_failed_again(new_dag, tmp_path, local):
     hopeless = dag.with_options(retries=1).submit(lambda: note(tmp_path / "hopeless") or 1 / 0)
     dag.run(local=local)
     assert doubled.result(100) == [0, 2, 4]
+    assert [future.stdout() for future in values.futures] == ["", "call 1\n", ""], "the last attempt's is left"
     assert isinstance(hopeless.exception(100), ZeroDivisionError)
     assert [len(lines(tmp_path / name)) for name in ("calls0", "calls1", "calls2", "hopeless")] == [1, 3, 1, 2]
 
@@ -174,6 +176,29 @@ def test_submit_commands_and_files_reach_the_jobs(pool, new_dag, tmp_path, local
     ads = {ad["CondorFuturesBundle"]: ad for ad in pool.ads("condor_history", constraint)}
     assert [ads[key]["RequestMemory"] for key in ("b000000", "b000001")] == [64, 128]
     assert {ad["Flavour"] for ad in ads.values()} == {"long"}
+
+
+def test_output_files_come_back(new_dag, tmp_path):
+    """To the job's directory, or where a remap says; the site's habits do not matter."""
+    dag = new_dag(transfer_output_files=["made.txt", "other.txt"])
+    remapped = dag.with_options(transfer_output_remaps={"other.txt": tmp_path / "here.txt"})
+    future = remapped.submit(lambda: [note(name) for name in ("made.txt", "other.txt")])
+    dag.run()
+    future.result(100)
+    assert lines(tmp_path / "here.txt") == ["x"]
+    assert [path.name for path in (dag.directory / "bundles/000").glob("*.txt")] == ["made.txt"]
+
+
+def test_a_site_with_other_settings_of_dagman(new_dag, tmp_path, monkeypatch):
+    """The DAG's own configuration wins: the nodes' log is where it is read, though it may be below /tmp."""
+    monkeypatch.setenv("_CONDOR_DAGMAN_DEFAULT_NODE_LOG", str(tmp_path / "elsewhere.log"))
+    monkeypatch.setenv("_CONDOR_DAGMAN_AVOID_SLASH_TMP", "True")
+    dag = new_dag()
+    future = dag.submit(divmod, 1, 0)
+    dag.run()
+    assert isinstance(future.exception(100), ZeroDivisionError)
+    assert future.job_id is not None
+    assert not (tmp_path / "elsewhere.log").exists()
 
 
 @pytest.mark.parametrize("local", [True, False], ids=["local", "HTCondor"])

@@ -257,18 +257,35 @@ def test_part_of_a_dag_that_was_run_here_is_not_run_again(pool, new_dag, marks, 
 
 
 def test_a_held_job_is_removed_and_fails_its_node(pool, new_dag):
-    """As in an executor, with HTCondor's reason; the rest goes on."""
+    """As in an executor, with HTCondor's reason, also when nobody looks; the rest goes on.
+
+    One that has a periodic_release waits for that, or for somebody else.
+    """
     dag = new_dag()
     stuck = dag.submit(time.sleep, 300)
     child = dag.submit(str, stuck)
     fine = dag.submit(abs, -1)
+    waiting = dag.with_options(periodic_release=False).submit(lambda: time.sleep(2) or 2)
     dag.run()
-    until(stuck.running)
-    pool.run("condor_hold", "-reason", "just so", stuck.job_id)
+    held = [stuck, waiting]
+    until(lambda: all(future.running() for future in held))
+    job_id = stuck.job_id
+    dag.detach()
+    pool.run("condor_hold", "-reason", "just so", *(future.job_id for future in held))
+    until(lambda: job_id not in jobs_of(pool, dag))
+    dag = DagExecutor.attach(dag.directory)
+    stuck, child, fine, waiting = dag.futures
     assert isinstance(stuck.exception(60), JobHeldError)
     assert "just so" in stuck.exception().reason
     assert child.exception(60).__cause__ is stuck.exception()
     assert fine.result(60) == 1
+    assert waiting.state == "held"
+    assert [(job.job_id, job.state) for job in dag.jobs()] == [(waiting.job_id, "held")]
+    assert 'fillcolor="#e3c1ee"' in dag.dot()
+    pool.run("condor_release", waiting.job_id)
+    assert waiting.result(60) == 2
+    dag.shutdown()
+    assert dag.jobs() == []
 
 
 def test_dagman_on_hold_ends_the_futures(pool, new_dag):

@@ -277,8 +277,10 @@ def test_what_ship_cannot_find_is_told_at_once(executor, tmp_path):
         executor.with_options(ship=tmp_path)
 
 
-def test_output_files_go_where_a_mapping_says(executor, tmp_path):
+@pytest.mark.parametrize("spool", [True, False])
+def test_output_files_go_where_a_mapping_says(executor, tmp_path, spool):
     place = tmp_path / "it's_here.txt"
+    executor = executor.with_options(spool=spool)
     named = executor.with_options(transfer_output_files="made.txt", transfer_output_remaps={"made.txt": place})
     named.submit(shell("echo made > made.txt")).result()
     assert place.read_text() == "made\n"

@@ -127,6 +127,37 @@ def test_calls_may_come_after_a_map(new_dag):
     assert last.result(60) == 8
 
 
+def test_output_of_the_run_before_is_not_mixed_up_with_that_of_this_one(new_dag, tmp_path):
+    """The calls of one job share a file, which the next run overwrites."""
+    dag = new_dag()
+
+    def read(path):
+        print("read", path.name)
+        return path.read_text()
+
+    (tmp_path / "one").write_text("1")
+    one, two = dag.map(read, [tmp_path / "one", tmp_path / "two"], chunksize=2).futures
+    dag.run(local=True)
+    assert isinstance(two.exception(60), FileNotFoundError)
+    assert (one.stdout(), two.stdout()) == ("read one\n", "read two\n")
+    (tmp_path / "two").write_text("2")
+    again = dag.run(local=True)
+    assert [future.result(60) for future in again] == ["1", "2"]
+    assert again[0] is one
+    assert [future.stdout() for future in (one, two, again[1])] == ["", "", "read two\n"]
+
+
+def test_limits_of_a_dag_that_has_been_run_are_in_its_file(new_dag):
+    """Where DAGMan reads them: to set them here would change nothing."""
+    dag = new_dag()
+    dag.categories["adder"] = 2
+    dag.submit(abs, 1)
+    dag.run(local=True)
+    assert dag.categories == {"adder": 2}
+    with pytest.raises(RuntimeError, match=r"the lines MAXJOBS in /.*/work\.dag"):
+        dag.categories["adder"] = 3
+
+
 def test_what_is_complete_is_not_run_again(new_dag, tmp_path):
     """Neither calls nor scripts; so a program that attaches and runs can be started again and again."""
     script = tmp_path / "script"

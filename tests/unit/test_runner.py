@@ -943,6 +943,21 @@ def test_nothing_is_done_again_when_everything_is_there(job):
     assert traces(job) == ["a", "b"]
 
 
+def test_output_of_an_earlier_attempt_is_not_mixed_up_with_that_of_this_one(job):
+    """It is overwritten; the calls that are not made again have none any more."""
+
+    def print_and_crash_once():
+        print("the second call", flush=True)
+        if not Path("crashed").exists():
+            note("crashed", "")
+            os._exit(1)
+
+    job.run((print, "the first call"), (print_and_crash_once,))
+    assert job.finish() == 0
+    ranges = [outcome.header["stdout"] for outcome in job.outcomes().values()]
+    assert ranges == [[0, 0], [0, len("the second call\n")]]
+
+
 def test_garbage_of_an_earlier_attempt_is_dropped(job):
     job.outcomes_file.write_bytes(os.urandom(1000))
     assert job.run((pow, 2, 2)) == [4]
