@@ -58,6 +58,8 @@ class Operations:
                 f"HTCondor's Python bindings are not here, `pip install htcondor` gets them: {error}"
             ) from None
 
+        # A site may have it otherwise; but then nothing is spooled, and jobs come into the queue one by one.
+        htcondor2.param["SUBMIT_FACTORY_JOBS_BY_DEFAULT"] = "false"
         self._htcondor = htcondor2
         self._schedd: Any = None
         self._ad: Any = None
