@@ -339,7 +339,10 @@ class Operations:
         return None
 
     def query(self, constraint: str, projection: list[str], mine: bool = False) -> list[dict[str, Any]]:
-        """The ads of the jobs that match, as plain values; only *mine*, as far as the schedd knows who asks."""
+        """The ads of the jobs that match, as plain values; only *mine*, as far as the schedd knows who asks.
+
+        Where everybody may look, it knows since :meth:`connect` has asked whether it takes jobs.
+        """
         which = self._htcondor.QueryOpts.DefaultMyJobsOnly if mine else self._htcondor.QueryOpts.Default
         return _plain(self._schedd.query(constraint, projection, opts=which))
 

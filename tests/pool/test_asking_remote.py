@@ -18,8 +18,17 @@ pytestmark = pytest.mark.pool
 
 @pytest.fixture(scope="module")
 def remote(release):
-    """A pool that does not see the client's files, and this process as a client on another machine."""
-    with remote_pool(release, hidden=True) as remote, client_of(remote):
+    """A pool that does not see the client's files, and this process as a client on another machine.
+
+    Everybody may look without saying who it is, and then a client does not: but it is asked for its own jobs.
+    """
+    everybody = {"ALLOW_READ": "*", "SEC_READ_AUTHENTICATION": "OPTIONAL"}
+    with (
+        remote_pool(release, hidden=True, **everybody) as remote,
+        client_of(remote),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("_CONDOR_SEC_CLIENT_AUTHENTICATION", "OPTIONAL")
         yield remote
 
 
