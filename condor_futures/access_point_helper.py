@@ -58,6 +58,8 @@ class Operations:
                 f"HTCondor's Python bindings are not here, `pip install htcondor` gets them: {error}"
             ) from None
 
+        # A site may have it otherwise; but then nothing is spooled, and jobs come into the queue one by one.
+        htcondor2.param["SUBMIT_FACTORY_JOBS_BY_DEFAULT"] = "false"
         self._htcondor = htcondor2
         self._schedd: Any = None
         self._ad: Any = None
@@ -337,7 +339,10 @@ class Operations:
         return None
 
     def query(self, constraint: str, projection: list[str], mine: bool = False) -> list[dict[str, Any]]:
-        """The ads of the jobs that match, as plain values; only *mine*, as far as the schedd knows who asks."""
+        """The ads of the jobs that match, as plain values; only *mine*, as far as the schedd knows who asks.
+
+        Where everybody may look, it knows since :meth:`connect` has asked whether it takes jobs.
+        """
         which = self._htcondor.QueryOpts.DefaultMyJobsOnly if mine else self._htcondor.QueryOpts.Default
         return _plain(self._schedd.query(constraint, projection, opts=which))
 

@@ -11,6 +11,7 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import htcondor2 as htcondor
@@ -43,18 +44,27 @@ def find(access_point: tuple[str | None, str | None], schedd: str) -> str:
         schedd: its name, as it says it itself.
 
     Raises:
-        CredentialError: the collector knows none.
+        CredentialError: the collector knows none, or does not answer.
 
     """
     pool, name = access_point
-    with contextlib.suppress(htcondor.HTCondorException):
+    kind, credd = htcondor.DaemonType.Credd, None
+    try:
         collector = htcondor.Collector(pool) if pool else htcondor.Collector()
         for ad in collector.query(htcondor.AdType.Schedd, f"Name == {json.dumps(schedd)}", ["CredDIpAddr"]):
             if "CredDIpAddr" in ad:
                 return str(ad["CredDIpAddr"])
-        kind = htcondor.DaemonType.Credd
-        return str((collector.locate(kind, name) if name else collector.locate(kind))["MyAddress"])
-    raise CredentialError("the access point has no condor_credd, which would keep the jobs' credentials")
+        if name:
+            credd = collector.locate(kind, name)
+        else:
+            with contextlib.suppress(htcondor.HTCondorException):  # which is how the bindings say that there is none
+                credd = collector.locate(kind)
+    except htcondor.HTCondorException as error:
+        words = f"the collector does not say where the access point's condor_credd is: {error}"
+        raise CredentialError(words) from error
+    if credd is None:
+        raise CredentialError("the access point has no condor_credd, which would keep the jobs' credentials")
+    return str(credd["MyAddress"])
 
 
 def store_kerberos(credd: str) -> str:
@@ -126,12 +136,27 @@ def request_tokens(credd: str, services: dict[str, str]) -> str | None:
         before = {name: htcondor.param.get(name) or "" for name in settings}
         htcondor.param.update(settings)
         try:
-            url = htcondor.Submit(services).issue_credentials()
+            with _environment({f"_CONDOR_{name}": settings[name] for name in ("CREDD_ADDRESS_FILE", "CREDD_HOST")}):
+                url = htcondor.Submit(services).issue_credentials()
         except htcondor.HTCondorException as error:
             raise _refused(credd, str(error)) from error
         finally:
             htcondor.param.update(before)
     return None if url is None else str(url)
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Have other variables for a while: a program of the site's (SEC_CREDENTIAL_STORER) reads its own configuration."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _check_ticket() -> tuple[str, str]:

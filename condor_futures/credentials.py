@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-__all__ = ["RETRY_AFTER", "Credentials", "expiry", "renew_after"]
+__all__ = ["RETRY_AFTER", "Credentials", "check_stored", "expiry", "renew_after", "to_store"]
 
 RENEW_EVERY: Final = 1800.0
 """Seconds after which credentials are stored again, at the latest. An access point deletes the credentials of a user
@@ -35,6 +35,8 @@ RETRY_AFTER: Final = 300.0
 _SERVICE = re.compile(r"[\w.+=-]+(\*\w+)?", re.ASCII)
 _OAUTH_COMMAND = re.compile(r"\w+_oauth_(permissions|resource|options)(_\w+)?", re.ASCII | re.IGNORECASE)
 _USE_SERVICES = "use_oauth_services"
+_SEND_KERBEROS = "MY.SendCredential"
+_SEND, _TRUE = re.compile(re.escape(_SEND_KERBEROS), re.IGNORECASE), ("true", "1")
 _WANTED = "'kerberos', 'scitokens', 'oauth:SERVICE' or 'oauth:SERVICE*HANDLE', or a sequence of these"
 
 # "11/21/26 11:12:58  11/21/26 21:12:58  krbtgt/REALM@REALM", as MIT's klist writes it in the C locale; some releases
@@ -98,7 +100,7 @@ sequence of these, not 'krb5'
         {'MY.SendCredential': 'true', 'use_oauth_services': 'box', 'box_oauth_permissions_public': ' '}
 
         """
-        commands = {"MY.SendCredential": "true"} if self.kerberos else {}
+        commands = {_SEND_KERBEROS: "true"} if self.kerberos else {}
         if not self.services:
             return commands
         if _USE_SERVICES in given:
@@ -113,15 +115,48 @@ sequence of these, not 'krb5'
                 commands[of_handle[0]] = " "
         return commands
 
-    def request(self, commands: Mapping[str, str]) -> dict[str, Any] | None:
-        """What the helper is asked to store, where the jobs' submit commands are *commands*; None for nothing."""
-        if not (self.kerberos or self.services):
-            return None
-        names = [name for name in commands if name == _USE_SERVICES or _OAUTH_COMMAND.fullmatch(name)]
-        return {
-            "kerberos": self.kerberos,
-            "services": {name: commands[name] for name in names} if self.services else {},
-        }
+
+def to_store(commands: Mapping[str, str]) -> dict[str, Any] | None:
+    """What the helper is asked to store, where the jobs' submit commands are *commands*; None for nothing.
+
+    Whether *credentials* made these commands, or the user gave them, or a submit file.
+
+    >>> to_store({"use_oauth_services": "scitokens", "request_cpus": "1"})
+    {'kerberos': False, 'services': {'use_oauth_services': 'scitokens'}}
+
+    """
+    kerberos = any(_SEND.fullmatch(name) and text.strip().lower() in _TRUE for name, text in commands.items())
+    names = [name for name in commands if name == _USE_SERVICES or _OAUTH_COMMAND.fullmatch(name)]
+    services = {name: commands[name] for name in names} if commands.get(_USE_SERVICES, "").strip() else {}
+    return {"kerberos": kerberos, "services": services} if kerberos or services else None
+
+
+def check_stored(wanted: Mapping[str, str], stored: Mapping[str, str]) -> None:
+    """Refuse submit commands for credentials that those with which they were stored did not ask for.
+
+    Raises:
+        TypeError: if there are such commands.
+
+    >>> check_stored({"use_oauth_services": "box"}, {"use_oauth_services": "box, scitokens"})
+
+    """
+    if more := _asked_for(wanted) - _asked_for(stored):
+        raise TypeError(
+            f"credentials are stored when the executor is made, and not those for {min(more)} now: give them to "
+            "CondorExecutor()"
+        )
+
+
+def _asked_for(commands: Mapping[str, str]) -> set[str]:
+    asked = to_store(commands)
+    if asked is None:
+        return set()
+    services = re.split(r"[\s,]+", asked["services"].pop(_USE_SERVICES, ""))
+    return {
+        *([_SEND_KERBEROS] if asked["kerberos"] else []),
+        *(f"{_USE_SERVICES}={service}" for service in services if service),
+        *(f"{name}={text}" for name, text in asked["services"].items()),
+    }
 
 
 def expiry(listing: str) -> float | None:

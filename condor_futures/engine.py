@@ -209,7 +209,7 @@ def start(
         access_point: as in the executor's constructor.
         session: as in the executor's constructor; or one that was left.
         max_workers: how many jobs may be in the queue at once.
-        credentials: what has to be stored there first, as :meth:`Credentials.request` says.
+        credentials: what has to be stored there first, as :func:`credentials.to_store` says.
 
     Raises:
         ValueError: for a directory of the session that HTCondor cannot take.

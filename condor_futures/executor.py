@@ -20,7 +20,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from condor_futures import engine
 from condor_futures.bundle import Bundle, Options
-from condor_futures.credentials import Credentials
+from condor_futures.credentials import Credentials, check_stored, to_store
 from condor_futures.engine import Categories
 from condor_futures.errors import AccessPointError, PayloadError
 from condor_futures.future import CondorFuture
@@ -126,8 +126,7 @@ class CondorExecutor(Executor):
         if not isinstance(initargs, Iterable):
             raise TypeError(f"initargs must be a tuple of the initializer's arguments, not {type(initargs).__name__}")
         commands = check_submit_commands(submit_commands)
-        wanted = Credentials.parse(credentials)
-        commands |= wanted.commands(commands)
+        commands |= Credentials.parse(credentials).commands(commands)
         _check_flag("spool", spool)
         self._ship = Shipping(ship)
         logs = log_directory(keep_logs)
@@ -141,7 +140,7 @@ class CondorExecutor(Executor):
             self._initializer = pickle_object(parts, "(initializer, initargs)", ship=self._ship)
         self._max_tasks_per_child = max_tasks_per_child
         self._after: tuple[Future[Any], ...] = ()
-        self._engine = engine.start(access_point, session, max_workers, wanted.request(commands))
+        self._engine = engine.start(access_point, session, max_workers, to_store(commands))
         # Executors derived from this one share the engine: only when the last of them is gone is there nothing to come.
         weakref.finalize(self._engine, self._engine.watcher.close).atexit = False
 
@@ -374,6 +373,7 @@ class CondorExecutor(Executor):
             if flag is not None:
                 _check_flag(name, flag)
         commands = merge(old.commands, submit_commands)
+        check_stored(commands, old.commands)
         spool = old.spool if spool is None else spool
         category = old.category if category is None else category
         discard = old.discard if discard_result is None else discard_result

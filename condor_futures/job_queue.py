@@ -17,7 +17,7 @@ from condor_futures import states
 from condor_futures.access_point import AccessPoint
 from condor_futures.bundle import Bundle
 from condor_futures.errors import AccessPointError
-from condor_futures.states import State
+from condor_futures.states import JobStatus, State
 
 __all__ = ["PROJECTION", "JobQueue", "queue_events"]
 
@@ -41,10 +41,9 @@ PROJECTION = [
 ]
 """The attributes that :func:`queue_events` looks at."""
 
-#: JobStatus, as HTCondor numbers it.
-_IDLE, _RUNNING, _REMOVED, _COMPLETED, _HELD, _TRANSFERRING_OUTPUT, _SUSPENDED = range(1, 8)
-_HAS_A_SLOT = (_RUNNING, _TRANSFERRING_OUTPUT, _SUSPENDED)
-_HAS_RUN = (*_HAS_A_SLOT, _COMPLETED, _HELD)
+_WAITS = (JobStatus.IDLE, JobStatus.BLOCKED, JobStatus.PREPARING)
+_HAS_A_SLOT = (JobStatus.RUNNING, JobStatus.TRANSFERRING_OUTPUT, JobStatus.SUSPENDED)
+_HAS_RUN = (*_HAS_A_SLOT, JobStatus.COMPLETED, JobStatus.HELD)
 
 #: Seconds between two looks at the queue while the log speaks.
 AUDIT_INTERVAL = 20.0
@@ -216,9 +215,10 @@ def _events(job: states.Job, ad: Mapping[str, Any] | None) -> tuple[states.Event
         return (states.Gone(job_id),)
     status = int(ad["JobStatus"])
     shadows = int(ad.get("NumShadowStarts", 0))
-    if status in (_IDLE, _RUNNING) and shadows > states.Job.FALSE_STARTS_LIMIT and not ad.get("NumJobStarts"):
+    never_runs = shadows > states.Job.FALSE_STARTS_LIMIT and not ad.get("NumJobStarts")
+    if status in (JobStatus.IDLE, JobStatus.RUNNING) and never_runs:
         return (states.ShadowException(job_id, f"{shadows} shadows were started, and it never ran", shadows),)
-    if status == _HELD and job.state is State.HELD:
+    if status == JobStatus.HELD and job.state is State.HELD:
         return ()
     events: list[states.Event] = []
     host = str(ad.get("RemoteHost") or ad.get("LastRemoteHost") or "").rpartition("@")[2]
@@ -227,23 +227,23 @@ def _events(job: states.Job, ad: Mapping[str, Any] | None) -> tuple[states.Event
     elsewhere = host not in ("", job.host) and "<" not in job.host
     if (status in _HAS_A_SLOT and job.state is not State.RUNNING) or (status in _HAS_RUN and elsewhere):
         events.append(states.Executing(job_id, host))
-    if status == _IDLE and job.state is State.HELD:
+    if status in _WAITS and job.state is State.HELD:
         events.append(states.Released(job_id))
-    if status == _IDLE and job.state is State.RUNNING:
+    if status in _WAITS and job.state is State.RUNNING:
         events.append(states.Evicted(job_id))
     return (*events, *_stopped(job_id, status, ad))
 
 
 def _stopped(job_id: str, status: int, ad: Mapping[str, Any]) -> Iterator[states.Event]:
     """It is over, or on hold."""
-    if status == _REMOVED:
+    if status == JobStatus.REMOVED:
         yield states.Aborted(job_id, str(ad.get("RemoveReason", "")))
-    elif status == _COMPLETED and ad.get("ExitBySignal"):
+    elif status == JobStatus.COMPLETED and ad.get("ExitBySignal"):
         yield states.Terminated(job_id, signal=int(ad.get("ExitSignal", 0)))
-    elif status == _COMPLETED:
+    elif status == JobStatus.COMPLETED:
         yield states.Terminated(job_id, exit_status=int(ad.get("ExitCode", 0)))
-    elif status == _HELD and ad.get("HoldReasonCode") == states.SPOOLING_INPUT:
+    elif status == JobStatus.HELD and ad.get("HoldReasonCode") == states.SPOOLING_INPUT:
         yield states.Unspooled(job_id)
-    elif status == _HELD:
+    elif status == JobStatus.HELD:
         code, subcode = int(ad.get("HoldReasonCode", 0)), int(ad.get("HoldReasonSubCode", 0))
         yield states.Held(job_id, code, subcode, str(ad.get("HoldReason", "")))

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from condor_futures import states
-from condor_futures.access_point import AccessPoint
+from condor_futures.access_point import AccessPoint, Location
+from condor_futures.errors import AccessPointError
 from condor_futures.idle import why_idle
 
 __all__ = ["JobInfo", "query_jobs"]
 
 _TIMEOUT = 60.0  # s
-_STATES = {
-    1: "idle",
-    2: "running",
-    3: "removed",
-    4: "completed",
-    5: "held",
-    6: "transferring output",
-    7: "suspended",
+#: So many analyses are made at most; each may take long in a large pool.
+_ANALYSES = 20
+_STATES = {int(status): status.name.lower().replace("_", " ") for status in states.JobStatus}
+_HAS_A_SLOT = ("running", "transferring output", "suspended")
+_WAITS_THERE = {
+    "blocked": "it waits for input files that it shares with other jobs",
+    "preparing": "the access point prepares it",
 }
+#: What decides on the machines that jobs match, until the negotiator has seen them, and has numbered their kinds.
+_ASKED_FOR = ["RequestCpus", "RequestDisk", "RequestGPUs", "RequestMemory", "Requirements", "ConcurrencyLimits"]
 _PROJECTION = [
     "AutoClusterId",
     "ClusterId",
@@ -53,7 +55,8 @@ class JobInfo:
     Attributes:
         job_id: the job, as ``cluster.proc``.
         state: ``"idle"``, ``"running"``, ``"transferring output"``, ``"suspended"``, ``"held"``, ``"completed"``,
-            ``"removed"``, or ``"spooling"`` (its input is on its way to the access point).
+            ``"removed"``, ``"blocked"`` or ``"preparing"`` (the access point has something to do first), or
+            ``"spooling"`` (its input is on its way to the access point).
         session: the name of the session that it is of.
         bundle: the key of the bundle whose calls it makes.
         calls: how many these are; None if it does not say.
@@ -92,7 +95,7 @@ class JobInfo:
     why_idle: str | None = None
 
     @classmethod
-    def from_ad(cls, ad: Mapping[str, Any], why_idle: str | None = None) -> JobInfo:
+    def from_ad(cls, ad: Mapping[str, Any]) -> JobInfo:
         """Make it of a job ad.
 
         >>> job = JobInfo.from_ad({"ClusterId": 7, "ProcId": 0, "JobStatus": 2, "QDate": 0, "ServerTime": 90,
@@ -109,7 +112,7 @@ class JobInfo:
         host = str(ad.get("RemoteHost", ad.get("LastRemoteHost", "")))
         has_run = "JobCurrentStartDate" in ad
         seconds = float(ad.get("RemoteWallClockTime", 0))
-        if state in ("running", "transferring output", "suspended") and "ShadowBday" in ad and "ServerTime" in ad:
+        if state in _HAS_A_SLOT and "ShadowBday" in ad and "ServerTime" in ad:
             seconds += max(0, ad["ServerTime"] - ad["ShadowBday"])  # of earlier runs only, until this one has ended
         return cls(
             job_id=f"{ad['ClusterId']}.{ad['ProcId']}",
@@ -126,7 +129,6 @@ class JobInfo:
             hold_reason=str(ad.get("HoldReason", "")) if held else None,
             hold_code=_number(ad, "HoldReasonCode") if held else None,
             hold_subcode=_number(ad, "HoldReasonSubCode") if held else None,
-            why_idle=why_idle,
         )
 
 
@@ -152,21 +154,46 @@ def query_jobs(access_point: AccessPoint, constraint: str, *, mine: bool = False
         access_point: connected.
         constraint: in HTCondor's language.
         mine: only those of the user's.
-        why: find out why the idle ones are idle; one analysis for all jobs that ask for the same (an autocluster).
+        why: find out why the idle ones are idle; one analysis for all jobs that ask for the same (an autocluster). What
+            cannot be found out is no error, but says so.
 
     Raises:
         AccessPointError: if it does not answer.
 
     """
-    ads = access_point.ask("query", _TIMEOUT, constraint=constraint, projection=_PROJECTION, mine=mine)
+    projection = _PROJECTION + _ASKED_FOR if why else _PROJECTION
+    ads = access_point.ask("query", _TIMEOUT, constraint=constraint, projection=projection, mine=mine)
     ads.sort(key=lambda ad: (ad["ClusterId"], ad["ProcId"]))
-    jobs, reasons = [], dict[Any, str]()
+    jobs, reasons = [], _Reasons(access_point.location)
     for ad in ads:
         job = JobInfo.from_ad(ad)
-        if why and job.state == "idle":
-            alike = ad.get("AutoClusterId", job.job_id)
-            if alike not in reasons:
-                reasons[alike] = why_idle(access_point.location, job.job_id)
-            job = JobInfo.from_ad(ad, reasons[alike])
-        jobs.append(job)
+        jobs.append(replace(job, why_idle=reasons.of(job, ad)) if why else job)
     return jobs
+
+
+class _Reasons:
+    """Why jobs are idle, each kind of them analysed once."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self._known: dict[Any, str] = {}
+        self._failed = ""
+
+    def of(self, job: JobInfo, ad: Mapping[str, Any]) -> str | None:
+        if job.state != "idle":
+            return _WAITS_THERE.get(job.state)
+        alike = ad.get("AutoClusterId", tuple(ad.get(name) for name in _ASKED_FOR))
+        if alike not in self._known:
+            self._known[alike] = self._find_out(job.job_id)
+        return self._known[alike]
+
+    def _find_out(self, job_id: str) -> str:
+        if self._failed:
+            return self._failed  # one timeout is long enough
+        if len(self._known) >= _ANALYSES:
+            return f"not analysed, as {_ANALYSES} others were; ask for it alone: condor-futures status JOB"
+        try:
+            return why_idle(self._location, job_id)
+        except AccessPointError as error:
+            self._failed = f"not known: {error}"
+            return self._failed

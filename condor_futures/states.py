@@ -23,6 +23,7 @@ __all__ = [
     "Held",
     "HoldPolicy",
     "Job",
+    "JobStatus",
     "MarkRunning",
     "NotReleased",
     "NotRetrieved",
@@ -51,6 +52,24 @@ SPOOLING_INPUT = 16
 _OUT_OF_RESOURCES, _MEMORY, _DISK = 34, 102, 104
 _POLICIES = (3, 21, 26)  # the job's own periodic_hold, the startd's WANT_HOLD, the schedd's SYSTEM_PERIODIC_HOLD
 _TIME_LIMITS = (46, 47)  # allowed_job_duration, allowed_execute_duration
+
+
+class JobStatus(enum.IntEnum):
+    """A job's state in the queue, as HTCondor numbers it (proc.h, 25.14)."""
+
+    IDLE = 1
+    RUNNING = 2
+    REMOVED = 3
+    COMPLETED = 4
+    HELD = 5
+    TRANSFERRING_OUTPUT = 6
+    SUSPENDED = 7
+    FAILED = 8
+    """That no job has, up to now."""
+    BLOCKED = 9
+    """It waits for input files that it shares with others (``transfer_common_input``)."""
+    PREPARING = 10
+    """The access point has things to do for it before it may run."""
 
 
 class State(enum.Enum):

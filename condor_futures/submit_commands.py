@@ -200,6 +200,11 @@ _LOG = "the executor follows all jobs in the session's event log; read them ther
 _NOTES = "the executor keeps the bundle's key in the submit event; use description, batch_name or MY.<attribute>"
 _TRANSFER = "the executor decides how its files travel to the job; add your own in transfer_input_files"
 _RETURN = "outcomes must come back to the session; for your own files use transfer_output_files and ..._remaps"
+_DESTINATION = (
+    "outcomes must come back to the session; a file of your own goes elsewhere by transfer_output_files and "
+    "transfer_output_remaps={'f.root': 'root://eos.example.org//path/f.root'}"
+)
+_MATERIALIZE = "the access point would make the jobs one by one, without the files that are spooled; use max_workers"
 _NOOP = "the job would end without making its calls; leave it out"
 _GPUS = "HTCondor rejects it; use gpus_minimum_memory"
 
@@ -220,11 +225,13 @@ OWNED: Final[Mapping[str, str]] = MappingProxyType(
         "leave_in_queue": "the executor clears its jobs from the queue when they end; see condor_history",
         "log": _LOG,
         "log_xml": _LOG,
+        "max_idle": _MATERIALIZE,
+        "max_materialize": _MATERIALIZE,
         "noop_job": _NOOP,
         "noop_job_exit_code": _NOOP,
         "noop_job_exit_signal": _NOOP,
         "output": _OUTPUT,
-        "output_destination": _RETURN,
+        "output_destination": _DESTINATION,
         "output_directory": _RETURN,
         "queue": "the executor queues one job per bundle; call submit() or map() for more jobs (HTCondor has no "
         "queues to choose from: see accounting_group)",

@@ -169,7 +169,8 @@ def canonical_name(given: str) -> str:
     advice = (
         f"did you mean {' or '.join(map(repr, meant))}?"
         if meant
-        else "condor_submit's manual lists all commands, and 'MY.<attribute>' is a custom attribute"
+        else "condor_submit's manual lists all commands, and 'MY.<attribute>' is a custom attribute, as a site's own "
+        "commands set one"
     )
     msg = f"there is no submit command {given!r}; {advice}"
     raise TypeError(msg)

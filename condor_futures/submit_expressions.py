@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 _EXPRESSIONS: Final = re.compile(
     r"MY\..*|requirements|rank|on_exit_(hold|remove)|periodic_(hold|release|remove|vacate)|request_\w+"
 )
-_SIZES: Final = frozenset({"request_memory", "request_disk", "retry_request_memory"})
+_SIZES: Final = frozenset({"request_memory", "request_disk", "retry_request_memory", "retry_request_disk"})
 _TIMES: Final = frozenset({"allowed_execute_duration", "allowed_job_duration"})
 
 # What condor_submit (25.14) reads as a size; "4P" and "4B" are none, and a unit has one blank before it at most.
@@ -85,15 +85,29 @@ def _below_zero(number: str) -> bool:
 
 
 def _check_size(name: str, text: str) -> None:
-    several = name == "retry_request_memory" and not _is_expression(text)  # one for each retry
-    for part in map(str.strip, text.split(",")) if several else [text]:
+    for part in _each_size(text):
         size = _SIZE.fullmatch(part)
         if size is None and not _is_expression(part):
             raise ValueError(f"{name} is a size such as '4GB', or an expression, not {part!r}{_nearest_size(part)}")
         if size is not None and _below_zero(size[1]):
             raise ValueError(f"{name} is a size such as '4GB', at least 0, or an expression, not {part!r}")
-    if name == "request_memory" and re.fullmatch(_NUMBER, text, re.ASCII) and 0 < float(text) < _FEW_MEBIBYTES:
-        logger.warning("request_memory=%s asks for %s MiB; write '%sGB' for gigabytes", text, text, text)
+    first = text.partition(",")[0].strip()
+    if name == "request_memory" and re.fullmatch(_NUMBER, first, re.ASCII) and 0 < float(first) < _FEW_MEBIBYTES:
+        logger.warning("request_memory=%s asks for %s MiB; write '%sGB' for gigabytes", text, first, first)
+
+
+def _each_size(text: str) -> list[str]:
+    """The items of a list, one for each retry, of which the last may be an expression.
+
+    >>> _each_size("4GB, 8 GB, max({RequestMemory, 16384})"), _each_size("1,5GB")
+    (['4GB', '8 GB', 'max({RequestMemory, 16384})'], ['1,5GB'])
+
+    """
+    first, _, rest = map(str.strip, text.partition(","))
+    decimal = _LIKE_A_SIZE.fullmatch(text)  # HTCondor would begin with 1 MiB
+    if not rest or not _SIZE.fullmatch(first) or (decimal and int(decimal[1]) < _FEW_MEBIBYTES):
+        return [text]
+    return [first, *_each_size(rest)]
 
 
 def _nearest_size(text: str) -> str:

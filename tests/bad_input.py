@@ -149,6 +149,18 @@ AT_ONCE: dict[str, list[Case]] = {
             "condor_credd",
             about="the pool keeps none",
         ),
+        Case(
+            'CondorExecutor(access_point="personal", use_oauth_services="scitokens")',
+            "CredentialError",
+            "condor_credd",
+            about="the pool keeps none",
+        ),
+        Case(
+            'executor.with_options(use_oauth_services="box")',
+            "TypeError",
+            "use_oauth_services=box",
+            about="it was made without",
+        ),
     ],
     "Logs that are kept": [
         *options(("keep_logs=5", "TypeError", "keep_logs"), ('keep_logs=""', "TypeError", "keep_logs")),

@@ -25,6 +25,7 @@ __all__ = ["status"]
 # What AccessPoint.connect() tells who writes Python.
 _ADVICE = "pass access_point='personal'"
 _ADVICE_HERE = "`condor-futures pool start`, then --access-point personal"
+_WAITS = ("idle", "blocked", "preparing", "spooling")
 _STYLES = {"idle": "yellow", "running": "cyan", "held": "red", "completed": "green", "removed": "red"}
 
 
@@ -126,7 +127,7 @@ def _rows(jobs: Sequence[JobInfo]) -> Iterator[list[JobInfo]]:
     """Jobs that wait and follow each other in a cluster share a row: thousands of them would say nothing more."""
 
     def row(job: JobInfo) -> tuple[str, ...]:
-        waits = job.state in ("idle", "spooling") and job.started is None
+        waits = job.state in _WAITS and job.started is None
         return (job.job_id.split(".")[0] if waits else job.job_id, job.state)
 
     for _, group in itertools.groupby(jobs, row):

@@ -11,15 +11,24 @@ import pytest
 from remote_pool import client_of, remote_pool
 from support import until
 
-from condor_futures import CondorExecutor
+from condor_futures import CondorExecutor, CredentialError
 
 pytestmark = pytest.mark.pool
 
 
 @pytest.fixture(scope="module")
 def remote(release):
-    """A pool that does not see the client's files, and this process as a client on another machine."""
-    with remote_pool(release, hidden=True) as remote, client_of(remote):
+    """A pool that does not see the client's files, and this process as a client on another machine.
+
+    Everybody may look without saying who it is, and then a client does not: but it is asked for its own jobs.
+    """
+    everybody = {"ALLOW_READ": "*", "SEC_READ_AUTHENTICATION": "OPTIONAL"}
+    with (
+        remote_pool(release, hidden=True, **everybody) as remote,
+        client_of(remote),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("_CONDOR_SEC_CLIENT_AUTHENTICATION", "OPTIONAL")
         yield remote
 
 
@@ -45,6 +54,15 @@ def test_jobs_and_status_of_a_remote_access_point(remote):
         assert "does not have 512 GiB of memory" in done.stdout
         running.cancel()
         idle.cancel()
+
+
+def test_a_remote_access_point_without_a_credd_takes_no_credentials(remote):
+    """Its collector knows of none; one that does not answer is another matter."""
+    with pytest.raises(CredentialError, match="the access point has no condor_credd"):
+        CondorExecutor(access_point=remote.access_point, use_oauth_services="scitokens")
+    text = f"from condor_futures import credd; credd.find(('127.0.0.1:1', {remote.schedd!r}), {remote.schedd!r})"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=110, check=False)
+    assert "CredentialError: the collector does not say where the access point's condor_credd is" in done.stderr
 
 
 def test_logs_come_from_a_remote_access_point(remote, tmp_path):

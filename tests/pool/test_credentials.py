@@ -306,6 +306,27 @@ with CondorExecutor(credentials="kerberos") as executor:
         return error
 
 
+WITH_THE_VAULT = """
+options = {{"use_oauth_services": "vault", "vault_oauth_permissions": "read:/x"}}
+with CondorExecutor(access_point={place}, **options) as executor:
+    print(*executor.submit(token, "vault.use").result())
+"""
+
+
+def a_storer(site, directory):
+    """A program that gets tokens and stores them where its own configuration says; gives that which names it."""
+    text = f"""#!/bin/sh
+echo "log in at https://vault.example.org"
+cat > "$HOME/input"
+exec '{site.user.python}' -c "
+import sys, htcondor2
+token = ' '.join(sys.argv[1:]).encode()
+htcondor2.Credd().add_user_service_cred(htcondor2.CredType.OAuth, token, 'vault', refresh=False)
+" "$@"
+"""
+    return {"_CONDOR_SEC_CREDENTIAL_STORER": a_program(directory / "storer", text)}
+
+
 class TestTokens(AtASite):
     def test_a_job_finds_a_scitoken_signed_by_the_access_point(self, site, directory):
         text = """
@@ -377,22 +398,8 @@ with CondorExecutor(credentials="oauth:mine") as executor:
 
     def test_a_sites_program_that_stores_tokens_is_run(self, site, directory):
         """It may say where to log in; it cannot read what the client says to its helper."""
-        text = f"""#!/bin/sh
-echo "log in at https://vault.example.org"
-cat > "$HOME/input"
-exec '{site.user.python}' -c "
-import sys, htcondor2
-token = ' '.join(sys.argv[1:]).encode()
-htcondor2.Credd().add_user_service_cred(htcondor2.CredType.OAuth, token, 'vault', refresh=False)
-" "$@"
-"""
-        storer = a_program(directory / "storer", text)
-        text = """
-options = {"credentials": "oauth:vault", "vault_oauth_permissions": "read:/x"}
-with CondorExecutor(**options) as executor:
-    print(*executor.submit(token, "vault.use").result())
-"""
-        done = site.user.run(in_the_job(site, text), {**site.environment, "_CONDOR_SEC_CREDENTIAL_STORER": storer})
+        environment = site.environment | a_storer(site, directory)
+        done = site.user.run(in_the_job(site, WITH_THE_VAULT.format(place=None)), environment)
         assert done.stdout.strip() == "True vault&scopes=read:/x", done.stderr
         assert "log in at https://vault.example.org" in done.stderr
         assert (site.user.home / "input").read_bytes() == b""
@@ -430,6 +437,10 @@ with CondorExecutor(access_point={place}, credentials=["kerberos", "scitokens"])
 """
         answers = json.loads(site.run(in_the_job(site, text), **NOWHERE))
         assert [in_sandbox for in_sandbox, _ in answers] == [True, True]
+
+    def test_a_sites_program_that_stores_tokens_does_so_there(self, site, place, directory):
+        text = in_the_job(site, WITH_THE_VAULT.format(place=place))
+        assert site.run(text, **NOWHERE, **a_storer(site, directory)).strip() == "True vault&scopes=read:/x"
 
     def test_the_example(self, site, place):
         site.log_in()

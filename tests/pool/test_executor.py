@@ -34,6 +34,12 @@ def test_a_hundred_calls_become_one_cluster_and_leave_nothing(pool, new_executor
     assert not [path for path in spool_directory.iterdir() if path.name in clusters]
 
 
+def test_a_site_that_materialises_jobs_late_does_not_keep_them_back(new_executor, monkeypatch):
+    """By default, which is for clusters of several jobs; then their input files would not be spooled."""
+    monkeypatch.setenv("_CONDOR_SUBMIT_FACTORY_JOBS_BY_DEFAULT", "true")
+    assert list(new_executor().map(pow, range(2), [2, 2])) == [0, 1]
+
+
 def test_calls_submitted_one_by_one_share_a_cluster(pool, new_executor):
     """A loop of submit() becomes few clusters."""
     executor = new_executor()

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from condor_futures import AccessPointError, CondorExecutor, CredentialError, credentials
-from condor_futures.credentials import RENEW_EVERY, RENEW_SHORTEST, Credentials, expiry, renew_after
+from condor_futures.credentials import (
+    RENEW_EVERY,
+    RENEW_SHORTEST,
+    Credentials,
+    check_stored,
+    expiry,
+    renew_after,
+    to_store,
+)
 
 # The bindings read their configuration on import; these tests are about the language, not about a site.
 os.environ["CONDOR_CONFIG"] = os.devnull
@@ -73,7 +81,7 @@ def test_a_job_says_what_it_wants():
 
 def test_nothing_is_said_where_nothing_is_wanted():
     assert Credentials().commands({"request_memory": "1"}) == {}
-    assert Credentials().request({"use_oauth_services": "box"}) is None
+    assert to_store({"request_memory": "1", "box_oauth_permissions": "read:/x", "MY.SendCredential": "false"}) is None
 
 
 def test_what_the_user_said_of_a_handle_stands():
@@ -90,11 +98,33 @@ def test_services_in_two_places_are_refused():
 
 def test_the_request_has_only_what_is_about_credentials():
     given = {"request_memory": "1", "box_oauth_permissions": "read:/x", "MY.SendCredential": "true"}
-    wanted = Credentials.parse(["kerberos", "oauth:box"])
-    commands = given | wanted.commands(given)
+    commands = given | Credentials.parse(["kerberos", "oauth:box"]).commands(given)
     services = {"use_oauth_services": "box", "box_oauth_permissions": "read:/x"}
-    assert wanted.request(commands) == {"kerberos": True, "services": services}
-    assert Credentials(kerberos=True).request(commands) == {"kerberos": True, "services": {}}
+    assert to_store(commands) == {"kerberos": True, "services": services}
+    assert to_store(given) == {"kerberos": True, "services": {}}
+
+
+def test_what_a_submit_command_asks_for_is_stored_too():
+    """As of a submit file that a site describes; the attribute's name may have any capitals."""
+    assert to_store({"use_oauth_services": "box"}) == {"kerberos": False, "services": {"use_oauth_services": "box"}}
+    assert to_store({"my.sendcredential": "True"}) == {"kerberos": True, "services": {}}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"use_oauth_services": "box, vault"},
+        {"box_oauth_permissions_work": "read:/y"},
+        {"MY.SendCredential": "true"},
+    ],
+)
+def test_what_is_not_stored_is_refused_later(more):
+    """Less of it is fine."""
+    stored = {"use_oauth_services": "box, scitokens", "box_oauth_permissions": "read:/x"}
+    check_stored({"use_oauth_services": "scitokens", "request_cpus": "2"}, stored)
+    check_stored({"box_oauth_permissions": "read:/z"}, stored)
+    with pytest.raises(TypeError, match=r"are stored when the executor is made, and not those for \S+=? now"):
+        check_stored(stored | more, stored)
 
 
 LISTING = """\

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from condor_futures import jobs
 from condor_futures.access_point import Location
 from condor_futures.errors import AccessPointError
 from condor_futures.idle import explain, why_idle
@@ -83,3 +84,54 @@ def test_tool_that_is_missing_or_fails_is_an_error(tmp_path, monkeypatch):
     program.chmod(0o755)
     with pytest.raises(AccessPointError, match=r"no schedd: -name ap1 -pool cm -better-analyze 1\.0"):
         why_idle(Location("cm", "ap1", {"PATH": f"{tmp_path}:/bin"}), "1.0")
+
+
+class Queue:
+    """An access point that knows these jobs."""
+
+    location = Location()
+
+    def __init__(self, *ads):
+        self.ads = [{"ClusterId": n, "ProcId": 0, "JobStatus": 1, "QDate": 0, **ad} for n, ad in enumerate(ads)]
+
+    def ask(self, operation, timeout, *, constraint, projection, mine):
+        return [{name: value for name, value in ad.items() if name in projection} for ad in self.ads]
+
+    def reasons(self):
+        return [job.why_idle for job in jobs.query_jobs(self, "true", why=True)]
+
+
+def test_one_analysis_for_all_jobs_that_ask_for_the_same(monkeypatch):
+    """Also before the negotiator has numbered their kinds; of many kinds, for some."""
+    analysed = []
+    monkeypatch.setattr(jobs, "why_idle", lambda _, job_id: analysed.append(job_id) or f"as {job_id}")
+    alike = [{"RequestMemory": 1, "Requirements": "x"}] * 30
+    assert Queue(*alike, {"RequestMemory": 2, "Requirements": "x"}).reasons() == ["as 0.0"] * 30 + ["as 30.0"]
+    assert Queue({"AutoClusterId": 4, "RequestMemory": 1}, {"AutoClusterId": 4}, {"JobStatus": 2}).reasons() == [
+        "as 0.0",
+        "as 0.0",
+        None,
+    ]
+    analysed.clear()
+    reasons = Queue(*({"RequestMemory": n} for n in range(30))).reasons()
+    assert len(analysed) == jobs._ANALYSES
+    assert reasons[-1].startswith("not analysed, as 20 others were")
+
+
+def test_an_analysis_that_fails_hides_no_job(monkeypatch):
+    """One failure is enough: the next may take as long."""
+    analysed = []
+
+    def fails(_, job_id):
+        analysed.append(job_id)
+        raise AccessPointError("there is no condor_q")
+
+    monkeypatch.setattr(jobs, "why_idle", fails)
+    assert Queue({"RequestMemory": 1}, {"RequestMemory": 2}).reasons() == ["not known: there is no condor_q"] * 2
+    assert analysed == ["0.0"]
+
+
+def test_jobs_that_are_not_matched_yet_need_no_analysis():
+    blocked, preparing = jobs.query_jobs(Queue({"JobStatus": 9}, {"JobStatus": 10}), "true", why=True)
+    assert (blocked.state, preparing.state) == ("blocked", "preparing")
+    assert blocked.why_idle == "it waits for input files that it shares with other jobs"

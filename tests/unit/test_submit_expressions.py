@@ -12,9 +12,11 @@ from condor_futures.submit_description import check_submit_commands, merge
 TAKEN = {
     "request_memory": [
         *("4GB", "4 GB", "4g", "1.5GB", ".5GB", "4096K", "4TB", "4096", "5.", "0", "1e3"),
+        *("4GB, 8 GB", "4096,8192", "1024,4GB", "4GB, max({RequestMemory * 2, 8192})"),
         *("60*60", "MemoryUsage * 2", "undefined", "ifThenElse(isUndefined(MemoryUsage), 512, MemoryUsage)"),
     ],
-    "request_disk": ["20GB", "DiskUsage"],
+    "request_disk": ["20GB", "DiskUsage", "1GB, 4GB"],
+    "retry_request_disk": ["4GB", "4GB, 8GB"],
     "retry_request_memory": ["4GB", "4GB, 8 GB", "4096,8192", "{4096, 8192}", "max({RequestMemory * 2, 4096})"],
     "request_cpus": ["1", "1.5", "RequestMemory / 2048"],
     "request_gpus": ["0", "2"],
@@ -73,8 +75,9 @@ def test_a_size_that_htcondor_cannot_read_is_refused(name: str, given: str, mean
 
 def test_each_size_of_a_list_is_checked() -> None:
     """One for each retry."""
-    with pytest.raises(ValueError, match="not '8GiB'; did you mean '8GB'"):
-        check_submit_commands({"retry_request_memory": "4GB, 8GiB"})
+    for name in ("retry_request_memory", "retry_request_disk", "request_memory", "request_disk"):
+        with pytest.raises(ValueError, match="not '8GiB'; did you mean '8GB'"):
+            check_submit_commands({name: "4GB, 8GiB"})
 
 
 @pytest.mark.parametrize("name", ["request_memory", "request_disk", "retry_request_memory", "request_cpus"])

@@ -28,6 +28,8 @@ def test_what_says_how_to_run_is_taken_and_what_is_run_is_left_out(read):
         arguments = $(Process) 7
         output = out.$(Process)
         log = fit.log
+        max_materialize = 10
+        materialize_max_idle = 5
         request_memory = 2GB
         if version >= 8.1
             request_cpus = 2
