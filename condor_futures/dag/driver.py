@@ -160,8 +160,7 @@ class Driver:
             return
         if remove:
             self._run.remove()
-        if place is not None:
-            self._run.ended.add_done_callback(lambda _: place.leave())
+        self._run.ended.add_done_callback(leave)
         if wait:
             self._run.join()
 
@@ -188,10 +187,15 @@ class _DagFuture(CondorFuture[T]):
     def __init__(self, key: str, driver: Driver) -> None:
         super().__init__(key, driver.cancel)
         self._driver = driver
+        self._waiters: list[Any] = _Waiters(self)
 
-    def result(self, timeout: float | None = None) -> T:
+    def check_started(self) -> None:
+        """Refuse to wait, if the DAG is not being run and the future is not done."""
         if not self.done():
             self._driver.check_started()
+
+    def result(self, timeout: float | None = None) -> T:
+        self.check_started()
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
