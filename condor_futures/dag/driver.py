@@ -110,6 +110,30 @@ class Driver:
         self._begin()
         self._run = Follower(self.graph, helper, job_id)
 
+    def _start_local(self) -> None:
+        self._check_unlocked(RuntimeError)
+        if not self._lock.held and not self._lock.acquire():
+            raise RuntimeError("the DAG is running")  # as of this moment
+        with contextlib.suppress(CondorFuturesError):  # where its maker still uses it
+            self.graph.session.take_up(0.0)
+        try:
+            self._begin()
+            run = self._run = LocalRun(self.graph, self.graph.max_workers or os.cpu_count() or 1)
+        except BaseException:
+            self._lock.release()
+            raise
+        run.ended.add_done_callback(lambda _: self._local_ended(run))
+
+    def _local_ended(self, run: LocalRun) -> None:
+        if self._run is run or not isinstance(self._run, LocalRun):  # a callback of its calls' may have begun another
+            self._lock.release()
+
+    def _check_unlocked(self, error: type[Exception]) -> None:
+        """Raise *error* while another client runs the DAG without HTCondor: both would write the same files."""
+        if not self._lock.held and (holder := self._lock.holder) is not None:
+            where = "this process" if holder == os.getpid() else f"the process {holder}"
+            raise error(f"{where} runs the DAG, by run(local=True); attach to it when that has ended")
+
     def _begin(self) -> None:
         if self.sealed:
             self.graph.renew(self.future)
@@ -153,10 +177,15 @@ class Driver:
         """Take no more calls; *wait* for the end of the run; *remove* the DAGMan job."""
         self.shut_down = True
         place, self._place = self._place, None
-        if self._run is None:
-            self._give_up()
+
+        def leave(_: object = None) -> None:
+            self.graph.session.leave()
             if place is not None:
                 place.leave()
+
+        if self._run is None:
+            self._give_up()
+            leave()
             return
         if remove:
             self._run.remove()
