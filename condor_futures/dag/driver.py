@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -13,7 +14,9 @@ from condor_futures.dag.graph import Graph
 from condor_futures.dag.local import LocalRun
 from condor_futures.dag.reports import Reports
 from condor_futures.engine import Place
+from condor_futures.errors import CondorFuturesError
 from condor_futures.future import CondorFuture
+from condor_futures.session_lock import SessionLock
 
 __all__ = ["Driver"]
 
@@ -25,16 +28,16 @@ _SCHEDULER_UNIVERSE = 7
 class Driver:
     """One DAG, from its first node to the end of its last run."""
 
-    def __init__(self, graph: Graph, max_workers: int | None, dagman: Mapping[str, object]) -> None:
+    def __init__(self, graph: Graph, dagman: Mapping[str, object]) -> None:
         """Take over an empty graph, or one that :meth:`resume` finds the run of."""
         self.graph = graph
-        self.max_workers = max_workers
         self.dagman = dagman
         self.sealed = False
         """It has been run, or was attached to: its nodes are what they are."""
         self.shut_down = False
         self._run: Follower | LocalRun | None = None
         self._place: Place | None = None
+        self._lock = SessionLock(graph.files.local_lock)
 
     def future(self, key: str) -> CondorFuture[Any]:
         """A future for the call *key*."""
@@ -66,7 +69,12 @@ class Driver:
         """Give the calls futures, and follow DAGMan's last run, if there was one, to its end.
 
         Without one, values that are there are of a run on this machine.
+
+        Raises:
+            CondorFuturesError: while a process runs it without HTCondor: its client alone has futures that end.
+
         """
+        self._check_unlocked(CondorFuturesError)
         self.graph.renew(self.future)
         self.sealed = True
         dagman = Dagman(self.graph.files)
@@ -86,7 +94,7 @@ class Driver:
 
         Raises:
             AccessPointError: if the access point does not answer, or refuses.
-            RuntimeError: if it is running, or after :meth:`shutdown`.
+            RuntimeError: if it is running, here or elsewhere, or after :meth:`shutdown`.
 
         """
         if self.shut_down:
@@ -98,9 +106,9 @@ class Driver:
         if self.sealed and self.graph.complete:
             return  # DAGMan would begin again, as there is no rescue DAG after a success
         if local:
-            self._begin()
-            self._run = LocalRun(self.graph, self.max_workers or os.cpu_count() or 1)
+            self._start_local()
             return
+        self._check_unlocked(RuntimeError)
         helper = self._connect()
         try:
             job_id = self._submit(helper)
@@ -228,6 +236,18 @@ class _DagFuture(CondorFuture[T]):
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        if not self.done():
-            self._driver.check_started()
+        self.check_started()
         return super().exception(timeout)
+
+
+class _Waiters(list[Any]):
+    """Those who wait for a future by ``wait`` or ``as_completed``, which know no other way to ask it."""
+
+    def __init__(self, future: _DagFuture[Any]) -> None:
+        super().__init__()
+        self._future = future
+
+    def append(self, waiter: Any) -> None:
+        """Let it wait, if somebody is going to end the wait."""
+        self._future.check_started()
+        super().append(waiter)
