@@ -18,9 +18,9 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,8 +82,6 @@ class LocalRun:
         self._stopped: CondorFuturesError | None = None
         self._running: set[_Running] = set()
         self._lock = threading.Lock()  # of what runs
-        # For the sandboxes; it is made before _at_exit is registered, so as to be removed after that.
-        self._place = tempfile.TemporaryDirectory(prefix="condor_futures-", ignore_cleanup_errors=True)
         jobs = sum(len(node.bundles) for node in self._waiting)
         self._nodes, self._jobs = _Workers(min(max_workers, len(self._waiting))), _Workers(min(max_workers, jobs))
         self.ended: Future[None] = Future()
@@ -120,6 +118,8 @@ class LocalRun:
 
     def _at_exit(self) -> None:
         """Wait for the end, as the standard library's executors do; not after Ctrl-C, which no job hears of."""
+        if not self._thread.is_alive():
+            return  # in a forked child
         if getattr(sys, "last_type", None) is not KeyboardInterrupt:
             with contextlib.suppress(KeyboardInterrupt):
                 self._over.wait()
@@ -147,7 +147,6 @@ class LocalRun:
             self._reports.close()
             self._nodes.close()
             self._jobs.close()
-            self._place.cleanup()
             atexit.unregister(self._at_exit)
             self.ended.set_result(None)
             self._over.set()
@@ -245,14 +244,14 @@ class LocalRun:
         """Run one bundle as a job would, in a sandbox of its own; gives its exit status, or minus a signal."""
         at, key = bundle.directory, bundle.key
         with (
-            tempfile.TemporaryDirectory(dir=self._place.name, ignore_cleanup_errors=True) as sandbox,
+            _sandbox() as sandbox,
             (at / f"{key}.stdout").open("wb") as out,
             (at / f"{key}.stderr").open("wb") as err,
         ):
             for path in [at / f"{key}.calls", *(at / name for name in node.input_files)]:
-                (Path(sandbox) / path.name).symlink_to(path)
+                (sandbox / path.name).symlink_to(path)
             for name in node.sandbox.files:
-                _transfer(name, Path(sandbox))
+                _transfer(name, sandbox)
             outcomes = f"{key}.outcomes"
             shutil.copy(at / outcomes, sandbox)
             status = self._execute(
@@ -260,11 +259,12 @@ class LocalRun:
                 lambda: self._stopped is None and _are_wanted([bundle]),
                 calls=bundle,
                 cwd=sandbox,
-                env={**os.environ, **node.sandbox.variables(), "_CONDOR_SCRATCH_DIR": sandbox},
+                env={**os.environ, **node.sandbox.variables(), "_CONDOR_SCRATCH_DIR": str(sandbox)},
                 stdout=out,
                 stderr=err,
             )
-            shutil.copy(Path(sandbox) / outcomes, at / f"{outcomes}.new")
+            bundle.job = replace(bundle.job, state=states.State.COMPLETED)
+            shutil.copy(sandbox / outcomes, at / f"{outcomes}.new")
             (at / f"{outcomes}.new").replace(at / outcomes)
         return status
 
@@ -277,8 +277,10 @@ class LocalRun:
         """
         if not wanted():
             return -signal.SIGTERM
-        for future in list(calls.futures.values()) if calls else ():
-            future._mark_running()
+        if calls:
+            calls.job = replace(calls.job, state=states.State.RUNNING, host=os.uname().nodename)
+            for future in calls.futures.values():
+                future._mark_running()
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True, **options)
         running = _Running(process, wanted)
         with self._lock:
@@ -334,6 +336,19 @@ def _are_wanted(bundles: Sequence[Bundle]) -> bool:
     """Not all that is left to call was cancelled; in a cluster that is made again, a job may have nothing left."""
     futures = [future for bundle in bundles for future in bundle.futures.values()]
     return not futures or not all(future.cancelled() for future in futures)
+
+
+@contextlib.contextmanager
+def _sandbox() -> Iterator[Path]:
+    """A directory for a job; a TemporaryDirectory would be removed by any forked child of the program that ends."""
+    path = Path(tempfile.mkdtemp(prefix="condor_futures-"))
+    try:
+        yield path
+    finally:
+        with contextlib.suppress(OSError):
+            for place, _, _ in os.walk(path):
+                Path(place).chmod(0o700)  # a job may have left some that cannot be written to
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _transfer(name: str, sandbox: Path) -> None:

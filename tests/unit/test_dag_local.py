@@ -170,6 +170,7 @@ def test_calls_that_are_cancelled_before_their_turn_are_not_made(new_dag, tmp_pa
     dag.run(local=True)
     until(lambda: times(tmp_path / "0"))
     assert [future.running() for future in futures] == [True, False, False]
+    assert [future.state for future in futures] == ["running", "pending", "pending"]
     assert futures[1].cancel()
     (tmp_path / "go").touch()
     assert futures[2].result(60) is None
