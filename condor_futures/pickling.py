@@ -37,6 +37,12 @@ class ProcId:
     def __repr__(self) -> str:
         return "condor_futures.procid"
 
+    def __copy__(self) -> ProcId:
+        return self  # (by __reduce__ it would be the number, which is none here)
+
+    def __deepcopy__(self, memo: object) -> ProcId:
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
         return runner.number_in_cluster, ()
 

@@ -81,6 +81,11 @@ class SessionLock:
         return True
 
     @property
+    def held(self) -> bool:
+        """It is this object that has it."""
+        return self._file is not None
+
+    @property
     def holder(self) -> int | None:
         """The process that has it, or one of them, without disturbing it; None if nobody has it."""
         with self._looking:

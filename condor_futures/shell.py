@@ -57,7 +57,7 @@ class Shell:
     def __call__(self, *args: Any) -> "subprocess.CompletedProcess[str]":
         """Run it; *args* are its positional parameters, ``"$1"`` and so on."""
         done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", self.command, "bash", *map(str, args)],  # noqa: S607 - the job's own bash
+            ["bash", "-o", "pipefail", "-c", self.command, "bash", *map(_word, args)],  # noqa: S607 - the job's own bash
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
@@ -73,11 +73,18 @@ class Shell:
         return done
 
 
+def _word(arg: Any) -> str:
+    if isinstance(arg, subprocess.CompletedProcess) and isinstance(arg.stdout, str):
+        return arg.stdout.rstrip("\n")  # as of $(...)
+    return str(arg)
+
+
 def shell(command: str) -> Shell:
     r"""A shell command as a callable, for ``submit`` and ``map``.
 
     It runs under bash, in the job's sandbox, with ``pipefail``: a pipeline fails if any part of it does. Arguments of
-    the call are the command's positional parameters, so that a sweep needs no quoting.
+    the call are the command's positional parameters, so that a sweep needs no quoting. Where one is the result of
+    another command, the parameter is what that wrote, without newlines at its end, as in ``"$(...)"``.
 
     Args:
         command: one or more commands, in bash's language.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -14,7 +15,9 @@ from condor_futures.dag.graph import Graph
 from condor_futures.dag.local import LocalRun
 from condor_futures.dag.reports import Reports
 from condor_futures.engine import Place
+from condor_futures.errors import CondorFuturesError
 from condor_futures.future import CondorFuture
+from condor_futures.session_lock import SessionLock
 
 __all__ = ["Driver"]
 
@@ -26,16 +29,16 @@ _SCHEDULER_UNIVERSE = 7
 class Driver:
     """One DAG, from its first node to the end of its last run."""
 
-    def __init__(self, graph: Graph, max_workers: int | None, dagman: Mapping[str, object]) -> None:
+    def __init__(self, graph: Graph, dagman: Mapping[str, object]) -> None:
         """Take over an empty graph, or one that :meth:`resume` finds the run of."""
         self.graph = graph
-        self.max_workers = max_workers
         self.dagman = dagman
         self.sealed = False
         """It has been run, or was attached to: its nodes are what they are."""
         self.shut_down = False
         self._run: Follower | LocalRun | None = None
         self._place: Place | None = None
+        self._lock = SessionLock(graph.files.local_lock)
 
     def future(self, key: str) -> CondorFuture[Any]:
         """A future for the call *key*."""
@@ -67,7 +70,12 @@ class Driver:
         """Give the calls futures, and follow DAGMan's last run, if there was one, to its end.
 
         Without one, values that are there are of a run on this machine.
+
+        Raises:
+            CondorFuturesError: while a process runs it without HTCondor: its client alone has futures that end.
+
         """
+        self._check_unlocked(CondorFuturesError)
         self.graph.renew(self.future)
         self.sealed = True
         dagman = Dagman(self.graph.files)
@@ -87,7 +95,7 @@ class Driver:
 
         Raises:
             AccessPointError: if the access point does not answer, or refuses.
-            RuntimeError: if it is running, or after :meth:`shutdown`.
+            RuntimeError: if it is running, here or elsewhere, or after :meth:`shutdown`.
 
         """
         if self.shut_down:
@@ -99,9 +107,9 @@ class Driver:
         if self.sealed and self.graph.complete:
             return  # DAGMan would begin again, as there is no rescue DAG after a success
         if local:
-            self._begin()
-            self._run = LocalRun(self.graph, self.max_workers or os.cpu_count() or 1)
+            self._start_local()
             return
+        self._check_unlocked(RuntimeError)
         helper = self._connect()
         try:
             job_id = self._submit(helper)
@@ -110,6 +118,30 @@ class Driver:
             raise
         self._begin()
         self._run = Follower(self.graph, helper, job_id)
+
+    def _start_local(self) -> None:
+        self._check_unlocked(RuntimeError)
+        if not self._lock.held and not self._lock.acquire():
+            raise RuntimeError("the DAG is running")  # as of this moment
+        with contextlib.suppress(CondorFuturesError):  # where its maker still uses it
+            self.graph.session.take_up(0.0)
+        try:
+            self._begin()
+            run = self._run = LocalRun(self.graph, self.graph.max_workers or os.cpu_count() or 1)
+        except BaseException:
+            self._lock.release()
+            raise
+        run.ended.add_done_callback(lambda _: self._local_ended(run))
+
+    def _local_ended(self, run: LocalRun) -> None:
+        if self._run is run or not isinstance(self._run, LocalRun):  # a callback of its calls' may have begun another
+            self._lock.release()
+
+    def _check_unlocked(self, error: type[Exception]) -> None:
+        """Raise *error* while another client runs the DAG without HTCondor: both would write the same files."""
+        if not self._lock.held and (holder := self._lock.holder) is not None:
+            where = "this process" if holder == os.getpid() else f"the process {holder}"
+            raise error(f"{where} runs the DAG, by run(local=True); attach to it when that has ended")
 
     def _begin(self) -> None:
         if self.sealed:
@@ -156,15 +188,19 @@ class Driver:
         """Take no more calls; *wait* for the end of the run; *remove* the DAGMan job."""
         self.shut_down = True
         place, self._place = self._place, None
-        if self._run is None:
-            self._give_up()
+
+        def leave(_: object = None) -> None:
+            self.graph.session.leave()
             if place is not None:
                 place.leave()
+
+        if self._run is None:
+            self._give_up()
+            leave()
             return
         if remove:
             self._run.remove()
-        if place is not None:
-            self._run.ended.add_done_callback(lambda _: place.leave())
+        self._run.ended.add_done_callback(leave)
         if wait:
             self._run.join()
 
@@ -191,13 +227,30 @@ class _DagFuture(CondorFuture[T]):
     def __init__(self, key: str, driver: Driver) -> None:
         super().__init__(key, driver.cancel)
         self._driver = driver
+        self._waiters: list[Any] = _Waiters(self)
 
-    def result(self, timeout: float | None = None) -> T:
+    def check_started(self) -> None:
+        """Refuse to wait, if the DAG is not being run and the future is not done."""
         if not self.done():
             self._driver.check_started()
+
+    def result(self, timeout: float | None = None) -> T:
+        self.check_started()
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        if not self.done():
-            self._driver.check_started()
+        self.check_started()
         return super().exception(timeout)
+
+
+class _Waiters(list[Any]):
+    """Those who wait for a future by ``wait`` or ``as_completed``, which know no other way to ask it."""
+
+    def __init__(self, future: _DagFuture[Any]) -> None:
+        super().__init__()
+        self._future = future
+
+    def append(self, waiter: Any) -> None:
+        """Let it wait, if somebody is going to end the wait."""
+        self._future.check_started()
+        super().append(waiter)

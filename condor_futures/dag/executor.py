@@ -112,7 +112,7 @@ class DagExecutor(Executor):
         settings = dict(dagman or {})
         if max_workers is not None:
             settings["DAGMAN_MAX_JOBS_SUBMITTED"] = max_workers
-        self._driver = Driver(Graph(name, session, access_point), max_workers, settings)
+        self._driver = Driver(Graph(name, session, access_point, max_workers), settings)
 
     @classmethod
     def from_submit_file(cls, path: str | Path, name: str, directory: str | Path, **options: Any) -> DagExecutor:
@@ -146,7 +146,7 @@ class DagExecutor(Executor):
             access_point: as in the constructor; by default the one that it was made with.
 
         Raises:
-            CondorFuturesError: if no DAG was written there.
+            CondorFuturesError: if no DAG was written there, or a process runs it without HTCondor.
             AccessPointError: if DAGMan is still at work, and the access point does not answer.
 
         Example:
@@ -163,7 +163,7 @@ class DagExecutor(Executor):
             graph.access_point = access_point
         check_access_point(graph.access_point)
         dag = cls.__new__(cls)
-        dag._driver = Driver(graph, None, {})
+        dag._driver = Driver(graph, {})
         dag._node_options, dag._options, dag._after = NodeOptions(), Options({}, spool=False, ship=Shipping("auto")), ()
         dag._driver.resume()
         return dag
@@ -536,7 +536,7 @@ class DagExecutor(Executor):
         DAGMan goes on from its rescue DAG. Calls that are made again have new futures.
 
         Args:
-            local: make the calls here, in a :class:`~concurrent.futures.ProcessPoolExecutor`, without HTCondor.
+            local: make the calls here, by processes of this machine, without HTCondor.
 
         Returns:
             :attr:`futures`.

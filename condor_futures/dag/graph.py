@@ -5,6 +5,7 @@
     SESSION/                     as every session (condor_futures.session), and
         NAME.dag                 the DAG
         NAME.dag.json            what attach() needs besides
+        NAME.dag.local           locked by who runs it without HTCondor
         jobs-000.sub             submit descriptions: nodes of the same options share one
         dagman.config            settings of DAGMan for this DAG
         NAME.status              how DAGMan sees its nodes (NODE_STATUS_FILE)
@@ -52,6 +53,11 @@ class DagFiles:
     def manifest(self) -> Path:
         """What :meth:`Graph.load` reads."""
         return self._path(".dag.json")  # not NAME.json: a DAG may be called session
+
+    @property
+    def local_lock(self) -> Path:
+        """Locked by the process that runs the DAG without HTCondor."""
+        return self._path(".dag.local")
 
     @property
     def status(self) -> Path:
@@ -200,6 +206,7 @@ class Graph:
     name: str
     session: Session
     access_point: Any = None
+    max_workers: int | None = None
     nodes: list[Node] = field(default_factory=list)
     futures: dict[str, CondorFuture[Any]] = field(default_factory=dict)
     categories: Categories = field(default_factory=Categories)
@@ -271,6 +278,7 @@ class Graph:
         about = {
             "name": self.name,
             "access_point": self.access_point,
+            "max_workers": self.max_workers,
             "categories": self.categories,
             "nodes": [
                 {
@@ -306,7 +314,7 @@ class Graph:
         if len(manifests) != 1:
             raise CondorFuturesError(f"no DAG was written to {session.directory}; call write() or run() first")
         about = json.loads(manifests[0].read_bytes())
-        graph = cls(about["name"], session, about["access_point"])
+        graph = cls(about["name"], session, about["access_point"], about.get("max_workers"))
         graph.categories.update(about["categories"])
         for saved in about["nodes"]:
             options = Options({}, spool=False, category=saved["category"])

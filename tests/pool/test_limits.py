@@ -17,6 +17,7 @@ from support import Pool, small_disk, until
 from condor_futures import (
     AccessPointError,
     CondorExecutor,
+    DagExecutor,
     JobLostError,
     PayloadError,
     departures,
@@ -212,6 +213,16 @@ def test_full_disk_fails_the_call_that_has_no_room_for_its_parents_value(small_d
         executor.submit(len, parent).result(100)
     assert caught.value.__cause__.errno == errno.ENOSPC
     assert len(parent.result(0)) == 5 * MIB
+
+
+def test_full_disk_refuses_the_calls_of_a_dag_that_do_not_fit(small_disk):
+    """At once, with advice; the others are its calls."""
+    with DagExecutor("fits", small_disk / "dag") as dag:
+        with pytest.raises(PayloadError, match=r"cannot be written to .*: No space left on device; make room"):
+            dag.submit(len, os.urandom(9 * MIB))
+        future = dag.submit(len, os.urandom(4 * MIB))
+        dag.run(local=True)
+        assert future.result(100) == 4 * MIB
 
 
 def test_outcome_that_does_not_fit_costs_no_other(small_disk, new_executor, monkeypatch):

@@ -10,10 +10,24 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from support import until
 
-from condor_futures import CancelledError, CondorFuturesError, DagExecutor, JobRemovedError, PayloadError, shell
+from condor_futures import (
+    CancelledError,
+    CondorFuturesError,
+    DagExecutor,
+    DependencyError,
+    JobRemovedError,
+    PayloadError,
+    as_completed,
+    procid,
+    sessions,
+    shell,
+    wait,
+)
+from condor_futures.dag import local
 
 
 @pytest.fixture
@@ -187,12 +201,26 @@ def test_calls_that_are_cancelled_before_their_turn_are_not_made(new_dag, tmp_pa
     dag.run(local=True)
     until(lambda: times(tmp_path / "0"))
     assert [future.running() for future in futures] == [True, False, False]
+    assert [future.state for future in futures] == ["running", "pending", "pending"]
     assert futures[1].cancel()
     (tmp_path / "go").touch()
     assert futures[2].result(60) is None
     assert [times(tmp_path / f"{n}") for n in range(3)] == [1, 0, 1]
     with pytest.raises(CancelledError):
         futures[1].result(0)
+
+
+def test_who_attaches_has_as_many_workers(new_dag, tmp_path):
+    """As the DAG was made with."""
+    dag = new_dag(max_workers=1)
+    dag.map(lambda mark: note(mark) or until((tmp_path / "go").exists), [tmp_path / "0", tmp_path / "1"])
+    dag.write()
+    dag.shutdown()
+    with DagExecutor.attach(dag.directory) as again:
+        futures = again.run(local=True)
+        until(lambda: times(tmp_path / "0"))
+        assert [future.running() for future in futures] == [True, False]
+        (tmp_path / "go").touch()
 
 
 def test_terminating_ends_what_runs(new_dag, tmp_path):
@@ -216,6 +244,155 @@ def test_terminating_ends_what_runs(new_dag, tmp_path):
     assert times(tmp_path / "made") == times(tmp_path / "prepared") == 1
 
 
+def ended(*files):
+    """Whether the processes whose numbers are in *files* are no more."""
+
+    def runs(pid):
+        try:
+            return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    return not any(runs(int(file.read_text())) for file in files)
+
+
+def test_terminating_ends_what_jobs_and_scripts_have_started(new_dag, tmp_path, monkeypatch):
+    """What a shell runs; and what would rather not end is killed."""
+    monkeypatch.setattr(local, "GRACE", 0.1)
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\ntrap '' TERM\nsleep 600 & echo $! > {tmp_path}/two\nwait\n")
+    script.chmod(0o755)
+    dag = new_dag(max_workers=2)
+    dag.submit(shell(f"trap '' TERM; sleep 600 & echo $! > {tmp_path}/one; wait"))
+    dag.with_options(pre_script=script).submit(abs, -1)
+    dag.run(local=True)
+    files = tmp_path / "one", tmp_path / "two"
+    until(lambda: all(file.exists() and file.read_text() for file in files))
+    dag.terminate_workers()
+    until(lambda: ended(*files))
+
+
+def test_what_a_job_leaves_behind_ends_with_it(new_dag, tmp_path):
+    """As under HTCondor."""
+    dag = new_dag()
+    future = dag.submit(shell(f"sleep 600 >/dev/null 2>&1 & echo $! > {tmp_path}/left"))
+    dag.run(local=True)
+    assert future.result(60).returncode == 0
+    until(lambda: ended(tmp_path / "left"))
+
+
+def test_cancelling_ends_a_job_that_nobody_wants_any_more(new_dag, tmp_path):
+    """One with another call goes on; what is cancelled is not tried again."""
+    dag = new_dag(max_workers=2, retries=3)
+
+    def held(mark):
+        note(mark)
+        while not (tmp_path / "go").exists():
+            time.sleep(0.02)
+
+    alone = dag.submit(held, tmp_path / "alone")
+    first, second = dag.map(held, [tmp_path / "first", tmp_path / "second"], chunksize=2).futures
+    after = dag.with_options(after=alone).submit(abs, -1)
+    dag.run(local=True)
+    until(lambda: times(tmp_path / "alone") and times(tmp_path / "first"))
+    assert alone.cancel()
+    assert first.cancel()
+    assert isinstance(after.exception(60), DependencyError)
+    assert not second.done()
+    (tmp_path / "go").touch()
+    assert second.result(60) is None
+    assert times(tmp_path / "alone") == 1
+
+
+def test_a_script_that_ends_has_its_calls_made(tmp_path):
+    """As with the standard library's executors."""
+    script = f"""
+from condor_futures import DagExecutor
+dag = DagExecutor("work", {str(tmp_path / "work")!r}, max_workers=1)
+last = 2
+for _ in range(3):
+    last = dag.submit(pow, last, 2)
+dag.run(local=True)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    assert [future.result(0) for future in DagExecutor.attach(tmp_path / "work").futures] == [4, 16, 256]
+
+
+def test_jobs_of_a_cluster_run_side_by_side(new_dag, tmp_path):
+    """As many as there are workers."""
+
+    def meet(number):
+        (tmp_path / f"{number}").touch()
+        until(lambda: all((tmp_path / f"{n}").exists() for n in range(3)))
+        return number
+
+    dag = new_dag(max_workers=3)
+    futures = dag.submit_cluster(meet, procid, count=3)
+    dag.run(local=True)
+    assert [future.result(60) for future in futures] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("look", [wait, lambda futures: next(as_completed(futures))])
+def test_nobody_waits_for_a_dag_that_does_not_run(new_dag, look):
+    """All ways to wait say so; and the futures are none the worse for it."""
+    dag = new_dag()
+    futures = [dag.submit(abs, -1), dag.submit(abs, -2)]
+    with pytest.raises(RuntimeError, match="the DAG does not run yet"):
+        look(futures)
+    dag.run(local=True)
+    assert {future.result() for future in wait(futures).done} == {1, 2}
+
+
+def test_two_clients_do_not_run_a_dag_at_once(new_dag, tmp_path):
+    """They would write the same files."""
+    dag = new_dag()
+    dag.submit(lambda: until((tmp_path / "go").exists))
+    dag.write()
+    early = DagExecutor.attach(dag.directory)
+    dag.run(local=True)
+    for local_too in (True, False):
+        with pytest.raises(RuntimeError, match=r"this process runs the DAG, by run\(local=True\)"):
+            early.run(local=local_too)
+    with pytest.raises(CondorFuturesError, match="attach to it when that has ended"):
+        DagExecutor.attach(dag.directory)
+    (tmp_path / "go").touch()
+    dag.shutdown()
+    assert DagExecutor.attach(dag.directory).futures[0].result(0)
+
+
+def test_a_callback_may_run_what_is_left(new_dag, tmp_path):
+    """Though the run that it belongs to has not quite ended."""
+    dag = new_dag()
+    future = dag.submit((tmp_path / "there").read_text)
+
+    def again(_):
+        (tmp_path / "there").write_text("at last")
+        dag.run(local=True)
+
+    future.add_done_callback(again)
+    dag.run(local=True)
+    until(lambda: dag.futures != [future])
+    assert dag.futures[0].result(60) == "at last"
+    dag.shutdown()
+    assert DagExecutor.attach(dag.directory).futures[0].result(0) == "at last"
+
+
+def test_a_dag_that_was_shut_down_is_in_use_no_more(new_dag):
+    """Run or not."""
+
+    def state(directory):
+        return {info.directory: info.state for info in sessions(directory)}[directory]
+
+    for run in (False, True):
+        dag = new_dag()
+        dag.submit(abs, -1)
+        if run:
+            dag.run(local=True)
+        assert state(dag.directory) == "in use"
+        dag.shutdown()
+        assert state(dag.directory) == ("finished" if run else "left")
+
+
 def test_ctrl_c_ends_a_local_run(tmp_path):
     """What a terminal sends, it sends to all processes."""
     script = f"""
@@ -235,6 +412,24 @@ with DagExecutor("work", {str(tmp_path / "work")!r}, max_workers=2) as dag:
     assert stderr.rstrip().endswith("KeyboardInterrupt")
     assert stderr.count("Traceback") == 1
     assert len(list(tmp_path.glob("made*"))) == 2
+
+
+def test_ctrl_c_ends_a_script_that_waits_for_its_calls_at_its_end(tmp_path):
+    """With all that they have started."""
+    script = f"""
+from condor_futures import DagExecutor, shell
+dag = DagExecutor("work", {str(tmp_path / "work")!r}, max_workers=1)
+for n in range(2):
+    dag.submit(shell("echo $$ > {tmp_path}/$1; sleep 600"), n)
+dag.run(local=True)
+"""
+    client = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
+    until(lambda: (tmp_path / "0").exists() and (tmp_path / "0").read_text())
+    time.sleep(0.5)  # until it waits
+    client.send_signal(signal.SIGINT)
+    client.wait(60)
+    until(lambda: ended(tmp_path / "0"))
+    assert not (tmp_path / "1").exists()
 
 
 def test_a_picture_shows_dollars_as_they_are(new_dag, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import gc
 import importlib
@@ -14,7 +15,7 @@ import pytest
 
 from condor_futures import runner
 from condor_futures.errors import PayloadError
-from condor_futures.pickling import Pickled, pickle_object
+from condor_futures.pickling import Pickled, pickle_object, procid
 from condor_futures.shipping import Shipping
 
 
@@ -244,3 +245,9 @@ def test_pickled_is_what_the_runner_unpickles():
     assert isinstance(pickled, Pickled)
     value = runner._loads([bytes(segment) for segment in pickled.segments])
     assert (bytes(value["a"].data), value["b"]) == (b"buffer", [1, 2])
+
+
+def test_a_copy_of_procid_stands_for_the_same():
+    """``dataclasses.asdict`` copies what it finds."""
+    assert copy.copy(procid) is procid
+    assert copy.deepcopy({"index": [procid]}) == {"index": [procid]}

@@ -15,6 +15,11 @@ def test_arguments_are_positional_parameters_and_need_no_quoting():
     assert done.args == 'printf "%s\\n" "$@" | sort'
 
 
+def test_the_result_of_another_command_is_what_that_wrote():
+    """As with the shell's ``$(...)``."""
+    assert shell('printf "<%s>" "$1" "$2"')(shell("printf 'a\\n b\\n\\n'")(), 3).stdout == "<a\n b><3>"
+
+
 def test_a_failure_has_status_streams_and_the_end_of_standard_error():
     with pytest.raises(
         ShellError, match=r"status 3\.\n--- the end of its standard error ---\nno such thing$"
