@@ -20,7 +20,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -106,23 +106,41 @@ class NodeOptions:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """What a job finds besides its bundle: for who runs a node without HTCondor.
+    """What a job finds besides its bundle, and what it brings back: for who runs a node without HTCondor.
 
     Attributes:
         files: paths of files and directories that are brought to it.
         environment: the submit command.
+        outputs: names of files and directories that it makes.
+        remaps: the submit command ``transfer_output_remaps``.
 
     """
 
-    files: tuple[str, ...] = ()
+    files: Sequence[str] = ()
     environment: str = ""
+    outputs: Sequence[str] = ()
+    remaps: str = ""
 
     @classmethod
     def of(cls, options: Options) -> Sandbox:
         """That of the jobs with these options."""
-        own = options.commands.get("transfer_input_files", "")
-        files = [*map(str, options.ship.files), *filter(None, map(str.strip, own.split(",")))]
-        return cls(tuple(files), options.commands.get("environment", ""))
+        commands = options.commands
+        own, outputs = (
+            [name for name in map(str.strip, commands.get(command, "").split(",")) if name]
+            for command in ("transfer_input_files", "transfer_output_files")
+        )
+        files = [*map(str, options.ship.files), *own]
+        return cls(files, commands.get("environment", ""), outputs, commands.get("transfer_output_remaps", ""))
+
+    def targets(self) -> dict[str, str]:
+        """Where each of the outputs goes: a path, a URL, or nothing for the directory of the job.
+
+        >>> Sandbox(outputs=["a", "b"], remaps='"b = /data/b.root; c = d"').targets()
+        {'a': '', 'b': '/data/b.root'}
+        """
+        pairs = (pair.partition("=") for pair in self.remaps.strip().strip('"').split(";"))
+        remaps = {name.strip(): target.strip() for name, _, target in pairs}
+        return {name: remaps.get(name, "") for name in self.outputs}
 
     def variables(self) -> dict[str, str]:
         r"""The environment variables; HTCondor's quoting is undone; of macros only ``$(DOLLAR)`` is replaced.
@@ -292,8 +310,7 @@ class Graph:
                     "post_script": node.options.post_script,
                     "parents": [number[id(parent)] for parent in node.parents],
                     "inputs": [number[id(parent)] for parent in node.inputs],
-                    "files": node.sandbox.files,
-                    "environment": node.sandbox.environment,
+                    "sandbox": asdict(node.sandbox),
                 }
                 for node in self.nodes
             ],
@@ -322,8 +339,7 @@ class Graph:
             bundles = [Bundle(key, place, options, {}, Job(key, spooled=False)) for key in saved["bundles"]]
             own = NodeOptions(saved["retries"], tuple(saved["pre_script"]), tuple(saved["post_script"]))
             parents, inputs = ([graph.nodes[index] for index in saved[kind]] for kind in ("parents", "inputs"))
-            sandbox = Sandbox(tuple(saved["files"]), saved["environment"])
-            graph.add(Node(saved["label"], bundles, saved["calls"], own, parents, inputs, sandbox))
+            graph.add(Node(saved["label"], bundles, saved["calls"], own, parents, inputs, Sandbox(**saved["sandbox"])))
         return graph
 
 

@@ -264,6 +264,8 @@ class LocalRun:
                 stderr=err,
             )
             bundle.job = replace(bundle.job, state=states.State.COMPLETED)
+            for name, target in node.sandbox.targets().items():
+                _transfer(os.path.join(sandbox, name), at, target)  # noqa: PTH118 - which keeps a slash at its end
             shutil.copy(sandbox / outcomes, at / f"{outcomes}.new")
             (at / f"{outcomes}.new").replace(at / outcomes)
         return status
@@ -351,11 +353,15 @@ def _sandbox() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _transfer(name: str, sandbox: Path) -> None:
-    """Copy what HTCondor would: of a directory whose name ends in a slash, what is in it."""
-    if "://" in name:
-        raise ValueError(f"{name} is for HTCondor to fetch; a run on this machine takes files and directories only")
+def _transfer(name: str, directory: Path, target: str = "") -> None:
+    """Copy what HTCondor would, under its own name or as *target*; of a directory with a slash at its end, what is in
+    it.
+    """
+    for path in (name, target):
+        if "://" in path:
+            raise ValueError(f"{path} is for HTCondor to transfer; a run on this machine takes files and directories")
+    to = directory / (target or Path(name).name)
     if Path(name).is_dir():
-        shutil.copytree(name, sandbox if name.endswith("/") else sandbox / Path(name).name, dirs_exist_ok=True)
+        shutil.copytree(name, directory if name.endswith("/") and not target else to, dirs_exist_ok=True)
     else:
-        shutil.copy2(name, sandbox)
+        shutil.copy2(name, to)

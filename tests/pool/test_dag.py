@@ -178,15 +178,24 @@ def test_submit_commands_and_files_reach_the_jobs(pool, new_dag, tmp_path, local
     assert {ad["Flavour"] for ad in ads.values()} == {"long"}
 
 
-def test_output_files_come_back(new_dag, tmp_path):
-    """To the job's directory, or where a remap says; the site's habits do not matter."""
-    dag = new_dag(transfer_output_files=["made.txt", "other.txt"])
-    remapped = dag.with_options(transfer_output_remaps={"other.txt": tmp_path / "here.txt"})
-    future = remapped.submit(lambda: [note(name) for name in ("made.txt", "other.txt")])
-    dag.run()
+@pytest.mark.parametrize("local", [True, False], ids=["local", "HTCondor"])
+def test_output_files_come_back(new_dag, tmp_path, local):
+    """To the job's directory, or where a remap says; of a directory with a slash at its end, what is in it."""
+
+    def make():
+        for name in ("tree", "many"):
+            Path(name).mkdir()
+        for name in ("made.txt", "other.txt", "tree/leaf.txt", "many/one.txt"):
+            note(name)
+
+    dag = new_dag(transfer_output_files=["made.txt", "other.txt", "tree", "many/"])
+    future = dag.with_options(transfer_output_remaps={"other.txt": tmp_path / "here.txt"}).submit(make)
+    dag.run(local=local)
     future.result(100)
     assert lines(tmp_path / "here.txt") == ["x"]
-    assert [path.name for path in (dag.directory / "bundles/000").glob("*.txt")] == ["made.txt"]
+    place = dag.directory / "bundles/000"
+    found = sorted(str(path.relative_to(place)) for path in place.rglob("*.txt"))
+    assert found == ["made.txt", "one.txt", "tree/leaf.txt"]
 
 
 def test_a_site_with_other_settings_of_dagman(new_dag, tmp_path, monkeypatch):

@@ -80,7 +80,7 @@ def test_what_only_htcondor_can_fetch_fails_its_node(new_dag):
     future = dag.with_options(transfer_input_files="https://example.org/data").submit(abs, 1)
     fine = dag.submit(abs, -1)
     dag.run(local=True)
-    with pytest.raises(CondorFuturesError, match=r"https://example\.org/data is for HTCondor to fetch"):
+    with pytest.raises(CondorFuturesError, match=r"https://example\.org/data is for HTCondor to transfer"):
         future.result(60)
     assert fine.result(60) == 1
 
