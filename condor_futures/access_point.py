@@ -24,12 +24,19 @@ from typing import Any
 
 from condor_futures.errors import AccessPointError, CredentialError
 
-__all__ = ["AccessPoint", "Location"]
+__all__ = ["AccessPoint", "AwayError", "Location"]
 
 logger = logging.getLogger(__name__)
 
 Answer = Callable[[Any, "AccessPointError | None"], None]
 _HELPER = Path(__file__).with_name("access_point_helper.py")
+
+
+class AwayError(AccessPointError):
+    """Nobody could speak with it, so that nothing is known of what was asked for; that may pass."""
+
+
+_ERRORS: Mapping[str, type[AccessPointError]] = {"AwayError": AwayError, "CredentialError": CredentialError}
 
 
 @dataclass(frozen=True)
@@ -341,7 +348,7 @@ class AccessPoint:
                 with self._lock:
                     request = self._requests.pop(message["id"], None)
                 if request is not None:
-                    kind = CredentialError if message.get("type") == "CredentialError" else AccessPointError
+                    kind = _ERRORS.get(message.get("type"), AccessPointError)
                     error = kind(message["error"]) if "error" in message else None
                     try:
                         request.answer(message.get("result"), error)

@@ -47,6 +47,10 @@ _RAISED, _SINCE = "CondorFuturesMemoryRaised", "EnteredCurrentStatus"
 _MEMORY = ["ClusterId", "ProcId", _SINCE, _RAISED, "RequestMemory", "MemoryUsage", "ResidentSetSize", "ImageSize"]
 
 
+class AwayError(Exception):
+    """Nobody speaks with the schedd at present: it does not answer, or does not know the user (any more)."""
+
+
 class Operations:
     """One public method per operation; each takes and returns what JSON can hold."""
 
@@ -68,29 +72,35 @@ class Operations:
         """Carry out a request; while the schedd does not answer at all, try again for *patience* seconds.
 
         The bindings raise the same exception with other words for a schedd that is away and for one that refuses, so
-        it is asked something harmless to tell the two apart. A request that fails although the schedd answers gets one
+        it is asked something harmless to tell the two apart. One that does not let the user in is away too: a ticket
+        or token has expired, and may be renewed. A request that fails although the schedd answers gets one
         more try: at more than a thousand jobs a call fails now and then. One that may have failed because the schedd
         was away, does not count: that it is restarted may happen several times, when its disk is full.
+
+        Raises:
+            AwayError: if it was away to the last.
+
         """
         deadline = time.monotonic() + patience
         pause, chances = 0.5, 2
         while True:
             try:
                 if self._schedd is None and operation != "connect":
-                    self._locate()  # this helper was started while the schedd was away
+                    self._reach()  # this helper was started while the schedd was away
                 return getattr(self, operation)(**arguments)
-            except self._htcondor.HTCondorException:
+            except (self._htcondor.HTCondorException, AwayError) as error:
                 if operation == "connect":
                     raise
+                failure: Exception = error
                 try:
                     before = self._address
-                    self._locate()
+                    self._reach()
                     # A schedd that was restarted has another address.
                     pause, chances = 0.5, chances - 1 if self._address == before else 2
-                except Exception:  # noqa: BLE001 - whatever it is, the schedd does not answer
-                    pause, chances = min(2 * pause, 10.0), 2
+                except AwayError as away:
+                    pause, chances, failure = min(2 * pause, 10.0), 2, away
                 if not chances or time.monotonic() > deadline:
-                    raise
+                    raise failure from None
                 time.sleep(pause)
                 if operation.startswith("submit"):
                     arguments = {**arguments, "again": True}
@@ -99,14 +109,31 @@ class Operations:
         """Locate the schedd, and make sure that it answers and takes jobs from this user."""
         self._where = (pool, name)
         ad = self._locate()
+        self._check_permission()
+        return {key: str(ad.get(key, "")) for key in ("Name", "Machine", "MyAddress", "CondorVersion")}
+
+    def _reach(self) -> None:
+        """Find the schedd, and make sure that requests have a chance.
+
+        Raises:
+            AwayError: if they have none, whatever the reason.
+
+        """
         try:
-            permission = self._htcondor.ping(ad, "WRITE")
+            self._locate()
+            self._check_permission()
+        except Exception as error:
+            raise AwayError(str(error)) from error
+
+    def _check_permission(self) -> None:
+        """Make sure that it takes jobs from this user: to look at the queue is often allowed to everybody."""
+        try:
+            permission = self._htcondor.ping(self._ad, "WRITE")
         except self._htcondor.HTCondorException as error:
-            raise PermissionError(f"it answers, but takes no jobs from you: {error}") from None
+            raise PermissionError(f"it answers, but takes no jobs from you: authentication failed: {error}") from None
         if not permission.get("AuthorizationSucceeded", True):
             user = permission.get("MyRemoteUserName", "nobody it knows")
             raise PermissionError(f"it answers, but takes no jobs from {user}, which is you")
-        return {key: str(ad.get(key, "")) for key in ("Name", "Machine", "MyAddress", "CondorVersion")}
 
     def _locate(self) -> Any:
         """Find the schedd, and ask it something, so that a dead one is known now."""
@@ -286,7 +313,7 @@ class Operations:
                 no_room[jobs[0]] = str(error)  # the outcome is safe, and is asked for later
                 return
             if len(jobs) == 1:
-                self._locate()  # raises where it is the schedd that is away: that is not the job's fault
+                self._reach()  # raises where it is the schedd that is away: that is not the job's fault
                 try:
                     self._schedd.retrieve(list(jobs))
                 except self._htcondor.HTCondorException:

@@ -317,8 +317,9 @@ class Watcher:
         self._detaching = True
 
     def _quiet(self) -> bool:
-        """What was begun is done, and what can be in the queue is there."""
-        return not (self._submissions.under_way or self._submissions.due() or self._departures.busy)
+        """What was begun is done, as far as it can be now, and what can be in the queue is there."""
+        leaving = self._departures.busy and not self._departures.stuck
+        return not (self._submissions.under_way or self._submissions.due() or leaving)
 
     def _initializer_failed(self, bundle: Bundle, error: BrokenCondorExecutor) -> None:
         """Tell all that is under way, as ProcessPoolExecutor does; called by the resolver."""

@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from remote_pool import client_of, remote_pool
@@ -18,6 +19,7 @@ from condor_futures import (
     JobHeldError,
     JobLostError,
     JobRemovedError,
+    departures,
 )
 from condor_futures.access_point import AccessPoint
 
@@ -312,6 +314,38 @@ def test_a_client_that_may_look_but_not_submit(neighbour, monkeypatch, tmp_path)
         monkeypatch.setenv("_CONDOR_SEC_TOKEN_DIRECTORY", str(tmp_path))
         with pytest.raises(AccessPointError, match="answers, but takes no jobs from you"):
             CondorExecutor(access_point=neighbour.access_point)
+
+
+def test_a_token_that_expires_costs_no_call(neighbour, monkeypatch, caplog, tmp_path):
+    """Everybody may look at the queue, so that jobs are seen to end; their outcomes have to wait for another token."""
+    monkeypatch.setattr(departures, "AGAIN", 0.01)
+    flag = tmp_path / "flag"
+
+    def wait():
+        while not flag.exists():
+            time.sleep(0.05)
+        return "value"
+
+    with client_of(neighbour), CondorExecutor(access_point=neighbour.access_point) as executor:
+        futures = [executor.submit(wait) for _ in range(2)]
+        until(lambda: all(future.running() for future in futures))
+        helper = executor._engine.watcher._access_point
+        helper.patience = 0.5
+        [token] = Path(os.environ["_CONDOR_SEC_TOKEN_DIRECTORY"]).iterdir()
+        token.rename(tmp_path / "token")
+        os.kill(helper._process.pid, signal.SIGKILL)  # it had authenticated, which it need not do again for a while
+        flag.touch()
+        pause = executor._engine.watcher._departures._retrieve_pause
+        until(lambda: pause.failures > departures.ATTEMPTS)
+        assert caplog.text.count("2 jobs could not be retrieved, which will be tried again") == 1
+        assert "authentication failed" in caplog.text
+        assert not any(future.done() for future in futures)
+        helper.patience = 60.0
+        late = executor.submit(pow, 2, 3)
+        (tmp_path / "token").rename(token)
+        assert [future.result(60) for future in futures] == ["value"] * 2
+        assert late.result(60) == 8
+    assert neighbour.queue(executor) == []
 
 
 def test_an_access_point_that_sees_the_session_needs_no_spooling(neighbour):

@@ -697,7 +697,7 @@ def test_outcomes_that_do_not_fit_keep_no_others_from_coming(monkeypatch):
             may_leave.append((constraint, attribute, value))
 
     operations._schedd = Schedd()
-    monkeypatch.setattr(operations, "_locate", lambda: None)
+    monkeypatch.setattr(operations, "_reach", lambda: None)
     jobs = [f"1.{number}" for number in range(9)]
     answer = operations.retrieve(jobs)
     assert answer == {"failed": {"1.7": reasons["1.7"]}, "no_room": {"1.3": reasons["1.3"]}}
@@ -718,6 +718,7 @@ class Schedd:
         monkeypatch.setattr(access_point_helper, "time", self)
         self.operations = access_point_helper.Operations()
         self.operations._locate = self.locate
+        self.operations._check_permission = lambda: None
         self.operations._schedd = object()
         self.operations.ask = self.ask
         self.attempts = 0
@@ -757,9 +758,30 @@ def test_schedd_that_is_restarted_again_and_again_does_what_it_is_asked(monkeypa
 
 def test_schedd_that_is_away_for_longer_than_the_patience_is_an_error(monkeypatch):
     schedd = Schedd(monkeypatch, (0, 100))
-    with pytest.raises(schedd.operations._htcondor.HTCondorException, match="Failed to connect"):
+    with pytest.raises(access_point_helper.AwayError, match="Failed to connect"):
         schedd.operations.perform("ask", {}, 60.0)
     assert 60 <= schedd.now < 75
+
+
+def test_schedd_that_does_not_know_the_user_any_more_is_away(monkeypatch):
+    """It still answers whoever may only look; what is asked of it meanwhile is done when it knows the user again."""
+    schedd = Schedd(monkeypatch)
+    schedd.operations._address = "0"
+
+    def check_permission():
+        if schedd.now < 30:
+            raise PermissionError("authentication failed")
+
+    schedd.operations._check_permission = check_permission
+    schedd.operations.ask = lambda: schedd.check() or (schedd.now if schedd.now >= 30 else schedd.refuse())
+
+    def refuse():
+        raise schedd.operations._htcondor.HTCondorException("no")
+
+    schedd.refuse = refuse
+    with pytest.raises(access_point_helper.AwayError, match="authentication failed"):
+        schedd.operations.perform("ask", {}, 10.0)
+    assert 30 <= schedd.operations.perform("ask", {}, 60.0) < 45
 
 
 def test_request_that_a_schedd_refuses_is_tried_twice(monkeypatch):
