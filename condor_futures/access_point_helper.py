@@ -66,6 +66,7 @@ class Operations:
         self._schedd: Any = None
         self._ad: Any = None
         self._where: tuple[str | None, str | None] = (None, None)
+        self._local = self._here = False
         self._name = self._address = ""
 
     def perform(self, operation: str, arguments: dict[str, Any], patience: float) -> Any:
@@ -105,12 +106,20 @@ class Operations:
                 if operation.startswith("submit"):
                     arguments = {**arguments, "again": True}
 
-    def connect(self, pool: str | None, name: str | None) -> dict[str, str]:
-        """Locate the schedd, and make sure that it answers and takes jobs from this user."""
-        self._where = (pool, name)
+    def connect(self, pool: str | None, name: str | None, local: bool = False) -> dict[str, str]:
+        """Locate the schedd, and make sure that it answers and takes jobs from this user.
+
+        Args:
+            pool: the collector to look *name* up in; None is the configured one.
+            name: of the schedd; None is the one that is configured here.
+            local: it is not looked up if it is the one that is configured here.
+
+        """
+        self._where, self._local = (pool, name), local
         ad = self._locate()
         self._check_permission()
-        return {key: str(ad.get(key, "")) for key in ("Name", "Machine", "MyAddress", "CondorVersion")}
+        about = {key: str(ad.get(key, "")) for key in ("Name", "Machine", "MyAddress", "CondorVersion")}
+        return {**about, "Pool": pool or self._htcondor.param.get("COLLECTOR_HOST") or ""}
 
     def _reach(self) -> None:
         """Find the schedd, and make sure that requests have a chance.
@@ -141,9 +150,12 @@ class Operations:
         htcondor = self._htcondor
         kind = htcondor.DaemonType.Schedd
         if name is None:
-            ad = htcondor.Collector(pool).locate(kind) if pool else htcondor.Collector().locate(kind)
+            ad = htcondor.Collector().locate(kind)
+            self._here = True
         else:
-            ad = self._look_up(pool, name)
+            ad = self._configured(name) if self._local else None
+            self._here = ad is not None
+            ad = ad or self._look_up(pool, name)
         schedd = htcondor.Schedd(ad)
         try:
             schedd.query("false", ["ClusterId"], limit=1)
@@ -154,6 +166,13 @@ class Operations:
         self._schedd, self._ad = schedd, ad
         self._name, self._address = str(ad.get("Name", "")), str(ad.get("MyAddress", ""))
         return ad
+
+    def _configured(self, name: str) -> Any:
+        """The ad of the schedd that the configuration names here, if that is it; or else None."""
+        with contextlib.suppress(self._htcondor.HTCondorException):
+            ad = self._htcondor.Collector().locate(self._htcondor.DaemonType.Schedd)
+            return ad if ad is not None and ad.get("Name") == name else None
+        return None
 
     def _look_up(self, pool: str | None, name: str) -> Any:
         """The ad of a schedd by its name, from the collector."""
@@ -402,7 +421,7 @@ class Operations:
         # The package is not imported for every executor's helper: it takes longer than htcondor2.
         from condor_futures import credd
 
-        address = credd.find(self._where, self._name)
+        address = credd.find((None, None) if self._here else self._where, self._name)
         listing = credd.store_kerberos(address) if kerberos else ""
         return {"ticket": listing, "url": credd.request_tokens(address, services) if services else None}
 

@@ -62,7 +62,7 @@ class Departures:
     def __init__(
         self,
         access_point: AccessPoint,
-        session_id: str,
+        constraint: str,
         *,
         post: Callable[[Callable[[], None]], None],
         advance: Callable[[Bundle, states.Event], None],
@@ -71,13 +71,13 @@ class Departures:
 
         Args:
             access_point: where the jobs are.
-            session_id: whose jobs.
+            constraint: selects the session's jobs.
             post: has a function called in the watcher's thread.
             advance: takes the answer to a retrieval, as an event.
 
         """
         self._access_point = access_point
-        self._constraint = f'CondorFuturesSession == "{session_id}"'
+        self._constraint = constraint
         self._post = post
         self._advance = advance
         self._ended: dict[str, Bundle] = {}

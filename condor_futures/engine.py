@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import itertools
 import logging
 import os
 import sys
-import threading
 import time
 import weakref
+from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -45,10 +46,11 @@ __all__ = ["DEFAULT_MAX_WORKERS", "Categories", "Engine", "Left", "Place", "star
 logger = logging.getLogger(__name__)
 
 
-class Categories(dict[str, int]):
+class Categories(UserDict[str, int]):
     """The largest number of jobs of each category that may be in the queue at once; a dict that checks what it gets.
 
-    >>> Categories()["merge"] = 0
+    >>> categories = Categories(merge=2)
+    >>> categories |= {"merge": 0}
     Traceback (most recent call last):
     ValueError: at most how many jobs of the category 'merge' may be in the queue? At least 1, not 0
 
@@ -72,6 +74,11 @@ class Categories(dict[str, int]):
             )
         super().__setitem__(category, limit)
 
+    def __ior__(self, others: Any) -> Categories:  # type: ignore[misc,override]  # noqa: PYI034
+        """Set several limits."""
+        self.update(others)  # which checks them, as UserDict's own does not
+        return self
+
 
 DEFAULT_MAX_WORKERS = 1000
 """How many jobs an executor has in the queue at once unless it is told otherwise: more overwhelm access points."""
@@ -81,12 +88,29 @@ DEFAULT_MAX_WORKERS = 1000
 class Left:
     """A session whose client has left, or was killed: by its directory or id.
 
-    *on_hold* and *memory_max*, if they are given, count for the calls that are under way too.
+    *on_hold* and *memory_max*, if they are given, count for the calls that are under way too. *credentials* are what it
+    had stored for its jobs (see :meth:`Credentials.request`), where that is to be done again.
     """
 
     name: str | Path
     on_hold: object = None
     memory_max: object = None
+    credentials: Mapping[str, Any] | None = None
+
+    @classmethod
+    def by(cls, name: str | Path, options: Mapping[str, Any]) -> tuple[Left, dict[str, Any]]:
+        """The session *name*, to be taken up with an executor's *options*; and these, with what is the session's own."""
+        credentials = None
+        if options.get("credentials") is None:
+            # (What is wrong with the session is told later, after what is wrong with the options.)
+            with contextlib.suppress(CondorFuturesError, TypeError):
+                credentials = Session.find(name).settings.get("credentials")
+        left = cls(name, options.get("on_hold"), options.get("memory_max"), credentials)
+        if credentials is None:
+            return left, dict(options)
+        # By these submit commands jobs ask for them.
+        commands = {"MY.SendCredential": "true"} if credentials["kerberos"] else {}
+        return left, {**commands, **credentials["services"], **options}
 
 
 class Engine:
@@ -97,7 +121,7 @@ class Engine:
         self.watcher = watcher
         self.max_workers = max_workers
         self.categories = categories
-        self.lock = threading.Lock()
+        self.lock = watcher.lock
         self.calls = itertools.count()
         self.bundles = itertools.count()
         self.clusters = itertools.count()
@@ -189,6 +213,16 @@ class Place:
         # Access point and execution point are one machine, where a job can run in its spool directory itself.
         return cls(Location(environment=pool.environment()), "IF_NEEDED", pool.job_owner, pool.close)
 
+    @classmethod
+    def of(cls, session: Session) -> Place:
+        """Where the jobs of a session are that was left."""
+        place, schedd = cls.find(session.access_point), session.settings.get("schedd")
+        if schedd is None:
+            return place
+        # It was the local one, but what is local depends on the environment.
+        pool, name = schedd
+        return replace(place, location=Location(pool, name, local=True))
+
 
 #: Seconds for the helper process of a client that was killed to carry out what it was asked last, and for a query.
 _LAST_REQUESTS = 60.0
@@ -218,21 +252,29 @@ def start(
     """
     directory = None if isinstance(session, Left) else session_path(session)
     check_session_directory(directory or sessions_directory())
-    left = _find(session) if isinstance(session, Left) else None
-    if left is not None:
-        if access_point is None:
-            access_point = _understand(left.settings["access_point"])
-        max_workers = max_workers or left.settings["max_workers"]
-        left.take_up(_LAST_REQUESTS)
-    max_workers = max_workers or DEFAULT_MAX_WORKERS
-    settings = {"access_point": access_point, "max_workers": max_workers}
-    opened, helper, place = left, None, None
-    try:
-        place = Place.find(access_point)
-        if opened is None:
+    left = None
+    if isinstance(session, Left):
+        left, credentials = _find(session), credentials or session.credentials
+    with contextlib.ExitStack() as undo:
+        if left is not None:
+            left.take_up(_LAST_REQUESTS)
+            undo.callback(left.leave)
+            max_workers = max_workers or left.settings["max_workers"]
+        max_workers = max_workers or DEFAULT_MAX_WORKERS
+        place = Place.of(left) if left is not None and access_point is None else Place.find(access_point)
+        undo.callback(place.leave)
+        given = access_point if access_point is not None or left is None else left.access_point
+        settings = {"access_point": given, "max_workers": max_workers, "credentials": credentials}
+        if left is None:
             opened = Session.create(directory, owner=place.owner, settings=settings)
+            undo.callback(opened.remove)
+        else:
+            opened = left
         helper = AccessPoint(place.location, lock=opened.lock.path)
+        undo.callback(helper.close)
         helper.connect()
+        location = helper.location
+        opened.keep(**settings, schedd=(location.pool, location.name) if location.local else None)
         renewal = None if credentials is None else (credentials, _store(helper, credentials))
         opened.write_runner([sys.executable, f"python{PythonVersion}", "python3"])
         categories = Categories()
@@ -248,22 +290,14 @@ def start(
         engine = Engine(opened, watcher, max_workers, categories)
         if isinstance(session, Left):
             _resume(engine, helper, session)
-    except BaseException:
-        if helper is not None:
-            helper.close()
-        if left is not None:
-            left.leave()
-        elif opened is not None:
-            opened.remove()
-        if place is not None:
-            place.leave()
-        raise
-    # Registered anew, because atexit runs last registered first, and the personal pool, which registers when it
-    # starts, must outlive the jobs.
-    atexit.unregister(_at_exit)
-    atexit.register(_at_exit)
-    _watchers.add(watcher)
-    watcher.start()
+        # Registered anew, because atexit runs last registered first, and the personal pool, which registers when it
+        # starts, must outlive the jobs.
+        atexit.unregister(_at_exit)
+        atexit.register(_at_exit)
+        _watchers.add(watcher)
+        undo.callback(_watchers.discard, watcher)
+        watcher.start()
+        undo.pop_all()  # from here on all of it is the watcher's
     return engine
 
 
@@ -277,11 +311,6 @@ def _find(left: Left) -> Session:
     return session
 
 
-def _understand(access_point: Any) -> Any:
-    """JSON knows no tuples."""
-    return tuple(access_point) if isinstance(access_point, list) else access_point
-
-
 def _resume(engine: Engine, helper: AccessPoint, left: Left) -> None:
     """Find out what became of the calls of a session that was left, and go on with them."""
     session = engine.session
@@ -290,7 +319,7 @@ def _resume(engine: Engine, helper: AccessPoint, left: Left) -> None:
         helper.ask,
         "query",
         _LAST_REQUESTS,
-        constraint=f'CondorFuturesSession == "{session.id}"',
+        constraint=session.constraint,
         projection=PROJECTION,
     )
     remove = functools.partial(helper.ask, "act", _LAST_REQUESTS, action="remove", reason=NEVER_RAN)
@@ -344,7 +373,7 @@ def _told_by_history(
             ads = helper.ask(
                 "look",
                 _LAST_REQUESTS,
-                constraint=f'CondorFuturesSession == "{session.id}"',
+                constraint=session.constraint,
                 projection=[*job_queue.PROJECTION, "CondorFuturesBundle"],
                 jobs=[job.job_id for _, job in gone],
             )["ads"]

@@ -255,7 +255,7 @@ class Graph:
         about = {
             "name": self.name,
             "access_point": self.access_point,
-            "categories": self.categories,
+            "categories": dict(self.categories),
             "nodes": [
                 {
                     "label": node.label,

@@ -20,6 +20,8 @@ from condor_futures import (
     JobLostError,
     JobRemovedError,
     departures,
+    purge,
+    sessions,
 )
 from condor_futures.access_point import AccessPoint
 
@@ -243,6 +245,27 @@ def test_a_client_that_is_not_let_in(remote, monkeypatch, tmp_path):
     monkeypatch.setenv("_CONDOR_SEC_TOKEN_DIRECTORY", str(tmp_path))
     with pytest.raises(AccessPointError, match="does not accept how you authenticate"):
         CondorExecutor(access_point=remote.access_point)
+
+
+def test_a_session_stays_with_its_schedd(remote, monkeypatch, tmp_path):
+    """Which one is the local one depends on the environment, that of who attaches, or purges, is another."""
+    monkeypatch.setenv("_CONDOR_COLLECTOR_HOST", remote.collector)
+    monkeypatch.setenv("_CONDOR_SCHEDD_HOST", remote.schedd)
+    executor = CondorExecutor(session=tmp_path / "session")
+    first = executor.submit(pow, 2, 3)
+    assert first.result() == 8
+    executor.with_options(requirements="false").submit(pow, 2, 4)
+    until(lambda: len(remote.queue(executor)) == 1)
+    executor.detach()
+    monkeypatch.setenv("_CONDOR_COLLECTOR_HOST", "127.0.0.1:9")
+    monkeypatch.setenv("_CONDOR_SCHEDD_HOST", "ap2@remote.example")
+    again = CondorExecutor.attach(tmp_path / "session")
+    assert again.futures[first.key].result() == 8
+    assert [info.access_point for info in sessions(tmp_path)] == [None]
+    again.detach()
+    assert len(remote.queue(executor)) == 1
+    assert purge(tmp_path / "session") == 1
+    assert remote.queue(executor) == []
 
 
 def test_a_job_that_left_no_trace_is_lost(remote, executor):
