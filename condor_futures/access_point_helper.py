@@ -404,6 +404,10 @@ class Operations:
                 break  # not every site lets it be read from elsewhere, and then nothing says what became of them
         return {"ads": ads, "seconds": time.monotonic() - began}
 
+    def past(self, constraint: str, projection: list[str]) -> list[dict[str, Any]]:
+        """The ads of the jobs that match and have left the queue, the newest first."""
+        return _plain(self._schedd.history(constraint, projection))
+
     def store_credentials(self, kerberos: bool, services: dict[str, str]) -> dict[str, str | None]:
         """Have the access point's condor_credd keep what the jobs need to act as the user.
 

@@ -27,6 +27,7 @@ from condor_futures.errors import AccessPointError, BrokenCondorExecutor, Condor
 from condor_futures.future import CondorFuture
 from condor_futures.payload import PythonVersion
 from condor_futures.recovery import (
+    BY_US,
     PROJECTION,
     Found,
     History,
@@ -99,7 +100,7 @@ class Left:
 
     @classmethod
     def by(cls, name: str | Path, options: Mapping[str, Any]) -> tuple[Left, dict[str, Any]]:
-        """The session *name*, to be taken up with an executor's *options*; and these, with what is the session's own."""
+        """The session *name*, to be taken up with an executor's *options*; and these, with what the session has."""
         credentials = None
         if options.get("credentials") is None:
             # (What is wrong with the session is told later, after what is wrong with the options.)
@@ -325,12 +326,16 @@ def _resume(engine: Engine, helper: AccessPoint, left: Left) -> None:
     remove = functools.partial(helper.ask, "act", _LAST_REQUESTS, action="remove", reason=NEVER_RAN)
     queue = query()
     history = History(engine.watcher.read_past())  # after the queue: it has all of what left the queue before
-    recovery = judge(found, queue, history.of_bundle)
+    logged: Mapping[str, Sequence[LoggedJob]] = history.of_bundle
+    recovery = judge(found, queue, logged)
+    if recovery.pending and not history.bundles:  # the access point does not write the log, or it was lost
+        logged = _jobs_of_history(helper, session)
+        recovery = judge(found, queue, logged)
     if recovery.half:
         # Removed only if they still wait: after the files have come it takes the schedd a second to say so (25.14).
         these = " || ".join("(ClusterId == {} && ProcId == {})".format(*job.split(".")) for job in recovery.half)
         remove(jobs=f"JobStatus == 5 && HoldReasonCode == {SPOOLING_INPUT} && ({these})")
-        recovery = judge(found, query(), history.of_bundle, removed=recovery.half)
+        recovery = judge(found, query(), logged, removed=recovery.half)
     remove(jobs=recovery.stray + recovery.half)
     keys = sorted((call for bundle in found for call in bundle.calls), key=lambda key: int(key[1:]))
     engine.futures = {key: CondorFuture[Any](key, engine.watcher.cancel) for key in keys}
@@ -361,6 +366,25 @@ def _resume(engine: Engine, helper: AccessPoint, left: Left) -> None:
         },
         [bundle_of(bundle, waits=True) for bundle in sorted(recovery.pending, key=lambda bundle: bundle.number)],
     )
+
+
+def _jobs_of_history(helper: AccessPoint, session: Session) -> Mapping[str, Sequence[LoggedJob]]:
+    """By bundle, the jobs that have left the queue, as the access point's history has them.
+
+    Without those that we removed: they did not count, or their calls were cancelled, and their bundle's key may be that
+    of another one since.
+    """
+    by_us = f'regexp("^{BY_US}", RemoveReason ?: "")'
+    try:
+        ads = helper.ask("past", _LAST_REQUESTS, constraint=f"{session.constraint} && !{by_us}", projection=PROJECTION)
+    except AccessPointError as error:
+        logger.warning("the access point's history cannot be asked which calls were made: %s", error)
+        return {}
+    jobs: dict[str, list[LoggedJob]] = {}
+    for ad in reversed(ads):  # the newest come first
+        job_id, key = f"{ad['ClusterId']}.{ad['ProcId']}", str(ad.get("CondorFuturesBundle", ""))
+        jobs.setdefault(key, []).append(LoggedJob(job_id, key, [states.Submitted(job_id, key)]))
+    return jobs
 
 
 def _told_by_history(

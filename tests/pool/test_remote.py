@@ -21,7 +21,6 @@ from condor_futures import (
     JobRemovedError,
     departures,
     purge,
-    sessions,
 )
 from condor_futures.access_point import AccessPoint
 
@@ -247,6 +246,34 @@ def test_a_client_that_is_not_let_in(remote, monkeypatch, tmp_path):
         CondorExecutor(access_point=remote.access_point)
 
 
+def test_jobs_that_left_the_queue_while_nobody_looked(remote):
+    """There is no event log that says so; but the access point has a history."""
+
+    def crash():
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+
+    with CondorExecutor(access_point=remote.access_point) as executor:
+        removed = executor.with_options(requirements="false").submit(pow, 2, 4)
+        until(lambda: removed.state == "idle")
+        crashed = executor.submit(crash)
+        assert isinstance(crashed.exception(), (JobCrashedError, JobHeldError))
+        cancelled = executor.with_options(requirements="false").submit(pow, 2, 5)
+        until(lambda: cancelled.state == "idle")
+        assert cancelled.cancel()
+        until(lambda: len(remote.queue(executor)) == 1)
+        session = executor.detach()
+    remote.run("condor_rm", "-reason", "no more", removed.job_id)
+    until(lambda: not remote.queue(executor))
+    with CondorExecutor.attach(session) as again:
+        gone = again.futures[removed.key].exception(60)
+        assert isinstance(gone, JobRemovedError)
+        assert "no more" in gone.reason
+        assert type(again.futures[crashed.key].exception(60)) is type(crashed.exception())
+        assert len(again.futures) == 2
+        again.terminate_workers()
+
+
 def test_a_session_stays_with_its_schedd(remote, monkeypatch, tmp_path):
     """Which one is the local one depends on the environment, that of who attaches, or purges, is another."""
     monkeypatch.setenv("_CONDOR_COLLECTOR_HOST", remote.collector)
@@ -261,7 +288,6 @@ def test_a_session_stays_with_its_schedd(remote, monkeypatch, tmp_path):
     monkeypatch.setenv("_CONDOR_SCHEDD_HOST", "ap2@remote.example")
     again = CondorExecutor.attach(tmp_path / "session")
     assert again.futures[first.key].result() == 8
-    assert [info.access_point for info in sessions(tmp_path)] == [None]
     again.detach()
     assert len(remote.queue(executor)) == 1
     assert purge(tmp_path / "session") == 1
