@@ -9,6 +9,7 @@ import pytest
 from support import until
 
 from condor_futures import BrokenCondorExecutor, CondorFuturesError, JobError
+from condor_futures.access_point import AwayError
 from condor_futures.bundle import Bundle, Options
 from condor_futures.engine import Categories, Engine
 from condor_futures.future import CondorFuture
@@ -118,6 +119,7 @@ def test_call_that_comes_while_the_watcher_breaks_ends(scene, monkeypatch):
     """What is taken before it is known that nothing comes of it fails too; what comes later is refused."""
     engine = Engine(scene.session, scene.watcher, 10, Categories())
     bundle = scene.bundle(0)
+    [future] = bundle.futures.values()
     failure = CondorFuturesError("it broke")
     breaks = threading.Thread(target=scene.watcher._break, args=(failure, failure))
     add = scene.watcher.add
@@ -130,6 +132,20 @@ def test_call_that_comes_while_the_watcher_breaks_ends(scene, monkeypatch):
     monkeypatch.setattr(scene.watcher, "add", add_late)
     engine.add([bundle])
     breaks.join()
-    assert bundle.futures[Session.call_key(0)].exception(10) is failure
+    assert future.exception(10) is failure
     with pytest.raises(BrokenCondorExecutor, match="it broke"):
         engine.add([scene.bundle(1)])
+
+
+def test_client_that_leaves_does_not_wait_for_an_access_point_that_is_away(scene):
+    """Whoever attaches later fetches what there is."""
+    _, bundle = scene.submit(0, "1.0")
+    scene.watcher._handle(Terminated("1.0", exit_status=0))
+    scene.watcher._departures.proceed(under_way=1)
+    assert not scene.watcher._quiet()
+    _, answer, _ = scene.access_point.asked.pop()
+    answer(None, AwayError("no answer"))
+    scene.receive()
+    assert scene.watcher._quiet()
+    assert not scene.watcher._finished()
+    assert bundle.job.state is State.COMPLETED
