@@ -24,12 +24,19 @@ from typing import Any
 
 from condor_futures.errors import AccessPointError, CredentialError
 
-__all__ = ["AccessPoint", "Location"]
+__all__ = ["AccessPoint", "AwayError", "Location"]
 
 logger = logging.getLogger(__name__)
 
 Answer = Callable[[Any, "AccessPointError | None"], None]
 _HELPER = Path(__file__).with_name("access_point_helper.py")
+
+
+class AwayError(AccessPointError):
+    """Nobody could speak with it, so that nothing is known of what was asked for; that may pass."""
+
+
+_ERRORS: Mapping[str, type[AccessPointError]] = {"AwayError": AwayError, "CredentialError": CredentialError}
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,14 @@ class Location:
         pool: the collector, as ``host`` or ``host:port``.
         name: the schedd, as ``name@host``.
         environment: variables, such as ``CONDOR_CONFIG``, that say which configuration is meant.
+        local: it was what the local configuration said; if that still says so, no collector need know it.
 
     """
 
     pool: str | None = None
     name: str | None = None
     environment: Mapping[str, str] | None = None
+    local: bool = False
 
     @classmethod
     def parse(cls, access_point: object) -> Location:
@@ -55,7 +64,7 @@ class Location:
             TypeError: if it is neither None, nor a name, nor a pair of pool and name.
 
         >>> Location.parse(("cm.example.org", "ap1@example.org"))
-        Location(pool='cm.example.org', name='ap1@example.org', environment=None)
+        Location(pool='cm.example.org', name='ap1@example.org', environment=None, local=False)
 
         """
         if access_point is None:
@@ -133,6 +142,8 @@ class AccessPoint:
         self._closed = threading.Event()
         self._why_closed = "the executor is closed"
         self._deaths = 0
+        self._reader = threading.Thread(target=self._read_all, name="condor_futures access point", daemon=True)
+        self._writer = threading.Thread(target=self._send_all, name="condor_futures access point writer", daemon=True)
 
     def connect(self, timeout: float = 30.0) -> dict[str, str]:
         """Start the helper and find the schedd; gives its name, address and version.
@@ -146,14 +157,14 @@ class AccessPoint:
         """
         try:
             self._start()
-        except OSError as error:
+            self._reader.start()
+            self._writer.start()
+        except (OSError, RuntimeError) as error:  # there may be no room for another process, or thread
+            self.kill()
             raise AccessPointError(
-                f"the process that speaks with {self.location} cannot be started: {error.strerror}"
+                f"the process that speaks with {self.location} cannot be started: "
+                f"{getattr(error, 'strerror', None) or error}"
             ) from error
-        self._reader = threading.Thread(target=self._read_all, name="condor_futures access point", daemon=True)
-        self._reader.start()
-        self._writer = threading.Thread(target=self._send_all, name="condor_futures access point writer", daemon=True)
-        self._writer.start()
         connected: Future[dict[str, str]] = Future()
 
         def answer(result: Any, error: AccessPointError | None) -> None:
@@ -179,6 +190,9 @@ class AccessPoint:
                 meant = difflib.get_close_matches(self.location.name.lower(), ["personal"], cutoff=0.75)
                 advice = f"; did you mean {meant[0]!r}, a pool of your own?" if meant else ""
             raise AccessPointError(f"{self.location} cannot be used: {error}{advice}") from None
+        if self.location == Location() and self.about.get("Name"):
+            # There its jobs will be, whatever the environment says later.
+            self.location = Location(self.about.get("Pool") or None, self.about["Name"], local=True)
         return self.about
 
     def request(self, operation: str, answer: Answer, **arguments: Any) -> None:
@@ -242,12 +256,15 @@ class AccessPoint:
             self._join()
 
     def _join(self) -> None:
-        self._reader.join()
-        self._writer.join()
+        for thread in (self._reader, self._writer):
+            if thread.is_alive():
+                thread.join()
         self._close_input()
+        if self._process is not None and self._process.stdout is not None:
+            self._process.stdout.close()
 
     def _where(self) -> dict[str, Any]:
-        return {"pool": self.location.pool, "name": self.location.name}
+        return {"pool": self.location.pool, "name": self.location.name, "local": self.location.local}
 
     def _start(self, *messages: object) -> None:
         """Start a helper; tell it where to import from, and *messages*, before anybody else can tell it anything."""
@@ -341,7 +358,7 @@ class AccessPoint:
                 with self._lock:
                     request = self._requests.pop(message["id"], None)
                 if request is not None:
-                    kind = CredentialError if message.get("type") == "CredentialError" else AccessPointError
+                    kind = _ERRORS.get(message.get("type"), AccessPointError)
                     error = kind(message["error"]) if "error" in message else None
                     try:
                         request.answer(message.get("result"), error)

@@ -47,6 +47,10 @@ _RAISED, _SINCE = "CondorFuturesMemoryRaised", "EnteredCurrentStatus"
 _MEMORY = ["ClusterId", "ProcId", _SINCE, _RAISED, "RequestMemory", "MemoryUsage", "ResidentSetSize", "ImageSize"]
 
 
+class AwayError(Exception):
+    """Nobody speaks with the schedd at present: it does not answer, or does not know the user (any more)."""
+
+
 class Operations:
     """One public method per operation; each takes and returns what JSON can hold."""
 
@@ -64,51 +68,83 @@ class Operations:
         self._schedd: Any = None
         self._ad: Any = None
         self._where: tuple[str | None, str | None] = (None, None)
+        self._local = self._here = False
         self._name = self._address = ""
 
     def perform(self, operation: str, arguments: dict[str, Any], patience: float) -> Any:
         """Carry out a request; while the schedd does not answer at all, try again for *patience* seconds.
 
         The bindings raise the same exception with other words for a schedd that is away and for one that refuses, so
-        it is asked something harmless to tell the two apart. A request that fails although the schedd answers gets one
+        it is asked something harmless to tell the two apart. One that does not let the user in is away too: a ticket
+        or token has expired, and may be renewed. A request that fails although the schedd answers gets one
         more try: at more than a thousand jobs a call fails now and then. One that may have failed because the schedd
         was away, does not count: that it is restarted may happen several times, when its disk is full.
+
+        Raises:
+            AwayError: if it was away to the last.
+
         """
         deadline = time.monotonic() + patience
         pause, chances = 0.5, 2
         while True:
             try:
                 if self._schedd is None and operation != "connect":
-                    self._locate()  # this helper was started while the schedd was away
+                    self._reach()  # this helper was started while the schedd was away
                 return getattr(self, operation)(**arguments)
-            except self._htcondor.HTCondorException:
+            except (self._htcondor.HTCondorException, AwayError) as error:
                 if operation == "connect":
                     raise
+                failure: Exception = error
                 try:
                     before = self._address
-                    self._locate()
+                    self._reach()
                     # A schedd that was restarted has another address.
                     pause, chances = 0.5, chances - 1 if self._address == before else 2
-                except Exception:  # noqa: BLE001 - whatever it is, the schedd does not answer
-                    pause, chances = min(2 * pause, 10.0), 2
+                except AwayError as away:
+                    pause, chances, failure = min(2 * pause, 10.0), 2, away
                 if not chances or time.monotonic() > deadline:
-                    raise
+                    raise failure from None
                 time.sleep(pause)
                 if operation.startswith("submit"):
                     arguments = {**arguments, "again": True}
 
-    def connect(self, pool: str | None, name: str | None) -> dict[str, str]:
-        """Locate the schedd, and make sure that it answers and takes jobs from this user."""
-        self._where = (pool, name)
+    def connect(self, pool: str | None, name: str | None, local: bool = False) -> dict[str, str]:
+        """Locate the schedd, and make sure that it answers and takes jobs from this user.
+
+        Args:
+            pool: the collector to look *name* up in; None is the configured one.
+            name: of the schedd; None is the one that is configured here.
+            local: it is not looked up if it is the one that is configured here.
+
+        """
+        self._where, self._local = (pool, name), local
         ad = self._locate()
+        self._check_permission()
+        about = {key: str(ad.get(key, "")) for key in ("Name", "Machine", "MyAddress", "CondorVersion")}
+        return {**about, "Pool": pool or self._htcondor.param.get("COLLECTOR_HOST") or ""}
+
+    def _reach(self) -> None:
+        """Find the schedd, and make sure that requests have a chance.
+
+        Raises:
+            AwayError: if they have none, whatever the reason.
+
+        """
         try:
-            permission = self._htcondor.ping(ad, "WRITE")
+            self._locate()
+            self._check_permission()
+        except Exception as error:
+            raise AwayError(str(error)) from error
+
+    def _check_permission(self) -> None:
+        """Make sure that it takes jobs from this user: to look at the queue is often allowed to everybody."""
+        try:
+            permission = self._htcondor.ping(self._ad, "WRITE")
         except self._htcondor.HTCondorException as error:
-            raise PermissionError(f"it answers, but takes no jobs from you: {error}") from None
+            raise PermissionError(f"it answers, but takes no jobs from you: authentication failed: {error}") from None
         if not permission.get("AuthorizationSucceeded", True):
             user = permission.get("MyRemoteUserName", "nobody it knows")
             raise PermissionError(f"it answers, but takes no jobs from {user}, which is you")
-        return {key: str(ad.get(key, "")) for key in ("Name", "Machine", "MyAddress", "CondorVersion")}
 
     def _locate(self) -> Any:
         """Find the schedd, and ask it something, so that a dead one is known now."""
@@ -116,9 +152,12 @@ class Operations:
         htcondor = self._htcondor
         kind = htcondor.DaemonType.Schedd
         if name is None:
-            ad = htcondor.Collector(pool).locate(kind) if pool else htcondor.Collector().locate(kind)
+            ad = htcondor.Collector().locate(kind)
+            self._here = True
         else:
-            ad = self._look_up(pool, name)
+            ad = self._configured(name) if self._local else None
+            self._here = ad is not None
+            ad = ad or self._look_up(pool, name)
         schedd = htcondor.Schedd(ad)
         try:
             schedd.query("false", ["ClusterId"], limit=1)
@@ -129,6 +168,13 @@ class Operations:
         self._schedd, self._ad = schedd, ad
         self._name, self._address = str(ad.get("Name", "")), str(ad.get("MyAddress", ""))
         return ad
+
+    def _configured(self, name: str) -> Any:
+        """The ad of the schedd that the configuration names here, if that is it; or else None."""
+        with contextlib.suppress(self._htcondor.HTCondorException):
+            ad = self._htcondor.Collector().locate(self._htcondor.DaemonType.Schedd)
+            return ad if ad is not None and ad.get("Name") == name else None
+        return None
 
     def _look_up(self, pool: str | None, name: str) -> Any:
         """The ad of a schedd by its name, from the collector."""
@@ -288,7 +334,7 @@ class Operations:
                 no_room[jobs[0]] = str(error)  # the outcome is safe, and is asked for later
                 return
             if len(jobs) == 1:
-                self._locate()  # raises where it is the schedd that is away: that is not the job's fault
+                self._reach()  # raises where it is the schedd that is away: that is not the job's fault
                 try:
                     self._schedd.retrieve(list(jobs))
                 except self._htcondor.HTCondorException:
@@ -363,6 +409,10 @@ class Operations:
                 break  # not every site lets it be read from elsewhere, and then nothing says what became of them
         return {"ads": ads, "seconds": time.monotonic() - began}
 
+    def past(self, constraint: str, projection: list[str]) -> list[dict[str, Any]]:
+        """The ads of the jobs that match and have left the queue, the newest first."""
+        return _plain(self._schedd.history(constraint, projection))
+
     def store_credentials(self, kerberos: bool, services: dict[str, str]) -> dict[str, str | None]:
         """Have the access point's condor_credd keep what the jobs need to act as the user.
 
@@ -380,7 +430,7 @@ class Operations:
         # The package is not imported for every executor's helper: it takes longer than htcondor2.
         from condor_futures import credd
 
-        address = credd.find(self._where, self._name)
+        address = credd.find((None, None) if self._here else self._where, self._name)
         listing = credd.store_kerberos(address) if kerberos else ""
         return {"ticket": listing, "url": credd.request_tokens(address, services) if services else None}
 

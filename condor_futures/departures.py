@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from condor_futures import states
-from condor_futures.access_point import AccessPoint
+from condor_futures.access_point import AccessPoint, AwayError
 from condor_futures.bundle import Bundle
 from condor_futures.errors import AccessPointError
 
@@ -23,10 +23,10 @@ logger = logging.getLogger(__name__)
 #: many costs 1 ms a job, many retrievals of one 6 ms each, and the schedd a process each.
 RETRIEVE_GATHER = 0.25
 LARGEST_RETRIEVAL = 200
-#: What an access point that is away cannot do is asked for again after so many seconds, each time twice as many. In all
-#: it may be away for some six minutes, for the helper process goes on trying for one minute each time. Then the
-#: outcomes are given up; jobs that cannot be removed are left to the end of the session. So is asked for what does not
-#: fit on the session's disk: for one minute, each job by itself, so that others do not wait for it.
+#: What fails is asked for again after so many seconds, each time twice as many, up to a minute; so often. Then outcomes
+#: are given up, and jobs that cannot be removed are left to the end of the session. An access point that is away gives
+#: up nothing: outcomes are asked for until it is back. What does not fit on the session's disk is asked for each by
+#: itself, so that others do not wait for it.
 ATTEMPTS, AGAIN = 5, 2.0
 #: Seconds that jobs which were retrieved get to leave the queue by themselves (as completed) before they are removed.
 LEAVE_BY_THEMSELVES = 5.0
@@ -37,16 +37,18 @@ class _Pause:
 
     def __init__(self) -> None:
         self.failures = 0
+        self._counted = 0
         self._until = 0.0
 
-    def failed(self) -> bool:
-        """Count a failure; True if it is worth another attempt."""
+    def failed(self, *, counts: bool = True) -> bool:
+        """Take note of a failure; True if it is worth another attempt."""
         self.failures += 1
+        self._counted += counts
         self._until = time.monotonic() + AGAIN * 2 ** min(self.failures, ATTEMPTS)
-        return self.failures < ATTEMPTS
+        return self._counted < ATTEMPTS
 
     def succeeded(self) -> None:
-        self.failures = 0
+        self.failures = self._counted = 0
         self._until = 0.0
 
     def left(self) -> float:
@@ -60,7 +62,7 @@ class Departures:
     def __init__(
         self,
         access_point: AccessPoint,
-        session_id: str,
+        constraint: str,
         *,
         post: Callable[[Callable[[], None]], None],
         advance: Callable[[Bundle, states.Event], None],
@@ -69,13 +71,13 @@ class Departures:
 
         Args:
             access_point: where the jobs are.
-            session_id: whose jobs.
+            constraint: selects the session's jobs.
             post: has a function called in the watcher's thread.
             advance: takes the answer to a retrieval, as an event.
 
         """
         self._access_point = access_point
-        self._constraint = f'CondorFuturesSession == "{session_id}"'
+        self._constraint = constraint
         self._post = post
         self._advance = advance
         self._ended: dict[str, Bundle] = {}
@@ -84,6 +86,7 @@ class Departures:
         self._no_room: dict[str, tuple[Bundle, _Pause]] = {}
         self._retrieving = False
         self._retrieve_pause = _Pause()
+        self._said = ""
         self._unwanted: list[str] = []
         self._removing = False
         self._remove_pause = _Pause()
@@ -117,6 +120,11 @@ class Departures:
         """There are jobs to be retrieved or removed; a removal that failed is no reason to wait."""
         to_remove = self._unwanted and not self._remove_pause.failures
         return bool(self._ended or self._no_room or self._retrieving or self._removing or to_remove)
+
+    @property
+    def stuck(self) -> bool:
+        """Outcomes could not be fetched, and it is not known when they can be."""
+        return self._retrieve_pause.failures > 0
 
     def patience(self) -> float:
         """Seconds until there may be something to ask for that no message announces; infinite if there is nothing."""
@@ -152,6 +160,7 @@ class Departures:
         self._retrieving = False
         if error is None:
             self._retrieve_pause.succeeded()
+            self._said = ""
             failed = result["failed"] | result["no_room"]
             put_off = [job_id for job_id in result["no_room"] if self._put_off(job_id, batch[job_id])]
             if put_off:
@@ -160,8 +169,10 @@ class Departures:
                     "the outcomes of %d jobs do not fit here, and are asked for again: %s", len(put_off), why
                 )
                 batch = {job_id: bundle for job_id, bundle in batch.items() if job_id not in put_off}
-        elif self._retrieve_pause.failed():
-            logger.warning("%d jobs could not be retrieved, which will be tried again: %s", len(batch), error)
+        elif self._retrieve_pause.failed(counts=not isinstance(error, AwayError)):
+            if str(error) != self._said:
+                self._said = str(error)
+                logger.warning("%d jobs could not be retrieved, which will be tried again: %s", len(batch), error)
             wanted = {job_id: bundle for job_id, bundle in batch.items() if bundle.job.state is states.State.COMPLETED}
             first = {job_id: bundle for job_id, bundle in wanted.items() if job_id not in self._no_room}
             self._ended = {**first, **self._ended}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import itertools
 import logging
 import os
 import sys
-import threading
 import time
 import weakref
+from collections import UserDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from condor_futures.errors import AccessPointError, BrokenCondorExecutor, Condor
 from condor_futures.future import CondorFuture
 from condor_futures.payload import PythonVersion
 from condor_futures.recovery import (
+    BY_US,
     PROJECTION,
     Found,
     History,
@@ -45,10 +47,11 @@ __all__ = ["DEFAULT_MAX_WORKERS", "Categories", "Engine", "Left", "Place", "star
 logger = logging.getLogger(__name__)
 
 
-class Categories(dict[str, int]):
+class Categories(UserDict[str, int]):
     """The largest number of jobs of each category that may be in the queue at once; a dict that checks what it gets.
 
-    >>> Categories()["merge"] = 0
+    >>> categories = Categories(merge=2)
+    >>> categories |= {"merge": 0}
     Traceback (most recent call last):
     ValueError: at most how many jobs of the category 'merge' may be in the queue? At least 1, not 0
 
@@ -72,6 +75,11 @@ class Categories(dict[str, int]):
             )
         super().__setitem__(category, limit)
 
+    def __ior__(self, others: Any) -> Categories:  # type: ignore[misc,override]  # noqa: PYI034
+        """Set several limits."""
+        self.update(others)  # which checks them, as UserDict's own does not
+        return self
+
 
 DEFAULT_MAX_WORKERS = 1000
 """How many jobs an executor has in the queue at once unless it is told otherwise: more overwhelm access points."""
@@ -81,12 +89,29 @@ DEFAULT_MAX_WORKERS = 1000
 class Left:
     """A session whose client has left, or was killed: by its directory or id.
 
-    *on_hold* and *memory_max*, if they are given, count for the calls that are under way too.
+    *on_hold* and *memory_max*, if they are given, count for the calls that are under way too. *credentials* are what it
+    had stored for its jobs (see :meth:`Credentials.request`), where that is to be done again.
     """
 
     name: str | Path
     on_hold: object = None
     memory_max: object = None
+    credentials: Mapping[str, Any] | None = None
+
+    @classmethod
+    def by(cls, name: str | Path, options: Mapping[str, Any]) -> tuple[Left, dict[str, Any]]:
+        """The session *name*, to be taken up with an executor's *options*; and these, with what the session has."""
+        credentials = None
+        if options.get("credentials") is None:
+            # (What is wrong with the session is told later, after what is wrong with the options.)
+            with contextlib.suppress(CondorFuturesError, TypeError):
+                credentials = Session.find(name).settings.get("credentials")
+        left = cls(name, options.get("on_hold"), options.get("memory_max"), credentials)
+        if credentials is None:
+            return left, dict(options)
+        # By these submit commands jobs ask for them.
+        commands = {"MY.SendCredential": "true"} if credentials["kerberos"] else {}
+        return left, {**commands, **credentials["services"], **options}
 
 
 class Engine:
@@ -97,7 +122,7 @@ class Engine:
         self.watcher = watcher
         self.max_workers = max_workers
         self.categories = categories
-        self.lock = threading.Lock()
+        self.lock = watcher.lock
         self.calls = itertools.count()
         self.bundles = itertools.count()
         self.clusters = itertools.count()
@@ -189,6 +214,16 @@ class Place:
         # Access point and execution point are one machine, where a job can run in its spool directory itself.
         return cls(Location(environment=pool.environment()), "IF_NEEDED", pool.job_owner, pool.close)
 
+    @classmethod
+    def of(cls, session: Session) -> Place:
+        """Where the jobs of a session are that was left."""
+        place, schedd = cls.find(session.access_point), session.settings.get("schedd")
+        if schedd is None:
+            return place
+        # It was the local one, but what is local depends on the environment.
+        pool, name = schedd
+        return replace(place, location=Location(pool, name, local=True))
+
 
 #: Seconds for the helper process of a client that was killed to carry out what it was asked last, and for a query.
 _LAST_REQUESTS = 60.0
@@ -218,21 +253,29 @@ def start(
     """
     directory = None if isinstance(session, Left) else session_path(session)
     check_session_directory(directory or sessions_directory())
-    left = _find(session) if isinstance(session, Left) else None
-    if left is not None:
-        if access_point is None:
-            access_point = _understand(left.settings["access_point"])
-        max_workers = max_workers or left.settings["max_workers"]
-        left.take_up(_LAST_REQUESTS)
-    max_workers = max_workers or DEFAULT_MAX_WORKERS
-    settings = {"access_point": access_point, "max_workers": max_workers}
-    opened, helper, place = left, None, None
-    try:
-        place = Place.find(access_point)
-        if opened is None:
+    left = None
+    if isinstance(session, Left):
+        left, credentials = _find(session), credentials or session.credentials
+    with contextlib.ExitStack() as undo:
+        if left is not None:
+            left.take_up(_LAST_REQUESTS)
+            undo.callback(left.leave)
+            max_workers = max_workers or left.settings["max_workers"]
+        max_workers = max_workers or DEFAULT_MAX_WORKERS
+        place = Place.of(left) if left is not None and access_point is None else Place.find(access_point)
+        undo.callback(place.leave)
+        given = access_point if access_point is not None or left is None else left.access_point
+        settings = {"access_point": given, "max_workers": max_workers, "credentials": credentials}
+        if left is None:
             opened = Session.create(directory, owner=place.owner, settings=settings)
+            undo.callback(opened.remove)
+        else:
+            opened = left
         helper = AccessPoint(place.location, lock=opened.lock.path)
+        undo.callback(helper.close)
         helper.connect()
+        location = helper.location
+        opened.keep(**settings, schedd=(location.pool, location.name) if location.local else None)
         renewal = None if credentials is None else (credentials, _store(helper, credentials))
         opened.write_runner([sys.executable, f"python{PythonVersion}", "python3"])
         categories = Categories()
@@ -248,22 +291,14 @@ def start(
         engine = Engine(opened, watcher, max_workers, categories)
         if isinstance(session, Left):
             _resume(engine, helper, session)
-    except BaseException:
-        if helper is not None:
-            helper.close()
-        if left is not None:
-            left.leave()
-        elif opened is not None:
-            opened.remove()
-        if place is not None:
-            place.leave()
-        raise
-    # Registered anew, because atexit runs last registered first, and the personal pool, which registers when it
-    # starts, must outlive the jobs.
-    atexit.unregister(_at_exit)
-    atexit.register(_at_exit)
-    _watchers.add(watcher)
-    watcher.start()
+        # Registered anew, because atexit runs last registered first, and the personal pool, which registers when it
+        # starts, must outlive the jobs.
+        atexit.unregister(_at_exit)
+        atexit.register(_at_exit)
+        _watchers.add(watcher)
+        undo.callback(_watchers.discard, watcher)
+        watcher.start()
+        undo.pop_all()  # from here on all of it is the watcher's
     return engine
 
 
@@ -277,11 +312,6 @@ def _find(left: Left) -> Session:
     return session
 
 
-def _understand(access_point: Any) -> Any:
-    """JSON knows no tuples."""
-    return tuple(access_point) if isinstance(access_point, list) else access_point
-
-
 def _resume(engine: Engine, helper: AccessPoint, left: Left) -> None:
     """Find out what became of the calls of a session that was left, and go on with them."""
     session = engine.session
@@ -290,18 +320,22 @@ def _resume(engine: Engine, helper: AccessPoint, left: Left) -> None:
         helper.ask,
         "query",
         _LAST_REQUESTS,
-        constraint=f'CondorFuturesSession == "{session.id}"',
+        constraint=session.constraint,
         projection=PROJECTION,
     )
     remove = functools.partial(helper.ask, "act", _LAST_REQUESTS, action="remove", reason=NEVER_RAN)
     queue = query()
     history = History(engine.watcher.read_past())  # after the queue: it has all of what left the queue before
-    recovery = judge(found, queue, history.of_bundle)
+    logged: Mapping[str, Sequence[LoggedJob]] = history.of_bundle
+    recovery = judge(found, queue, logged)
+    if recovery.pending and not history.bundles:  # the access point does not write the log, or it was lost
+        logged = _jobs_of_history(helper, session)
+        recovery = judge(found, queue, logged)
     if recovery.half:
         # Removed only if they still wait: after the files have come it takes the schedd a second to say so (25.14).
         these = " || ".join("(ClusterId == {} && ProcId == {})".format(*job.split(".")) for job in recovery.half)
         remove(jobs=f"JobStatus == 5 && HoldReasonCode == {SPOOLING_INPUT} && ({these})")
-        recovery = judge(found, query(), history.of_bundle, removed=recovery.half)
+        recovery = judge(found, query(), logged, removed=recovery.half)
     remove(jobs=recovery.stray + recovery.half)
     keys = sorted((call for bundle in found for call in bundle.calls), key=lambda key: int(key[1:]))
     engine.futures = {key: CondorFuture[Any](key, engine.watcher.cancel) for key in keys}
@@ -334,6 +368,25 @@ def _resume(engine: Engine, helper: AccessPoint, left: Left) -> None:
     )
 
 
+def _jobs_of_history(helper: AccessPoint, session: Session) -> Mapping[str, Sequence[LoggedJob]]:
+    """By bundle, the jobs that have left the queue, as the access point's history has them.
+
+    Without those that we removed: they did not count, or their calls were cancelled, and their bundle's key may be that
+    of another one since.
+    """
+    by_us = f'regexp("^{BY_US}", RemoveReason ?: "")'
+    try:
+        ads = helper.ask("past", _LAST_REQUESTS, constraint=f"{session.constraint} && !{by_us}", projection=PROJECTION)
+    except AccessPointError as error:
+        logger.warning("the access point's history cannot be asked which calls were made: %s", error)
+        return {}
+    jobs: dict[str, list[LoggedJob]] = {}
+    for ad in reversed(ads):  # the newest come first
+        job_id, key = f"{ad['ClusterId']}.{ad['ProcId']}", str(ad.get("CondorFuturesBundle", ""))
+        jobs.setdefault(key, []).append(LoggedJob(job_id, key, [states.Submitted(job_id, key)]))
+    return jobs
+
+
 def _told_by_history(
     helper: AccessPoint, session: Session, gone: Sequence[tuple[Found, LoggedJob]]
 ) -> dict[str, tuple[states.Event, ...]]:
@@ -344,7 +397,7 @@ def _told_by_history(
             ads = helper.ask(
                 "look",
                 _LAST_REQUESTS,
-                constraint=f'CondorFuturesSession == "{session.id}"',
+                constraint=session.constraint,
                 projection=[*job_queue.PROJECTION, "CondorFuturesBundle"],
                 jobs=[job.job_id for _, job in gone],
             )["ads"]

@@ -175,13 +175,15 @@ class CondorExecutor(Executor):
 
         Args:
             session: its directory, or its id, as `condor-futures sessions` lists it.
-            options: any of the constructor's, for further calls; *access_point* and *max_workers* are those that the
-                session had, unless they are given. *on_hold* and *memory_max*, if given, count for the earlier calls
-                too; a function cannot be kept in a session, so that without it these calls fail when they are held.
+            options: any of the constructor's, for further calls; *access_point*, *max_workers* and *credentials* are
+                those that the session had, unless they are given. *on_hold* and *memory_max*, if given, count for the
+                earlier calls too; a function cannot be kept in a session, so that without it these calls fail when they
+                are held.
 
         Raises:
             CondorFuturesError: if there is no such session, or its client still runs.
             AccessPointError: if the access point does not answer.
+            CredentialError: as the constructor.
 
         Example:
             >>> executor = CondorExecutor(access_point="personal")
@@ -195,7 +197,7 @@ class CondorExecutor(Executor):
             c000000 1024
 
         """
-        left = engine.Left(session, options.get("on_hold"), options.get("memory_max"))
+        left, options = engine.Left.by(session, options)
         return cls(session=left, **options)
 
     def detach(self) -> str:

@@ -224,7 +224,11 @@ def _sessions() -> Iterator[Session]:
 
 
 def _bundle_of(job_id: str, session: Session) -> str | None:
-    """The key of the job's bundle, from the note in its submit event."""
+    """The key of the bundle of the last job that had the id, from the note in its submit event.
+
+    A schedd that lost its queue gives ids again.
+    """
+    bundle = None
     for path in _logs(session):
         try:
             log = EventLog(path)
@@ -233,13 +237,13 @@ def _bundle_of(job_id: str, session: Session) -> str | None:
                 f"HTCondor cannot read {str(path)!r}, whose name is no text; name a file of the session instead"
             ) from None
         try:
-            events = [event for event in log.read() if isinstance(event, states.Submitted) and event.job_id == job_id]
+            # (with what comes after a part that cannot be read)
+            for event in log.read_all():
+                if isinstance(event, states.Submitted) and event.job_id == job_id:
+                    bundle = event.bundle if re.fullmatch(r"\w+", event.bundle, re.ASCII) else bundle
         finally:
             log.close()
-        for event in events:
-            if re.fullmatch(r"\w+", event.bundle, re.ASCII):
-                return event.bundle
-    return None
+    return bundle
 
 
 def _logs(session: Session) -> list[Path]:

@@ -1,8 +1,8 @@
 """What a session's files, its event log and the queue say of its bundles, for whoever attaches to it.
 
 Nothing is kept for this but what there is anyway: ``BUNDLE.calls`` says which calls there are, what their job is
-submitted with and what they wait for; ``BUNDLE.outcomes`` what came of them; the event log which jobs there were; the
-queue which there are.
+submitted with and what they wait for; ``BUNDLE.outcomes`` what came of them; the event log, or without one the schedd's
+history, which jobs there were; the queue which there are.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from condor_futures.states import HoldPolicy, Job, State
 from condor_futures.transitions import advance
 
 __all__ = [
+    "BY_US",
     "PROJECTION",
     "Found",
     "History",
@@ -40,7 +41,8 @@ PROJECTION: Final = ["ClusterId", "ProcId", "JobStatus", "HoldReasonCode", "Cond
 """The attributes of jobs that :func:`judge` looks at."""
 
 _REMOVED, _HELD = 3, 5  # JobStatus, as HTCondor numbers it
-_BY_US: Final = "condor_futures"  # the reason of our own removals
+BY_US: Final = "condor_futures"
+"""With this the reasons of our own removals begin."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,8 @@ def judge(
     Args:
         bundles: all of the session.
         queue: the session's jobs that are in the queue.
-        logged: by bundle, the jobs that the event log knows, in its order, without those that never counted.
+        logged: by bundle, the jobs that the event log, or the history, knows, in its order, without those that never
+            counted.
         removed: jobs that do not count any more.
 
     """
@@ -301,7 +304,7 @@ def fate(
         if isinstance(job.exit, states.Terminated):
             exit_ = job.exit
         cause = next((effect.cause for effect in effects if isinstance(effect, states.Report)), None)
-        if isinstance(cause, states.Aborted) and before.state is State.HELD and cause.reason.startswith(_BY_US):
+        if isinstance(cause, states.Aborted) and before.state is State.HELD and cause.reason.startswith(BY_US):
             return job, before.hold  # the hold had failed its calls, and then we removed it
         if cause is not None:
             return job, cause

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from condor_futures import states
-from condor_futures.access_point import AccessPoint
+from condor_futures.access_point import AccessPoint, AwayError
 from condor_futures.bundle import Bundle
 from condor_futures.errors import AccessPointError
 
@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 #: The event comes before the job is on hold: what cannot be released yet is tried again after this time in seconds,
 #: then twice as long, up to the longest.
 AGAIN, AGAIN_LONGEST = 0.1, 5.0
-#: A release that the access point refuses is asked for so often before the job is given up.
+#: A release that the access point refuses is asked for so often before the job is given up. (One that is away refuses
+#: nothing.)
 ATTEMPTS = 3
 LARGEST_RELEASE = 200
 
@@ -89,7 +90,7 @@ class Releases:
         self._pause = min(2 * self._pause, AGAIN_LONGEST)
         if error is not None:
             logger.warning("%d jobs could not be released: %s", len(asked), error)
-            self._failures += 1
+            self._failures += not isinstance(error, AwayError)
             if self._failures < ATTEMPTS:
                 return
             result = {"released": [], "refused": dict.fromkeys(asked, f"it cannot be released: {error}")}

@@ -143,6 +143,7 @@ class Session:
             pass
         self.lock.acquire()
         self._sign()
+        self._go_with_the_last_reference()
 
     def _clear(self, *, directory_too: bool) -> None:
         """Take back what :meth:`_fill` did, as far as it came."""
@@ -165,19 +166,31 @@ class Session:
 
         """
         try:
-            self._acquire(timeout)
+            self.hold(timeout)
             try:
                 self._renew()
             except BaseException:
                 self.lock.release()  # or nobody could take it up for as long as this process lives
                 raise
         except OSError as error:
-            why = error.strerror or error
-            raise CondorFuturesError(f"the session {self.id} cannot be taken up: {self.directory}: {why}") from error
+            raise self._cannot_be_taken_up(error) from error
 
-    def _acquire(self, timeout: float) -> None:
+    def hold(self, timeout: float) -> None:
+        """Keep others from taking it up, without a word of that on its disk, which may be full.
+
+        Args:
+            timeout: seconds for what is left of its last client to end.
+
+        Raises:
+            CondorFuturesError: if another process works on it.
+
+        """
         here = self.client == os.uname().nodename
-        if not self.lock.acquire(0.0 if not here or _runs(self.pid) else timeout):
+        try:
+            held = self.lock.acquire(0.0 if not here or _runs(self.pid) else timeout)
+        except OSError as error:
+            raise self._cannot_be_taken_up(error) from error
+        if not held:
             if here and self.pid == self.lock.holder == os.getpid():
                 raise CondorFuturesError(
                     f"the session {self.id} is in use in this process; shut its executor down, or detach() it, first"
@@ -187,6 +200,10 @@ class Session:
                 "that has to end, or to detach() from it, first"
             )
 
+    def _cannot_be_taken_up(self, error: OSError) -> CondorFuturesError:
+        why = error.strerror or error
+        return CondorFuturesError(f"the session {self.id} cannot be taken up: {self.directory}: {why}")
+
     def _renew(self) -> None:
         for path in self.directory.glob("*.new"):
             path.unlink()  # it was being written when the last client ended
@@ -194,9 +211,23 @@ class Session:
             with self.create_file(self.event_log):
                 pass
         self._sign()
+        self._go_with_the_last_reference()
+
+    def keep(self, **settings: Any) -> None:
+        """Keep *settings* too, for whoever takes it up again; what JSON can hold.
+
+        Raises:
+            CondorFuturesError: if they cannot be written.
+
+        """
+        object.__setattr__(self, "settings", {**self.settings, **settings})
+        try:
+            self._sign()
+        except OSError as error:
+            raise CondorFuturesError(f"{self._about} cannot be written: {error.strerror or error}") from error
 
     def _sign(self, *, finished: bool = False) -> None:
-        """Say who is at work on it; an ephemeral session goes when it does."""
+        """Say who is at work on it."""
         about = {
             "id": self.id,
             "secret": self.secret.hex(),
@@ -210,6 +241,8 @@ class Session:
         # The client's own, also where all else is given to the jobs' owner: to be trusted by its owner alone (open).
         with self.create_file(self._about, give=False) as file:
             file.write(json.dumps(about).encode())
+
+    def _go_with_the_last_reference(self) -> None:
         if not self.kept:
             # Futures that outlive the interpreter's last frames would otherwise leave the directory behind.
             disposal = weakref.finalize(self, _dispose, self.directory, self.lock, os.getpid())
@@ -259,7 +292,7 @@ class Session:
         except FileNotFoundError:
             raise CondorFuturesError(f"there is no session in {path.parent}: it has no session.json") from None
         except OSError as error:
-            raise CondorFuturesError(f"{path} cannot be read: {error.strerror or error}") from error
+            raise _unreadable(path, error) from error
         with file:
             about = os.fstat(file.fileno())
             if about.st_uid != os.geteuid():
@@ -276,7 +309,10 @@ class Session:
                 raise CondorFuturesError(f"{path} does not say what a session's does") from error
         if len(secret) != SECRET_SIZE:
             raise CondorFuturesError(f"{path} does not say what a session's does")
-        check_place(path.parent, owner)
+        try:
+            check_place(path.parent, owner)
+        except OSError as error:
+            raise _unreadable(path.parent, error) from error
         return cls(path.parent, identity, secret, kept, owner, settings, *signed)
 
     @classmethod
@@ -315,6 +351,21 @@ class Session:
     def of_dag(self) -> bool:
         """It is a DAG's, whose jobs DAGMan submits: no executor was ever given an access point for it."""
         return "access_point" not in self.settings
+
+    @property
+    def access_point(self) -> str | tuple[str, str] | None:
+        """As its executor was given it; JSON knows no tuples."""
+        access_point = self.settings.get("access_point")
+        return tuple(access_point) if isinstance(access_point, list) else access_point
+
+    @property
+    def constraint(self) -> str:
+        """Selects its jobs, in the queue and in the history.
+
+        >>> Session(Path("scan"), "20261121-104523-1a2b3c4d", b"", kept=True).constraint
+        'CondorFuturesSession == "20261121-104523-1a2b3c4d"'
+        """
+        return f'CondorFuturesSession == "{self.id}"'
 
     @property
     def _about(self) -> Path:
@@ -405,6 +456,10 @@ class Session:
             os.fchmod(file.fileno(), 0o700)
             file.write(pack_runner(pythons))
         return self.runner
+
+
+def _unreadable(path: Path, error: OSError) -> CondorFuturesError:
+    return CondorFuturesError(f"{path} cannot be read: {error.strerror or error}")
 
 
 def is_session(directory: Path) -> bool:

@@ -74,7 +74,8 @@ class SessionInfo:
         state: Literal["in use", "left", "finished"] = "in use" if used else "left"
         if not used and (session.finished or calls == ended):
             state = "finished"
-        access_point, dag = session.settings.get("access_point"), None
+        access_point: Any = session.access_point
+        dag = None
         if session.of_dag:
             access_point, dag = _of_dag(session)
         return cls(
@@ -153,7 +154,7 @@ def purge(session: str | Path, *, force: bool = False) -> int:
             f"{found.directory} belongs to a DAG, whose jobs DAGMan submits: DagExecutor.attach() and "
             "terminate_workers() end those; force removes the directory only"
         )
-    found.take_up(_TIMEOUT)
+    found.hold(_TIMEOUT)
     removed = 0
     try:
         if not force:
@@ -171,10 +172,9 @@ def purge(session: str | Path, *, force: bool = False) -> int:
 
 
 def _remove_jobs(session: Session) -> int:
-    access_point: Any = session.settings["access_point"]
-    place = Place.find(tuple(access_point) if isinstance(access_point, list) else access_point)
+    place = Place.of(session)
     helper = AccessPoint(place.location, lock=session.lock.path)
-    constraint = f'CondorFuturesSession == "{session.id}"'
+    constraint = session.constraint
     try:
         helper.connect()
         jobs = set[tuple[int, int]]()

@@ -75,6 +75,8 @@ class Watcher:
 
         """
         self.session = session
+        #: Held while it is decided whether a call is taken: what was added before it broke, it sees.
+        self.lock = threading.Lock()
         self.broken: BaseException | None = None
         self._access_point = access_point
         self._afterwards = afterwards
@@ -105,7 +107,7 @@ class Watcher:
             post=self._inbox.put,
             answer=self._submitted,
         )
-        self._departures = Departures(access_point, session.id, post=self._inbox.put, advance=self._advance)
+        self._departures = Departures(access_point, session.constraint, post=self._inbox.put, advance=self._advance)
         self._releases = Releases(access_point, post=self._inbox.put, read_log=self._read_log, advance=self._advance)
         self._queue = JobQueue(
             access_point,
@@ -121,7 +123,11 @@ class Watcher:
     def start(self) -> None:
         """Start following."""
         self._resolver.start()
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:
+            self._resolver.close()
+            raise
 
     def add(self, bundles: Sequence[Bundle], *, complete: bool = False) -> None:
         """Have *bundles* submitted; *complete* says that nothing more comes that could share their cluster."""
@@ -318,8 +324,9 @@ class Watcher:
         self._detaching = True
 
     def _quiet(self) -> bool:
-        """What was begun is done, and what can be in the queue is there."""
-        return not (self._submissions.under_way or self._submissions.due() or self._departures.busy)
+        """What was begun is done, as far as it can be now, and what can be in the queue is there."""
+        leaving = self._departures.busy and not self._departures.stuck
+        return not (self._submissions.under_way or self._submissions.due() or leaving)
 
     def _initializer_failed(self, bundle: Bundle, error: BrokenCondorExecutor) -> None:
         """Tell all that is under way, as ProcessPoolExecutor does; called by the resolver."""
@@ -337,7 +344,8 @@ class Watcher:
 
     def _break(self, error: BaseException, failure: CondorFuturesError) -> None:
         """Fail all calls, those that come later because of *error*."""
-        self.broken = error
+        with self.lock:
+            self.broken = error
         if self.session.kept:
             self._detaching = True  # whoever attaches gets what the jobs do
             failure.args = (f"{failure}; attach({str(self.session.directory)!r}) takes up what is left",)

@@ -160,8 +160,8 @@ class WrittenCategories(Categories):
     """The limits of a DAG that has been run, which are in its file: they cannot be set here any more."""
 
     def __init__(self, categories: Categories, file: Path) -> None:
-        super().__init__(categories)
-        self._file = file
+        super().__init__()
+        self.data, self._file = categories.data, file
 
     def __setitem__(self, category: object, limit: object) -> None:
         """Refuse it."""
@@ -297,7 +297,7 @@ class Graph:
             "name": self.name,
             "access_point": self.access_point,
             "max_workers": self.max_workers,
-            "categories": self.categories,
+            "categories": dict(self.categories),
             "nodes": [
                 {
                     "label": node.label,

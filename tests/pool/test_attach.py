@@ -17,6 +17,7 @@ import pytest
 from support import session_constraint, until
 
 from condor_futures import (
+    AccessPointError,
     BrokenCondorExecutor,
     CondorExecutor,
     CondorFuturesError,
@@ -26,6 +27,7 @@ from condor_futures import (
     JobRemovedError,
     shell,
 )
+from condor_futures.access_point import AccessPoint
 
 HEAD = """
 import sys, time
@@ -300,8 +302,8 @@ def test_errors_read_well_without_the_event_log(new_executor, attach, pool, tmp_
     assert f"left with exit status 3 (on {os.uname().nodename})" in str(crashed.exception())
 
 
-def test_calls_of_which_only_the_log_knew_are_made_again(new_executor, attach, pool, tmp_path):
-    """Their job was removed, and left nothing behind."""
+def test_calls_of_which_neither_log_nor_history_knows_are_made_again(new_executor, attach, pool, tmp_path, monkeypatch):
+    """Their job was removed, and left nothing behind; some sites let nobody read the history."""
     executor = new_executor(session=tmp_path / "session", requirements="false")
     future = executor.submit(pow, 2, 5)
     pool.run("condor_rm", until(lambda: future.job_id))
@@ -311,6 +313,17 @@ def test_calls_of_which_only_the_log_knew_are_made_again(new_executor, attach, p
     assert isinstance(again.futures["c000000"].exception(60), JobRemovedError)
     again.detach()
     (executor.session / "event_log").unlink()
+    again = attach(executor.session)
+    assert isinstance(again.futures["c000000"].exception(60), JobRemovedError)
+    again.detach()
+    ask = AccessPoint.ask
+
+    def refuse(helper, operation, timeout, **arguments):
+        if operation == "past":
+            raise AccessPointError("no")
+        return ask(helper, operation, timeout, **arguments)
+
+    monkeypatch.setattr(AccessPoint, "ask", refuse)
     again = attach(executor.session).futures["c000000"]
     assert until(lambda: again.job_id) != future.job_id
     assert again.cancel()

@@ -204,6 +204,34 @@ json.dump([first[0], second[0]], sys.stdout)
         first, second = map(expiry, json.loads(site.run(in_the_job(site, text))))
         assert 4 * 3600 < first - second < 6 * 3600
 
+    def test_a_session_that_is_taken_up_has_its_credentials(self, site):
+        """For the calls that wait, and for further ones; unless it is told to do without."""
+        site.log_in()
+        text = """
+from condor_futures import CredentialError
+executor = CondorExecutor(credentials="kerberos", max_workers=1)
+executor.submit(time.sleep, 300)
+waits = executor.submit(granting_ticket)
+session = executor.detach()
+subprocess.run(["kdestroy"], check=True)
+try:
+    CondorExecutor.attach(session)
+except CredentialError as error:
+    print(error)
+subprocess.run(KINIT, check=True)
+Path("produced").unlink()
+with CondorExecutor.attach(session, max_workers=2) as executor:
+    print(len(Path("produced").read_text().splitlines()))
+    print(len(executor.futures[waits.key].result()), len(executor.submit(granting_ticket).result()))
+    executor.futures["c000000"].cancel()
+    session = executor.detach()
+CondorExecutor.attach(session, credentials=[]).shutdown()
+print(len(Path("produced").read_text().splitlines()))
+"""
+        error, *rest = site.run(in_the_job(site, f"KINIT = {site.kinit}\n{text}")).splitlines()
+        assert "you have no valid Kerberos ticket" in error
+        assert rest == ["1", "1 1", "1"]
+
     def test_a_renewal_that_fails_is_a_warning_and_tried_again(self, site):
         """Jobs run on, and when there is a ticket again it is taken."""
         site.log_in()

@@ -6,6 +6,7 @@ import itertools
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from remote_pool import client_of, remote_pool
@@ -18,6 +19,8 @@ from condor_futures import (
     JobHeldError,
     JobLostError,
     JobRemovedError,
+    departures,
+    purge,
 )
 from condor_futures.access_point import AccessPoint
 
@@ -243,6 +246,54 @@ def test_a_client_that_is_not_let_in(remote, monkeypatch, tmp_path):
         CondorExecutor(access_point=remote.access_point)
 
 
+def test_jobs_that_left_the_queue_while_nobody_looked(remote):
+    """There is no event log that says so; but the access point has a history."""
+
+    def crash():
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+
+    with CondorExecutor(access_point=remote.access_point) as executor:
+        removed = executor.with_options(requirements="false").submit(pow, 2, 4)
+        until(lambda: removed.state == "idle")
+        crashed = executor.submit(crash)
+        assert isinstance(crashed.exception(), (JobCrashedError, JobHeldError))
+        cancelled = executor.with_options(requirements="false").submit(pow, 2, 5)
+        until(lambda: cancelled.state == "idle")
+        assert cancelled.cancel()
+        until(lambda: len(remote.queue(executor)) == 1)
+        session = executor.detach()
+    remote.run("condor_rm", "-reason", "no more", removed.job_id)
+    until(lambda: not remote.queue(executor))
+    with CondorExecutor.attach(session) as again:
+        gone = again.futures[removed.key].exception(60)
+        assert isinstance(gone, JobRemovedError)
+        assert "no more" in gone.reason
+        assert type(again.futures[crashed.key].exception(60)) is type(crashed.exception())
+        assert len(again.futures) == 2
+        again.terminate_workers()
+
+
+def test_a_session_stays_with_its_schedd(remote, monkeypatch, tmp_path):
+    """Which one is the local one depends on the environment, that of who attaches, or purges, is another."""
+    monkeypatch.setenv("_CONDOR_COLLECTOR_HOST", remote.collector)
+    monkeypatch.setenv("_CONDOR_SCHEDD_HOST", remote.schedd)
+    executor = CondorExecutor(session=tmp_path / "session")
+    first = executor.submit(pow, 2, 3)
+    assert first.result() == 8
+    executor.with_options(requirements="false").submit(pow, 2, 4)
+    until(lambda: len(remote.queue(executor)) == 1)
+    executor.detach()
+    monkeypatch.setenv("_CONDOR_COLLECTOR_HOST", "127.0.0.1:9")
+    monkeypatch.setenv("_CONDOR_SCHEDD_HOST", "ap2@remote.example")
+    again = CondorExecutor.attach(tmp_path / "session")
+    assert again.futures[first.key].result() == 8
+    again.detach()
+    assert len(remote.queue(executor)) == 1
+    assert purge(tmp_path / "session") == 1
+    assert remote.queue(executor) == []
+
+
 def test_a_job_that_left_no_trace_is_lost(remote, executor):
     """Neither the queue nor the history knows it."""
     future = executor.submit(time.sleep, 300)
@@ -312,6 +363,38 @@ def test_a_client_that_may_look_but_not_submit(neighbour, monkeypatch, tmp_path)
         monkeypatch.setenv("_CONDOR_SEC_TOKEN_DIRECTORY", str(tmp_path))
         with pytest.raises(AccessPointError, match="answers, but takes no jobs from you"):
             CondorExecutor(access_point=neighbour.access_point)
+
+
+def test_a_token_that_expires_costs_no_call(neighbour, monkeypatch, caplog, tmp_path):
+    """Everybody may look at the queue, so that jobs are seen to end; their outcomes have to wait for another token."""
+    monkeypatch.setattr(departures, "AGAIN", 0.01)
+    flag = tmp_path / "flag"
+
+    def wait():
+        while not flag.exists():
+            time.sleep(0.05)
+        return "value"
+
+    with client_of(neighbour), CondorExecutor(access_point=neighbour.access_point) as executor:
+        futures = [executor.submit(wait) for _ in range(2)]
+        until(lambda: all(future.running() for future in futures))
+        helper = executor._engine.watcher._access_point
+        helper.patience = 0.5
+        [token] = Path(os.environ["_CONDOR_SEC_TOKEN_DIRECTORY"]).iterdir()
+        token.rename(tmp_path / "token")
+        os.kill(helper._process.pid, signal.SIGKILL)  # it had authenticated, which it need not do again for a while
+        flag.touch()
+        pause = executor._engine.watcher._departures._retrieve_pause
+        until(lambda: pause.failures > departures.ATTEMPTS)
+        assert caplog.text.count("2 jobs could not be retrieved, which will be tried again") == 1
+        assert "authentication failed" in caplog.text
+        assert not any(future.done() for future in futures)
+        helper.patience = 60.0
+        late = executor.submit(pow, 2, 3)
+        (tmp_path / "token").rename(token)
+        assert [future.result(60) for future in futures] == ["value"] * 2
+        assert late.result(60) == 8
+    assert neighbour.queue(executor) == []
 
 
 def test_an_access_point_that_sees_the_session_needs_no_spooling(neighbour):

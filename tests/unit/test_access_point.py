@@ -180,7 +180,7 @@ def test_connect_tells_who_answers(helper, connect):
 
 def test_connect_says_which_schedd_is_meant(helper, connect):
     helper.write("    if True:\n        answer(request, result=arguments)")
-    assert connect(Location("cm", "ap1")).about == {"pool": "cm", "name": "ap1"}
+    assert connect(Location("cm", "ap1")).about == {"pool": "cm", "name": "ap1", "local": False}
 
 
 def test_helper_has_the_environment_of_the_location(helper, connect):
@@ -303,7 +303,7 @@ def test_asking_gives_the_result_or_raises_the_error(helper, connect):
         with pytest.raises(AccessPointError, match="no ticket") as caught:
             point.ask("refuse", 30, type=name)
         assert type(caught.value) is kind
-    with pytest.raises(AccessPointError, match=r"the local schedd did not answer within 0\.1 s"):
+    with pytest.raises(AccessPointError, match=r"the schedd ap1@example.org did not answer within 0\.1 s"):
         point.ask("sleep", 0.1)
 
 
@@ -331,7 +331,7 @@ def test_request_whose_helper_dies_is_made_again(helper, connect, answers, death
     assert outcome(answers) == {"constraint": "true"}
     assert helper.asked() == [("query", {"constraint": "true"})] * 2
     assert len(helper.pids()) == 2
-    assert helper.log.read_text().count('connect {"pool": null, "name": "ap1"}') == 2
+    assert helper.log.read_text().count('connect {"pool": null, "name": "ap1", "local": false}') == 2
     assert "ended with status 3" in deaths.text
 
 
@@ -404,7 +404,7 @@ def test_helper_that_can_never_be_started_is_given_up(helper, connect, answers, 
     ask(point, answers, number=2)
     errors.append(outcome(answers))
     said = (
-        "the process that speaks with the local schedd does not live: it cannot be started: [Errno 12] Cannot allocate"
+        "the process that speaks with the schedd ap1@example.org does not live: it cannot be started: [Errno 12] Cannot"
     )
     assert [str(error)[: len(said)] for error in errors] == [said] * 2
     assert len(asked) == AccessPoint.DEATHS - 1
@@ -423,6 +423,70 @@ def test_end_while_no_helper_can_be_started(helper, connect, answers, refused_st
     point.close()
     assert isinstance(outcome(answers), AccessPointError)
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("which", ["_reader", "_writer"])
+def test_helper_without_a_thread_beside_it_ends(helper, processes, monkeypatch, which):
+    """As where the user may have no more threads."""
+    point = AccessPoint(Location())
+
+    def refuse():
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(getattr(point, which), "start", refuse)
+    with pytest.raises(AccessPointError, match="cannot be started: can't start new thread"):
+        point.connect()
+    assert [process.returncode for process in processes] == [-signal.SIGKILL]
+    point.close()
+
+
+def test_helper_that_is_replaced_speaks_with_the_same_schedd(helper, connect, answers):
+    """Whatever is local by then."""
+    helper.write("""
+    if operation == "connect":
+        with open(LOG + ".where", "a") as file:
+            print(json.dumps(arguments), file=file)
+        answer(request, result={"Name": "ap1@example.org", "Pool": "cm"})
+    elif operation == "die":
+        os._exit(3)
+""")
+    point = connect()
+    assert str(point.location) == "the schedd ap1@example.org in the pool cm"
+    ask(point, answers, "die")
+    outcome(answers)
+    where = [json.loads(line) for line in Path(f"{helper.log}.where").read_text().splitlines()]
+    assert where[0] == {"pool": None, "name": None, "local": False}
+    assert where[1] == {"pool": "cm", "name": "ap1@example.org", "local": True}
+
+
+def test_schedd_is_looked_up_only_if_it_is_not_the_one_that_is_configured(monkeypatch):
+    operations = access_point_helper.Operations()
+    monkeypatch.setattr(operations, "_look_up", lambda pool, name: {"Name": name, "MyAddress": f"by {pool}"})
+
+    class HTCondor:
+        HTCondorException, DaemonType = operations._htcondor.HTCondorException, operations._htcondor.DaemonType
+
+        class Collector:
+            def locate(self, _):
+                return {"Name": "ap1", "MyAddress": "here"}
+
+        class Schedd:
+            def __init__(self, ad):
+                pass
+
+            def query(self, *_, **__):
+                return []
+
+    monkeypatch.setattr(operations, "_htcondor", HTCondor)
+
+    def found(name, *, local):
+        operations._where, operations._local = ("cm", name), local
+        return operations._locate()["MyAddress"]
+
+    assert found(None, local=False) == "here"
+    assert found("ap1", local=True) == "here"
+    assert found("ap2", local=True) == "by cm"
+    assert found("ap1", local=False) == "by cm"
 
 
 def test_first_helper_that_cannot_be_started_is_an_error(helper, refused_starts):
@@ -697,7 +761,7 @@ def test_outcomes_that_do_not_fit_keep_no_others_from_coming(monkeypatch):
             may_leave.append((constraint, attribute, value))
 
     operations._schedd = Schedd()
-    monkeypatch.setattr(operations, "_locate", lambda: None)
+    monkeypatch.setattr(operations, "_reach", lambda: None)
     jobs = [f"1.{number}" for number in range(9)]
     answer = operations.retrieve(jobs)
     assert answer == {"failed": {"1.7": reasons["1.7"]}, "no_room": {"1.3": reasons["1.3"]}}
@@ -718,6 +782,7 @@ class Schedd:
         monkeypatch.setattr(access_point_helper, "time", self)
         self.operations = access_point_helper.Operations()
         self.operations._locate = self.locate
+        self.operations._check_permission = lambda: None
         self.operations._schedd = object()
         self.operations.ask = self.ask
         self.attempts = 0
@@ -757,9 +822,30 @@ def test_schedd_that_is_restarted_again_and_again_does_what_it_is_asked(monkeypa
 
 def test_schedd_that_is_away_for_longer_than_the_patience_is_an_error(monkeypatch):
     schedd = Schedd(monkeypatch, (0, 100))
-    with pytest.raises(schedd.operations._htcondor.HTCondorException, match="Failed to connect"):
+    with pytest.raises(access_point_helper.AwayError, match="Failed to connect"):
         schedd.operations.perform("ask", {}, 60.0)
     assert 60 <= schedd.now < 75
+
+
+def test_schedd_that_does_not_know_the_user_any_more_is_away(monkeypatch):
+    """It still answers whoever may only look; what is asked of it meanwhile is done when it knows the user again."""
+    schedd = Schedd(monkeypatch)
+    schedd.operations._address = "0"
+
+    def check_permission():
+        if schedd.now < 30:
+            raise PermissionError("authentication failed")
+
+    schedd.operations._check_permission = check_permission
+    schedd.operations.ask = lambda: schedd.check() or (schedd.now if schedd.now >= 30 else schedd.refuse())
+
+    def refuse():
+        raise schedd.operations._htcondor.HTCondorException("no")
+
+    schedd.refuse = refuse
+    with pytest.raises(access_point_helper.AwayError, match="authentication failed"):
+        schedd.operations.perform("ask", {}, 10.0)
+    assert 30 <= schedd.operations.perform("ask", {}, 60.0) < 45
 
 
 def test_request_that_a_schedd_refuses_is_tried_twice(monkeypatch):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from condor_futures import departures
+from condor_futures.access_point import AwayError
 from condor_futures.bundle import Bundle, Options
 from condor_futures.departures import ATTEMPTS, Departures
 from condor_futures.errors import AccessPointError
@@ -29,8 +30,8 @@ class Schedd:
     def request(self, operation, answer, **arguments) -> None:
         self.asked.append((operation, arguments, answer))
 
-    def answer(self, result=None, error=None) -> None:
-        self.asked[-1][2](result, AccessPointError(error) if error else None)
+    def answer(self, result=None, error=None, kind=AccessPointError) -> None:
+        self.asked[-1][2](result, kind(error) if error else None)
 
 
 @pytest.fixture
@@ -68,19 +69,37 @@ def test_others_wait_for_company(schedd):
 
 
 def test_a_retrieval_from_an_access_point_that_is_away_is_made_again(schedd, caplog):
-    """Some times; then the outcomes are given up, for nothing may wait for ever."""
+    """Until it is back, and at least every minute; that it is away is said once, and again for another reason."""
+    schedd.departures.retrieve(ended(0))
+    for attempt in range(20):
+        schedd.departures.proceed(under_way=1)
+        assert len(schedd.asked) == attempt + 1
+        schedd.answer(error="no answer" if attempt < 10 else "no token", kind=AwayError)
+        assert schedd.departures.busy
+        assert schedd.departures.stuck
+        schedd.now += 64
+    assert (caplog.text.count("no answer"), caplog.text.count("no token")) == (1, 1)
+    schedd.departures.proceed(under_way=1)
+    schedd.answer({"failed": {}, "no_room": {}})
+    assert schedd.events == [Retrieved("7.0")]
+    assert not schedd.departures.busy
+    assert not schedd.departures.stuck
+
+
+def test_a_retrieval_that_cannot_be_asked_for_is_given_up(schedd, caplog):
+    """After some attempts, for nothing may wait for ever."""
     schedd.departures.retrieve(ended(0))
     attempts = 0
     while not schedd.events:
         schedd.departures.proceed(under_way=1)
         if len(schedd.asked) > attempts:
             attempts = len(schedd.asked)
-            schedd.answer(error="it is away")
+            schedd.answer(error="the helper died")
         assert schedd.departures.busy or schedd.events
         schedd.now += 1
     assert attempts == ATTEMPTS
-    assert schedd.events == [NotRetrieved("7.0", "it is away")]
-    assert caplog.text.count("tried again") == ATTEMPTS - 1
+    assert schedd.events == [NotRetrieved("7.0", "the helper died")]
+    assert caplog.text.count("tried again") == 1
 
 
 def test_a_job_that_was_cancelled_meanwhile_is_not_retrieved_again(schedd):

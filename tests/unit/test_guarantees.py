@@ -43,3 +43,4 @@ def test_times_are_those_of_the_package():
     assert job_queue.SPOOLING < job_queue.AUDIT_INTERVAL  # so that the second look finds that it has waited enough
     assert inspect.signature(AccessPoint).parameters["patience"].default == 60
     assert sum(departures.AGAIN * 2**failure for failure in range(1, departures.ATTEMPTS)) == 60
+    assert departures.AGAIN * 2**departures.ATTEMPTS < 120  # and the helper tries for up to 10 s, if it is at it

@@ -252,6 +252,14 @@ def test_job_is_found_by_its_submit_event(session, state):
         find_job("12.3", session.directory)
 
 
+def test_job_is_the_last_one_that_had_its_id(session):
+    """Also where its event comes after something that cannot be read."""
+    session.event_log.write_text(SUBMITTED + "garbage\n...\n" + SUBMITTED.replace("b000000", "b000001"))
+    write_calls(session, [call("c000000", abs, 1)])
+    with pytest.raises(CondorFuturesError, match=r"b000001\.\*, are not in"):
+        find_job("12.3", session.directory)
+
+
 def test_session_without_events_says_that_they_were_never_written(session):
     """As with a remote access point."""
     with pytest.raises(CondorFuturesError, match="its event log is empty"):

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import condor_futures
+from condor_futures import purge, session
 from condor_futures.errors import CondorFuturesError
 from condor_futures.session import BUNDLES_PER_DIRECTORY, Session, sessions_directory
 from condor_futures.session_lock import SessionLock
@@ -302,6 +303,38 @@ def test_session_that_cannot_be_taken_up_can_be_later(tmp_path, monkeypatch):
     session = Session.open(tmp_path / "session")
     session.take_up(0.0)
     session.leave()
+
+
+def test_full_disk_keeps_no_session_from_being_purged(tmp_path, monkeypatch):
+    """That is when it is."""
+    Session.create(tmp_path / "session", settings={"access_point": None}).leave()
+    monkeypatch.setattr(Session, "create_file", no_room)
+    assert purge(tmp_path / "session", force=True) == 0
+    assert not (tmp_path / "session").exists()
+
+
+def test_session_whose_place_cannot_be_looked_at_is_told(tmp_path, monkeypatch):
+    """So that whoever goes through several sessions gets to the next one."""
+    Session.create(tmp_path / "session").leave()
+    monkeypatch.setattr(session, "check_place", no_room)
+    with pytest.raises(CondorFuturesError, match=r"/session cannot be read: No space left on device$"):
+        Session.open(tmp_path / "session")
+
+
+def test_what_is_kept_for_later_does_not_keep_an_ephemeral_session():
+    """It goes with its last reference all the same, or is left."""
+    first = Session.create(settings={"access_point": ("cm", "ap1")})
+    first.keep(schedd=("cm", "ap1"))
+    directory = first.directory
+    first.leave()
+    del first
+    again = Session.open(directory)
+    assert again.access_point == ("cm", "ap1")
+    assert again.settings["schedd"] == ["cm", "ap1"]
+    again.take_up(0.0)
+    again.keep(max_workers=3)
+    del again
+    assert not directory.exists()
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["empty directory", "no directory"])

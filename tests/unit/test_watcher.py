@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import queue
+import threading
 
 import pytest
 from support import until
 
-from condor_futures import JobError
+from condor_futures import BrokenCondorExecutor, CondorFuturesError, JobError
+from condor_futures.access_point import AwayError
 from condor_futures.bundle import Bundle, Options
+from condor_futures.engine import Categories, Engine
 from condor_futures.future import CondorFuture
 from condor_futures.session import Session
 from condor_futures.states import Job, State, Terminated
@@ -49,14 +52,20 @@ class Scene:
         except queue.Empty:
             self.watcher._submissions.proceed(hurry=True)
 
-    def submit(self, number, job_id):
-        """A bundle of one call, in the queue."""
+    def bundle(self, number):
+        """One of one call."""
         key = Session.bundle_key(number)
         future = CondorFuture(Session.call_key(number), self.watcher.cancel)
         directory = self.session.bundle_directory(number)
         bundle = Bundle(key, directory, Options({}, spool=True), {future.key: future}, Job(key, spooled=True))
         bundle.path("calls").touch()
         future._bundle = bundle
+        return bundle
+
+    def submit(self, number, job_id):
+        """A bundle of one call, in the queue."""
+        bundle = self.bundle(number)
+        [future] = bundle.futures.values()
         self.watcher.add([bundle], complete=True)
         self.receive()
         cluster, proc = map(int, job_id.split("."))
@@ -104,3 +113,39 @@ def test_id_of_an_ended_job_that_is_given_again(scene, asked):
     assert scene.answer("retrieve", {"failed": {}, "no_room": {}}) == {"jobs": ["1.0"]}
     until(new.done)
     assert not scene.watcher._bundles()
+
+
+def test_call_that_comes_while_the_watcher_breaks_ends(scene, monkeypatch):
+    """What is taken before it is known that nothing comes of it fails too; what comes later is refused."""
+    engine = Engine(scene.session, scene.watcher, 10, Categories())
+    bundle = scene.bundle(0)
+    [future] = bundle.futures.values()
+    failure = CondorFuturesError("it broke")
+    breaks = threading.Thread(target=scene.watcher._break, args=(failure, failure))
+    add = scene.watcher.add
+
+    def add_late(*args, **options):
+        breaks.start()
+        breaks.join(0.1)
+        add(*args, **options)
+
+    monkeypatch.setattr(scene.watcher, "add", add_late)
+    engine.add([bundle])
+    breaks.join()
+    assert future.exception(10) is failure
+    with pytest.raises(BrokenCondorExecutor, match="it broke"):
+        engine.add([scene.bundle(1)])
+
+
+def test_client_that_leaves_does_not_wait_for_an_access_point_that_is_away(scene):
+    """Whoever attaches later fetches what there is."""
+    _, bundle = scene.submit(0, "1.0")
+    scene.watcher._handle(Terminated("1.0", exit_status=0))
+    scene.watcher._departures.proceed(under_way=1)
+    assert not scene.watcher._quiet()
+    _, answer, _ = scene.access_point.asked.pop()
+    answer(None, AwayError("no answer"))
+    scene.receive()
+    assert scene.watcher._quiet()
+    assert not scene.watcher._finished()
+    assert bundle.job.state is State.COMPLETED
