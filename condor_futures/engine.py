@@ -25,7 +25,6 @@ from condor_futures.bundle import Bundle, Options
 from condor_futures.credentials import renew_after
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CondorFuturesError, CredentialError
 from condor_futures.future import CondorFuture
-from condor_futures.payload import PythonVersion
 from condor_futures.recovery import (
     BY_US,
     PROJECTION,
@@ -277,7 +276,7 @@ def start(
         location = helper.location
         opened.keep(**settings, schedd=(location.pool, location.name) if location.local else None)
         renewal = None if credentials is None else (credentials, _store(helper, credentials))
-        opened.write_runner([sys.executable, f"python{PythonVersion}", "python3"])
+        opened.write_runner()
         categories = Categories()
         watcher = Watcher(
             opened,

@@ -6,8 +6,9 @@ import importlib.util
 import io
 import marshal
 import shlex
+import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
@@ -16,6 +17,10 @@ import cloudpickle
 from condor_futures import runner, shell
 
 __all__ = ["pack_runner"]
+
+#: What the jobs' Python may be: this one, where it is installed in the same place; or else one of its minor version,
+#: which may be called so, or not.
+PYTHONS: Sequence[str] = (sys.executable, f"python{sys.version_info[0]}.{sys.version_info[1]}", "python3")
 
 _HEADER = """\
 #!/bin/sh
@@ -28,8 +33,11 @@ exit 127
 """
 
 
-def pack_runner(pythons: Iterable[str]) -> bytes:
+def pack_runner(pythons: Sequence[str] | None = None) -> bytes:
     r"""The jobs' executable: a few lines of shell that find a Python, then a zip file that this Python imports from.
+
+    Args:
+        pythons: of which the first that the execution point has is taken; by default :data:`PYTHONS`.
 
     A zip file may have anything before it (the ``zipapp`` module documents it), so one file serves: HTCondor
     spools an executable once per cluster, but every input file once per job. The shell
@@ -38,6 +46,7 @@ def pack_runner(pythons: Iterable[str]) -> bytes:
 
     >>> pack_runner(["python3"]).startswith(b'#!/bin/sh\n: >> "$1.outcomes"\nfor python in python3; do')
     True
+
     """
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
@@ -47,7 +56,7 @@ def pack_runner(pythons: Iterable[str]) -> bytes:
         for name, path in sources.items():
             file.write(path, f"{name}.py")
             file.writestr(f"{name}.pyc", _bytecode(path))
-    header = _HEADER.format(boot=runner.BOOT, pythons=" ".join(map(shlex.quote, pythons)))
+    header = _HEADER.format(boot=runner.BOOT, pythons=" ".join(map(shlex.quote, pythons or PYTHONS)))
     return header.encode() + archive.getvalue()
 
 

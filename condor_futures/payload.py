@@ -37,7 +37,6 @@ from condor_futures.shipping import Shipping
 __all__ = [
     "Call",
     "Outcome",
-    "PythonVersion",
     "append_value",
     "copy_outcome",
     "read_outcomes",

@@ -24,7 +24,7 @@ import stat
 import tempfile
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -449,12 +449,22 @@ class Session:
                 raise
         temporary.rename(path)
 
-    def write_runner(self, pythons: Iterable[str]) -> Path:
-        """Pack the runner, to be started by the first of *pythons* that the execution point has."""
-        with self.create_file(self.runner) as file:
-            # Before it has its name: where a session is taken up, jobs may start at any moment.
-            os.fchmod(file.fileno(), 0o700)
-            file.write(pack_runner(pythons))
+    def write_runner(self) -> Path:
+        """Pack the runner.
+
+        Raises:
+            CondorFuturesError: if it cannot be written.
+
+        """
+        try:
+            with self.create_file(self.runner) as file:
+                # Before it has its name: where a session is taken up, jobs may start at any moment.
+                os.fchmod(file.fileno(), 0o700)
+                file.write(pack_runner())
+        except OSError as error:
+            raise CondorFuturesError(
+                f"the session {self.directory} cannot be written to: {error.strerror or error}"
+            ) from error
         return self.runner
 
 

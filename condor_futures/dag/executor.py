@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import itertools
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
@@ -31,7 +30,7 @@ from condor_futures.dag.writer import write
 from condor_futures.engine import Categories
 from condor_futures.future import CondorFuture
 from condor_futures.jobs import JobInfo
-from condor_futures.payload import Call, PythonVersion, write_bundle, writing_calls
+from condor_futures.payload import Call, write_bundle, writing_calls
 from condor_futures.pickling import Pickled, check_callable, pickle_object, refuse_shell
 from condor_futures.session import Session
 from condor_futures.shipping import Shipping
@@ -108,7 +107,11 @@ class DagExecutor(Executor):
         self._options = Options(commands, spool=False, ship=shipping)
         self._after: tuple[Node, ...] = ()
         session = Session.create(Path(directory))
-        session.write_runner([sys.executable, f"python{PythonVersion}", "python3"])
+        try:
+            session.write_runner()
+        except BaseException:
+            session.remove()
+            raise
         settings = dict(dagman or {})
         if max_workers is not None:
             settings["DAGMAN_MAX_JOBS_SUBMITTED"] = max_workers

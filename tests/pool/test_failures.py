@@ -21,6 +21,7 @@ from condor_futures import (
     OutcomeError,
     RemoteExceptionError,
     RemoteTraceback,
+    executable,
 )
 
 pytestmark = pytest.mark.pool
@@ -183,10 +184,7 @@ def test_an_initializer_that_raises_breaks_the_executor(new_executor):
 
 def test_no_python_on_the_execution_point_is_said(new_executor, monkeypatch):
     """The job's own words are in the error."""
-    from condor_futures.session import Session
-
-    write = Session.write_runner
-    monkeypatch.setattr(Session, "write_runner", lambda self, pythons: write(self, ["/nowhere/python"]))
+    monkeypatch.setattr(executable, "PYTHONS", ["/nowhere/python"])
     error = new_executor().submit(pow, 2, 2).exception(60)
     assert isinstance(error, JobCrashedError)
     assert error.exit_status == 127

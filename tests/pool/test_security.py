@@ -256,7 +256,7 @@ def test_a_session_is_its_users_whatever_the_umask(user, umask):
         session = Session.create(Path("new-{umask}/session"))
         with session.create_file(session.bundle_directory(0) / "b000000.calls") as file:
             file.write(b"calls")
-        session.write_runner(["python3"])
+        session.write_runner()
         session.leave()
         again = Session.open(session.directory)
         again.take_up(0)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
-from condor_futures import CondorFuturesError, DagExecutor, JobHeldError, states
+from condor_futures import CondorFuturesError, DagExecutor, JobHeldError, session, states
 from condor_futures.dag import follower
 from condor_futures.dag.checks import warn_of_old_dagman
 from condor_futures.dag.dagman import Dagman
@@ -128,3 +131,16 @@ def test_script_arguments_that_end_a_dag_are_refused(new_dag, kind, words, sente
     dag.with_options(pre_script=["/bin/true", "$retry", "a$b\\", "c"], post_script=["/bin/true", "$Return", "$JOBID"])
     with pytest.raises(ValueError, match=sentence):
         dag.with_options(**{kind: ["/bin/true", *words]})
+
+
+def test_disk_that_is_full_at_once_leaves_nothing(tmp_path, monkeypatch):
+    """So that the same DAG can be made when there is room."""
+
+    def full():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "pack_runner", full)
+        with pytest.raises(CondorFuturesError, match="cannot be written to: No space left on device"):
+            DagExecutor("work", tmp_path / "work")
+    DagExecutor("work", tmp_path / "work").shutdown()

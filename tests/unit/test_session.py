@@ -32,7 +32,7 @@ def state(tmp_path, monkeypatch):
 
 def fill(session: Session) -> list[Path]:
     """Make everything that an executor makes; gives all paths."""
-    session.write_runner(["python3"])
+    session.write_runner()
     with session.create_file(session.bundle_directory(0) / "b000000.calls") as file:
         file.write(b"calls")
     return [session.directory, *session.directory.rglob("*")]
@@ -85,7 +85,7 @@ def test_runner_can_be_executed_as_soon_as_it_has_its_name(tmp_path, monkeypatch
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", watched)
-    session.write_runner(["python3"])
+    session.write_runner()
     assert modes == [("runner", 0o700)]
 
 
@@ -443,7 +443,7 @@ def test_files_belong_to_the_user_that_jobs_of_root_run_as(tmp_path):
 def test_what_a_client_left_half_written_is_in_nobodys_way(tmp_path):
     """It was killed between a file's first byte and its name; or the event log has gone meanwhile."""
     left = Session.create(tmp_path / "session", settings={})
-    left.write_runner(["python3"])
+    left.write_runner()
     left.leave()
     halves = [left.directory / name for name in ("session.json.new", "runner.new")]
     for half in halves:
@@ -451,7 +451,7 @@ def test_what_a_client_left_half_written_is_in_nobodys_way(tmp_path):
     left.event_log.unlink()
     session = Session.open(tmp_path / "session")
     session.take_up(0.0)
-    session.write_runner(["python3"])
+    session.write_runner()
     assert not any(half.exists() for half in halves)
     assert session.event_log.read_bytes() == b""
     session.leave()
