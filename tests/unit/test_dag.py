@@ -40,20 +40,6 @@ def verdict(node, status, details=""):
     return f'[ Type = "NodeStatus"; Node = "{node}"; NodeStatus = {status}; StatusDetails = "{details}"; ]\n'
 
 
-@pytest.fixture
-def new_dag(tmp_path):
-    """Makes DAGs of a test's own."""
-    made = []
-
-    def make(name="work", **options):
-        made.append(DagExecutor(name, tmp_path / f"{name}{len(made)}", **options))
-        return made[-1]
-
-    yield make
-    for dag in made:
-        dag.shutdown()
-
-
 def written(dag, nodes_log, status):
     """*dag*, as a run has left it."""
     dag.write()

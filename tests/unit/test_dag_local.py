@@ -30,20 +30,6 @@ from condor_futures import (
 from condor_futures.dag import local
 
 
-@pytest.fixture
-def new_dag(tmp_path):
-    """Makes DAGs of a test's own."""
-    made = []
-
-    def make(name="work", **options):
-        made.append(DagExecutor(name, tmp_path / f"{name}{len(made)}", **options))
-        return made[-1]
-
-    yield make
-    for dag in made:
-        dag.terminate_workers()
-
-
 def note(path):
     with Path(path).open("a") as file:
         file.write("x\n")
