@@ -127,7 +127,7 @@ class AccessPoint:
             patience: seconds to go on trying while the schedd does not answer at all.
 
         """
-        self.location = location
+        self.location = self.given = location
         self._lock_file = lock
         self.patience = patience
         self.about: dict[str, str] = {}

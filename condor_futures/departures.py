@@ -202,7 +202,7 @@ class Departures:
         self._removing = False
         if error is None:
             self._remove_pause.succeeded()
-        elif self._remove_pause.failed():
+        elif self._remove_pause.failed(counts=not isinstance(error, AwayError)):
             logger.warning("%d jobs could not be removed, which will be tried again: %s", len(jobs), error)
             self._unwanted = jobs + self._unwanted
         else:

@@ -38,6 +38,7 @@ from condor_futures.recovery import (
 )
 from condor_futures.session import Session, session_path, sessions_directory
 from condor_futures.states import SPOOLING_INPUT, Job, State
+from condor_futures.submit_description import canonical_name
 from condor_futures.submit_values import check_session_directory
 from condor_futures.watcher import Watcher
 
@@ -56,14 +57,19 @@ class Categories(UserDict[str, int]):
 
     """
 
+    #: Why limits cannot be changed any more.
+    sealed = ""
+
     def __setitem__(self, category: object, limit: object) -> None:
         """Set the limit of a category.
 
         Raises:
             TypeError: if *category* is no str, or *limit* no int.
             ValueError: if *limit* is below 1.
+            RuntimeError: if limits cannot be changed any more, as those of a DAG that has been run.
 
         """
+        self._check_open()
         if not isinstance(category, str):
             raise TypeError(f"a category is a str, not {type(category).__name__}")
         if not isinstance(limit, int) or isinstance(limit, bool):
@@ -73,6 +79,20 @@ class Categories(UserDict[str, int]):
                 f"at most how many jobs of the category {category!r} may be in the queue? At least 1, not {limit}"
             )
         super().__setitem__(category, limit)
+
+    def __delitem__(self, category: str) -> None:
+        """Have no limit any more."""
+        self._check_open()
+        super().__delitem__(category)
+
+    def copy(self) -> Categories:
+        """Others with the same limits."""
+        # UserDict's own copy() would take them out of these for a moment, in which the watcher may look.
+        return Categories(self.data)
+
+    def _check_open(self) -> None:
+        if self.sealed:
+            raise RuntimeError(self.sealed)
 
     def __ior__(self, others: Any) -> Categories:  # type: ignore[misc,override]  # noqa: PYI034
         """Set several limits."""
@@ -89,7 +109,7 @@ class Left:
     """A session whose client has left, or was killed: by its directory or id.
 
     *on_hold* and *memory_max*, if they are given, count for the calls that are under way too. *credentials* are what it
-    had stored for its jobs (see :meth:`Credentials.request`), where that is to be done again.
+    had stored for its jobs (see :func:`credentials.to_store`), where that is to be done again.
     """
 
     name: str | Path
@@ -110,7 +130,9 @@ class Left:
             return left, dict(options)
         # By these submit commands jobs ask for them.
         commands = {"MY.SendCredential": "true"} if credentials["kerberos"] else {}
-        return left, {**commands, **credentials["services"], **options}
+        commands.update(credentials["services"])
+        given = {canonical_name(name) for name in options}
+        return left, {**{name: text for name, text in commands.items() if name not in given}, **options}
 
 
 class Engine:
@@ -264,7 +286,9 @@ def start(
         place = Place.of(left) if left is not None and access_point is None else Place.find(access_point)
         undo.callback(place.leave)
         given = access_point if access_point is not None or left is None else left.access_point
-        settings = {"access_point": given, "max_workers": max_workers, "credentials": credentials}
+        # Who attaches without credentials takes none from whoever attaches after that.
+        kept = credentials or (left.settings.get("credentials") if left is not None else None)
+        settings = {"access_point": given, "max_workers": max_workers, "credentials": kept}
         if left is None:
             opened = Session.create(directory, owner=place.owner, settings=settings)
             undo.callback(opened.remove)
@@ -273,9 +297,9 @@ def start(
         helper = AccessPoint(place.location, lock=opened.lock.path)
         undo.callback(helper.close)
         helper.connect()
+        renewal = None if credentials is None else (credentials, _store(helper, credentials))
         location = helper.location
         opened.keep(**settings, schedd=(location.pool, location.name) if location.local else None)
-        renewal = None if credentials is None else (credentials, _store(helper, credentials))
         opened.write_runner()
         categories = Categories()
         watcher = Watcher(

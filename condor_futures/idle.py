@@ -34,7 +34,9 @@ def why_idle(location: Location, job_id: str) -> str:
                 "condor_q says why a job is idle, and there is none on PATH; `condor-futures pool install` gets it"
             )
         program = str(release.tool("condor_q"))
-    where = [*(["-name", location.name] if location.name else []), *(["-pool", location.pool] if location.pool else [])]
+    where = ["-name", location.name] if location.name else []
+    if location.pool:
+        where += ["-pool", re.split(r"[\s,]+", location.pool)[0]]  # of several, condor_q takes one
     command = [program, *where, "-better-analyze", job_id]
     try:
         done = subprocess.run(

@@ -164,7 +164,7 @@ def query_jobs(access_point: AccessPoint, constraint: str, *, mine: bool = False
     projection = _PROJECTION + _ASKED_FOR if why else _PROJECTION
     ads = access_point.ask("query", _TIMEOUT, constraint=constraint, projection=projection, mine=mine)
     ads.sort(key=lambda ad: (ad["ClusterId"], ad["ProcId"]))
-    jobs, reasons = [], _Reasons(access_point.location)
+    jobs, reasons = [], _Reasons(access_point.given)
     for ad in ads:
         job = JobInfo.from_ad(ad)
         jobs.append(replace(job, why_idle=reasons.of(job, ad)) if why else job)

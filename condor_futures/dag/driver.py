@@ -77,7 +77,7 @@ class Driver:
         """
         self._check_unlocked(CondorFuturesError)
         self.graph.renew(self.future)
-        self.sealed = True
+        self._seal()
         dagman = Dagman(self.graph.files)
         dagman.read()
         dagman.close()
@@ -146,7 +146,12 @@ class Driver:
     def _begin(self) -> None:
         if self.sealed:
             self.graph.renew(self.future)
+        self._seal()
+
+    def _seal(self) -> None:
         self.sealed = True
+        limits = f"this DAG has been run; its limits are the lines MAXJOBS in {self.graph.files.dag}"
+        self.graph.categories.sealed = limits
 
     def _connect(self) -> AccessPoint:
         if self._place is None:

@@ -24,7 +24,7 @@ from condor_futures.dag.checks import (
 )
 from condor_futures.dag.driver import Driver
 from condor_futures.dag.follower import Follower
-from condor_futures.dag.graph import Graph, Node, NodeOptions, Sandbox, WrittenCategories
+from condor_futures.dag.graph import Graph, Node, NodeOptions, Sandbox
 from condor_futures.dag.results import Results
 from condor_futures.dag.writer import write
 from condor_futures.engine import Categories
@@ -221,8 +221,7 @@ class DagExecutor(Executor):
             >>> stored = dag.with_options(category="database").map(store, rows)
 
         """
-        graph = self._driver.graph
-        return WrittenCategories(graph.categories, graph.files.dag) if self._driver.sealed else graph.categories
+        return self._driver.graph.categories
 
     def with_options(
         self,

@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at the files: DAGMan itself looks once in 1 (personal pool) or 5 seconds.
 POLL = 0.1
+#: Seconds until jobs that could not be removed are removed again.
+AGAIN = 5.0
 #: Seconds that the jobs of a DAG whose DAGMan has ended get to leave the queue.
 LEAVE = 20.0
 
@@ -70,6 +72,7 @@ class Follower:
         self._causes: dict[str, states.Event] = {}
         self._to_remove: set[str] = set()
         self._removing: set[str] = set()
+        self._remove_at = 0.0
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._left = False
         #: What is in the queue, by job id: DAGMan itself, and the nodes' jobs.
@@ -279,17 +282,24 @@ class Follower:
 
     def _remove(self) -> None:
         self._to_remove -= self._removing
-        if not self._to_remove or self._access_point is None or not self._access_point.usable:
+        usable = self._access_point is not None and self._access_point.usable
+        if not self._to_remove or not usable or time.monotonic() < self._remove_at:
             return
+        assert self._access_point is not None
         jobs, self._to_remove = sorted(self._to_remove), set()
         self._removing.update(jobs)
 
         def answer(_: Any, error: AccessPointError | None) -> None:
             if error is not None:
                 logger.warning("%d jobs could not be removed: %s", len(jobs), error)
-                self._inbox.put(lambda: self._removing.difference_update(jobs))
+                self._inbox.put(lambda: self._not_removed(jobs))
 
         self._access_point.request("act", answer, action="remove", jobs=jobs)
+
+    def _not_removed(self, jobs: Sequence[str]) -> None:
+        self._removing.difference_update(jobs)
+        self._to_remove.update(jobs)
+        self._remove_at = time.monotonic() + AGAIN
 
     # DAGMan's verdicts.
 

@@ -31,7 +31,7 @@ from condor_futures.future import CondorFuture
 from condor_futures.session import Session
 from condor_futures.states import Job
 
-__all__ = ["DagFiles", "Graph", "Node", "NodeOptions", "Sandbox", "WrittenCategories"]
+__all__ = ["DagFiles", "Graph", "Node", "NodeOptions", "Sandbox"]
 
 
 @dataclass(frozen=True)
@@ -154,18 +154,6 @@ class Sandbox:
         words = re.findall(r"(?:[^\s']|'(?:[^']|'')*')+", text[1:-1].replace('""', '"'))
         plain = (re.sub(r"'((?:[^']|'')*)'", lambda quoted: quoted[1].replace("''", "'"), word) for word in words)
         return dict(word.split("=", 1) for word in plain)
-
-
-class WrittenCategories(Categories):
-    """The limits of a DAG that has been run, which are in its file: they cannot be set here any more."""
-
-    def __init__(self, categories: Categories, file: Path) -> None:
-        super().__init__()
-        self.data, self._file = categories.data, file
-
-    def __setitem__(self, category: object, limit: object) -> None:
-        """Refuse it."""
-        raise RuntimeError(f"this DAG has been run; its limits are the lines MAXJOBS in {self._file}")
 
 
 @dataclass(eq=False)

@@ -36,14 +36,16 @@ T = TypeVar("T")
 
 #: Seconds from SIGTERM to SIGKILL.
 GRACE = 10.0
+#: HoldReasonCode of a job whose output files cannot be transferred (TransferOutputError).
+NO_OUTPUT = 12
 
 
 @dataclass(frozen=True)
 class _Result:
-    """How a node ended: the exit status of each of its jobs, by bundle, and what DAGMan would say of its failure."""
+    """How a node ended: how each of its jobs did, by bundle, and what DAGMan would say of its failure."""
 
     well: bool
-    statuses: dict[str, int]
+    ends: dict[str, states.Event]
     details: str = ""
 
 
@@ -138,7 +140,9 @@ class LocalRun:
         except BaseException as error:  # noqa: BLE001 - whatever it is, no future may be left pending
             self._stopped = CondorFuturesError(f"the DAG cannot be run here: {type(error).__name__}: {error}")
             self._stopped.__cause__ = error
-            self._end_unwanted()
+            with self._lock:
+                for running in self._running:
+                    running.signal(signal.SIGKILL)  # nobody is there to look again
         finally:
             failure = self._stopped or CondorFuturesError("the DAG has ended without this call")
             for node in self._graph.nodes:
@@ -195,27 +199,24 @@ class LocalRun:
 
     def _ran(self, node: Node, done: Future[_Result]) -> None:
         self._at_work[node.bundles[0].options.category] -= 1
-        if (error := done.exception()) is not None:
+        error = done.exception()
+        if self._stopped is not None and (error is not None or not done.result().well):
+            self._end(node, self._stopped)
+            return
+        if error is not None:
             failure = CondorFuturesError(f"the node {node.key} cannot be run here: {type(error).__name__}: {error}")
             failure.__cause__ = error
             self._end(node, failure)
             return
         result = done.result()
-        if self._stopped is not None and not result.well:
-            self._end(node, self._stopped)
-            return
         (self._good if result.well else self._bad).add(id(node))
-        causes = {
-            key: states.Terminated("local", signal=-status) if status < 0 else states.Terminated("local", status)
-            for key, status in result.statuses.items()
-        }
-        self._reports.ran(node, well=result.well, causes=causes, details=result.details)
+        self._reports.ran(node, well=result.well, causes=result.ends, details=result.details)
 
     # The threads of nodes and of jobs.
 
     def _run_node(self, node: Node) -> _Result:
         """Run a node as DAGMan does: pre script, jobs, post script, and all again as often as there are retries."""
-        result = _Result(well=False, statuses={})
+        result = _Result(well=False, ends={})
         for attempt in range(node.options.retries + 1):
             result = self._attempt(node, attempt)
             if result.well or self._stopped is not None or not _are_wanted(node.bundles):
@@ -226,23 +227,28 @@ class LocalRun:
         options = node.options
         macros = {"$MAX_RETRIES": options.retries, "$RETRY": attempt, "$NODE": node.key, "$JOB": node.key}
         if options.pre_script and (status := self._script(options.pre_script, macros)):
-            return _Result(well=False, statuses={}, details=f"PRE script failed with status {status}")
+            return _Result(well=False, ends={}, details=f"PRE script failed with status {status}")
         jobs = {bundle.key: self._jobs.do(functools.partial(self._run_job, node, bundle)) for bundle in node.bundles}
         wait(jobs.values())  # also if one of them raises
-        statuses = {key: job.result() for key, job in jobs.items()}
-        worst = next((status for status in statuses.values() if status), 0)
+        ends = {key: job.result() for key, job in jobs.items()}
+        worst = next((status for status in map(_status, ends.values()) if status), 0)
         if not options.post_script:
-            return _Result(well=not worst, statuses=statuses, details=f"a job failed with status {worst}")
+            return _Result(well=not worst, ends=ends, details=f"a job failed with status {worst}")
         status = self._script(options.post_script, {**macros, "$RETURN": worst})
-        return _Result(well=not status, statuses=statuses, details=f"POST script failed with status {status}")
+        return _Result(well=not status, ends=ends, details=f"POST script failed with status {status}")
 
     def _script(self, words: Sequence[str], macros: dict[str, object]) -> int:
-        replaced = [str(macros.get(word, word)) for word in words]
+        replaced = [str(macros.get(word.upper(), word)) for word in words]
         return self._execute(replaced, lambda: self._stopped is None, cwd=self._graph.session.directory)
 
-    def _run_job(self, node: Node, bundle: Bundle) -> int:
-        """Run one bundle as a job would, in a sandbox of its own; gives its exit status, or minus a signal."""
-        at, key = bundle.directory, bundle.key
+    def _run_job(self, node: Node, bundle: Bundle) -> states.Event:
+        """Run one bundle as a job would, in a sandbox of its own; gives how it ended."""
+        at, key, targets = bundle.directory, bundle.key, node.sandbox.targets()
+        for name in (*node.sandbox.files, *targets.values()):
+            if "://" in name:
+                raise ValueError(
+                    f"{name} is for HTCondor to transfer; a run on this machine takes files and directories"
+                )
         with (
             _sandbox() as sandbox,
             (at / f"{key}.stdout").open("wb") as out,
@@ -264,11 +270,16 @@ class LocalRun:
                 stderr=err,
             )
             bundle.job = replace(bundle.job, state=states.State.COMPLETED)
-            for name, target in node.sandbox.targets().items():
-                _transfer(os.path.join(sandbox, name), at, target)  # noqa: PTH118 - which keeps a slash at its end
+            try:
+                for name, target in targets.items():
+                    _transfer(os.path.join(sandbox, name), at, target)  # noqa: PTH118 - which keeps a slash at its end
+            except OSError as error:
+                if status == 0:  # or else it is no wonder
+                    reason = f"an output file cannot be brought back: {error}"
+                    return states.Held("local", NO_OUTPUT, error.errno or 0, reason)
             shutil.copy(sandbox / outcomes, at / f"{outcomes}.new")
             (at / f"{outcomes}.new").replace(at / outcomes)
-        return status
+        return states.Terminated("local", signal=-status) if status < 0 else states.Terminated("local", status)
 
     def _execute(
         self, words: Sequence[str | Path], wanted: Callable[[], bool], *, calls: Bundle | None = None, **options: Any
@@ -330,6 +341,13 @@ class _Workers:
             work()
 
 
+def _status(end: states.Event) -> int:
+    """As DAGMan sees it."""
+    if not isinstance(end, states.Terminated):
+        return -signal.SIGTERM  # removed, as a job on hold is
+    return end.exit_status or -(end.signal or 0)
+
+
 def _look() -> None:
     """What wakes the thread up, to look at what is wanted."""
 
@@ -357,9 +375,6 @@ def _transfer(name: str, directory: Path, target: str = "") -> None:
     """Copy what HTCondor would, under its own name or as *target*; of a directory with a slash at its end, what is in
     it.
     """
-    for path in (name, target):
-        if "://" in path:
-            raise ValueError(f"{path} is for HTCondor to transfer; a run on this machine takes files and directories")
     to = directory / (target or Path(name).name)
     if Path(name).is_dir():
         shutil.copytree(name, directory if name.endswith("/") and not target else to, dirs_exist_ok=True)

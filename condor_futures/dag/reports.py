@@ -73,9 +73,10 @@ class Reports(Resolver):
         good = {key: outcome for key, outcome in outcomes.items() if outcome.result == "value"}
         futures = bundle.futures
         bundle.futures = {key: future for key, future in futures.items() if key not in good}
+        # Of what was resolved before too: in a log that is read again, another attempt may have begun since.
+        bundle.stream_ranges.update((key, outcome.stream_ranges) for key, outcome in good.items())
         for key, future in futures.items():
             if key in good:
-                bundle.stream_ranges[key] = good[key].stream_ranges
                 self._resolve(bundle, future, *good[key].unpickle(bundle.job.job_id))
 
     def _stopped(self, node: Node, bundle: Bundle, error: CondorFuturesError) -> None:

@@ -225,12 +225,19 @@ with CondorExecutor.attach(session, max_workers=2) as executor:
     print(len(executor.futures[waits.key].result()), len(executor.submit(granting_ticket).result()))
     executor.futures["c000000"].cancel()
     session = executor.detach()
-CondorExecutor.attach(session, credentials=[]).shutdown()
+CondorExecutor.attach(session, credentials=[]).detach()
+try:
+    CondorExecutor.attach(session, credentials="oauth:nobodys")
+except CredentialError:
+    print("nobodys")
+print(len(Path("produced").read_text().splitlines()))
+# None of these has changed what the session's calls need.
+CondorExecutor.attach(session, **{"+SendCredential": True}).shutdown()
 print(len(Path("produced").read_text().splitlines()))
 """
         error, *rest = site.run(in_the_job(site, f"KINIT = {site.kinit}\n{text}")).splitlines()
         assert "you have no valid Kerberos ticket" in error
-        assert rest == ["1", "1 1", "1"]
+        assert rest == ["1", "1 1", "nobodys", "1", "2"]
 
     def test_a_renewal_that_fails_is_a_warning_and_tried_again(self, site):
         """Jobs run on, and when there is a ticket again it is taken."""

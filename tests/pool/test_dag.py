@@ -94,6 +94,10 @@ def test_retries_make_only_what_failed_again(new_dag, tmp_path, local):
     assert [future.stdout() for future in values.futures] == ["", "call 1\n", ""], "the last attempt's is left"
     assert isinstance(hopeless.exception(100), ZeroDivisionError)
     assert [len(lines(tmp_path / name)) for name in ("calls0", "calls1", "calls2", "hopeless")] == [1, 3, 1, 2]
+    dag.shutdown()
+    with DagExecutor.attach(dag.directory) as again:  # which reads of all attempts what the last one has left
+        assert [future.result(60) for future in again.futures[:3]] == [0, 1, 2]
+        assert [future.stdout() for future in again.futures[:3]] == ["", "call 1\n", ""]
 
 
 @pytest.mark.parametrize("local", [True, False], ids=["local", "HTCondor"])

@@ -256,7 +256,13 @@ def test_part_of_a_dag_that_was_run_here_is_not_run_again(pool, new_dag, marks, 
     assert made(marks) == []
 
 
-def test_a_held_job_is_removed_and_fails_its_node(pool, new_dag):
+def wait_for(path):
+    while not path.exists():
+        time.sleep(0.1)
+    return 2
+
+
+def test_a_held_job_is_removed_and_fails_its_node(pool, new_dag, tmp_path):
     """As in an executor, with HTCondor's reason, also when nobody looks; the rest goes on.
 
     One that has a periodic_release waits for that, or for somebody else.
@@ -265,7 +271,8 @@ def test_a_held_job_is_removed_and_fails_its_node(pool, new_dag):
     stuck = dag.submit(time.sleep, 300)
     child = dag.submit(str, stuck)
     fine = dag.submit(abs, -1)
-    waiting = dag.with_options(periodic_release=False).submit(lambda: time.sleep(2) or 2)
+    flag = tmp_path / "flag"
+    waiting = dag.with_options(periodic_release=False).submit(wait_for, flag)
     dag.run()
     held = [stuck, waiting]
     until(lambda: all(future.running() for future in held))
@@ -282,6 +289,7 @@ def test_a_held_job_is_removed_and_fails_its_node(pool, new_dag):
     assert waiting.state == "held"
     assert [(job.job_id, job.state) for job in dag.jobs()] == [(waiting.job_id, "held")]
     assert 'fillcolor="#e3c1ee"' in dag.dot()
+    flag.touch()
     pool.run("condor_release", waiting.job_id)
     assert waiting.result(60) == 2
     dag.shutdown()

@@ -19,6 +19,7 @@ from condor_futures import (
     CondorFuturesError,
     DagExecutor,
     DependencyError,
+    JobHeldError,
     JobRemovedError,
     PayloadError,
     as_completed,
@@ -147,6 +148,36 @@ def test_output_of_the_run_before_is_not_mixed_up_with_that_of_this_one(new_dag,
     assert [future.stdout() for future in (one, two, again[1])] == ["", "", "read two\n"]
 
 
+def test_output_file_that_was_not_made_fails_its_job(new_dag, tmp_path):
+    """As HTCondor would hold it; one that has failed by itself fails as ever. Both are tried again."""
+    dag = new_dag(transfer_output_files=["made.txt"], retries=1)
+
+    def forget(error):
+        note(tmp_path / f"times{error}")
+        if error:
+            raise ValueError(error)
+        return 1
+
+    returns, raises = dag.submit(forget, ""), dag.submit(forget, "wrong")
+    child = dag.submit(abs, returns)
+    dag.run(local=True)
+    with pytest.raises(JobHeldError, match=r"code 12, subcode 2\): an output file cannot be brought back: .*made\.txt"):
+        returns.result(60)
+    assert isinstance(raises.exception(60), ValueError)
+    assert child.exception(60).__cause__ is returns.exception()
+    assert (times(tmp_path / "times"), times(tmp_path / "timeswrong")) == (2, 2)
+
+
+def test_job_that_is_ended_has_made_no_output_file(new_dag):
+    """Which is no fault of its own."""
+    dag = new_dag(transfer_output_files=["made.txt"])
+    future = dag.submit(time.sleep, 300)
+    dag.run(local=True)
+    until(future.running)
+    dag.terminate_workers()
+    assert isinstance(future.exception(60), JobRemovedError)
+
+
 def test_limits_of_a_dag_that_has_been_run_are_in_its_file(new_dag):
     """Where DAGMan reads them: to set them here would change nothing."""
     dag = new_dag()
@@ -156,6 +187,11 @@ def test_limits_of_a_dag_that_has_been_run_are_in_its_file(new_dag):
     assert dag.categories == {"adder": 2}
     with pytest.raises(RuntimeError, match=r"the lines MAXJOBS in /.*/work\.dag"):
         dag.categories["adder"] = 3
+    with pytest.raises(RuntimeError, match="MAXJOBS"):
+        del dag.categories["adder"]
+    other = dag.categories.copy()
+    other["adder"] = 4
+    assert dag.categories == {"adder": 2}
 
 
 def test_what_is_complete_is_not_run_again(new_dag, tmp_path):

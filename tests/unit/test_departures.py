@@ -86,6 +86,16 @@ def test_a_retrieval_from_an_access_point_that_is_away_is_made_again(schedd, cap
     assert not schedd.departures.stuck
 
 
+def test_a_removal_at_an_access_point_that_is_away_is_made_again(schedd):
+    """As long as that lasts."""
+    schedd.departures.remove("7.0")
+    for attempt in range(20):
+        schedd.departures.proceed(under_way=1)
+        assert len(schedd.asked) == attempt + 1
+        schedd.answer(error="no answer", kind=AwayError)
+        schedd.now += 64
+
+
 def test_a_retrieval_that_cannot_be_asked_for_is_given_up(schedd, caplog):
     """After some attempts, for nothing may wait for ever."""
     schedd.departures.retrieve(ended(0))
