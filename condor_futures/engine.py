@@ -131,8 +131,10 @@ class Left:
         # By these submit commands jobs ask for them.
         commands = {"MY.SendCredential": "true"} if credentials["kerberos"] else {}
         commands.update(credentials["services"])
-        given = {canonical_name(name) for name in options}
-        return left, {**{name: text for name, text in commands.items() if name not in given}, **options}
+        for option in options:
+            with contextlib.suppress(TypeError):  # one that is no submit command
+                commands.pop(canonical_name(option), None)
+        return left, {**commands, **options}
 
 
 class Engine:
