@@ -14,6 +14,7 @@ import pytest
 from support import until
 
 from condor_futures import (
+    AccessPointError,
     CancelledError,
     CondorFuturesError,
     DagExecutor,
@@ -23,6 +24,7 @@ from condor_futures import (
     JobRemovedError,
     wait,
 )
+from condor_futures.dag import follower
 
 pytestmark = pytest.mark.pool
 
@@ -356,3 +358,26 @@ def test_what_cannot_be_attached_to(tmp_path, new_dag):
     with pytest.raises(RuntimeError, match="cannot grow"):
         attached.submit(abs, 1)
     assert attached.run(local=True)[0].result(30) == 1
+
+
+def test_a_removal_that_fails_is_made_again(new_dag, monkeypatch):
+    """Or a DAG that is to end would go on to its natural end."""
+    monkeypatch.setattr(follower, "AGAIN", 0.1)
+    dag = new_dag()
+    future = dag.submit(time.sleep, 300)
+    dag.run()
+    until(future.running)
+    helper = dag._driver._run._access_point
+    request, refused = helper.request, []
+
+    def refuse_once(operation, answer, **arguments):
+        if operation == "act" and not refused:
+            refused.append(arguments["jobs"])
+            answer(None, AccessPointError("it is away"))
+        else:
+            request(operation, answer, **arguments)
+
+    monkeypatch.setattr(helper, "request", refuse_once)
+    dag.terminate_workers()
+    assert isinstance(future.exception(60), JobRemovedError)
+    assert refused
