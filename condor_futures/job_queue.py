@@ -54,6 +54,8 @@ LOOK_SHARE, LOOK_SHORTEST, LOOK_LONGEST = 0.1, 1.0, 30.0
 SPOOLING = 15.0
 #: But never more than this share of the schedd's time, as far as the last look tells.
 SCHEDD_SHARE = 0.1
+#: And not for longer than so many seconds on account of one slow answer: the schedd may have stood still for once.
+SLOWEST = 60.0
 
 
 class JobQueue:
@@ -185,7 +187,7 @@ class JobQueue:
             wait = AUDIT_INTERVAL
         else:
             wait = min(max(LOOK_SHARE * statistics.median(ages), LOOK_SHORTEST), LOOK_LONGEST)
-        return max(wait, self._took / SCHEDD_SHARE)
+        return max(wait, min(self._took / SCHEDD_SHARE, SLOWEST))
 
 
 def queue_events(

@@ -118,8 +118,10 @@ class Verdict:
     def _ended(self, call: Call, line: dict[str, Any]) -> None:
         call.end = line
         call.ends.append(line)
-        if call.settled is None and self._is_as_meant(call, line):
-            call.settled = line["t"]
+        if self._is_as_meant(call, line):
+            call.settled = call.settled or line["t"]
+        elif self._tampered(call):
+            call.settled = None  # what it had is gone: it may be made again, and be hit by other faults then
 
     def _is_as_meant(self, call: Call, end: dict[str, Any]) -> bool:
         if end["how"] == "value":

@@ -306,13 +306,15 @@ def test_new_jobs_are_asked_for_soon(schedd):
 
 
 def test_slow_schedd_is_left_in_peace(schedd):
-    """Ten times as long as it took, whatever the jobs do."""
+    """Ten times as long as it took, whatever the jobs do, but not for longer than a minute."""
     schedd.submit(logged=False)
     schedd.wait()
     schedd.answer(in_queue(1), seconds=6.0)
     assert schedd.wait() == 60
     schedd.answer(in_queue(1), seconds=0.3)
     assert schedd.wait() >= 3
+    schedd.answer(in_queue(1), seconds=20.0)  # it stood still for once
+    assert schedd.wait() == 60
 
 
 def test_error_is_no_answer(schedd, caplog):
