@@ -70,6 +70,7 @@ class Follower:
         self._troubled_since: float | None = None
         self._by_bundle = {bundle.key: (node, bundle) for node in graph.nodes for bundle in node.bundles}
         self._causes: dict[str, states.Event] = {}
+        self._begun: dict[str, Bundle] = {}
         self._to_remove: set[str] = set()
         self._removing: set[str] = set()
         self._remove_at = 0.0
@@ -232,6 +233,10 @@ class Follower:
         events = self._nodes_log.read()
         for event in events:
             self._handle(event)
+        begun, self._begun = self._begun, {}
+        for job_id, bundle in begun.items():
+            if job_id in self._live:  # not one that has ended since, in a log that is read again
+                self._reports.begun(bundle)
         self._spoken(bool(events))
 
     def _handle(self, event: states.Event) -> None:
@@ -240,7 +245,7 @@ class Follower:
             # Another attempt is another job. What becomes of its holds is in its submit description (see writer).
             submitted.job = states.Job(event.bundle, spooled=False, policy=states.HoldPolicy("wait"))
             self._live[event.job_id] = submitted
-            self._reports.begun(submitted)
+            self._begun[event.job_id] = submitted
         bundle = self._live.get(event.job_id)
         if bundle is None or bundle is self._dagman.bundle:
             return

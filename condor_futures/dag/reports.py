@@ -73,7 +73,7 @@ class Reports(Resolver):
         good = {key: outcome for key, outcome in outcomes.items() if outcome.result == "value"}
         futures = bundle.futures
         bundle.futures = {key: future for key, future in futures.items() if key not in good}
-        # Of what was resolved before too: in a log that is read again, another attempt may have begun since.
+        # Of what was resolved before too: another attempt has written to the same files.
         bundle.stream_ranges.update((key, outcome.stream_ranges) for key, outcome in good.items())
         for key, future in futures.items():
             if key in good:

@@ -89,7 +89,7 @@ def test_tool_that_is_missing_or_fails_is_an_error(tmp_path, monkeypatch):
 class Queue:
     """An access point that knows these jobs."""
 
-    location = Location()
+    given = Location()
 
     def __init__(self, *ads):
         self.ads = [{"ClusterId": n, "ProcId": 0, "JobStatus": 1, "QDate": 0, **ad} for n, ad in enumerate(ads)]
