@@ -309,7 +309,7 @@ class CondorExecutor(Executor):
         """
         access_point = self._engine.watcher._access_point
         try:
-            return query_jobs(access_point, f'CondorFuturesSession == "{self._engine.session.id}"', why=why)
+            return query_jobs(access_point, self._engine.session.constraint, why=why)
         except AccessPointError:
             if self._engine.watcher.join(10):
                 return []  # it has shut down meanwhile, and has left none

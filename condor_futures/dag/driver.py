@@ -166,7 +166,7 @@ class Driver:
 
     def _submit(self, helper: AccessPoint) -> str:
         graph = self.graph
-        constraint = f'CondorFuturesSession == "{graph.session.id}"'
+        constraint = graph.session.constraint
         ads = helper.ask("query", 60.0, constraint=constraint, projection=["ClusterId", "ProcId", "JobUniverse"])
         dagman = [ad for ad in ads if ad["JobUniverse"] == _SCHEDULER_UNIVERSE]
         if dagman:

@@ -124,7 +124,7 @@ class Follower:
         """
         if self._access_point is None:
             return []  # DAGMan had ended
-        constraint = f'CondorFuturesSession == "{self._graph.session.id}" && JobUniverse != {SCHEDULER_UNIVERSE}'
+        constraint = f"{self._graph.session.constraint} && JobUniverse != {SCHEDULER_UNIVERSE}"
         try:
             return query_jobs(self._access_point, constraint, why=why)
         except AccessPointError:
