@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from condor_futures.access_point import AccessPoint
+from condor_futures.access_point import AccessPoint, AwayError
 from condor_futures.bundle import Bundle, Options
 from condor_futures.errors import AccessPointError
 from condor_futures.queue_limit import QueueLimit
@@ -36,6 +36,7 @@ class Submissions:
     Attributes:
         under_way: those that are being submitted.
         early: events that came meanwhile, of jobs that nobody knows yet.
+        stuck: the access point is away, and it is not known when those under way will be in its queue.
 
     """
 
@@ -68,6 +69,7 @@ class Submissions:
         """
         self.under_way: Sequence[Bundle] = ()
         self.early: list[Event] = []
+        self.stuck = False
         self._access_point = access_point
         self._session = session
         self._live = live
@@ -188,16 +190,28 @@ class Submissions:
             {"bundle": bundle.key, "directory": bundle.directory.name, "calls": str(len(bundle.futures))}
             for bundle in batch
         ]
+        batch_of_name = f'CondorFuturesBatch == "{name}"'
+        self._ask(description=description, items=items, spool=options.spool, batch=batch_of_name)
+
+    def _ask(self, **arguments: Any) -> None:
         self._access_point.request(
             "submit",
-            lambda result, error: self._post(lambda: self._submitted(result, error)),
-            description=description,
-            items=items,
-            spool=options.spool,
-            batch=f'CondorFuturesBatch == "{name}"',
+            lambda result, error: self._post(lambda: self._submitted(arguments, result, error)),
+            **arguments,
         )
 
-    def _submitted(self, result: Any, error: AccessPointError | None) -> None:
+    def _submitted(self, arguments: dict[str, Any], result: Any, error: AccessPointError | None) -> None:
+        wanted = any(bundle.job.state is not State.DISCARDED for bundle in self.under_way)
+        if isinstance(error, AwayError) and wanted:
+            if not self.stuck:
+                logger.warning(
+                    "%d jobs could not be submitted, which will be tried until it works: %s", len(self.under_way), error
+                )
+            self.stuck = True
+            # The same again, by its name: the schedd may have taken it, and not have lived to say so.
+            self._ask(**{**arguments, "again": True})
+            return
+        self.stuck = False
         for bundle in self.under_way:
             if bundle.job.state is State.DISCARDED:
                 bundle.discard_calls()  # until now it was to be there: see Watcher._unwant

@@ -326,7 +326,8 @@ class Watcher:
     def _quiet(self) -> bool:
         """What was begun is done, as far as it can be now, and what can be in the queue is there."""
         leaving = self._departures.busy and not self._departures.stuck
-        return not (self._submissions.under_way or self._submissions.due() or leaving)
+        coming = (self._submissions.under_way and not self._submissions.stuck) or self._submissions.due()
+        return not (coming or leaving)
 
     def _initializer_failed(self, bundle: Bundle, error: BrokenCondorExecutor) -> None:
         """Tell all that is under way, as ProcessPoolExecutor does; called by the resolver."""

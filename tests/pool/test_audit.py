@@ -12,7 +12,6 @@ import pytest
 from support import Pool, until
 
 from condor_futures import (
-    AccessPointError,
     CondorExecutor,
     JobLostError,
     JobRemovedError,
@@ -133,18 +132,35 @@ def test_a_schedd_that_is_killed_costs_no_call(new_executor, pool, tmp_path):
     assert more.result(BOUND) == 32
 
 
-def test_a_schedd_that_is_away_for_long_fails_what_it_was_to_take(own_pool, tmp_path):
-    """What it has got already has its value when it is back."""
+def test_a_schedd_that_is_away_for_long_costs_no_call(own_pool, tmp_path, caplog):
+    """Neither what it has got already, nor what it is to take when it is back."""
     with CondorExecutor(access_point="personal") as executor:
         executor._engine.watcher._access_point.patience = 3.0  # 60 s in real life
         calls = Calls(executor, tmp_path)
         own_pool.run("condor_off", "-daemon", "schedd", "-peaceful")
         until(lambda: not own_pool.pids("condor_schedd") or calls.let_go())
-        refused = executor.submit(pow, 2, 5)
-        assert isinstance(refused.exception(BOUND), AccessPointError)
+        late = [executor.submit(pow, n, 5) for n in range(3)]
+        unwanted = executor.submit(pow, 3, 5)
+        until(lambda: "jobs could not be submitted, which will be tried until it works" in caplog.text)
+        assert unwanted.cancel()
+        assert [future.state for future in late] == ["pending"] * 3
         own_pool.run("condor_on", "-daemon", "schedd")
         calls.check()
-        assert executor.submit(pow, 2, 5).result(BOUND) == 32
+        assert [future.result(BOUND) for future in late] == [0, 1, 32]
+    assert own_pool.queue(executor) == []
+
+
+def test_who_shuts_down_at_once_does_not_wait_for_a_schedd_that_is_away(own_pool, caplog):
+    """What was to be submitted is not wanted any more."""
+    with CondorExecutor(access_point="personal") as executor:
+        executor._engine.watcher._access_point.patience = 1.0
+        own_pool.run("condor_off", "-daemon", "schedd", "-fast")
+        until(lambda: not own_pool.pids("condor_schedd"))
+        late = executor.submit(pow, 2, 5)
+        until(lambda: "could not be submitted" in caplog.text)
+        executor.terminate_workers()
+        assert isinstance(late.exception(), JobRemovedError)
+    own_pool.run("condor_on", "-daemon", "schedd")
 
 
 def wipe(pool: Pool) -> None:

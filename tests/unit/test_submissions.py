@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from condor_futures import submissions
+from condor_futures.access_point import AwayError
 from condor_futures.bundle import Bundle, Options
 from condor_futures.errors import AccessPointError
 from condor_futures.states import Job, Note, Refused, Submitted, Unwanted
@@ -255,3 +256,30 @@ def test_an_error_is_told(scene):
     [(answer, _)] = scene.access_point.requests
     answer(None, AccessPointError("no"))
     assert scene.failed == [(keys(1, 2), "no")]
+
+
+def test_access_point_that_is_away_is_asked_the_same_again(scene):
+    """By the same name, so that it is known what was taken before; until nobody wants it."""
+    scene = scene()
+    first, second = scene.add(PLAIN, 2)
+    assert scene.submitted() == keys(1, 2)
+    [(answer, asked)] = scene.access_point.requests
+    for _ in range(3):
+        scene.access_point.requests.clear()
+        answer(None, AwayError("it does not answer"))
+        assert scene.submissions.stuck
+        [(answer, again)] = scene.access_point.requests
+        assert again == {**asked, "again": True}
+    first.job, _ = advance(first.job, Unwanted(""))
+    scene.answer(cluster=7)
+    assert not scene.submissions.stuck
+    assert scene.failed == []
+    assert (first.job.job_id, second.job.job_id) == ("7.0", "7.1")
+    (third,) = scene.add(PLAIN, 1)
+    scene.submitted()
+    third.job, _ = advance(third.job, Unwanted(""))
+    [(answer, _)] = scene.access_point.requests
+    scene.access_point.requests.clear()
+    answer(None, AwayError("it does not answer"))
+    assert scene.access_point.requests == []
+    assert scene.submissions.empty

@@ -149,3 +149,17 @@ def test_client_that_leaves_does_not_wait_for_an_access_point_that_is_away(scene
     assert scene.watcher._quiet()
     assert not scene.watcher._finished()
     assert bundle.job.state is State.COMPLETED
+
+
+def test_client_that_leaves_does_not_wait_for_a_submission_either(scene):
+    """Whoever attaches finds out whether the access point has taken it."""
+    scene.submit(0, "1.0")
+    bundle = scene.bundle(1)
+    scene.watcher._submissions.add([bundle], complete=True)
+    scene.watcher._submissions.proceed(hurry=True)
+    assert not scene.watcher._quiet()
+    _, answer, _ = scene.access_point.asked.pop()
+    answer(None, AwayError("no answer"))
+    scene.receive()
+    assert scene.watcher._quiet()
+    assert not scene.watcher._finished()
