@@ -79,6 +79,11 @@ class Location:
             f"not {access_point!r}"
         )
 
+    @property
+    def schedd(self) -> tuple[str | None, str | None] | None:
+        """Pool and name of the one that was the local one, for whoever comes back to its jobs; None for others."""
+        return (self.pool, self.name) if self.local else None
+
     def __str__(self) -> str:
         """Name it in a message."""
         if self.name is None:

@@ -227,25 +227,30 @@ class Place:
     leave: Callable[[], None] = lambda: None
 
     @classmethod
-    def find(cls, access_point: str | tuple[str, str] | None) -> Place:
-        """Understand an executor's *access_point*, which may mean to start a pool."""
-        if access_point != "personal":
-            return cls(Location.parse(access_point))
-        from condor_futures.personal import PersonalPool
+    def find(cls, access_point: str | tuple[str, str] | None, schedd: Sequence[str] | None = None) -> Place:
+        """Understand an executor's *access_point*, which may mean to start a pool.
 
-        pool = PersonalPool().start()
-        # Access point and execution point are one machine, where a job can run in its spool directory itself.
-        return cls(Location(environment=pool.environment()), "IF_NEEDED", pool.job_owner, pool.close)
+        Args:
+            access_point: as in the executor's constructor.
+            schedd: pool and name of the one that was local when jobs were submitted to it; which one is, depends on the
+                environment.
+
+        """
+        if access_point == "personal":
+            from condor_futures.personal import PersonalPool
+
+            pool = PersonalPool().start()
+            # Access point and execution point are one machine, where a job can run in its spool directory itself.
+            return cls(Location(environment=pool.environment()), "IF_NEEDED", pool.job_owner, pool.close)
+        if access_point is None and schedd is not None:
+            collector, name = schedd
+            return cls(Location(collector, name, local=True))
+        return cls(Location.parse(access_point))
 
     @classmethod
     def of(cls, session: Session) -> Place:
         """Where the jobs of a session are that was left."""
-        place, schedd = cls.find(session.access_point), session.settings.get("schedd")
-        if schedd is None:
-            return place
-        # It was the local one, but what is local depends on the environment.
-        pool, name = schedd
-        return replace(place, location=Location(pool, name, local=True))
+        return cls.find(session.access_point, session.settings.get("schedd"))
 
 
 #: Seconds for the helper process of a client that was killed to carry out what it was asked last, and for a query.
@@ -300,8 +305,7 @@ def start(
         undo.callback(helper.close)
         helper.connect()
         renewal = None if credentials is None else (credentials, _store(helper, credentials))
-        location = helper.location
-        opened.keep(**settings, schedd=(location.pool, location.name) if location.local else None)
+        opened.keep(**settings, schedd=helper.location.schedd)
         opened.write_runner()
         categories = Categories()
         watcher = Watcher(

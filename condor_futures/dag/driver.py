@@ -154,10 +154,11 @@ class Driver:
         self.graph.categories.sealed = limits
 
     def _connect(self) -> AccessPoint:
+        session = self.graph.session
         if self._place is None:
-            self._place = Place.find(self.graph.access_point)
+            self._place = Place.find(self.graph.access_point, session.settings.get("schedd"))
             if self._place.owner is not None:
-                self.graph.session.give_to(self._place.owner)
+                session.give_to(self._place.owner)
         helper = AccessPoint(self._place.location)
         about = helper.connect()
         if any(len(node.bundles) > 1 for node in self.graph.nodes):
@@ -176,6 +177,7 @@ class Driver:
         # Of the run before: what they say must not be taken for this one's.
         for path in (files.nodes_log, files.status):
             path.unlink(missing_ok=True)
+        graph.session.keep(schedd=helper.location.schedd)
         answer = helper.ask(
             "submit_dag",
             60.0,

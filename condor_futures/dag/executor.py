@@ -146,7 +146,7 @@ class DagExecutor(Executor):
 
         Args:
             directory: the DAG's.
-            access_point: as in the constructor; by default the one that it was made with.
+            access_point: as in the constructor; by default the one that it was made with, and was run at.
 
         Raises:
             CondorFuturesError: if no DAG was written there, or a process runs it without HTCondor.
@@ -164,6 +164,7 @@ class DagExecutor(Executor):
         graph = Graph.load(Path(directory))
         if access_point != "same":
             graph.access_point = access_point
+            graph.session.keep(schedd=None)
         check_access_point(graph.access_point)
         dag = cls.__new__(cls)
         dag._driver = Driver(graph, {})

@@ -15,6 +15,7 @@ from support import session_constraint, until
 from condor_futures import (
     AccessPointError,
     CondorExecutor,
+    DagExecutor,
     JobCrashedError,
     JobHeldError,
     JobLostError,
@@ -394,6 +395,32 @@ def test_a_token_that_expires_costs_no_call(neighbour, monkeypatch, caplog, tmp_
         assert [future.result(60) for future in futures] == ["value"] * 2
         assert late.result(60) == 8
     assert neighbour.queue(executor) == []
+
+
+def test_a_dag_stays_with_its_schedd(neighbour, monkeypatch, tmp_path):
+    """Where it was run, though that may not be the local one for whoever attaches."""
+    gate = tmp_path / "gate"
+
+    def wait(power):
+        while not gate.exists():
+            time.sleep(0.05)
+        return power + 1
+
+    with client_of(neighbour):
+        with monkeypatch.context() as there:  # on the access point itself, where DAGMan runs
+            there.setenv("CONDOR_CONFIG", str(neighbour.personal.config_file))
+            there.setenv("PATH", neighbour.environment["PATH"])
+            there.setenv("_CONDOR_COLLECTOR_HOST", neighbour.collector)
+            dag = DagExecutor("work", tmp_path / "work")
+            first = dag.submit(pow, 2, 3)
+            dag.submit(wait, first)
+            dag.run()
+            assert first.result(60) == 8
+            dag.detach()
+        with DagExecutor.attach(tmp_path / "work") as again:
+            assert until(again.jobs)
+            gate.touch()
+            assert again.futures[1].result(60) == 9
 
 
 def test_an_access_point_that_sees_the_session_needs_no_spooling(neighbour):

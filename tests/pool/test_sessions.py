@@ -22,7 +22,7 @@ pytestmark = pytest.mark.pool
 
 @pytest.fixture(autouse=True)
 def state(pool, tmp_path, monkeypatch):
-    """The default places of this test's own, without the sessions of tests beside it; the pool stays the one there is."""
+    """The default places of this test's own, without sessions of tests beside it; the pool stays the one there is."""
     monkeypatch.setenv("CONDOR_CONFIG", str(pool.personal.config_file))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "tmp").mkdir()
