@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import itertools
 import json
 import logging
@@ -113,7 +114,7 @@ def _configuration() -> str:
 class AccessPoint:
     """The helper process of one session and the requests that are under way.
 
-    Answers are delivered, in order, in a thread of this object's; they must be quick.
+    Answers are delivered, in order, in a thread of this object's, and must be quick; or where :attr:`deliver` says.
     """
 
     #: A request whose helper died is made again, by a new helper, this often.
@@ -147,6 +148,8 @@ class AccessPoint:
         self._closed = threading.Event()
         self._why_closed = "the executor is closed"
         self._deaths = 0
+        #: Has an answer to :meth:`request` taken: an inbox, for who wants it in a thread of its own.
+        self.deliver: Callable[[Callable[[], None]], None] = lambda take: take()
         self._reader = threading.Thread(target=self._read_all, name="condor_futures access point", daemon=True)
         self._writer = threading.Thread(target=self._send_all, name="condor_futures access point writer", daemon=True)
 
@@ -170,17 +173,8 @@ class AccessPoint:
                 f"the process that speaks with {self.location} cannot be started: "
                 f"{getattr(error, 'strerror', None) or error}"
             ) from error
-        connected: Future[dict[str, str]] = Future()
-
-        def answer(result: Any, error: AccessPointError | None) -> None:
-            if error is None:
-                connected.set_result(result)
-            else:
-                connected.set_exception(error)
-
-        self._request(_Request("connect", self._where(), 0.0, answer))
         try:
-            self.about = connected.result(timeout)
+            self.about = self._wait("connect", self._where(), 0.0, timeout)
         except FutureTimeoutError:
             self.kill()
             raise AccessPointError(f"{self.location} did not answer within {timeout:g} s") from None
@@ -205,7 +199,11 @@ class AccessPoint:
 
         *answer* is called with the result and None, or None and an error.
         """
-        self._request(_Request(operation, arguments, self.patience, answer))
+
+        def delivered(result: Any, error: AccessPointError | None) -> None:
+            self.deliver(functools.partial(answer, result, error))
+
+        self._request(_Request(operation, arguments, self.patience, delivered))
 
     def ask(self, operation: str, timeout: float, **arguments: Any) -> Any:
         """Ask for an operation, and wait for its result.
@@ -214,16 +212,19 @@ class AccessPoint:
             AccessPointError: if it fails, or takes longer than *timeout* seconds.
 
         """
-        answered: Future[Any] = Future()
-        self.request(
-            operation,
-            lambda result, error: answered.set_result(result) if error is None else answered.set_exception(error),
-            **arguments,
-        )
         try:
-            return answered.result(timeout)
+            return self._wait(operation, arguments, self.patience, timeout)
         except FutureTimeoutError:
             raise AccessPointError(f"{self.location} did not answer within {timeout:g} s") from None
+
+    def _wait(self, operation: str, arguments: dict[str, Any], patience: float, timeout: float) -> Any:
+        answered: Future[Any] = Future()
+
+        def answer(result: Any, error: AccessPointError | None) -> None:
+            answered.set_result(result) if error is None else answered.set_exception(error)
+
+        self._request(_Request(operation, arguments, patience, answer))
+        return answered.result(timeout)
 
     @property
     def usable(self) -> bool:

@@ -120,6 +120,10 @@ class Bundle:
     cancelled: set[str] = field(default_factory=set)
     stream_ranges: dict[str, Mapping[str, Sequence[int | None]]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for future in self.futures.values():
+            future._bundle = self
+
     def path(self, suffix: str) -> Path:
         """The file ``BUNDLE.suffix``: calls, outcomes, stdout or stderr."""
         return self.directory / f"{self.key}.{suffix}"

@@ -64,7 +64,6 @@ class Departures:
         access_point: AccessPoint,
         constraint: str,
         *,
-        post: Callable[[Callable[[], None]], None],
         advance: Callable[[Bundle, states.Event], None],
     ) -> None:
         """Make it.
@@ -72,13 +71,11 @@ class Departures:
         Args:
             access_point: where the jobs are.
             constraint: selects the session's jobs.
-            post: has a function called in the watcher's thread.
             advance: takes the answer to a retrieval, as an event.
 
         """
         self._access_point = access_point
         self._constraint = constraint
-        self._post = post
         self._advance = advance
         self._ended: dict[str, Bundle] = {}
         self._since = 0.0
@@ -154,7 +151,7 @@ class Departures:
             self._ended.pop(job_id, None)
         self._since = time.monotonic()
         self._retrieving = True
-        self._ask("retrieve", functools.partial(self._retrieved, batch), jobs=list(batch))
+        self._access_point.request("retrieve", functools.partial(self._retrieved, batch), jobs=list(batch))
 
     def _retrieved(self, batch: dict[str, Bundle], result: Any, error: AccessPointError | None) -> None:
         self._retrieving = False
@@ -196,7 +193,7 @@ class Departures:
             return
         jobs, self._unwanted = self._unwanted, []
         self._removing = True
-        self._ask("act", functools.partial(self._removed, jobs), action="remove", jobs=jobs)
+        self._access_point.request("act", functools.partial(self._removed, jobs), action="remove", jobs=jobs)
 
     def _removed(self, jobs: list[str], _: Any, error: AccessPointError | None) -> None:
         self._removing = False
@@ -207,11 +204,6 @@ class Departures:
             self._unwanted = jobs + self._unwanted
         else:
             logger.warning("%d jobs could not be removed; they stay until the session ends: %s", len(jobs), error)
-
-    def _ask(self, operation: str, then: Callable[..., None], **arguments: Any) -> None:
-        self._access_point.request(
-            operation, lambda result, error: self._post(functools.partial(then, result, error)), **arguments
-        )
 
     # The end of the session.
 

@@ -453,7 +453,7 @@ def _bundle(futures: Mapping[str, CondorFuture[Any]], left: Left, found: Found, 
 
     options = found.options or Options({}, spool=True)
     options = replace(options, on_hold=options.on_hold.changed(left.on_hold, left.memory_max))
-    bundle = Bundle(
+    return Bundle(
         found.key,
         found.directory,
         options,
@@ -462,9 +462,6 @@ def _bundle(futures: Mapping[str, CondorFuture[Any]], left: Left, found: Found, 
         {call: {key: future(key) for key in keys} for call, keys in found.calls.items() if keys} if waits else {},
         [future(key) for key in found.after] if waits else (),
     )
-    for mine in bundle.futures.values():
-        mine._bundle = bundle
-    return bundle
 
 
 def _store(helper: AccessPoint, credentials: Mapping[str, Any]) -> float:

@@ -128,16 +128,16 @@ class CondorExecutor(Executor):
         commands = check_submit_commands(submit_commands)
         commands |= Credentials.parse(credentials).commands(commands)
         _check_flag("spool", spool)
-        self._ship = Shipping(ship)
+        shipping = Shipping(ship)
         logs = log_directory(keep_logs)
         self._options = Options(
-            commands, spool, self._ship, keep_logs=logs, on_hold=OnHold().changed(on_hold, memory_max)
+            commands, spool, shipping, keep_logs=logs, on_hold=OnHold().changed(on_hold, memory_max)
         )
-        self._retries = Retries().changed(retry_exceptions, commands, self._ship)
+        self._retries = Retries().changed(retry_exceptions, commands, shipping)
         self._initializer: Pickled | None = None
         if initializer is not None:
             parts = (initializer, tuple(initargs))
-            self._initializer = pickle_object(parts, "(initializer, initargs)", ship=self._ship)
+            self._initializer = pickle_object(parts, "(initializer, initargs)", ship=shipping)
         self._max_tasks_per_child = max_tasks_per_child
         self._after: tuple[Future[Any], ...] = ()
         self._engine = engine.start(access_point, session, max_workers, to_store(commands))
@@ -369,8 +369,7 @@ class CondorExecutor(Executor):
             for future in derived._after:
                 if not isinstance(future, Future):
                     raise TypeError(f"after must be a future, or several, not {type(future).__name__}")
-        if ship is not None:
-            derived._ship = Shipping(ship)
+        shipping = old.ship if ship is None else Shipping(ship)
         for name, flag in {"spool": spool, "discard_result": discard_result}.items():
             if flag is not None:
                 _check_flag(name, flag)
@@ -381,8 +380,8 @@ class CondorExecutor(Executor):
         discard = old.discard if discard_result is None else discard_result
         logs = old.keep_logs if keep_logs is None else log_directory(None if keep_logs is False else keep_logs)
         held = old.on_hold.changed(on_hold, memory_max)
-        derived._options = Options(commands, spool, derived._ship, category, discard, keep_logs=logs, on_hold=held)
-        derived._retries = self._retries.changed(retry_exceptions, commands, derived._ship)
+        derived._options = Options(commands, spool, shipping, category, discard, keep_logs=logs, on_hold=held)
+        derived._retries = self._retries.changed(retry_exceptions, commands, shipping)
         return derived
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> CondorFuture[T]:
@@ -575,7 +574,7 @@ class CondorExecutor(Executor):
         return False
 
     def _pickle(self, obj: object, what: str = "function", *, numbered: bool = False) -> Pickled:
-        return pickle_object(obj, what, self._engine.key_of, self._ship, numbered=numbered)
+        return pickle_object(obj, what, self._engine.key_of, self._options.ship, numbered=numbered)
 
     def _function(self, fn: object, *, numbered: bool = False) -> Pickled:
         """The function of a call; what cannot be called would fail the call in its job, so it fails it here."""
@@ -662,12 +661,10 @@ class CondorExecutor(Executor):
                 initializer=self._initializer,
                 retried=self._retries.exceptions,
                 max_tasks_per_child=self._max_tasks_per_child,
-                archives=self._ship.archives,
+                archives=self._options.ship.archives,
                 options=self._options.record(),
                 after=[engine.key_of(future) for future in self._after],
             )
-        for future, _ in calls:
-            future._bundle = bundle
         return bundle
 
     def _submit_chunks(

@@ -7,6 +7,7 @@ source, and is asked more often, though never so often that the schedd would not
 
 from __future__ import annotations
 
+import functools
 import logging
 import statistics
 import time
@@ -67,10 +68,9 @@ class JobQueue:
     def __init__(
         self,
         access_point: AccessPoint,
-        session_id: str,
+        constraint: str,
         jobs: Mapping[str, Bundle],
         *,
-        post: Callable[[Callable[[], None]], None],
         read_log: Callable[[], None],
         tell: Callable[[states.Event], None],
     ) -> None:
@@ -78,18 +78,16 @@ class JobQueue:
 
         Args:
             access_point: whose queue.
-            session_id: whose jobs.
+            constraint: selects the session's jobs.
             jobs: those under way, by job id; the watcher keeps it up to date.
-            post: has a function called in the watcher's thread.
             read_log: makes sure that what the log does say counts first.
             tell: takes the events.
 
         """
         self.log_speaks = True
         self._access_point = access_point
-        self._constraint = f'CondorFuturesSession == "{session_id}"'
+        self._constraint = constraint
         self._jobs = jobs
-        self._post = post
         self._read_log = read_log
         self._tell = tell
         self._asking = False
@@ -125,7 +123,7 @@ class JobQueue:
         asked = list(self._jobs)  # what is submitted from now on need not be in the answer
         self._access_point.request(
             "look",
-            lambda result, error: self._post(lambda: self._seen(asked, result, error)),
+            functools.partial(self._seen, asked),
             constraint=self._constraint,
             projection=PROJECTION,
             jobs=asked,

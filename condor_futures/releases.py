@@ -34,7 +34,6 @@ class Releases:
         self,
         access_point: AccessPoint,
         *,
-        post: Callable[[Callable[[], None]], None],
         read_log: Callable[[], None],
         advance: Callable[[Bundle, states.Event], None],
     ) -> None:
@@ -42,13 +41,11 @@ class Releases:
 
         Args:
             access_point: where the jobs are.
-            post: has a function called in the watcher's thread.
             read_log: makes sure that what the log says counts first.
             advance: takes the answer to a release, as an event.
 
         """
         self._access_point = access_point
-        self._post = post
         self._read_log = read_log
         self._advance = advance
         self._waiting: dict[str, tuple[Bundle, int | None]] = {}
@@ -77,7 +74,7 @@ class Releases:
         self._asking = True
         self._access_point.request(
             "release",
-            lambda result, error: self._post(functools.partial(self._released, asked, holds, result, error)),
+            functools.partial(self._released, asked, holds),
             jobs=list(asked),
             memory_max=limit,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import math
@@ -50,7 +51,6 @@ class Submissions:
         categories: Mapping[str, int],
         transfer: Literal["YES", "IF_NEEDED"],
         incomplete: Callable[[Options], bool],
-        post: Callable[[Callable[[], None]], None],
         answer: Callable[[Sequence[Bundle], Any, AccessPointError | None], None],
     ) -> None:
         """Make it.
@@ -63,7 +63,6 @@ class Submissions:
             categories: how many of a category; it may change at any time.
             transfer: the default of ``should_transfer_files``.
             incomplete: whether more bundles of a cluster are still to come.
-            post: has a function called in the watcher's thread.
             answer: takes what the schedd says to a submission.
 
         """
@@ -77,7 +76,6 @@ class Submissions:
         self._categories = categories
         self._transfer = transfer
         self._incomplete = incomplete
-        self._post = post
         self._answer = answer
         #: By the key of their options: those of one key share a cluster.
         self._pending: dict[Hashable, list[Bundle]] = {}
@@ -194,11 +192,7 @@ class Submissions:
         self._ask(description=description, items=items, spool=options.spool, batch=batch_of_name)
 
     def _ask(self, **arguments: Any) -> None:
-        self._access_point.request(
-            "submit",
-            lambda result, error: self._post(lambda: self._submitted(arguments, result, error)),
-            **arguments,
-        )
+        self._access_point.request("submit", functools.partial(self._submitted, arguments), **arguments)
 
     def _submitted(self, arguments: dict[str, Any], result: Any, error: AccessPointError | None) -> None:
         wanted = any(bundle.job.state is not State.DISCARDED for bundle in self.under_way)

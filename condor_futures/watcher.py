@@ -84,6 +84,7 @@ class Watcher:
         self.tally = Tally()
         self._resolver = Resolver(session, self.tally, self._initializer_failed)
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        access_point.deliver = self._inbox.put  # all that asks it here belongs to this thread
         self._thread = threading.Thread(target=self._run, name="condor_futures watcher", daemon=True)
         self._closing = False
         self._detaching = False
@@ -104,16 +105,14 @@ class Watcher:
             categories=categories,
             transfer=transfer,
             incomplete=lambda options: self._dependencies.awaits(options.cluster),
-            post=self._inbox.put,
             answer=self._submitted,
         )
-        self._departures = Departures(access_point, session.constraint, post=self._inbox.put, advance=self._advance)
-        self._releases = Releases(access_point, post=self._inbox.put, read_log=self._read_log, advance=self._advance)
+        self._departures = Departures(access_point, session.constraint, advance=self._advance)
+        self._releases = Releases(access_point, read_log=self._read_log, advance=self._advance)
         self._queue = JobQueue(
             access_point,
-            session.id,
+            session.constraint,
             self._live,
-            post=self._inbox.put,
             read_log=self._read_log,
             tell=self._handle,
         )
@@ -432,10 +431,6 @@ class Watcher:
 
     # Submission.
 
-    def _answered(self, then: Callable[..., None]) -> Callable[..., None]:
-        """Bring an answer of the access point, or of the resolver, into this thread."""
-        return lambda result, error: self._inbox.put(functools.partial(then, result, error))
-
     def _submitted(self, batch: Sequence[Bundle], result: Any, error: AccessPointError | None) -> None:
         self._read_log()  # the schedd writes the SUBMIT events before it answers
         self._last_activity = time.monotonic()
@@ -465,7 +460,7 @@ class Watcher:
         if self._next_renewal is None or time.monotonic() < self._next_renewal:
             return
         self._next_renewal = None
-        self._access_point.request("store_credentials", self._answered(self._renewed), **self._credentials)
+        self._access_point.request("store_credentials", self._renewed, **self._credentials)
 
     def _renewed(self, stored: Any, error: AccessPointError | None) -> None:
         """Plan the next time; a failure is no harm yet, for what was stored before may serve for hours."""

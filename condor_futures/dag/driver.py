@@ -172,7 +172,7 @@ class Driver:
         dagman = [ad for ad in ads if ad["JobUniverse"] == _SCHEDULER_UNIVERSE]
         if dagman:
             raise RuntimeError(f"the DAG is being driven by the job {dagman[0]['ClusterId']}.0 already; attach to it")
-        wait_for_empty_queue(helper, graph.session.id, 30.0)
+        wait_for_empty_queue(helper, constraint, 30.0)
         files = graph.files
         # Of the run before: what they say must not be taken for this one's.
         for path in (files.nodes_log, files.status):

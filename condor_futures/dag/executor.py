@@ -351,7 +351,6 @@ class DagExecutor(Executor):
         *iterables: Iterable[Any],
         timeout: float | None = None,
         chunksize: int = 1,
-        **unused: object,
     ) -> Results[T]:
         """Add nodes that call *fn* with one item of each iterable, *chunksize* calls each.
 
@@ -361,7 +360,6 @@ class DagExecutor(Executor):
             timeout: seconds, from when the first result is asked for, after which waiting raises TimeoutError.
             chunksize: calls per node. If one of them raises, the node fails; when it is tried again, only what failed
                 is called again.
-            unused: nothing; a DAG is known as a whole, so there is no ``buffersize``.
 
         Returns:
             An iterator of the results, for when the DAG runs. As an argument of another call it stands for the list of
@@ -379,8 +377,6 @@ class DagExecutor(Executor):
             (14, [0, 1, 4, 9])
 
         """
-        if unused:
-            raise TypeError(f"DagExecutor.map() got an unexpected keyword argument {next(iter(unused))!r}")
         check_count("chunksize", chunksize)
         self._driver.check_open()
         function = self._function(fn)
@@ -416,8 +412,6 @@ class DagExecutor(Executor):
             key = Session.bundle_key(number)
             own = {call.key: futures[call.key] for call in calls}
             bundles.append(Bundle(key, directory, self._options, own, Job(key, spooled=False)))
-            for future in own.values():
-                future._bundle = bundles[-1]
         inputs = graph.parents(future for calls in jobs for call in calls for future in call.futures.values())
         parents = list(dict.fromkeys([*inputs, *self._after]))
         node = Node(label, bundles, list(futures), self._node_options, parents, inputs, Sandbox.of(self._options))

@@ -76,6 +76,8 @@ class Follower:
         self._remove_at = 0.0
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._left = False
+        if access_point is not None:
+            access_point.deliver = self._inbox.put
         #: What is in the queue, by job id: DAGMan itself, and the nodes' jobs.
         self._live: dict[str, Bundle] = {}
         self._queue: JobQueue | None = None
@@ -83,9 +85,8 @@ class Follower:
             self._live[self._dagman.job_id] = self._dagman.bundle
             self._queue = JobQueue(
                 access_point,
-                graph.session.id,
+                graph.session.constraint,
                 self._live,
-                post=self._inbox.put,
                 read_log=self._read_logs,
                 tell=self._told,
             )
@@ -297,7 +298,7 @@ class Follower:
         def answer(_: Any, error: AccessPointError | None) -> None:
             if error is not None:
                 logger.warning("%d jobs could not be removed: %s", len(jobs), error)
-                self._inbox.put(lambda: self._not_removed(jobs))
+                self._not_removed(jobs)
 
         self._access_point.request("act", answer, action="remove", jobs=jobs)
 
@@ -344,7 +345,7 @@ class Follower:
         self._stop(self._dagman.why(end))
         if self._access_point is not None and not isinstance(end, states.Held):
             try:
-                wait_for_empty_queue(self._access_point, self._graph.session.id, LEAVE)
+                wait_for_empty_queue(self._access_point, self._graph.session.constraint, LEAVE)
             except AccessPointError as error:
                 logger.warning("jobs of the DAG %s may be left in the queue: %s", self._graph.name, error)
 
@@ -354,7 +355,7 @@ class Follower:
                 self._reports.stopped(node, error)
 
 
-def wait_for_empty_queue(access_point: AccessPoint, session_id: str, timeout: float) -> None:
+def wait_for_empty_queue(access_point: AccessPoint, constraint: str, timeout: float) -> None:
     """Wait until no job of the session is in the queue: the next run's jobs write the same files.
 
     Raises:
@@ -362,7 +363,6 @@ def wait_for_empty_queue(access_point: AccessPoint, session_id: str, timeout: fl
 
     """
     deadline = time.monotonic() + timeout
-    constraint = f'CondorFuturesSession == "{session_id}"'
     while ads := access_point.ask("query", 60.0, constraint=constraint, projection=["ClusterId", "ProcId"]):
         if time.monotonic() > deadline:
             raise AccessPointError(f"{len(ads)} jobs of the DAG do not leave the queue")

@@ -259,11 +259,9 @@ class Graph:
                     continue
                 bundle.overwritten(self._calls_of(node, position))
                 fresh = {key: make(key) for key in calls}
-                node.bundles[position] = again = Bundle(
+                node.bundles[position] = Bundle(
                     bundle.key, bundle.directory, bundle.options, fresh, Job(bundle.key, spooled=False)
                 )
-                for future in fresh.values():
-                    future._bundle = again
                 self.futures.update(fresh)
             node.reported = all(_has_value(self.futures[key]) for key in node.calls)
 

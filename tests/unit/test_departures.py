@@ -23,9 +23,7 @@ class Schedd:
         monkeypatch.setattr(departures.time, "monotonic", lambda: self.now)
         self.asked: list = []
         self.events: list = []
-        self.departures = Departures(
-            self, "s", post=lambda work: work(), advance=lambda _, event: self.events.append(event)
-        )
+        self.departures = Departures(self, "s", advance=lambda _, event: self.events.append(event))
 
     def request(self, operation, answer, **arguments) -> None:
         self.asked.append((operation, arguments, answer))

@@ -162,7 +162,7 @@ class Schedd:
         self.told: list = []
         self.log: list = []
         self.queue = JobQueue(
-            self, "s", self.bundles, post=lambda work: work(), read_log=self.read_log, tell=self.told.append
+            self, 'CondorFuturesSession == "s"', self.bundles, read_log=self.read_log, tell=self.told.append
         )
 
     def request(self, operation, answer, **arguments) -> None:

@@ -25,7 +25,6 @@ def test_a_job_is_not_given_up_while_the_access_point_is_away(monkeypatch):
 
     held = Releases(
         AccessPoint(),
-        post=lambda work: work(),
         read_log=lambda: None,
         advance=lambda _, event: events.append(event),
     )

@@ -11,6 +11,7 @@ from condor_futures import submissions
 from condor_futures.access_point import AwayError
 from condor_futures.bundle import Bundle, Options
 from condor_futures.errors import AccessPointError
+from condor_futures.future import CondorFuture
 from condor_futures.states import Job, Note, Refused, Submitted, Unwanted
 from condor_futures.submissions import Submissions
 from condor_futures.transitions import advance
@@ -43,7 +44,6 @@ class Scene:
             self.access_point,
             SimpleNamespace(id="s", runner=directory / "runner", bundles=directory, event_log=directory / "event_log"),
             self.live,
-            post=lambda work: work(),
             answer=self.answered,
             **{
                 "max_jobs": 1000,
@@ -59,7 +59,8 @@ class Scene:
         for _ in range(count):
             self.number += 1
             key = f"b{self.number:06d}"
-            bundles.append(Bundle(key, self.directory, options, {f"c{self.number:06d}": None}, Job(key, True)))
+            call = f"c{self.number:06d}"
+            bundles.append(Bundle(key, self.directory, options, {call: CondorFuture(call)}, Job(key, True)))
             bundles[-1].path("calls").touch()
         self.submissions.add(bundles, complete=True)
         return bundles

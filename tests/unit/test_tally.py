@@ -6,12 +6,13 @@ import threading
 from pathlib import Path
 
 from condor_futures.bundle import Bundle, Options
+from condor_futures.future import CondorFuture
 from condor_futures.states import Job, State
 from condor_futures.tally import Tally
 
 
 def bundle(*calls: str, state: State = State.PENDING) -> Bundle:
-    return Bundle("b", Path(), Options({}, True, ""), dict.fromkeys(calls), Job("b", True, state))
+    return Bundle("b", Path(), Options({}, True, ""), {key: CondorFuture(key) for key in calls}, Job("b", True, state))
 
 
 def test_a_call_is_in_the_state_of_its_job_until_it_has_ended():
