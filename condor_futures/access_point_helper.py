@@ -310,7 +310,7 @@ class Operations:
         done = [job for job in jobs if job not in failed and job not in no_room]
         if done:
             with contextlib.suppress(self._htcondor.HTCondorException):  # none of them is there any more
-                self._schedd.edit(_either(done), "LeaveJobInQueue", "false")
+                self._schedd.edit(either(done), "LeaveJobInQueue", "false")
         return {"failed": failed, "no_room": no_room}
 
     def _wait_until_completed(self, jobs: Sequence[str], timeout: float = 10.0) -> None:
@@ -358,7 +358,7 @@ class Operations:
         Gives which were released, and for those that ask for so much already, why they were not. What is in neither is
         not on hold: not yet, because the event comes first, or not any more.
         """
-        these = " || ".join("(ClusterId == {} && ProcId == {})".format(*job.split(".")) for job in jobs)
+        these = either(jobs)
         held = f"JobStatus == {_HELD} && HoldReasonCode != {_SPOOLING_INPUT} && ({these})"
         released, refused = [], {}
         for ad in self._schedd.query(held, _MEMORY):
@@ -404,7 +404,7 @@ class Operations:
         for some in (left[n : n + _HISTORY] for n in range(0, len(left), _HISTORY)):
             try:
                 # The newest come first, and when there are enough of them, the rest is not read.
-                ads += _plain(self._schedd.history(f"{constraint} && ({_either(some)})", projection, match=len(some)))
+                ads += _plain(self._schedd.history(f"{constraint} && ({either(some)})", projection, match=len(some)))
             except self._htcondor.HTCondorException:
                 break  # not every site lets it be read from elsewhere, and then nothing says what became of them
         return {"ads": ads, "seconds": time.monotonic() - began}
@@ -435,7 +435,7 @@ class Operations:
         return {"ticket": listing, "url": credd.request_tokens(address, services) if services else None}
 
 
-def _either(jobs: Sequence[str]) -> str:
+def either(jobs: Sequence[str]) -> str:
     """A constraint that selects these jobs; they need not be there."""
     return " || ".join("(ClusterId == {} && ProcId == {})".format(*job.split(".")) for job in jobs)
 

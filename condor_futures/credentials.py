@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-__all__ = ["RETRY_AFTER", "Credentials", "check_stored", "expiry", "renew_after", "to_store"]
+__all__ = ["RETRY_AFTER", "Credentials", "check_stored", "commands_of", "expiry", "renew_after", "to_store"]
 
 RENEW_EVERY: Final = 1800.0
 """Seconds after which credentials are stored again, at the latest. An access point deletes the credentials of a user
@@ -129,6 +129,16 @@ def to_store(commands: Mapping[str, str]) -> dict[str, Any] | None:
     names = [name for name in commands if name == _USE_SERVICES or _OAUTH_COMMAND.fullmatch(name)]
     services = {name: commands[name] for name in names} if commands.get(_USE_SERVICES, "").strip() else {}
     return {"kerberos": kerberos, "services": services} if kerberos or services else None
+
+
+def commands_of(stored: Mapping[str, Any]) -> dict[str, str]:
+    """The submit commands by which jobs ask for what was *stored*.
+
+    >>> commands_of(to_store({"MY.SendCredential": "true", "use_oauth_services": "box"}))
+    {'MY.SendCredential': 'true', 'use_oauth_services': 'box'}
+
+    """
+    return {**({_SEND_KERBEROS: "true"} if stored["kerberos"] else {}), **stored["services"]}
 
 
 def check_stored(wanted: Mapping[str, str], stored: Mapping[str, str]) -> None:

@@ -14,6 +14,7 @@ from condor_futures import states
 from condor_futures.access_point import AccessPoint, AwayError
 from condor_futures.bundle import Bundle
 from condor_futures.errors import AccessPointError
+from condor_futures.jobs import wait_until_gone
 
 __all__ = ["Departures"]
 
@@ -216,15 +217,10 @@ class Departures:
         """
         # Retrieved jobs leave as completed when the schedd next looks at them (every second in a personal pool, every
         # minute elsewhere). Removed ones leave now, but condor_history shows them as removed.
-        began = time.monotonic()
-        remove_at = began + (0.0 if self._unwanted or self._remove_pause.failures else LEAVE_BY_THEMSELVES)
-        pause = 0.05
-        while self._access_point.ask("query", 60.0, constraint=self._constraint, projection=["ClusterId"]):
-            now = time.monotonic()
-            if now > began + 10 * LEAVE_BY_THEMSELVES:
-                raise AccessPointError("the schedd does not let go of them")
-            if now >= remove_at:
-                self._access_point.ask("act", 60.0, action="remove", jobs=self._constraint)
-                remove_at = now + LEAVE_BY_THEMSELVES
-            time.sleep(pause)
-            pause = min(1.5 * pause, 1.0)
+        at_once = self._unwanted or self._remove_pause.failures
+        wait_until_gone(
+            self._access_point,
+            self._constraint,
+            10 * LEAVE_BY_THEMSELVES,
+            remove_after=0.0 if at_once else LEAVE_BY_THEMSELVES,
+        )

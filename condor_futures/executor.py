@@ -12,16 +12,16 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
-from numbers import Real
 from pathlib import Path
 from time import monotonic
 from types import ModuleType
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from condor_futures import engine
+from condor_futures import attaching, engine
+from condor_futures.arguments import check_count, check_flag, check_seconds
 from condor_futures.bundle import Bundle, Options
+from condor_futures.categories import Categories
 from condor_futures.credentials import Credentials, check_stored, to_store
-from condor_futures.engine import Categories
 from condor_futures.errors import AccessPointError, PayloadError
 from condor_futures.future import CondorFuture
 from condor_futures.holds import OnHold, OnHoldOption
@@ -109,7 +109,7 @@ class CondorExecutor(Executor):
         max_tasks_per_child: int | None = None,
         access_point: str | tuple[str, str] | None = None,
         spool: bool = True,
-        session: str | Path | engine.Left | None = None,
+        session: str | Path | attaching.Left | None = None,
         ship: Literal["auto"] | Iterable[ModuleType | str | Path] = "auto",
         credentials: str | Sequence[str] | None = None,
         keep_logs: str | Path | None = None,
@@ -119,15 +119,15 @@ class CondorExecutor(Executor):
         **submit_commands: object,
     ) -> None:
         """Connect to the access point; nothing is submitted before the first call."""
-        _check_positive("max_workers", max_workers)
-        _check_positive("max_tasks_per_child", max_tasks_per_child)
+        check_count("max_workers", max_workers, also="None")
+        check_count("max_tasks_per_child", max_tasks_per_child, also="None")
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a callable, not {initializer!r}")
         if not isinstance(initargs, Iterable):
             raise TypeError(f"initargs must be a tuple of the initializer's arguments, not {type(initargs).__name__}")
         commands = check_submit_commands(submit_commands)
         commands |= Credentials.parse(credentials).commands(commands)
-        _check_flag("spool", spool)
+        check_flag("spool", spool)
         shipping = Shipping(ship)
         logs = log_directory(keep_logs)
         self._options = Options(
@@ -140,7 +140,10 @@ class CondorExecutor(Executor):
             self._initializer = pickle_object(parts, "(initializer, initargs)", ship=shipping)
         self._max_tasks_per_child = max_tasks_per_child
         self._after: tuple[Future[Any], ...] = ()
-        self._engine = engine.start(access_point, session, max_workers, to_store(commands))
+        where = access_point, max_workers, to_store(commands)
+        self._engine = (
+            attaching.take_up(session, *where) if isinstance(session, attaching.Left) else engine.start(session, *where)
+        )
         # Executors derived from this one share the engine: only when the last of them is gone is there nothing to come.
         weakref.finalize(self._engine, self._engine.watcher.close).atexit = False
 
@@ -197,7 +200,7 @@ class CondorExecutor(Executor):
             c000000 1024
 
         """
-        left, options = engine.Left.by(session, options)
+        left, options = attaching.Left.by(session, options)
         return cls(session=left, **options)
 
     def detach(self) -> str:
@@ -372,7 +375,7 @@ class CondorExecutor(Executor):
         shipping = old.ship if ship is None else Shipping(ship)
         for name, flag in {"spool": spool, "discard_result": discard_result}.items():
             if flag is not None:
-                _check_flag(name, flag)
+                check_flag(name, flag)
         commands = merge(old.commands, submit_commands)
         check_stored(commands, old.commands)
         spool = old.spool if spool is None else spool
@@ -439,7 +442,7 @@ class CondorExecutor(Executor):
 
         """
         refuse_shell(fn)
-        _check_positive("count", count, also=None)
+        check_count("count", count)
         limit = min(self._max_workers, self.categories.get(self._options.category or "", self._max_workers))
         if count > limit:
             raise ValueError(f"a cluster of {count} jobs is more than the {limit} that may be in the queue at once")
@@ -490,10 +493,10 @@ class CondorExecutor(Executor):
 
         """
         refuse_shell(fn)
-        _check_positive("buffersize", buffersize)
+        check_count("buffersize", buffersize, also="None")
         if chunksize != "auto":
-            _check_positive("chunksize", chunksize, also="'auto'")
-        _check_seconds("timeout", timeout)
+            check_count("chunksize", chunksize, also="'auto'")
+        check_seconds("timeout", timeout)
         self._engine.check_open()
         started = monotonic()
         arguments: Iterable[tuple[Any, ...]] = zip(*iterables, strict=False)
@@ -690,29 +693,6 @@ class CondorExecutor(Executor):
 def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
     """Like itertools.batched, which Python has from 3.12 on; but a generator would keep the last batch alive."""
     return iter(lambda: list(itertools.islice(items, size)), [])
-
-
-def _check_flag(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, not {value!r}")
-
-
-def _check_seconds(name: str, value: object) -> None:
-    if value is not None and not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
-
-
-def _check_positive(name: str, value: object, *, also: str | None = "None") -> None:
-    if value is None and also == "None":
-        return
-    if not isinstance(value, int) or isinstance(value, bool):
-        wanted = "an integer" + (f" or {also}" if also else "")
-        given = repr(value) if isinstance(value, str) else type(value).__name__
-        raise TypeError(f"{name} must be {wanted}, not {given}")
-    if value < 1:
-        # (the standard library's own words)
-        wanted = "None or > 0" if name == "buffersize" else "greater than 0"
-        raise ValueError(f"{name} must be {wanted}, not {value}")
 
 
 def _results(

@@ -117,8 +117,7 @@ class CondorFuture(Future[T]):
             return "cancelled"
         if self.done():
             return "done" if self.exception() is None else "failed"
-        state = self._bundle.job.state if self._bundle else State.PENDING
-        return str((State.COMPLETED if state in (State.ENDED, State.DISCARDED) else state).value)
+        return str((self._bundle.job.shown if self._bundle else State.PENDING).value)
 
     @property
     def host(self) -> str | None:

@@ -19,7 +19,7 @@ from condor_futures import runner, states
 from condor_futures.errors import CondorFuturesError
 from condor_futures.event_log import EventLog
 from condor_futures.payload import OutcomeUnpickler
-from condor_futures.session import Session, sessions_directory
+from condor_futures.session import Session, own_sessions, sessions_directory
 
 __all__ = ["InspectedCall", "InspectedOutcome", "Inspection", "Placeholder", "find_job", "inspect_file"]
 
@@ -196,7 +196,10 @@ def find_job(job_id: str, session: Path | None = None) -> list[Path]:
     if session is not None:
         sessions, where = [Session.open(session)], str(session)
     else:
-        sessions, where = list(_sessions()), f"any session below {sessions_directory()}; --session DIRECTORY names one"
+        sessions, where = (
+            list(own_sessions()),
+            f"any session below {sessions_directory()}; --session DIRECTORY names one",
+        )
     found = {opened.directory: key for opened in sessions for key in [_bundle_of(job_id, opened)] if key is not None}
     if not found:
         advice = ""
@@ -213,14 +216,6 @@ def find_job(job_id: str, session: Path | None = None) -> list[Path]:
     if not files:
         raise CondorFuturesError(f"the files of the job {job_id}, {key}.*, are not in {directory} any more")
     return files
-
-
-def _sessions() -> Iterator[Session]:
-    for path in sorted(sessions_directory().glob("*/session.json")):
-        try:
-            yield Session.open(path.parent)
-        except CondorFuturesError:
-            continue  # not ours, or it is just being removed
 
 
 def _bundle_of(job_id: str, session: Session) -> str | None:

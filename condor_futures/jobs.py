@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -12,9 +14,10 @@ from condor_futures.access_point import AccessPoint, Location
 from condor_futures.errors import AccessPointError
 from condor_futures.idle import why_idle
 
-__all__ = ["JobInfo", "query_jobs"]
+__all__ = ["JobInfo", "query_jobs", "wait_until_gone"]
 
 _TIMEOUT = 60.0  # s
+_AGAIN = 5.0  # s until a removal is asked for again
 #: So many analyses are made at most; each may take long in a large pool.
 _ANALYSES = 20
 _STATES = {int(status): status.name.lower().replace("_", " ") for status in states.JobStatus}
@@ -197,3 +200,36 @@ class _Reasons:
         except AccessPointError as error:
             self._failed = f"not known: {error}"
             return self._failed
+
+
+def wait_until_gone(
+    access_point: AccessPoint, constraint: str, timeout: float, *, remove_after: float = math.inf
+) -> int:
+    """Wait until no job that *constraint* selects is in the queue; gives how many there were.
+
+    Args:
+        access_point: connected.
+        constraint: a ClassAd expression.
+        timeout: seconds.
+        remove_after: seconds after which those that are there still are removed, again and again.
+
+    Raises:
+        AccessPointError: if it does not answer, or there is one still in the end.
+
+    """
+    jobs = set[tuple[int, int]]()
+    began, pause, remove_at = time.monotonic(), 0.05, remove_after
+    while ads := access_point.ask("query", _TIMEOUT, constraint=constraint, projection=["ClusterId", "ProcId"]):
+        jobs.update((ad["ClusterId"], ad["ProcId"]) for ad in ads)
+        waited = time.monotonic() - began
+        if waited > timeout:
+            raise AccessPointError(
+                f"{access_point.location} does not let go of {len(ads)} jobs; "
+                f"condor_rm -constraint '{constraint}' removes them"
+            )
+        if waited >= remove_at:
+            access_point.ask("act", _TIMEOUT, action="remove", jobs=constraint)
+            remove_at = waited + _AGAIN
+        time.sleep(pause)
+        pause = min(1.5 * pause, 1.0)
+    return len(jobs)

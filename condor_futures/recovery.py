@@ -20,15 +20,15 @@ from condor_futures.access_point_helper import NEVER_RAN
 from condor_futures.bundle import Options
 from condor_futures.payload import read_outcomes
 from condor_futures.session import Session
-from condor_futures.states import HoldPolicy, Job, State
+from condor_futures.states import HoldPolicy, Job, JobStatus, State
 from condor_futures.transitions import advance
 
 __all__ = [
     "BY_US",
     "PROJECTION",
     "Found",
-    "History",
     "LoggedJob",
+    "LoggedJobs",
     "Recovery",
     "Unused",
     "fate",
@@ -40,7 +40,6 @@ __all__ = [
 PROJECTION: Final = ["ClusterId", "ProcId", "JobStatus", "HoldReasonCode", "CondorFuturesBundle"]
 """The attributes of jobs that :func:`judge` looks at."""
 
-_REMOVED, _HELD = 3, 5  # JobStatus, as HTCondor numbers it
 BY_US: Final = "condor_futures"
 """With this the reasons of our own removals begin."""
 
@@ -93,7 +92,7 @@ class LoggedJob:
         return not any(_never_ran(event) for event in self.events)
 
 
-class History:
+class LoggedJobs:
     """What the event log says of all jobs there were.
 
     A schedd that lost its queue counts from 1.0 again, so one id may have been several jobs'. Each of them begins with
@@ -140,7 +139,7 @@ class Unused:
     clusters: int
 
 
-def unused_numbers(bundles: Collection[Found], history: History, queue: Iterable[Mapping[str, Any]]) -> Unused:
+def unused_numbers(bundles: Collection[Found], history: LoggedJobs, queue: Iterable[Mapping[str, Any]]) -> Unused:
     """Where to go on counting, so that nothing new is taken for what had its key before.
 
     Of a bundle that was cancelled there is no file any more, but the event log and the queue may still tell of its job,
@@ -254,9 +253,9 @@ def judge(
     for ad in queue:
         job_id = f"{ad['ClusterId']}.{ad['ProcId']}"
         key = str(ad.get("CondorFuturesBundle", ""))
-        if ad["JobStatus"] == _REMOVED:
+        if ad["JobStatus"] == JobStatus.REMOVED:
             continue
-        if ad["JobStatus"] == _HELD and ad.get("HoldReasonCode") == states.SPOOLING_INPUT:
+        if ad["JobStatus"] == JobStatus.HELD and ad.get("HoldReasonCode") == states.SPOOLING_INPUT:
             recovery.half.append(job_id)
         elif key in queued or key not in known or known[key].options is None:
             recovery.stray.append(job_id)

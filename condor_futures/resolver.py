@@ -41,8 +41,6 @@ logger = logging.getLogger(__name__)
 STDERR_TAIL = 2000
 #: HoldReasonCode of a job whose initial working directory, which is the session's, cannot be entered.
 NO_INITIAL_DIRECTORY = 14
-#: HoldReasonCode of a job that ran for too long, and the submit command that says how long it may.
-TIME_LIMITS = {46: "allowed_job_duration", 47: "allowed_execute_duration"}
 
 
 class Resolver:
@@ -255,11 +253,11 @@ def _the_job(bundle: Bundle) -> str:
 
 def _held(bundle: Bundle, hold: states.Held, tail: str, more: str = "") -> JobHeldError:
     job_id, the_job, commands = bundle.job.job_id, _the_job(bundle), bundle.options.commands
-    kind = JobTimeLimitError if hold.for_time else JobHeldError
+    kind = JobTimeLimitError if hold.time_limit else JobHeldError
     message = f"{the_job} was put on hold (code {hold.code}, subcode {hold.subcode}): {hold.reason}"
-    if hold.for_time:
-        limit = TIME_LIMITS[hold.code]
-        message = f"{the_job} ran for longer than {limit}={commands.get(limit, '?')} allows: {hold.reason}"
+    if hold.time_limit:
+        limit = f"{hold.time_limit}={commands.get(hold.time_limit, '?')}"
+        message = f"{the_job} ran for longer than {limit} allows: {hold.reason}"
     elif hold.code == NO_INITIAL_DIRECTORY and not bundle.options.spool:
         message += "; with spool=False the access point has to see this directory, spool=True works with any"
     if bundle.job.holds > 1:

@@ -1,22 +1,17 @@
-"""Which exceptions make a call be made again: ``retry_exceptions``, checked and pickled; and how often at most.
+"""Which exceptions make a call be made again: ``retry_exceptions``, checked and pickled.
 
 HTCondor does the retrying: the runner leaves with a status of its own, and ``max_retries`` has the job run again.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from condor_futures.pickling import Pickled, pickle_object
 from condor_futures.shipping import Shipping
 
 __all__ = ["Retries", "RetryOption"]
-
-_LEAST: Final = {"max_retries": 0, "allowed_execute_duration": 1, "allowed_job_duration": 1}
-"""Submit commands that HTCondor takes for something else, or for nothing, where they are less, or no number (25.14)."""
 
 RetryOption = type[BaseException] | Iterable[type[BaseException]]
 
@@ -32,11 +27,10 @@ class Retries:
 
         Raises:
             TypeError: if it is neither a class of exceptions nor several of them.
-            ValueError: if there are some, and *commands* have no max_retries; if a limit among the *commands* is none.
+            ValueError: if there are some, and *commands* have no max_retries.
             PayloadError: if one cannot be pickled.
 
         """
-        _check_limits(commands)
         if exceptions is None:
             changed = self
         else:
@@ -50,21 +44,3 @@ class Retries:
         if changed.exceptions is not None and "max_retries" not in commands:
             raise ValueError("retry_exceptions says which exceptions are retried, max_retries how often: give both")
         return changed
-
-
-def _check_limits(commands: Mapping[str, str]) -> None:
-    """Refuse numbers that are no limits; an expression is the access point's to judge.
-
-    >>> _check_limits({"max_retries": "-1"})
-    Traceback (most recent call last):
-    ValueError: max_retries is a whole number, at least 0, not -1
-
-    """
-    for name, least in _LEAST.items():
-        text = commands.get(name, "")
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan if text.lower() in ("true", "false") else float(least)
-        if not (number >= least and number.is_integer()):
-            raise ValueError(f"{name} is a whole number, at least {least}, not {text}")

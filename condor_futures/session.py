@@ -38,7 +38,14 @@ from condor_futures.executable import pack_runner
 from condor_futures.private import check_place, make_directory, open_regular
 from condor_futures.session_lock import SessionLock
 
-__all__ = ["BUNDLES_PER_DIRECTORY", "Session", "is_session", "session_path", "sessions_directory"]
+__all__ = [
+    "BUNDLES_PER_DIRECTORY",
+    "Session",
+    "is_session",
+    "own_sessions",
+    "session_path",
+    "sessions_directory",
+]
 
 BUNDLES_PER_DIRECTORY = 1000
 """No directory gets more bundles than this: file systems, and AFS above all, are slow with more."""
@@ -478,6 +485,15 @@ def is_session(directory: Path) -> bool:
         return (directory / "session.json").exists()
     except OSError:
         return False
+
+
+def own_sessions() -> Iterator[Session]:
+    """Those of this user in the places where sessions without a directory of their own are, root's others included."""
+    default = [*sessions_directory().glob("*"), *Path(tempfile.gettempdir()).glob("condor_futures-*")]
+    for path in sorted(default):
+        if is_session(path):
+            with contextlib.suppress(CondorFuturesError):  # it is not ours, or has just been removed
+                yield Session.open(path)
 
 
 def _is_directory(path: Path) -> bool:

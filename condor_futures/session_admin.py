@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,15 +13,15 @@ from typing import Any, Literal
 from condor_futures import runner
 from condor_futures.access_point import AccessPoint
 from condor_futures.dag.graph import Graph
-from condor_futures.engine import Place
 from condor_futures.errors import AccessPointError, CondorFuturesError
+from condor_futures.jobs import wait_until_gone
+from condor_futures.place import Place
 from condor_futures.private import open_regular
-from condor_futures.session import Session, is_session, sessions_directory
+from condor_futures.session import Session, is_session, own_sessions
 
 __all__ = ["SessionInfo", "purge", "sessions"]
 
-_TIMEOUT = 60.0  # s, for the access point to answer, to let go of jobs, and for a killed client's helper to end
-_AGAIN = 5.0  # s until a removal is asked for again
+_TIMEOUT = 60.0  # s, for the access point to let go of jobs, and for a killed client's helper to end
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class SessionInfo:
         state: Literal["in use", "left", "finished"] = "in use" if used else "left"
         if not used and (session.finished or calls == ended):
             state = "finished"
-        access_point: Any = session.access_point
+        access_point = session.access_point
         dag = None
         if session.of_dag:
             access_point, dag = _of_dag(session)
@@ -86,7 +84,7 @@ class SessionInfo:
             session.client,
             calls,
             ended,
-            tuple(access_point) if isinstance(access_point, list) else access_point,
+            access_point,
             _started(session),
             size,
             dag,
@@ -110,13 +108,9 @@ def sessions(*directories: str | Path) -> list[SessionInfo]:
 
     """
     found: dict[Path, SessionInfo] = {}
-    # (root's, whose jobs run as another user, are in the other place)
-    default = [*sessions_directory().glob("*"), *Path(tempfile.gettempdir()).glob("condor_futures-*")]
-    for path in default:
-        if is_session(path):
-            # not ours; or it has just been removed
-            with contextlib.suppress(CondorFuturesError, FileNotFoundError, PermissionError):
-                found[path] = SessionInfo.of(Session.open(path))
+    for session in own_sessions():
+        with contextlib.suppress(FileNotFoundError, PermissionError):  # it has just been removed
+            found[session.directory] = SessionInfo.of(session)
     for directory in map(Path, directories):
         path = directory.absolute()
         below = [path] if is_session(path) else [file.parent for file in path.glob("*/session.json")]
@@ -174,22 +168,9 @@ def purge(session: str | Path, *, force: bool = False) -> int:
 def _remove_jobs(session: Session) -> int:
     place = Place.of(session)
     helper = AccessPoint(place.location, lock=session.lock.path)
-    constraint = session.constraint
     try:
         helper.connect()
-        jobs = set[tuple[int, int]]()
-        began, pause, remove_at = time.monotonic(), 0.05, 0.0
-        while ads := helper.ask("query", _TIMEOUT, constraint=constraint, projection=["ClusterId", "ProcId"]):
-            jobs.update((ad["ClusterId"], ad["ProcId"]) for ad in ads)
-            now = time.monotonic()
-            if now > began + _TIMEOUT:
-                raise AccessPointError(f"{place.location} does not let go of {len(ads)} jobs")
-            if now >= remove_at:
-                helper.ask("act", _TIMEOUT, action="remove", jobs=constraint)
-                remove_at = now + _AGAIN
-            time.sleep(pause)
-            pause = min(1.5 * pause, 1.0)
-        return len(jobs)
+        return wait_until_gone(helper, session.constraint, _TIMEOUT, remove_after=0.0)
     finally:
         helper.close()
         place.leave()

@@ -7,7 +7,7 @@ import sys
 import sysconfig
 import threading
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -78,7 +78,6 @@ class Shipping:
         if isinstance(items, (str, Path)) or not isinstance(items, Iterable):
             raise TypeError(f"ship must be 'auto', or a list of modules, of their names and of paths, not {ship!r}")
         self._auto = False
-        self._places = _installed_places()
         self._known: dict[str, ModuleType] = {}
         self._users: dict[str, ModuleType] = {}
         self._state: object = None
@@ -112,6 +111,10 @@ class Shipping:
     def archives(self) -> list[str]:
         """The names of those of the files that are zip files (wheels too): Python has to be told to look in there."""
         return [file.name for file in self.files if file.is_file() and zipfile.is_zipfile(file)]
+
+    @cached_property
+    def _places(self) -> Sequence[Path]:
+        return _installed_places()
 
     def modules(self) -> list[ModuleType]:
         """The modules that travel by value."""

@@ -51,7 +51,7 @@ SPOOLING_INPUT = 16
 # HoldReasonCode and HoldReasonSubCode, as condor_holdcodes.h has them (25.14).
 _OUT_OF_RESOURCES, _MEMORY, _DISK = 34, 102, 104
 _POLICIES = (3, 21, 26)  # the job's own periodic_hold, the startd's WANT_HOLD, the schedd's SYSTEM_PERIODIC_HOLD
-_TIME_LIMITS = (46, 47)  # allowed_job_duration, allowed_execute_duration
+_TIME_LIMITS = {46: "allowed_job_duration", 47: "allowed_execute_duration"}
 
 
 class JobStatus(enum.IntEnum):
@@ -177,9 +177,13 @@ class Held(Event):
         return self.code in _POLICIES and (self.subcode == _MEMORY or "memory" in self.reason.lower())
 
     @property
-    def for_time(self) -> bool:
-        """It ran for longer than allowed_job_duration or allowed_execute_duration."""
-        return self.code in _TIME_LIMITS
+    def time_limit(self) -> str | None:
+        """The submit command that allowed it to run for so long only, if that is why.
+
+        >>> Held("7.0", 47).time_limit
+        'allowed_execute_duration'
+        """
+        return _TIME_LIMITS.get(self.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,3 +335,8 @@ class Job:
     policy: HoldPolicy = field(default_factory=HoldPolicy)
     holds: int = 0
     hold: Held | None = None
+
+    @property
+    def shown(self) -> State:
+        """As futures show it: what has ended counts as completed until its future knows."""
+        return State.COMPLETED if self.state in (State.ENDED, State.DISCARDED) else self.state

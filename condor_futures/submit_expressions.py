@@ -7,6 +7,7 @@ by rules of its own, and left to the access point.
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -21,6 +22,8 @@ _EXPRESSIONS: Final = re.compile(
 )
 _SIZES: Final = frozenset({"request_memory", "request_disk", "retry_request_memory", "retry_request_disk"})
 _TIMES: Final = frozenset({"allowed_execute_duration", "allowed_job_duration"})
+#: What HTCondor takes for something else, or for nothing, where it is less, or no whole number (25.14).
+_LEAST: Final = {"max_retries": 0, "allowed_execute_duration": 1, "allowed_job_duration": 1}
 
 # What condor_submit (25.14) reads as a size; "4P" and "4B" are none, and a unit has one blank before it at most.
 _NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)"
@@ -68,6 +71,8 @@ def check_expression(name: str, text: str, commands: Mapping[str, str] = Mapping
         raise ValueError(f"the submit command {name!r} takes a ClassAd expression, which {text!r} is not{advice}")
     elif name.startswith("request_") and _below_zero(text):
         raise ValueError(f"{name} is a number, at least 0, or an expression, not {text}")
+    if name in _LEAST:
+        _check_limit(name, text)
 
 
 def _is_expression(text: str) -> bool:
@@ -125,6 +130,17 @@ def _check_time(name: str, text: str, commands: Mapping[str, str]) -> None:
         seconds = _nearest_seconds(text)
         advice = f"; did you mean {seconds}?" if seconds is not None else ""
         raise ValueError(f"{name} is a number of seconds, or an expression, not {text!r}{advice}")
+
+
+def _check_limit(name: str, text: str) -> None:
+    """Refuse a number that is no limit; an expression is the access point's to judge."""
+    least = _LEAST[name]
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan if text.lower() in ("true", "false") else float(least)
+    if not (number >= least and number.is_integer()):
+        raise ValueError(f"{name} is a whole number, at least {least}, not {text}")
 
 
 def _nearest_seconds(text: str) -> int | None:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable
 
 from condor_futures.bundle import Bundle
-from condor_futures.states import State
 
 __all__ = ["Tally"]
 
@@ -45,7 +44,5 @@ class Tally:
         with self._lock:
             counts = Counter(self._ended)
             for bundle, calls in self._open.items():
-                state = bundle.job.state
-                # What has ended counts as completed until its future knows.
-                counts[(State.COMPLETED if state in (State.ENDED, State.DISCARDED) else state).value] += len(calls)
+                counts[bundle.job.shown.value] += len(calls)
             return counts

@@ -108,7 +108,7 @@ def _judge(job: Job) -> Step:
         return _to(job, State.HELD, Release(policy.memory_max))
     if policy.action == "ask":
         return _to(job, State.HELD, Ask())
-    if policy.action == "release" and (job.holds > policy.releases or hold.for_time):
+    if policy.action == "release" and (job.holds > policy.releases or hold.time_limit):
         return _carry_out(job, "fail")
     return _carry_out(job, policy.action)
 

@@ -14,7 +14,6 @@ from condor_futures.submit_values import check_session_directory
 __all__ = [
     "Script",
     "check_access_point",
-    "check_count",
     "check_directory",
     "check_name",
     "command_line",
@@ -87,14 +86,6 @@ def check_access_point(access_point: object) -> None:
             "DAGMan runs beside its schedd, so access_point must be None (the local HTCondor) or 'personal', not "
             f"{access_point!r}; for another one, write() the DAG there and submit it with condor_submit_dag"
         )
-
-
-def check_count(name: str, value: object, least: int = 1) -> None:
-    """Raise TypeError or ValueError for a *value* of the argument *name* that is no int, or below *least*."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, not {value}")
 
 
 def command_line(script: Script, when: Literal["before", "after"]) -> tuple[str, ...]:

@@ -10,20 +10,19 @@ from typing import Any, TypeVar
 from condor_futures.access_point import AccessPoint
 from condor_futures.dag.checks import warn_of_old_dagman
 from condor_futures.dag.dagman import Dagman
-from condor_futures.dag.follower import Follower, wait_for_empty_queue
+from condor_futures.dag.follower import SCHEDULER_UNIVERSE, Follower
 from condor_futures.dag.graph import Graph
 from condor_futures.dag.local import LocalRun
 from condor_futures.dag.reports import Reports
-from condor_futures.engine import Place
 from condor_futures.errors import CondorFuturesError
 from condor_futures.future import CondorFuture
+from condor_futures.jobs import wait_until_gone
+from condor_futures.place import Place
 from condor_futures.session_lock import SessionLock
 
 __all__ = ["Driver"]
 
 T = TypeVar("T")
-
-_SCHEDULER_UNIVERSE = 7
 
 
 class Driver:
@@ -169,10 +168,10 @@ class Driver:
         graph = self.graph
         constraint = graph.session.constraint
         ads = helper.ask("query", 60.0, constraint=constraint, projection=["ClusterId", "ProcId", "JobUniverse"])
-        dagman = [ad for ad in ads if ad["JobUniverse"] == _SCHEDULER_UNIVERSE]
+        dagman = [ad for ad in ads if ad["JobUniverse"] == SCHEDULER_UNIVERSE]
         if dagman:
             raise RuntimeError(f"the DAG is being driven by the job {dagman[0]['ClusterId']}.0 already; attach to it")
-        wait_for_empty_queue(helper, constraint, 30.0)
+        wait_until_gone(helper, constraint, 30.0)  # the next run's jobs write the same files
         files = graph.files
         # Of the run before: what they say must not be taken for this one's.
         for path in (files.nodes_log, files.status):
@@ -185,7 +184,7 @@ class Driver:
             # Without a rescue DAG condor_submit_dag would refuse where an earlier run left files.
             options={} if files.rescue else {"Force": True},
             commands={"initialdir": str(files.directory)},
-            batch=f"{constraint} && JobUniverse == {_SCHEDULER_UNIVERSE}",
+            batch=f"{constraint} && JobUniverse == {SCHEDULER_UNIVERSE}",
         )
         return f"{answer['cluster']}.0"
 

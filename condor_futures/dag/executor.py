@@ -12,12 +12,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, ParamSpec, TypeVar
 
+from condor_futures.arguments import check_count, check_flag, check_seconds
 from condor_futures.bundle import Bundle, Options
+from condor_futures.categories import Categories
 from condor_futures.dag import picture
 from condor_futures.dag.checks import (
     Script,
     check_access_point,
-    check_count,
     check_directory,
     check_name,
     command_line,
@@ -27,7 +28,6 @@ from condor_futures.dag.follower import Follower
 from condor_futures.dag.graph import Graph, Node, NodeOptions, Sandbox
 from condor_futures.dag.results import Results
 from condor_futures.dag.writer import write
-from condor_futures.engine import Categories
 from condor_futures.future import CondorFuture
 from condor_futures.jobs import JobInfo
 from condor_futures.payload import Call, write_bundle, writing_calls
@@ -97,8 +97,7 @@ class DagExecutor(Executor):
         """Make the directory; HTCondor is not needed before :meth:`run`."""
         check_name("a DAG", name)
         check_directory(Path(directory))
-        if max_workers is not None:
-            check_count("max_workers", max_workers)
+        check_count("max_workers", max_workers, also="None")
         check_count("retries", retries, least=0)
         check_access_point(access_point)
         commands = check_submit_commands(submit_commands)
@@ -268,6 +267,8 @@ class DagExecutor(Executor):
             derived._after = tuple(self._driver.graph.parents(futures))
         if category is not None:
             check_name("a category", category)
+        if discard_result is not None:
+            check_flag("discard_result", discard_result)
         if retries is not None:
             check_count("retries", retries, least=0)
         own = self._node_options
@@ -378,6 +379,7 @@ class DagExecutor(Executor):
 
         """
         check_count("chunksize", chunksize)
+        check_seconds("timeout", timeout)
         self._driver.check_open()
         function = self._function(fn)
         arguments = zip(*iterables, strict=False)

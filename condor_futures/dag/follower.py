@@ -26,11 +26,11 @@ from condor_futures.dag.reports import Reports
 from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.event_log import EventLog
 from condor_futures.job_queue import JobQueue
-from condor_futures.jobs import JobInfo, query_jobs
+from condor_futures.jobs import JobInfo, query_jobs, wait_until_gone
 from condor_futures.private import PATIENCE
 from condor_futures.transitions import IllegalTransition, advance
 
-__all__ = ["Follower", "wait_for_empty_queue"]
+__all__ = ["SCHEDULER_UNIVERSE", "Follower"]
 
 logger = logging.getLogger(__name__)
 
@@ -345,7 +345,7 @@ class Follower:
         self._stop(self._dagman.why(end))
         if self._access_point is not None and not isinstance(end, states.Held):
             try:
-                wait_for_empty_queue(self._access_point, self._graph.session.constraint, LEAVE)
+                wait_until_gone(self._access_point, self._graph.session.constraint, LEAVE)
             except AccessPointError as error:
                 logger.warning("jobs of the DAG %s may be left in the queue: %s", self._graph.name, error)
 
@@ -353,17 +353,3 @@ class Follower:
         for node in self._graph.nodes:
             if not node.reported:
                 self._reports.stopped(node, error)
-
-
-def wait_for_empty_queue(access_point: AccessPoint, constraint: str, timeout: float) -> None:
-    """Wait until no job of the session is in the queue: the next run's jobs write the same files.
-
-    Raises:
-        AccessPointError: if there is one still after *timeout* seconds.
-
-    """
-    deadline = time.monotonic() + timeout
-    while ads := access_point.ask("query", 60.0, constraint=constraint, projection=["ClusterId", "ProcId"]):
-        if time.monotonic() > deadline:
-            raise AccessPointError(f"{len(ads)} jobs of the DAG do not leave the queue")
-        time.sleep(0.1)

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from condor_futures.bundle import Bundle, Options
-from condor_futures.engine import Categories
+from condor_futures.categories import Categories
 from condor_futures.errors import CondorFuturesError
 from condor_futures.future import CondorFuture
 from condor_futures.session import Session

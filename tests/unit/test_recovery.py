@@ -8,7 +8,7 @@ import pytest
 
 from condor_futures.access_point_helper import NEVER_RAN
 from condor_futures.bundle import Options
-from condor_futures.recovery import Found, History, Unused, fate, judge, unused_numbers
+from condor_futures.recovery import Found, LoggedJobs, Unused, fate, judge, unused_numbers
 from condor_futures.states import (
     Aborted,
     Evicted,
@@ -37,7 +37,7 @@ def found(key, *calls, after=(), cluster=None, ended=False):
 def test_each_submit_event_begins_another_job():
     first = [SUBMITTED, RUNS, WELL]
     second = [Submitted(JOB, "b000002"), RUNS]
-    history = History([*first, *second])
+    history = LoggedJobs([*first, *second])
     assert [job.events for job in history.of_bundle["b000001"]] == [first]
     assert history.events(JOB, "b000002") == second
     assert history.events(JOB, "b000001") == []
@@ -45,19 +45,19 @@ def test_each_submit_event_begins_another_job():
 
 def test_a_log_that_lost_the_submit_event_is_believed():
     """There is no other job that it could be of."""
-    assert History([RUNS]).events(JOB, "b000001") == [RUNS]
-    assert History([RUNS]).of_bundle == {}
+    assert LoggedJobs([RUNS]).events(JOB, "b000001") == [RUNS]
+    assert LoggedJobs([RUNS]).of_bundle == {}
 
 
 def test_that_a_job_never_counted_says_nothing_of_the_next_one_with_its_id():
     again = [SUBMITTED, RUNS]
-    history = History([SUBMITTED, Aborted(JOB, NEVER_RAN), *again])
+    history = LoggedJobs([SUBMITTED, Aborted(JOB, NEVER_RAN), *again])
     assert [job.events for job in history.of_bundle["b000001"]] == [again]
 
 
 def test_of_two_bundles_with_one_job_id_the_queue_says_whose_it_is():
     """The other one's job is gone."""
-    history = History([SUBMITTED, RUNS, Submitted(JOB, "b000002")])
+    history = LoggedJobs([SUBMITTED, RUNS, Submitted(JOB, "b000002")])
     ads = [{"ClusterId": 1, "ProcId": 0, "JobStatus": 2, "CondorFuturesBundle": "b000002"}]
     recovery = judge([found("b000001"), found("b000002"), found("b000003")], ads, history.of_bundle)
     assert {job_id: bundle.key for job_id, bundle in recovery.under_way.items()} == {JOB: "b000002"}
@@ -68,16 +68,16 @@ def test_of_two_bundles_with_one_job_id_the_queue_says_whose_it_is():
 def test_a_number_is_not_given_twice_while_anything_tells_of_it():
     """A bundle that was cancelled has no file any more; its job is in the log, or in the queue yet."""
     bundles = [found("b000000", "c000000", "c000001")]
-    assert unused_numbers([], History([]), []) == Unused(bundles=0, calls=0, clusters=0)
-    assert unused_numbers(bundles, History([]), []) == Unused(bundles=1, calls=2, clusters=0)
+    assert unused_numbers([], LoggedJobs([]), []) == Unused(bundles=0, calls=0, clusters=0)
+    assert unused_numbers(bundles, LoggedJobs([]), []) == Unused(bundles=1, calls=2, clusters=0)
     cancelled = [Submitted(JOB, "b000000"), Submitted("2.0", "b000003"), Aborted("2.0", "condor_futures")]
-    assert unused_numbers(bundles, History(cancelled), []) == Unused(bundles=4, calls=5, clusters=0)
+    assert unused_numbers(bundles, LoggedJobs(cancelled), []) == Unused(bundles=4, calls=5, clusters=0)
     ads = [{"ClusterId": 2, "ProcId": 0, "JobStatus": 3, "CondorFuturesBundle": "b000002"}, {"JobStatus": 2}]
-    assert unused_numbers(bundles, History([]), ads) == Unused(bundles=3, calls=4, clusters=0)
+    assert unused_numbers(bundles, LoggedJobs([]), ads) == Unused(bundles=3, calls=4, clusters=0)
 
 
 def test_also_the_jobs_that_do_not_count_had_a_bundle():
-    history = History([SUBMITTED, Aborted(JOB, NEVER_RAN), Submitted(JOB, ""), Submitted(JOB, "somebody's")])
+    history = LoggedJobs([SUBMITTED, Aborted(JOB, NEVER_RAN), Submitted(JOB, ""), Submitted(JOB, "somebody's")])
     assert history.of_bundle.keys() == {"somebody's"}
     assert history.bundles == {"b000001", "somebody's"}
     assert unused_numbers([], history, []).bundles == 2
@@ -86,8 +86,8 @@ def test_also_the_jobs_that_do_not_count_had_a_bundle():
 def test_a_call_that_others_wait_for_is_not_another_one():
     """It was cancelled, and they fail of that; they must not be given what a later one returns."""
     takes = Found("b000000", Path(), Options({}, spool=True), {"c000001": ["c000004", "x7f00"]})
-    assert unused_numbers([takes], History([]), []).calls == 5
-    assert unused_numbers([found("b000000", after=["c000007", "xc0"])], History([]), []).calls == 8
+    assert unused_numbers([takes], LoggedJobs([]), []).calls == 5
+    assert unused_numbers([found("b000000", after=["c000007", "xc0"])], LoggedJobs([]), []).calls == 8
 
 
 def test_clusters_are_counted_on_from_the_last_one():
@@ -98,15 +98,15 @@ def test_clusters_are_counted_on_from_the_last_one():
         found("b000002", cluster="k000001"),
         found("b000003", cluster="k000001"),
     ]
-    assert unused_numbers(bundles, History([]), []).clusters == 2
+    assert unused_numbers(bundles, LoggedJobs([]), []).clusters == 2
 
 
 def test_a_later_call_does_not_inherit_the_job_of_a_cancelled_one():
     """From one client to the next but one."""
     log = [Submitted(JOB, "b000000"), WELL, Submitted("1.1", "b000001"), Aborted("1.1", "condor_futures")]
     first = found("b000000", ended=True)
-    later = found(f"b{unused_numbers([first], History(log), []).bundles:06d}")
-    recovery = judge([first, later], [], History(log).of_bundle)
+    later = found(f"b{unused_numbers([first], LoggedJobs(log), []).bundles:06d}")
+    recovery = judge([first, later], [], LoggedJobs(log).of_bundle)
     assert recovery.pending == [later]
     assert recovery.gone == []
 

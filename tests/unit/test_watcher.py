@@ -11,7 +11,8 @@ from support import until
 from condor_futures import BrokenCondorExecutor, CondorFuturesError, JobError
 from condor_futures.access_point import AwayError
 from condor_futures.bundle import Bundle, Options
-from condor_futures.engine import Categories, Engine
+from condor_futures.categories import Categories
+from condor_futures.engine import Engine
 from condor_futures.future import CondorFuture
 from condor_futures.session import Session
 from condor_futures.states import Job, State, Terminated

@@ -1,0 +1,43 @@
+"""Checks of the arguments that both executors take, with the standard library's own words where it has any."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+__all__ = ["check_count", "check_flag", "check_seconds"]
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raise TypeError for a *value* of the argument *name* that is no bool."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Raise TypeError for a *value* of the argument *name* that is no number; None is no limit."""
+    if value is not None and not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
+
+
+def check_count(name: str, value: object, *, least: int = 1, also: str = "") -> None:
+    """Raise TypeError or ValueError for a *value* of the argument *name* that is no int, or below *least*.
+
+    Args:
+        name: of the argument, for the message.
+        value: what was given.
+        least: the lowest number that makes sense.
+        also: what it may be besides, for the message; None is taken where that is ``"None"``.
+
+    >>> check_count("max_workers", 0, also="None")
+    Traceback (most recent call last):
+    ValueError: max_workers must be greater than 0, not 0
+
+    """
+    if value is None and also == "None":
+        return
+    if not isinstance(value, int) or isinstance(value, bool):
+        given = repr(value) if isinstance(value, str) else type(value).__name__
+        raise TypeError(f"{name} must be an integer{f' or {also}' if also else ''}, not {given}")
+    if value < least:
+        wanted = f"at least {least}" if least != 1 else "None or > 0" if name == "buffersize" else "greater than 0"
+        raise ValueError(f"{name} must be {wanted}, not {value}")
