@@ -153,11 +153,12 @@ class AccessPoint:
         self._reader = threading.Thread(target=self._read_all, name="condor_futures access point", daemon=True)
         self._writer = threading.Thread(target=self._send_all, name="condor_futures access point writer", daemon=True)
 
-    def connect(self, timeout: float = 30.0) -> dict[str, str]:
+    def connect(self, timeout: float = 30.0, *, advice: str = "pass access_point='personal'") -> dict[str, str]:
         """Start the helper and find the schedd; gives its name, address and version.
 
         Args:
             timeout: seconds to wait for it.
+            advice: how to have a personal pool, for who finds none here.
 
         Raises:
             AccessPointError: if it is not there, or does not answer in time.
@@ -180,15 +181,14 @@ class AccessPoint:
             raise AccessPointError(f"{self.location} did not answer within {timeout:g} s") from None
         except AccessPointError as error:
             self.kill()
-            advice = (
-                f"{_configuration()}. Is HTCondor running here? A personal pool is one step away: "
-                "pass access_point='personal' "
+            more = (
+                f"{_configuration()}. Is HTCondor running here? A personal pool is one step away: {advice} "
                 "(condor-futures pool install gets HTCondor for it)."
             )
             if self.location.name is not None:
                 meant = difflib.get_close_matches(self.location.name.lower(), ["personal"], cutoff=0.75)
-                advice = f"; did you mean {meant[0]!r}, a pool of your own?" if meant else ""
-            raise AccessPointError(f"{self.location} cannot be used: {error}{advice}") from None
+                more = f"; did you mean {meant[0]!r}, a pool of your own?" if meant else ""
+            raise AccessPointError(f"{self.location} cannot be used: {error}{more}") from None
         if self.location == Location() and self.about.get("Name"):
             # There its jobs will be, whatever the environment says later.
             self.location = Location(self.about.get("Pool") or None, self.about["Name"], local=True)

@@ -73,7 +73,7 @@ def session_path(session: object) -> Path | None:
     return Path(session).absolute()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Session:
     """The names of everything that one executor keeps on disk.
 
@@ -91,6 +91,7 @@ class Session:
     client: str = ""
     pid: int = 0
     finished: bool = False
+    _disposal: weakref.finalize[[Path, SessionLock, int], Session] | None = field(default=None, init=False)
 
     @classmethod
     def create(
@@ -227,7 +228,7 @@ class Session:
             CondorFuturesError: if they cannot be written.
 
         """
-        object.__setattr__(self, "settings", {**self.settings, **settings})
+        self.settings = {**self.settings, **settings}
         try:
             self._sign()
         except OSError as error:
@@ -252,15 +253,14 @@ class Session:
     def _go_with_the_last_reference(self) -> None:
         if not self.kept:
             # Futures that outlive the interpreter's last frames would otherwise leave the directory behind.
-            disposal = weakref.finalize(self, _dispose, self.directory, self.lock, os.getpid())
-            object.__setattr__(self, "_disposal", disposal)
+            self._disposal = weakref.finalize(self, _dispose, self.directory, self.lock, os.getpid())
 
     def give_to(self, owner: int) -> None:
         """Make all that jobs use belong to the user with the uid *owner*, as whom root's jobs run."""
         for path in [self.directory, *self.directory.rglob("*")]:
             if path != self._about:  # which must stay its user's own
                 os.chown(path, owner, -1, follow_symlinks=False)
-        object.__setattr__(self, "owner", owner)
+        self.owner = owner
         self._sign()
 
     def finish(self) -> None:
@@ -272,9 +272,8 @@ class Session:
 
     def leave(self) -> None:
         """Let another process take it up; it is not removed."""
-        disposal: weakref.finalize[[Path, SessionLock, int], Session] | None = getattr(self, "_disposal", None)
-        if disposal is not None:
-            disposal.detach()
+        if self._disposal is not None:
+            self._disposal.detach()
         self.lock.release()
 
     def remove(self) -> None:

@@ -110,8 +110,7 @@ def merge(base: Mapping[str, str], changes: Mapping[str, object]) -> dict[str, s
         name = canonical_name(given)
         other = given_as.setdefault(name.lower(), given)
         if other != given:
-            msg = f"the submit command {name!r} is given twice, as {other!r} and as {given!r}"
-            raise TypeError(msg)
+            raise TypeError(f"the submit command {name!r} is given twice, as {other!r} and as {given!r}")
         # Attribute names keep the user's capitals, yet MY.Flavour and my.flavour are one attribute.
         for inherited in [key for key in merged if key.lower() == name.lower()]:
             del merged[inherited]
@@ -128,8 +127,9 @@ def _flavour(value: object) -> str:
     if not isinstance(value, str) or value not in _FLAVOURS:
         near = difflib.get_close_matches(str(value), _FLAVOURS, n=1)
         advice = f"did you mean {near[0]!r}?" if near else f"they are {', '.join(_FLAVOURS)}"
-        msg = f"there is no job_flavour {value!r}; {advice} (another site's own goes in **{{'MY.JobFlavour': ...}})"
-        raise ValueError(msg)
+        raise ValueError(
+            f"there is no job_flavour {value!r}; {advice} (another site's own goes in **{{'MY.JobFlavour': ...}})"
+        )
     return f'"{value}"'
 
 
@@ -159,8 +159,7 @@ def canonical_name(given: str) -> str:
     if name in KNOWN:
         return name
     if name in OPTIONS:
-        msg = f"{given!r} is no submit command, but a keyword of {OPTIONS[name]}"
-        raise TypeError(msg)
+        raise TypeError(f"{given!r} is no submit command, but a keyword of {OPTIONS[name]}")
     near = _nearest(name)
     # The pattern of custom resources would swallow every slip in request_memory, so a near miss is never one.
     if _COMMAND_PATTERN.fullmatch(name) and not (near and name.startswith("request_")):
@@ -172,13 +171,11 @@ def canonical_name(given: str) -> str:
         else "condor_submit's manual lists all commands, and 'MY.<attribute>' is a custom attribute, as a site's own "
         "commands set one"
     )
-    msg = f"there is no submit command {given!r}; {advice}"
-    raise TypeError(msg)
+    raise TypeError(f"there is no submit command {given!r}; {advice}")
 
 
 def _refuse(given: str, reason: str) -> NoReturn:
-    msg = f"an executor does not take the submit command {given!r}: {reason}"
-    raise TypeError(msg)
+    raise TypeError(f"an executor does not take the submit command {given!r}: {reason}")
 
 
 def _nearest(name: str) -> str | None:
@@ -239,15 +236,13 @@ def describe(
 
     """
     if not re.fullmatch(r"[\w.-]+", session_id, re.ASCII):
-        msg = f"a session id has only letters, digits, '.', '_' and '-', unlike {session_id!r}"
-        raise ValueError(msg)
+        raise ValueError(f"a session id has only letters, digits, '.', '_' and '-', unlike {session_id!r}")
     paths = {"executable": runner, "initialdir": directory}
     if event_log is not None:
         paths["dagman_log"] = event_log
     for name, path in paths.items():
         if not path.is_absolute():
-            msg = f"the executor's {name} must be an absolute path, not {str(path)!r}"
-            raise ValueError(msg)
+            raise ValueError(f"the executor's {name} must be an absolute path, not {str(path)!r}")
     files = {name: quote_value(name, path) for name, path in paths.items()}
     key = "$(bundle)"
     code = (quote_file("transfer_input_files", path) for path in shipped)

@@ -108,13 +108,11 @@ def _scalar(name: str, value: object) -> str:
         return str(int(value))
     if isinstance(value, Real):
         if not math.isfinite(value):
-            msg = f"the submit command {name!r} takes a finite number, not {value}"
-            raise ValueError(msg)
+            raise ValueError(f"the submit command {name!r} takes a finite number, not {value}")
         return repr(float(value))
     wanted = "str, bool, int or float" if name.startswith("MY.") else "str, bool, int, float or pathlib.Path"
     wanted += ", or a mapping of these" if name == "environment" else ""
-    msg = f"the submit command {name!r} takes a value of type {wanted}, not {type(value).__name__}"
-    raise TypeError(msg)
+    raise TypeError(f"the submit command {name!r} takes a value of type {wanted}, not {type(value).__name__}")
 
 
 def quote_remaps(remaps: Mapping[object, object]) -> str:
@@ -136,11 +134,11 @@ def quote_remaps(remaps: Mapping[object, object]) -> str:
     for source, target in remaps.items():
         for name in (source, target):
             if not isinstance(name, (str, Path)):
-                msg = f"transfer_output_remaps takes names as str or pathlib.Path, not {type(name).__name__}"
-                raise TypeError(msg)
+                raise TypeError(f"transfer_output_remaps takes names as str or pathlib.Path, not {type(name).__name__}")
             if re.search(r'[\s;="]', str(name)):  # (condor_submit 25.14 loses blanks, escaped or not)
-                msg = f"transfer_output_remaps cannot have the name {str(name)!r}: blanks, ';', '=' and '\"' end names"
-                raise ValueError(msg)
+                raise ValueError(
+                    f"transfer_output_remaps cannot have the name {str(name)!r}: blanks, ';', '=' and '\"' end names"
+                )
         place = _literal("transfer_output_remaps", str(target.absolute())) if isinstance(target, Path) else target
         pairs.append(f"{source} = {_absolute(str(place))}")
     return _one_line("transfer_output_remaps", '"' + "; ".join(pairs) + '"')
@@ -149,8 +147,7 @@ def quote_remaps(remaps: Mapping[object, object]) -> str:
 def _item(name: str, item: object) -> str:
     text = _scalar(name, item).strip()
     if not text or "," in text:
-        msg = f"the submit command {name!r} cannot have the item {item!r}: commas separate its items"
-        raise ValueError(msg)
+        raise ValueError(f"the submit command {name!r} cannot have the item {item!r}: commas separate its items")
     return text
 
 
@@ -158,16 +155,14 @@ def _classad(name: str, value: object) -> str:
     """Write a value as a ClassAd expression; inside of lists and mappings a str is a string."""
     if isinstance(value, str):
         if re.search(r"[\n\r\0]", value):
-            msg = f"the value of the submit command {name!r} must be one line without NUL characters"
-            raise ValueError(msg)
+            raise ValueError(f"the value of the submit command {name!r} must be one line without NUL characters")
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(value, (list, tuple)):
         return "{" + ", ".join(_classad(name, item) for item in value) + "}"
     if isinstance(value, Mapping):
         for key in value:
             if not (isinstance(key, str) and re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII)):
-                msg = f"{key!r} cannot name an attribute in the value of the submit command {name!r}"
-                raise ValueError(msg)
+                raise ValueError(f"{key!r} cannot name an attribute in the value of the submit command {name!r}")
         return "[" + "; ".join(f"{key} = {_classad(name, item)}" for key, item in value.items()) + "]"
     return _scalar(name, value)
 
@@ -195,19 +190,18 @@ def quote_arguments(name: str, arguments: Sequence[object]) -> str:
 def _one_line(name: str, text: str) -> str:
     """Return `text` if it stays on its line of a submit description: the next line is another command."""
     if re.search(r"[\n\r\0]", text):
-        msg = f"the value of the submit command {name!r} must be one line without NUL characters"
-        raise ValueError(msg)
+        raise ValueError(f"the value of the submit command {name!r} must be one line without NUL characters")
     if text.rstrip().endswith("\\"):
-        msg = f"the value of the submit command {name!r} must not end in a backslash, which joins lines"
-        raise ValueError(msg)
+        raise ValueError(f"the value of the submit command {name!r} must not end in a backslash, which joins lines")
     return _utf8(name, text)
 
 
 def _utf8(name: str, text: str) -> str:
     """Return `text` if it is some: surrogates are what Python makes of bytes that are not UTF-8."""
     if broken := re.search("[\ud800-\udfff]", text):
-        msg = f"the value of the submit command {name!r} has {broken[0]!r}, which stands for a byte that is not UTF-8"
-        raise ValueError(msg)
+        raise ValueError(
+            f"the value of the submit command {name!r} has {broken[0]!r}, which stands for a byte that is not UTF-8"
+        )
     return text
 
 
@@ -219,8 +213,9 @@ def _literal(name: str, text: str) -> str:
     execution point, `$(DOLLAR)` itself, and a macro within another.
     """
     if trouble := _INEXPRESSIBLE.search(text):
-        msg = f"the value of the submit command {name!r} has {trouble[0]!r}, which HTCondor cannot take as text"
-        raise ValueError(msg)
+        raise ValueError(
+            f"the value of the submit command {name!r} has {trouble[0]!r}, which HTCondor cannot take as text"
+        )
     return re.sub(r"\$(?=\w*\()", "$(DOLLAR)", text)
 
 
@@ -257,11 +252,9 @@ def quote_file(name: str, file: object) -> str:
     elif isinstance(file, str):
         text = _absolute(file) if name in _CLIENT_LISTS else file.strip()
     else:
-        msg = f"the submit command {name!r} takes files as str or pathlib.Path, not {type(file).__name__}"
-        raise TypeError(msg)
+        raise TypeError(f"the submit command {name!r} takes files as str or pathlib.Path, not {type(file).__name__}")
     if _FILE_NAME.findall(text) != [text]:
-        msg = f"the submit command {name!r} cannot name the file {text!r}: commas separate its file names"
-        raise ValueError(msg)
+        raise ValueError(f"the submit command {name!r} cannot name the file {text!r}: commas separate its file names")
     return _utf8(name, text)
 
 
@@ -285,11 +278,9 @@ def quote_environment(variables: Mapping[str, object]) -> str:
     entries = []
     for variable, value in variables.items():
         if not isinstance(variable, str):
-            msg = f"an environment variable's name is a str, not {variable!r}"
-            raise TypeError(msg)
+            raise TypeError(f"an environment variable's name is a str, not {variable!r}")
         if not variable or "=" in variable:
-            msg = f"{variable!r} cannot name an environment variable"
-            raise ValueError(msg)
+            raise ValueError(f"{variable!r} cannot name an environment variable")
         entry = f"{variable}={value if isinstance(value, Path) else _scalar('environment', value)}"
         entries.append("'" + entry.replace("'", "''") + "'" if re.search(r"[\s']", entry) else entry)
     quoted = '"' + " ".join(entries).replace('"', '""') + '"'
@@ -334,11 +325,10 @@ def _check_old_environment(value: object) -> None:
     if not isinstance(value, str) or value.lstrip().startswith('"'):
         return
     if swallowed := re.search(r"[^;\s][ \t]+([A-Za-z_]\w*)=", value, re.ASCII):
-        msg = (
+        raise ValueError(
             f"in environment={value!r}, {swallowed[1]} is part of the value before it; use a mapping, "
             'such as {"A": 1, "B": 2}, or quotation marks around it all'
         )
-        raise ValueError(msg)
 
 
 def check_session_directory(directory: Path) -> None:
@@ -356,8 +346,7 @@ def check_session_directory(directory: Path) -> None:
 
     """
     if _INEXPRESSIBLE.search(f"{directory}/") or _NO_DIRECTORY.search(f"{directory}/"):
-        msg = (
+        raise ValueError(
             f"a session cannot be in {str(directory)!r}: HTCondor cannot take this as the name of a directory; "
             "choose another one"
         )
-        raise ValueError(msg)

@@ -23,7 +23,6 @@ from condor_futures import states
 from condor_futures.access_point import AccessPoint
 from condor_futures.access_point_helper import NEVER_RAN
 from condor_futures.bundle import Bundle
-from condor_futures.credentials import RETRY_AFTER, renew_after
 from condor_futures.departures import Departures
 from condor_futures.dependencies import Dependencies
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CondorFuturesError, JobRemovedError
@@ -31,6 +30,7 @@ from condor_futures.event_log import EventLog
 from condor_futures.future import CondorFuture
 from condor_futures.job_queue import JobQueue
 from condor_futures.releases import Releases
+from condor_futures.renewals import Renewals
 from condor_futures.resolver import Resolver
 from condor_futures.session import Session
 from condor_futures.states import HoldPolicy, State
@@ -94,9 +94,6 @@ class Watcher:
         self._dependencies = Dependencies(self._resolver, self._inbox.put, self._add_ready, self._forget)
         self._live: dict[str, Bundle] = {}
         self._last_activity = time.monotonic()
-        self._credentials, seconds = renewal or ({}, 0.0)
-        #: When to store the credentials again; None where there are none, and while it is being done.
-        self._next_renewal = time.monotonic() + seconds if renewal else None
         self._submissions = Submissions(
             access_point,
             session,
@@ -108,6 +105,7 @@ class Watcher:
             answer=self._submitted,
         )
         self._departures = Departures(access_point, session.constraint, advance=self._advance)
+        self._renewals = Renewals(access_point, renewal)
         self._releases = Releases(access_point, read_log=self._read_log, advance=self._advance)
         self._queue = JobQueue(
             access_point,
@@ -226,7 +224,7 @@ class Watcher:
                 self._departures.proceed(under_way=len(self._live) + (not self._submissions.empty))
                 self._releases.proceed()
                 self._queue.look()
-                self._renew_credentials()
+                self._renewals.proceed()
         except AccessPointError as error:  # it cannot be spoken with any more, and calls need that to end
             logger.error("the session %s ends: %s", self.session.id, error)  # noqa: TRY400 - there is no more to tell
             self._break(error, error)
@@ -249,12 +247,10 @@ class Watcher:
 
     def _patience(self) -> float | None:
         """Seconds until there may be something to do that no message announces."""
-        waits = [self._departures.patience(), self._submissions.patience()]
+        waits = [self._departures.patience(), self._submissions.patience(), self._renewals.patience()]
         if self._live:
             idle = time.monotonic() - self._last_activity
             waits.append(min(max(POLL_SHARE * idle, POLL_SHORTEST), POLL_LONGEST))
-        if self._next_renewal is not None:
-            waits.append(max(self._next_renewal - time.monotonic(), 0.0))
         return None if min(waits) == math.inf else min(waits)
 
     def _finished(self) -> bool:
@@ -281,23 +277,21 @@ class Watcher:
         self._submissions.add([bundle])
 
     def _cancel(self, bundle: Bundle, call: str) -> None:
-        self._forget(bundle, call)
-        if bundle.job.state is State.DISCARDED:
-            self._unwant(bundle)
+        self._forget(bundle, call, keep_calls=False)
 
-    def _unwant(self, bundle: Bundle) -> None:
-        """Its job is not wanted; and nobody who attaches to the session is to find it."""
-        self._advance(bundle, states.Unwanted(bundle.job.job_id or ""))
-        self._dependencies.discard(bundle)
-        if bundle not in self._submissions.under_way:  # where its file has to be there, or all the others fail too
-            bundle.discard_calls()
-
-    def _forget(self, bundle: Bundle, call: str) -> None:
+    def _forget(self, bundle: Bundle, call: str, *, keep_calls: bool = True) -> None:
         """Nobody waits for this call any more; when that is true of all of the bundle, its job is not wanted."""
         bundle.cancelled.add(call)
         if len(bundle.cancelled) == len(bundle.futures):  # (no futures: it was reported in the meantime)
-            self._advance(bundle, states.Unwanted(bundle.job.job_id or ""))
-            self._dependencies.discard(bundle)
+            self._unwant(bundle, keep_calls=keep_calls)
+
+    def _unwant(self, bundle: Bundle, *, keep_calls: bool = False) -> None:
+        """Its job is not wanted; and unless its calls are kept, nobody who attaches to the session is to find it."""
+        self._advance(bundle, states.Unwanted(bundle.job.job_id or ""))
+        self._dependencies.discard(bundle)
+        # (while it is submitted, its file has to be there, or all the others fail too)
+        if not keep_calls and bundle not in self._submissions.under_way:
+            bundle.discard_calls()
 
     def _withdraw_pending(self) -> list[CondorFuture[Any]]:
         futures: list[CondorFuture[Any]] = []
@@ -453,24 +447,6 @@ class Watcher:
         self._queue.submitted(logged=any(event.job_id in self._live for event in early))
         for event in early:
             self._handle(event)
-
-    # Credentials age; jobs may start for as long as the session lasts.
-
-    def _renew_credentials(self) -> None:
-        if self._next_renewal is None or time.monotonic() < self._next_renewal:
-            return
-        self._next_renewal = None
-        self._access_point.request("store_credentials", self._renewed, **self._credentials)
-
-    def _renewed(self, stored: Any, error: AccessPointError | None) -> None:
-        """Plan the next time; a failure is no harm yet, for what was stored before may serve for hours."""
-        if error is None and not stored["url"]:
-            seconds = renew_after(stored["ticket"], time.time())
-        else:
-            seconds = RETRY_AFTER
-            why = error or f"visit {stored['url']}"
-            logger.warning("the jobs' credentials are not renewed, which is tried again in %g s: %s", seconds, why)
-        self._next_renewal = time.monotonic() + seconds
 
     # The end.
 

@@ -16,15 +16,12 @@ from rich.text import Text
 
 from condor_futures.access_point import AccessPoint, Location
 from condor_futures.cli.output import complain, console, print_json, print_table
-from condor_futures.errors import AccessPointError, CondorFuturesError, PersonalPoolError
+from condor_futures.errors import CondorFuturesError, PersonalPoolError
 from condor_futures.jobs import JobInfo, query_jobs
 from condor_futures.personal import PersonalPool
 
 __all__ = ["status"]
 
-# What AccessPoint.connect() tells who writes Python.
-_ADVICE = "pass access_point='personal'"
-_ADVICE_HERE = "`condor-futures pool start`, then --access-point personal"
 _WAITS = ("idle", "blocked", "preparing", "spooling")
 _STYLES = {"idle": "yellow", "running": "cyan", "held": "red", "completed": "green", "removed": "red"}
 
@@ -97,10 +94,7 @@ def _locate(access_point: str | None, pool: str | None) -> Location:
 @contextlib.contextmanager
 def _connected(location: Location) -> Iterator[AccessPoint]:
     helper = AccessPoint(location, patience=5.0)
-    try:
-        helper.connect()
-    except AccessPointError as error:
-        raise AccessPointError(str(error).replace(_ADVICE, _ADVICE_HERE)) from None
+    helper.connect(advice="`condor-futures pool start`, then --access-point personal")
     try:
         yield helper
     finally:

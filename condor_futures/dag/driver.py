@@ -16,7 +16,7 @@ from condor_futures.dag.local import LocalRun
 from condor_futures.dag.reports import Reports
 from condor_futures.errors import CondorFuturesError
 from condor_futures.future import CondorFuture
-from condor_futures.jobs import wait_until_gone
+from condor_futures.jobs import JobInfo, wait_until_gone
 from condor_futures.place import Place
 from condor_futures.session_lock import SessionLock
 
@@ -213,13 +213,14 @@ class Driver:
     def detach(self) -> None:
         """Stop following; DAGMan goes on."""
         run, self._run = self._run, None
-        if isinstance(run, Follower):
-            run.leave()
-        elif run is not None:
-            run.remove()
         if run is not None:
+            run.leave()
             run.join()
         self.shutdown(wait=False, remove=False)
+
+    def jobs(self, *, why: bool) -> list[JobInfo]:
+        """The nodes' jobs that are in the queue; none where no run is followed."""
+        return self._run.jobs(why=why) if self._run is not None else []
 
     def _give_up(self) -> None:
         for future in self.graph.futures.values():

@@ -24,8 +24,7 @@ from condor_futures.dag.checks import (
     command_line,
 )
 from condor_futures.dag.driver import Driver
-from condor_futures.dag.follower import Follower
-from condor_futures.dag.graph import Graph, Node, NodeOptions, Sandbox
+from condor_futures.dag.graph import Graph, Node, NodeOptions
 from condor_futures.dag.results import Results
 from condor_futures.dag.writer import write
 from condor_futures.future import CondorFuture
@@ -416,7 +415,7 @@ class DagExecutor(Executor):
             bundles.append(Bundle(key, directory, self._options, own, Job(key, spooled=False)))
         inputs = graph.parents(future for calls in jobs for call in calls for future in call.futures.values())
         parents = list(dict.fromkeys([*inputs, *self._after]))
-        node = Node(label, bundles, list(futures), self._node_options, parents, inputs, Sandbox.of(self._options))
+        node = Node(label, bundles, list(futures), self._node_options, parents, inputs)
         with writing_calls(graph.session.directory):
             for bundle, calls in zip(bundles, jobs, strict=True):
                 self._write_bundle(bundle, calls, node.input_files)
@@ -489,8 +488,7 @@ class DagExecutor(Executor):
             >>> table = [(job.job_id, job.state, job.host) for job in dag.jobs()]
 
         """
-        run = self._driver._run
-        return run.jobs(why=why) if isinstance(run, Follower) else []
+        return self._driver.jobs(why=why)
 
     def dot(self) -> str:
         """The graph in the language of Graphviz: a box for each node, coloured by its state.

@@ -20,7 +20,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +167,6 @@ class Node:
         options: see there.
         parents: nodes that it comes after.
         inputs: those of them whose values it takes.
-        sandbox: what its jobs find besides.
         reported: its futures have been told, or are being told.
 
     """
@@ -178,13 +177,17 @@ class Node:
     options: NodeOptions
     parents: Sequence[Node]
     inputs: Sequence[Node] = ()
-    sandbox: Sandbox = Sandbox()
     reported: bool = False
 
     @property
     def key(self) -> str:
         """Its name in the DAG."""
         return self.bundles[0].key
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """What its jobs find besides, and bring back."""
+        return Sandbox.of(self.bundles[0].options)
 
     @property
     def depth(self) -> int:
@@ -290,13 +293,12 @@ class Graph:
                     "bundles": [bundle.key for bundle in node.bundles],
                     "directory": node.bundles[0].directory.name,
                     "calls": node.calls,
-                    "category": node.bundles[0].options.category,
+                    "job": node.bundles[0].options.record(),
                     "retries": node.options.retries,
                     "pre_script": node.options.pre_script,
                     "post_script": node.options.post_script,
                     "parents": [number[id(parent)] for parent in node.parents],
                     "inputs": [number[id(parent)] for parent in node.inputs],
-                    "sandbox": asdict(node.sandbox),
                 }
                 for node in self.nodes
             ],
@@ -320,12 +322,12 @@ class Graph:
         graph = cls(about["name"], session, about["access_point"], about.get("max_workers"))
         graph.categories.update(about["categories"])
         for saved in about["nodes"]:
-            options = Options({}, spool=False, category=saved["category"])
+            options = Options.from_record(saved["job"])
             place = session.bundles / saved["directory"]
             bundles = [Bundle(key, place, options, {}, Job(key, spooled=False)) for key in saved["bundles"]]
             own = NodeOptions(saved["retries"], tuple(saved["pre_script"]), tuple(saved["post_script"]))
             parents, inputs = ([graph.nodes[index] for index in saved[kind]] for kind in ("parents", "inputs"))
-            graph.add(Node(saved["label"], bundles, saved["calls"], own, parents, inputs, Sandbox(**saved["sandbox"])))
+            graph.add(Node(saved["label"], bundles, saved["calls"], own, parents, inputs))
         return graph
 
 

@@ -29,6 +29,7 @@ from condor_futures.bundle import Bundle
 from condor_futures.dag.graph import Graph, Node
 from condor_futures.dag.reports import Reports
 from condor_futures.errors import CondorFuturesError, JobRemovedError
+from condor_futures.jobs import JobInfo
 
 __all__ = ["LocalRun"]
 
@@ -112,6 +113,14 @@ class LocalRun:
             self._stopped = JobRemovedError("the DAG was stopped before the call had ended")
 
         self._inbox.put(stop)  # before the jobs' ends get there
+
+    def leave(self) -> None:
+        """End it: nobody else goes on with it."""
+        self.remove()
+
+    def jobs(self, *, why: bool) -> list[JobInfo]:  # noqa: ARG002 - as Follower has it
+        """None of it is in any queue."""
+        return []
 
     def join(self) -> None:
         """Wait until it has ended."""
