@@ -77,8 +77,8 @@ class Operations:
         The bindings raise the same exception with other words for a schedd that is away and for one that refuses, so
         it is asked something harmless to tell the two apart. One that does not let the user in is away too: a ticket
         or token has expired, and may be renewed. A request that fails although the schedd answers gets one
-        more try: at more than a thousand jobs a call fails now and then. One that may have failed because the schedd
-        was away, does not count: that it is restarted may happen several times, when its disk is full.
+        more try: at more than a thousand jobs a call fails now and then. A failure while the schedd
+        was away uses up no try: with a full disk it may be restarted several times.
 
         Raises:
             AwayError: if it was away to the last.

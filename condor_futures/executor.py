@@ -204,7 +204,7 @@ class CondorExecutor(Executor):
         return cls(session=left, **options)
 
     def detach(self) -> str:
-        """Leave the session, with the work going on; gives what :meth:`attach` takes it up again with.
+        """Leave the session while its jobs go on; gives its id, or its directory, for :meth:`attach`.
 
         Futures that have not ended fail here with a :class:`CondorFuturesError` that says so. Calls that are not in the
         queue yet, because of ``max_workers`` or because they wait for others, get there once somebody attaches.
@@ -338,7 +338,8 @@ class CondorExecutor(Executor):
             spool: as in the constructor; None to keep it.
             after: futures that its calls wait for, without taking their values; where one of them fails or is
                 cancelled, the calls fail with :class:`DependencyError`. None to keep those there are.
-            category: of its jobs, at most so many as :attr:`categories` say are in the queue at once; None to keep it.
+            category: the name of a group of jobs; :attr:`categories` says how many of it may be in the queue at once.
+                None to keep it.
             discard_result: bring nothing back of what its calls return: their futures' results are None. What they
                 raise is raised all the same. None to keep it.
             ship: as in the constructor; None to keep it.

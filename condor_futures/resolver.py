@@ -242,7 +242,9 @@ class Resolver:
                 message = f"{the_job} was given up: it was evicted again and again, and never ran in between"
                 return JobLostError(message, job_id=job_id)
             case _:
-                message = f"{the_job} is in no queue any more, and no event says what became of it"
+                message = (
+                    f"{the_job} is in no queue any more, and no event says what became of it; submit the call again"
+                )
                 return JobLostError(message, job_id=job_id)
 
 

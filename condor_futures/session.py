@@ -312,9 +312,9 @@ class Session:
                 kept, owner, settings = fields["kept"], fields["owner"], fields["settings"]
                 signed = str(fields["client"]), int(fields["pid"]), bool(fields.get("finished"))
             except (ValueError, KeyError, TypeError) as error:
-                raise CondorFuturesError(f"{path} does not say what a session's does") from error
+                raise _damaged(path) from error
         if len(secret) != SECRET_SIZE:
-            raise CondorFuturesError(f"{path} does not say what a session's does")
+            raise _damaged(path)
         try:
             check_place(path.parent, owner)
         except OSError as error:
@@ -476,6 +476,12 @@ class Session:
 
 def _unreadable(path: Path, error: OSError) -> CondorFuturesError:
     return CondorFuturesError(f"{path} cannot be read: {error.strerror or error}")
+
+
+def _damaged(path: Path) -> CondorFuturesError:
+    return CondorFuturesError(
+        f"{path} is damaged; without it, the session cannot be used any more, and its directory may go"
+    )
 
 
 def is_session(directory: Path) -> bool:

@@ -219,7 +219,7 @@ class Submissions:
                 self._limited(batch, **result)
             return
         self._answer(self.under_way, result, error)
-        self.under_way = ()  # only now: what the log says meanwhile may be of them
+        self.under_way = ()  # only now: until here, events of unknown jobs may be of these
         self._limit.taken(len(self._live))
 
     # Refusals: nothing of the batch is in the queue.
@@ -239,7 +239,7 @@ class Submissions:
         self._pending = {options.key: [*batch, *self._pending.pop(options.key, ())], **self._pending}
 
     def _no_room(self, batch: Sequence[Bundle], refused: str, room: int, error: str, others: bool) -> None:
-        """Not all the files of *batch* fit beside what is there; so many of them might. *others* have files there."""
+        """There is no room for the files of all of *batch*, perhaps for some; jobs of *others* may take some of it."""
         options = batch[0].options
         group = self._pending.pop(options.key, [])
         if room and not options.cluster:

@@ -155,7 +155,8 @@ class Watcher:
             self._resolver.report(bundle, states.Report(cause))
         for bundle, (job_id, events) in under_way.items():
             self._live[job_id] = bundle
-            # The log begins with holds that are over; what is done with the one that a job may be in, is said below.
+            # While the log is replayed, nothing is done about its holds, most of which are over; Attached, below,
+            # decides about the one that the job may be in.
             bundle.job = replace(bundle.job, policy=HoldPolicy("wait"))
             self._advance(bundle, states.Submitted(job_id, bundle.key))
             for event in events:
@@ -225,7 +226,7 @@ class Watcher:
                 self._releases.proceed()
                 self._queue.look()
                 self._renewals.proceed()
-        except AccessPointError as error:  # it cannot be spoken with any more, and calls need that to end
+        except AccessPointError as error:  # the helper is given up, and some calls cannot end without it
             logger.error("the session %s ends: %s", self.session.id, error)  # noqa: TRY400 - there is no more to tell
             self._break(error, error)
         except BaseException as error:  # whatever it is, no future may be left pending

@@ -141,7 +141,7 @@ REASONS = {
     "session.json of a stranger": "it belongs to the uid 12345",
     "session.json that others can read": "its mode is 0644, not 0600",
     "session.json that is a link": "cannot be read",
-    "session.json without a secret": "does not say what a session's does",
+    "session.json without a secret": "session.json is damaged",
     "moved": "it has no session.json",
 }
 
