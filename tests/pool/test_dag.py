@@ -316,7 +316,7 @@ def test_what_is_wrong_is_said_before_anything_is_submitted(new_dag, executor, t
         dag.with_options(after=executor.submit(abs, 1))
     with pytest.raises(ValueError, match="there is no script"):
         dag.with_options(pre_script="./prepare --all")
-    with pytest.raises(ValueError, match="count must be at least 1"):
+    with pytest.raises(ValueError, match="count must be greater than 0"):
         dag.submit_cluster(abs, 1, count=0)
     with pytest.raises(ValueError, match="chunksize"):
         dag.map(abs, [1], chunksize=0)
