@@ -59,7 +59,10 @@ def draw(accuracies: np.ndarray, path: Path) -> None:
         ylabel="C",
         title=f"Handwritten digits: {wrong.size} classifiers, the best misreads {wrong.min():.1f} %",
     )
-    figure.colorbar(image, label="misread, % (five-fold cross-validation)")
+    scale = figure.colorbar(
+        image, label="misread (five-fold cross-validation)", ticks=[3, 5, 10, 20, 50], format="%g %%"
+    )
+    scale.minorticks_off()
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
