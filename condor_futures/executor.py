@@ -263,7 +263,7 @@ class CondorExecutor(Executor):
             >>> executor = CondorExecutor.from_profile("cern", job_flavour="workday")
 
         """
-        return cls(**{**load_profile(name), **options})
+        return cls(**load_profile(name, options))
 
     @property
     def _max_workers(self) -> int:

@@ -89,6 +89,7 @@ def write_bundle(
     archives: Sequence[str] = (),
     parents: Sequence[str] = (),
     strict: bool = False,
+    afresh: bool = False,
     options: Mapping[str, Any] = MappingProxyType({}),
     after: Sequence[str] = (),
 ) -> None:
@@ -96,7 +97,8 @@ def write_bundle(
 
     *scratch* has the calls made in the job's scratch directory, also where the job begins in another one; *archives*
     are zip files in the sandbox to import from; *parents* are files of outcomes, beside the bundle's or relative to its
-    directory, that hold the values of futures among the arguments; a *strict* bundle's job fails if a call does;
+    directory, that hold the values of futures among the arguments; a *strict* bundle's job fails if a call does; one
+    that is made *afresh* keeps nothing of earlier attempts;
     *retried* is a tuple of classes of exceptions for which the job is to be run again. *options* and *after* (keys of
     calls) are for whoever attaches to the session.
     """
@@ -115,6 +117,7 @@ def write_bundle(
         "after": list(after),
         "parents": list(parents),
         "strict": strict,
+        "afresh": afresh,
     }
     head.update({name: value for name, value in optional.items() if value})
     head.update(options=dict(options), discard=bool(options.get("discard")))

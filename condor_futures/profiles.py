@@ -12,11 +12,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import platformdirs
 
 from condor_futures.errors import CondorFuturesError
+from condor_futures.submit_description import canonical_name
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -65,8 +67,8 @@ def read_profiles() -> list[Profile]:
     return [profile for path in profile_files().values() for profile in _read(path)]
 
 
-def load_profile(name: str) -> dict[str, Any]:
-    """The keywords that a profile stands for, inherited ones too.
+def load_profile(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """The keywords that a profile stands for, inherited ones too; *options* win over its own.
 
     Raises:
         CondorFuturesError: if there is no such profile, or it inherits in a circle, or a file is not as it should be.
@@ -79,7 +81,7 @@ def load_profile(name: str) -> dict[str, Any]:
     if not isinstance(name, str):
         raise TypeError(f"a profile's name is a str, not {type(name).__name__}")
     profiles = read_profiles()
-    keywords: dict[str, Any] = {}
+    keywords = dict(options)
     passed: list[Profile] = []
     wanted: str | None = name
     while wanted is not None:
@@ -91,10 +93,28 @@ def load_profile(name: str) -> dict[str, Any]:
         if profile in passed:
             circle = " -> ".join([*(each.name for each in passed), wanted])
             raise CondorFuturesError(f"the profile {name!r} inherits in a circle: {circle}")
-        keywords = {**profile.keywords, **keywords}
+        keywords = _over(profile.keywords, keywords)
         passed.append(profile)
         wanted = profile.inherits
     return keywords
+
+
+def _over(base: Mapping[str, Any], wins: Mapping[str, Any]) -> dict[str, Any]:
+    """Both; a submit command is the same by whichever of its names.
+
+    >>> _over({"job_flavour": "workday", "spool": True}, {"MY.JobFlavour": '"mine"'})
+    {'spool': True, 'MY.JobFlavour': '"mine"'}
+
+    """
+    given = set(map(_first_name, wins))
+    return {**{name: value for name, value in base.items() if _first_name(name) not in given}, **wins}
+
+
+def _first_name(option: str) -> str:
+    try:
+        return canonical_name(option).lower()
+    except TypeError:  # no submit command, which is the executor's to judge
+        return option
 
 
 def _read(path: Path) -> list[Profile]:

@@ -16,8 +16,8 @@ session and call, so that an outcome cannot be altered, cut short or passed off 
 and *call* frames, then the *outcome* frames of the calls that these take values from, as they came;
 ``BUNDLE.outcomes`` has one *outcome* frame per call, appended as each call ends: a frame is whole or it does not count.
 Where HTCondor may run the job again, the outcomes come along, and calls that have one which is to stay are not made
-again. The bundle's header may name ``parents``, further files of outcomes to take values from, and may be ``strict``:
-then the job fails if a call does.
+again, unless the bundle's header says ``afresh``. It may name ``parents``, further files of outcomes to take values
+from, and may be ``strict``: then the job fails if a call does.
 
 **Supervision.**  The job's first process makes no calls.  It forks a child that does; when the child dies, it writes
 that call's outcome (signal or exit status) and forks again for the rest of the bundle.  So the job ends
@@ -422,7 +422,7 @@ class _Bundle:
     def keep_what_counts(self) -> None:
         """Before an attempt: keep what counts of an earlier one; drop what this one is for, and a torn last frame."""
         kept = []
-        if os.path.exists(self.outcomes):
+        if os.path.exists(self.outcomes) and not self.head.get("afresh"):
             with open(self.outcomes, "rb") as file:
                 try:
                     for frame in read_frames(file, self.secret):  # extend() would lose the frames before a torn one

@@ -65,8 +65,9 @@ class Shell:
             check=False,
         )
         # The job's own streams have it too, so that future.stdout() and future.stderr() are what they always are.
-        sys.stdout.write(done.stdout)
-        sys.stderr.write(done.stderr)
+        for stream, text in ((sys.stdout, done.stdout), (sys.stderr, done.stderr)):
+            encoding = stream.encoding or "utf-8"  # which may lack a character of it, where the locale is another
+            stream.write(text.encode(encoding, "replace").decode(encoding))
         done.args = self.command
         if done.returncode:
             raise ShellError(done.returncode, self.command, done.stdout, done.stderr)

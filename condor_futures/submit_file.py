@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from condor_futures.submit_commands import ALIASES, OWNED
 from condor_futures.submit_description import canonical_name, check_submit_commands, merge
 
 __all__ = ["add_submit_file", "read_submit_file"]
+
+logger = logging.getLogger(__name__)
 
 # $(name), $(name:default), $FUNCTION(arguments); what is inside may have macros too. $$(name) is the execution point's.
 _MACRO: Final = re.compile(r"(?<!\$)\$(\w*)\(((?:[^()]|\([^()]*\))*)\)")
@@ -24,19 +27,24 @@ _SET_FOR_EACH_JOB: Final = frozenset({"item", "itemindex", "row", "step", "proce
 _CLUSTER: Final = re.compile(r"\$\(cluster(id)?\)[._-]?$", re.IGNORECASE)
 _NUMBERED: Final = re.compile(r"\$\((?:cluster(?:id)?|jobid)\)", re.IGNORECASE)
 _UNIVERSES: Final = {"vanilla", "docker", "container", "5"}
+#: What the executor owns and has nothing in the place of, so that it would be missed.
+_MISSED: Final = frozenset({"hold", "noop_job", "output_destination", "skip_if_dataflow"})
+_QUEUE: Final = re.compile(r"queue(?![\w.])(?!\s*=)", re.IGNORECASE)
 
 
 def read_submit_file(path: str | Path) -> dict[str, str]:
     """Return the submit commands of a submit file, for the executor's keywords.
 
     What says what is run and where its output goes (``executable``, ``arguments``, ``output``, ``log``, ``queue``, all
-    that the executor owns) is left out. Macros that the file defines are put in; ``if``, ``include`` and the like have
-    been seen to by HTCondor. Files are named from the file's ``initialdir``, where it has one.
+    that the executor owns) is left out, with a warning where nothing comes in its place. Macros that the file defines
+    are put in; ``if``, ``include`` and the like have been seen to by HTCondor. Files are named from the file's
+    ``initialdir``, where it has one.
 
     Raises:
         OSError: if it cannot be read.
         ValueError: if HTCondor refuses it; for another universe than vanilla, docker or container; for a command that
-            the queue statement sets for each job, or a macro that it sets, or whose value is not in the file.
+            the queue statement sets for each job, or a macro that it sets, or whose value is not in the file; for
+            anything after the queue statement.
         TypeError: for a name that is neither a submit command nor used as a macro, with the nearest command.
 
     """
@@ -47,6 +55,11 @@ def read_submit_file(path: str | Path) -> dict[str, str]:
         submit = htcondor2.Submit(text)
     except (htcondor2.HTCondorException, ValueError, SyntaxError) as error:
         raise ValueError(f"{path} is no submit file that HTCondor can read: {error}") from None
+    if (rest := _after_queue(text)) is not None:
+        raise ValueError(
+            f"{path} goes on after its queue statement, with {rest!r}; an executor has the commands before one: write "
+            "the others to a file of their own, or give them to with_options()"
+        )
     defined = {name.lower(): value for name, value in submit.items()}
     queue = submit.getQArgs() or ""
     file = _SubmitFile(path, defined, _queue_variables(queue))
@@ -59,19 +72,50 @@ def read_submit_file(path: str | Path) -> dict[str, str]:
     used = {name.lower() for name in _DEFINED.findall(text)}
     for value in (text, queue, *submit.values()):
         used |= _used(value)
+    commands = _commands(path, submit, used)
+    for name in file.variables:
+        if command := _command(name):
+            raise ValueError(f"the queue statement in {path} sets {command} for each job; give it to with_options()")
+    return {name: file.value(name, value) for name, value in commands.items()}
+
+
+def _commands(path: str | Path, submit: Mapping[str, str], used: Collection[str]) -> dict[str, str]:
+    """The submit commands that are not the executor's own, by their first names; macros that are *used* are none."""
     commands = {}
     for name, value in submit.items():
-        if ALIASES.get(name.lower(), name.lower()) in OWNED:
+        first = ALIASES.get(name.lower(), name.lower())
+        if first in OWNED:
+            if first in _MISSED:
+                logger.warning("%s in %s is left out: %s", name, path, OWNED[first])
             continue
         try:
             commands[canonical_name(name)] = value
         except TypeError:
             if name.lower() not in used:
                 raise
-    for name in file.variables:
-        if command := _command(name):
-            raise ValueError(f"the queue statement in {path} sets {command} for each job; give it to with_options()")
-    return {name: file.value(name, value) for name, value in commands.items()}
+    return commands
+
+
+def _after_queue(text: str) -> str | None:
+    r"""The first line after the queue statement, and its list of items, that says something.
+
+    HTCondor's bindings stop at the first statement, without a word; condor_submit 25.14 refuses what comes after it.
+
+    >>> _after_queue("queue 2 in (\n a\n)\n# the end\n"), _after_queue("if true\nqueue\nendif\nqueue 5\nrank = 1")
+    (None, 'rank = 1')
+    """
+    depth, in_list, queued = 0, False, False
+    for line in map(str.strip, text.splitlines()):
+        if in_list:
+            in_list = not line.startswith(")")
+        elif line and not line.startswith("#"):
+            if queued:
+                return line
+            word = line.partition(" ")[0].lower()
+            depth += (word == "if") - (word == "endif")
+            if _QUEUE.match(line):
+                in_list, queued = line.count("(") > line.count(")"), depth == 0
+    return None
 
 
 def _queue_variables(arguments: str) -> list[str]:

@@ -403,6 +403,11 @@ AT_ONCE: dict[str, list[Case]] = {
         Case('DagExecutor("dag", "dag", max_workers=0)', "ValueError", "max_workers"),
         Case('DagExecutor("dag", "dag", retries=-1)', "ValueError", "retries"),
         Case('DagExecutor("dag", "dag", max_retries=-1)', "ValueError", "max_retries"),
+        Case(
+            'DagExecutor("dag", "dag", dagman={"DAGMAN_MAX_JOBS_IDLE": "many"})', "ValueError", "DAGMAN_MAX_JOBS_IDLE"
+        ),
+        Case('DagExecutor("dag", "dag", dagman={"DAGMAN MAX": 3})', "ValueError", "DAGMAN MAX"),
+        Case('DagExecutor("d" * 250, "dag")', "ValueError", "at most 200"),
         Case('DagExecutor("dag", "dag", allowed_execute_duration=0)', "ValueError", "allowed_execute_duration"),
         Case('DagExecutor("dag", "dag").with_options(discard_result="no")', "TypeError", "discard_result"),
         Case('DagExecutor("dag", "dag", access_point="ap1")', "TypeError", "access_point"),

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
+
+import classad2
+import htcondor2
 
 from condor_futures.submit_values import check_session_directory
 
@@ -16,6 +19,7 @@ __all__ = [
     "check_access_point",
     "check_directory",
     "check_name",
+    "check_settings",
     "command_line",
     "warn_of_old_dagman",
 ]
@@ -27,6 +31,9 @@ Script = str | Path | Sequence[str | Path | int]
 
 #: The first version that can leave the other jobs of a cluster alone when one has failed.
 _LENIENT: Final = (25, 14)
+
+#: DAGMan appends as much as ".dag.dagman.out", and a file's name has at most 255 bytes.
+_LONGEST_NAME: Final = 200
 
 #: What DAGMan replaces among a script's arguments (BackgroundRun in script.cpp, 25.14); in any capitals.
 _MACROS: Final = frozenset(
@@ -64,7 +71,7 @@ def warn_of_old_dagman(version: str) -> None:
 def check_directory(directory: Path) -> None:
     """Raise ValueError for a directory whose name does not fit in a DAG file (tried with 25.14)."""
     path = str(directory.absolute())
-    if wrong := re.search(r"\s|['\"]|\$\(|\$\$|\\(?=/|$)", path):
+    if wrong := re.search(r"\s|['\"|]|@\(|\$\(|\$\$|\\(?=/|$)", path):
         raise ValueError(
             f"DAGMan's files cannot name the directory {path!r}, because of {wrong[0]!r} in it; choose another one"
         )
@@ -77,6 +84,45 @@ def check_name(what: str, name: object) -> None:
         raise TypeError(f"the name of {what} is a str, not {type(name).__name__}")
     if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
         raise ValueError(f"the name of {what} has only letters, digits, '.', '_' and '-', unlike {name!r}")
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(f"the name of {what} has at most {_LONGEST_NAME} characters, not {len(name)}")
+
+
+def check_settings(settings: Mapping[str, object]) -> dict[str, object]:
+    """The *settings* of DAGMan, without those that are None.
+
+    Raises:
+        TypeError: for a value that is neither a number, nor a bool, nor a str.
+        ValueError: for what cannot be a line of a configuration file; for no number where DAGMan wants one: it would
+            give up at its start, and HTCondor start it again and again (25.14).
+
+    >>> check_settings({"DAGMAN_MAX_JOBS_IDLE": 100, "DAGMAN_USE_STRICT": None})
+    {'DAGMAN_MAX_JOBS_IDLE': 100}
+    >>> check_settings({"DAGMAN_MAX_JOBS_IDLE": "many"})
+    Traceback (most recent call last):
+    ValueError: the setting DAGMAN_MAX_JOBS_IDLE is a whole number, not 'many'
+
+    """
+    kept = {name: value for name, value in settings.items() if value is not None}
+    for name, value in kept.items():
+        if not re.fullmatch(r"[A-Za-z_][\w.]*", str(name), re.ASCII):
+            raise ValueError(f"a setting of DAGMan has a name such as 'DAGMAN_MAX_JOBS_IDLE', not {name!r}")
+        if not isinstance(value, (int, float, str)):
+            raise TypeError(f"the setting {name} is a number, a bool or a str, not {type(value).__name__}")
+        if "\n" in str(value) or str(value).endswith("\\"):
+            raise ValueError(f"the setting {name} has to fit on one line, unlike {value!r}")
+        if isinstance(htcondor2.param.get(name), int) and not _is_whole(value):
+            raise ValueError(f"the setting {name} is a whole number, not {value!r}")
+    return kept
+
+
+def _is_whole(value: object) -> bool:
+    """Whether HTCondor can read it as a whole number; a bool is one, and an expression may be."""
+    try:
+        number = classad2.ExprTree(str(value)).eval()
+        return isinstance(number, int) and not isinstance(number, classad2.Value)  # undefined is one of these
+    except classad2.ClassAdException:
+        return False
 
 
 def check_access_point(access_point: object) -> None:

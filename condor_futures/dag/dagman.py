@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 from condor_futures import states
@@ -12,7 +13,10 @@ from condor_futures.event_log import EventLog
 from condor_futures.states import State
 from condor_futures.transitions import advance
 
-__all__ = ["Dagman"]
+__all__ = ["Dagman", "submit_error"]
+
+#: So often DAGMan may leave, and HTCondor start it again, before it has run anything at all.
+FALSE_STARTS_LIMIT = 5
 
 
 class Dagman:
@@ -24,6 +28,7 @@ class Dagman:
         self._wanted = job_id
         self._log: EventLog | None = None
         self._bundle = Bundle("dagman", files.directory, Options({}, spool=False), {}, self._new(job_id))
+        self._false_starts = 0
         self.end: states.Event | None = None
         """How it ended, once it has."""
 
@@ -57,7 +62,7 @@ class Dagman:
             return  # of an earlier run
         if isinstance(event, states.Submitted):
             # (A pool that was made anew gives out the same ids again.)
-            self._bundle.job, self.end = self._new(event.job_id), None
+            self._bundle.job, self.end, self._false_starts = self._new(event.job_id), None, 0
         elif isinstance(event, states.Released) and isinstance(self.end, states.Held):
             self._bundle.job, self.end = self._new(event.job_id), None
         elif event.job_id == self.job_id:
@@ -65,6 +70,15 @@ class Dagman:
             for effect in effects:
                 if isinstance(effect, states.Report):
                     self.end = effect.cause
+            # HTCondor starts it again whenever it leaves with a status above 2, as it does for a setting that it cannot
+            # read (25.14); and each time it runs, for a moment.
+            self._false_starts += isinstance(event, states.Evicted)
+            if self._false_starts >= FALSE_STARTS_LIMIT and not self._has_begun():
+                self.end = event
+
+    def _has_begun(self) -> bool:
+        """It has come as far as its nodes; what an earlier run left of these files was removed."""
+        return self._files.status.exists() or self._files.nodes_log.exists()
 
     def close(self) -> None:
         """Close its log."""
@@ -88,17 +102,42 @@ class Dagman:
             case states.Terminated(_, exit_status, signal):
                 message = f"DAGMan (job {job_id}) ended before it had run all nodes{self._last_words()}; {again}"
                 return JobError(message, job_id=job_id, exit_status=exit_status, signal=signal)
+            case states.Evicted():
+                message = (
+                    f"DAGMan (job {job_id}) left {self._false_starts} times before it had run anything"
+                    f"{self._last_words()}; mend that, and {again}"
+                )
+                return JobError(message, job_id=job_id)
             case _:
                 return JobLostError(f"the DAGMan job {job_id} is in no queue any more; {again}", job_id=job_id)
 
     def _last_words(self) -> str:
-        """What it says of its trouble in its own log, to which each run is appended."""
-        try:
-            text = self._files.dagman_out.read_text(errors="replace")
-        except OSError:
-            return ""
-        lines = text.rpartition("(CONDOR_DAGMAN) STARTING UP")[2].splitlines()
-        errors = [index for index, line in enumerate(lines) if re.search(r"\bERROR: ", line)]
+        """What it says of its trouble in its own log, to which each run is appended; or else where its errors go."""
+        lines = _this_run(self._files)
+        errors = [index for index, line in enumerate(lines) if re.search(r"\bERROR[: ]", line)]
         # The line before it says what "Warning is fatal error" is about. Both begin with date and time.
-        told = lines[max(errors[-1] - 1, 0) : errors[-1] + 1] if errors else []
-        return "".join(": " + line.split(" ", 2)[-1].removeprefix("ERROR: ") for line in told)
+        told = [line.split(" ", 2)[-1] for line in lines[max(errors[-1] - 1, 0) : errors[-1] + 1]] if errors else []
+        if not told:
+            with contextlib.suppress(OSError):
+                told = self._files.dagman_err.read_text(errors="replace").strip().splitlines()[-1:]
+        return "".join(": " + line.removeprefix("ERROR: ") for line in told)
+
+
+def submit_error(files: DagFiles) -> str:
+    """Why DAGMan could not submit a node's jobs, the last time that it could not; empty if it does not say.
+
+    Args:
+        files: the DAG's.
+
+    """
+    told = [line.partition("submit error: ")[2] for line in _this_run(files) if "submit error: " in line]
+    return told[-1].strip() if told else ""
+
+
+def _this_run(files: DagFiles) -> list[str]:
+    """The lines of DAGMan's own log, to which each run is appended, since it started last."""
+    try:
+        text = files.dagman_out.read_text(errors="replace")
+    except OSError:
+        return []
+    return text.rpartition("(CONDOR_DAGMAN) STARTING UP")[2].splitlines()

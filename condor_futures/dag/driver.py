@@ -82,6 +82,8 @@ class Driver:
         dagman.close()
         if dagman.job_id is not None:
             self._run = Follower(self.graph, self._connect() if dagman.end is None else None, dagman.job_id)
+            if dagman.end is not None:
+                self._run.join()  # all is known, and what is left can be run at once
             return
         reports = Reports(self.graph)
         for node in self.graph.nodes:
@@ -109,6 +111,7 @@ class Driver:
             self._start_local()
             return
         self._check_unlocked(RuntimeError)
+        self.graph.check_place()
         helper = self._connect()
         try:
             job_id = self._submit(helper)

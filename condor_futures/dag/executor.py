@@ -21,6 +21,7 @@ from condor_futures.dag.checks import (
     check_access_point,
     check_directory,
     check_name,
+    check_settings,
     command_line,
 )
 from condor_futures.dag.driver import Driver
@@ -61,7 +62,7 @@ class DagExecutor(Executor):
             started by :meth:`run` if none runs.
         retries: how often DAGMan tries a node again whose call raised or whose job failed.
         ship: as in :class:`CondorExecutor`.
-        dagman: settings of DAGMan for this DAG alone, such as ``{"DAGMAN_MAX_JOBS_IDLE": 100}``.
+        dagman: settings of DAGMan for this DAG alone, such as ``{"DAGMAN_MAX_JOBS_IDLE": 100}``; None leaves one out.
         submit_commands: any submit command of condor_submit's, as in :class:`CondorExecutor`.
 
     Raises:
@@ -99,6 +100,7 @@ class DagExecutor(Executor):
         check_count("max_workers", max_workers, also="None")
         check_count("retries", retries, least=0)
         check_access_point(access_point)
+        settings = check_settings(dagman or {})
         commands = check_submit_commands(submit_commands)
         shipping = Shipping(ship)
         self._node_options = NodeOptions(retries)
@@ -110,7 +112,6 @@ class DagExecutor(Executor):
         except BaseException:
             session.remove()
             raise
-        settings = dict(dagman or {})
         if max_workers is not None:
             settings["DAGMAN_MAX_JOBS_SUBMITTED"] = max_workers
         self._driver = Driver(Graph(name, session, access_point, max_workers), settings)
@@ -244,7 +245,8 @@ class DagExecutor(Executor):
                 directory, before each of its nodes; if it fails, the node fails. ``$NODE``, ``$RETRY`` and the like are
                 replaced; what DAGMan does not know is refused. ``()`` for none.
             post_script: the same, after each of its nodes' jobs, however these ended; then it decides whether the
-                node failed. ``$RETURN`` is the job's exit status, which is 0 if all calls returned.
+                node failed. ``$RETURN`` is the job's exit status, which is 0 if all calls returned. When such a node is
+                tried again, all its calls are made again.
             discard_result: bring nothing back of what its calls return: their futures' results are None.
             ship: as in the constructor.
             submit_commands: added to this executor's; None removes one.
@@ -435,6 +437,8 @@ class DagExecutor(Executor):
                 archives=self._options.ship.archives,
                 parents=parents,
                 strict=True,
+                # A script that rejects what there is has it made again.
+                afresh=bool(self._node_options.post_script),
                 options=self._options.record(),
             )
         with session.create_file(bundle.path("outcomes")):
@@ -540,6 +544,7 @@ class DagExecutor(Executor):
 
         Raises:
             AccessPointError: if the access point does not answer, or refuses.
+            CondorFuturesError: if its directory has been moved, unless *local*.
             PersonalPoolError: if there is no HTCondor for a personal pool.
             RuntimeError: if it is running, or after :meth:`shutdown`.
 

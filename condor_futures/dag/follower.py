@@ -8,6 +8,7 @@ that will be tried again from one that counts.
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -345,7 +346,9 @@ class Follower:
         self._stop(self._dagman.why(end))
         if self._access_point is not None and not isinstance(end, states.Held):
             try:
-                wait_until_gone(self._access_point, self._graph.session.constraint, LEAVE)
+                # (one that would be started again and again leaves only if it is removed)
+                remove_after = 0.0 if isinstance(end, states.Evicted) else math.inf
+                wait_until_gone(self._access_point, self._graph.session.constraint, LEAVE, remove_after=remove_after)
             except AccessPointError as error:
                 logger.warning("jobs of the DAG %s may be left in the queue: %s", self._graph.name, error)
 

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,6 +91,11 @@ class DagFiles:
         return self._path(".dag.dagman.out")
 
     @property
+    def dagman_err(self) -> Path:
+        """What DAGMan says before it has a log."""
+        return self._path(".dag.lib.err")
+
+    @property
     def rescue(self) -> Path | None:
         """The latest rescue DAG, if there is any."""
         return max(self.directory.glob(f"{self.name}.dag.rescue[0-9][0-9][0-9]"), default=None)
@@ -142,13 +148,39 @@ class Sandbox:
         remaps = {name.strip(): target.strip() for name, _, target in pairs}
         return {name: remaps.get(name, "") for name in self.outputs}
 
-    def variables(self) -> dict[str, str]:
-        r"""The environment variables; HTCondor's quoting is undone; of macros only ``$(DOLLAR)`` is replaced.
+    def expanded(self, macros: Mapping[str, object]) -> Sandbox:
+        """With submit macros replaced, as condor_submit does: those of *macros*, by lower-case names, and ``$ENV()``.
 
-        >>> Sandbox(environment="\"'GREETING=it''s \"\"you\"\"' A=$(DOLLAR)1\"").variables()
-        {'GREETING': 'it\'s "you"', 'A': '$1'}
+        Raises:
+            ValueError: for any other.
+
+        >>> Sandbox(environment="OUT=$(Process)", remaps='"a = run$(seed:7)"').expanded({"process": 3})
+        Sandbox(files=[], environment='OUT=3', outputs=[], remaps='"a = run7"')
+
         """
-        text = self.environment.strip().replace("$(DOLLAR)", "$")
+
+        def replace(macro: re.Match[str]) -> str:
+            function, (name, colon, default) = macro[1].upper(), macro[2].partition(":")
+            known = os.environ if function == "ENV" else {**macros, "dollar": "$"} if not function else {}
+            value = known.get(name if function else name.strip().lower(), default if colon else None)
+            if value is None:
+                raise ValueError(f"{macro[0]} is for HTCondor to replace, which a run on this machine cannot do")
+            return str(value)
+
+        def expand(text: str) -> str:
+            return re.sub(r"\$(\$|\w*)\(([^()]*)\)", replace, text)
+
+        return Sandbox(
+            [*map(expand, self.files)], expand(self.environment), [*map(expand, self.outputs)], expand(self.remaps)
+        )
+
+    def variables(self) -> dict[str, str]:
+        r"""The environment variables; HTCondor's quoting is undone.
+
+        >>> Sandbox(environment="\"'GREETING=it''s \"\"you\"\"' A=1\"").variables()
+        {'GREETING': 'it\'s "you"', 'A': '1'}
+        """
+        text = self.environment.strip()
         if not text.startswith('"'):  # the old syntax
             return dict(entry.split("=", 1) for entry in filter(None, text.split(";")))
         words = re.findall(r"(?:[^\s']|'(?:[^']|'')*')+", text[1:-1].replace('""', '"'))
@@ -184,10 +216,18 @@ class Node:
         """Its name in the DAG."""
         return self.bundles[0].key
 
-    @property
-    def sandbox(self) -> Sandbox:
-        """What its jobs find besides, and bring back."""
-        return Sandbox.of(self.bundles[0].options)
+    def sandbox_of(self, process: int, retry: int) -> Sandbox:
+        """What the job of the number *process* finds besides, and brings back, the *retry*-th time that the node is
+        tried again; its cluster has the number of the node.
+
+        Raises:
+            ValueError: for a macro that only HTCondor can replace.
+
+        """
+        cluster = int(self.key[1:])
+        numbers = {"process": process, "procid": process, "cluster": cluster, "clusterid": cluster, "retry": retry}
+        named = {"job": self.key, "node": self.key, "bundle": self.bundles[process].key}
+        return Sandbox.of(self.bundles[process].options).expanded({**numbers, **named})
 
     @property
     def depth(self) -> int:
@@ -219,6 +259,8 @@ class Graph:
     nodes: list[Node] = field(default_factory=list)
     futures: dict[str, CondorFuture[Any]] = field(default_factory=dict)
     categories: Categories = field(default_factory=Categories)
+    written_to: Path | None = None
+    """Where it was written: DAG and submit descriptions name that directory."""
 
     def __post_init__(self) -> None:
         self.files = DagFiles(self.session.directory, self.name)
@@ -279,11 +321,21 @@ class Graph:
 
     # On disk.
 
+    def check_place(self) -> None:
+        """Raise CondorFuturesError if it was written to another directory: its jobs would run there."""
+        here, written = self.session.directory, self.written_to
+        if written is not None and not (written.exists() and written.samefile(here)):
+            raise CondorFuturesError(
+                f"the DAG in {here} was written to {written}, which its files name: DAGMan can run it only there; move "
+                "it back, or run(local=True)"
+            )
+
     def save(self) -> None:
         """Write what :meth:`load` reads."""
         number = {id(node): index for index, node in enumerate(self.nodes)}
         about = {
             "name": self.name,
+            "directory": str(self.session.directory),
             "access_point": self.access_point,
             "max_workers": self.max_workers,
             "categories": dict(self.categories),
@@ -320,6 +372,7 @@ class Graph:
             raise CondorFuturesError(f"no DAG was written to {session.directory}; call write() or run() first")
         about = json.loads(manifests[0].read_bytes())
         graph = cls(about["name"], session, about["access_point"], about.get("max_workers"))
+        graph.written_to = Path(about["directory"])
         graph.categories.update(about["categories"])
         for saved in about["nodes"]:
             options = Options.from_record(saved["job"])

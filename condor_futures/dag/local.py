@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 
 from condor_futures import states
 from condor_futures.bundle import Bundle
-from condor_futures.dag.graph import Graph, Node
+from condor_futures.dag.graph import Graph, Node, Sandbox
 from condor_futures.dag.reports import Reports
 from condor_futures.errors import CondorFuturesError, JobRemovedError
 from condor_futures.jobs import JobInfo
@@ -237,7 +237,10 @@ class LocalRun:
         macros = {"$MAX_RETRIES": options.retries, "$RETRY": attempt, "$NODE": node.key, "$JOB": node.key}
         if options.pre_script and (status := self._script(options.pre_script, macros)):
             return _Result(well=False, ends={}, details=f"PRE script failed with status {status}")
-        jobs = {bundle.key: self._jobs.do(functools.partial(self._run_job, node, bundle)) for bundle in node.bundles}
+        jobs = {
+            bundle.key: self._jobs.do(functools.partial(self._run_job, node, bundle, node.sandbox_of(number, attempt)))
+            for number, bundle in enumerate(node.bundles)
+        }
         wait(jobs.values())  # also if one of them raises
         ends = {key: job.result() for key, job in jobs.items()}
         worst = next((status for status in map(_status, ends.values()) if status), 0)
@@ -250,10 +253,10 @@ class LocalRun:
         replaced = [str(macros.get(word.upper(), word)) for word in words]
         return self._execute(replaced, lambda: self._stopped is None, cwd=self._graph.session.directory)
 
-    def _run_job(self, node: Node, bundle: Bundle) -> states.Event:
+    def _run_job(self, node: Node, bundle: Bundle, finds: Sandbox) -> states.Event:
         """Run one bundle as a job would, in a sandbox of its own; gives how it ended."""
-        at, key, targets = bundle.directory, bundle.key, node.sandbox.targets()
-        for name in (*node.sandbox.files, *targets.values()):
+        at, key, targets = bundle.directory, bundle.key, finds.targets()
+        for name in (*finds.files, *targets.values()):
             if "://" in name:
                 raise ValueError(
                     f"{name} is for HTCondor to transfer; a run on this machine takes files and directories"
@@ -265,7 +268,7 @@ class LocalRun:
         ):
             for path in [at / f"{key}.calls", *(at / name for name in node.input_files)]:
                 (sandbox / path.name).symlink_to(path)
-            for name in node.sandbox.files:
+            for name in finds.files:
                 _transfer(name, sandbox)
             outcomes = f"{key}.outcomes"
             shutil.copy(at / outcomes, sandbox)
@@ -274,7 +277,7 @@ class LocalRun:
                 lambda: self._stopped is None and _are_wanted([bundle]),
                 calls=bundle,
                 cwd=sandbox,
-                env={**os.environ, **node.sandbox.variables(), "_CONDOR_SCRATCH_DIR": str(sandbox)},
+                env={**os.environ, **finds.variables(), "_CONDOR_SCRATCH_DIR": str(sandbox)},
                 stdout=out,
                 stderr=err,
             )

@@ -11,6 +11,9 @@ from condor_futures.dag.graph import Graph, Node
 
 __all__ = ["dot", "draw"]
 
+LARGEST = 60.0
+"""Inches: a picture of so many that matplotlib draws is one that image viewers show; nodes may overlap in it."""
+
 #: From the worst on: a node is shown in the first state that one of its calls is in.
 COLOURS = {
     "failed": "#f4a3a3",
@@ -80,7 +83,7 @@ def _draw_by_matplotlib(graph: Graph, path: Path) -> None:
     drawn.add_edges_from((parent.key, node.key) for node in graph.nodes for parent in node.parents)
     broadest = max(Counter(node.depth for node in graph.nodes).values(), default=1)
     deepest = max((node.depth for node in graph.nodes), default=0) + 1
-    figure = Figure(figsize=(max(4.0, 1.5 * broadest), max(3.0, 1.2 * deepest)))
+    figure = Figure(figsize=(min(max(4.0, 1.5 * broadest), LARGEST), min(max(3.0, 1.2 * deepest), LARGEST)))
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.set_axis_off()

@@ -7,6 +7,7 @@ from concurrent.futures import CancelledError
 
 from condor_futures import states
 from condor_futures.bundle import Bundle
+from condor_futures.dag.dagman import submit_error
 from condor_futures.dag.graph import Graph, Node
 from condor_futures.errors import CondorFuturesError, JobError
 from condor_futures.payload import read_outcomes
@@ -53,7 +54,8 @@ class Reports(Resolver):
             job_id = bundle.job.job_id
             if otherwise:
                 log = self._graph.files.dagman_out
-                more = f"; {log} says more" if log.exists() else ""
+                reason = submit_error(self._graph.files) if "submit failed" in details else ""
+                more = (f": {reason}" if reason else "") + (f"; {log} says more" if log.exists() else "")
                 if not any(ends) and not node.options.post_script:  # which rejects what there is
                     self.values(bundle)  # of another run, on this machine
                 self.fail(bundle, JobError(f"the node {node.key} of the DAG failed: {details}{more}", job_id=job_id))

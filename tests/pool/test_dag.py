@@ -145,7 +145,7 @@ def test_scripts_run_before_and_after(new_dag, tmp_path, local):
     assert isinstance(raised.exception(100), ZeroDivisionError)
     assert after.result(100) == 3
     assert sorted(lines(tmp_path / "judged")) == ["0:0", "0:1", "1:0"]
-    assert len(lines(tmp_path / "well")) == 1, "the value of the first attempt stood"
+    assert len(lines(tmp_path / "well")) == 2, "what the script rejects is made again"
     assert type(refused.exception(100)) is JobError
     assert "PRE" in str(refused.exception())
     assert child.exception(100).__cause__ is refused.exception()

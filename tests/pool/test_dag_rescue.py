@@ -345,6 +345,61 @@ def test_a_dag_that_dagman_refuses(new_dag):
     assert "nobody" in str(future.exception())
 
 
+def test_dagman_that_does_not_begin_is_given_up(pool, new_dag):
+    """HTCondor would start it again and again, for a line that it cannot read."""
+    dag = new_dag()
+    dag.submit(abs, -1)
+    config = dag.write().with_name("dagman.config")
+    config.write_text(f"{config.read_text()}\nDAGMAN_MAX_JOBS_IDLE = many\n")
+    dag.shutdown()
+    with DagExecutor.attach(dag.directory) as attached:
+        [future] = attached.run()
+        error = future.exception(100)
+        assert type(error) is JobError
+        assert "before it had run anything" in str(error)
+        assert "DAGMAN_MAX_JOBS_IDLE (many)" in str(error)
+    assert jobs_of(pool, dag) == []
+
+
+def test_why_a_node_cannot_be_submitted_is_told(new_dag):
+    """In condor_submit's words, which only DAGMan's log has."""
+    dag = new_dag(notification="sometimes")
+    future = dag.submit(abs, -1)
+    dag.run()
+    assert "Notification must be" in str(future.exception(100))
+
+
+def test_a_dag_that_was_moved_runs_only_here(new_dag, tmp_path):
+    """Its files name the directory where it was written: the jobs of a copy would run in the original."""
+    dag = new_dag()
+    dag.submit(abs, -1)
+    dag.write()
+    dag.shutdown()
+    moved = DagExecutor.attach(dag.directory.rename(tmp_path / "moved"))
+    with pytest.raises(CondorFuturesError, match=r"was written to .*, which its files name"):
+        moved.run()
+    assert moved.run(local=True)[0].result(30) == 1
+    moved.shutdown()
+    moved.directory.rename(dag.directory)
+
+
+def test_what_is_left_can_be_run_as_soon_as_it_is_attached_to(new_dag, tmp_path):
+    """Where DAGMan has ended, all is known."""
+    dag = new_dag()
+
+    def read():
+        return int((tmp_path / "value").read_text())
+
+    failed = dag.submit(read)
+    dag.run()
+    assert isinstance(failed.exception(60), FileNotFoundError)
+    dag.shutdown()
+    (tmp_path / "value").write_text("7")
+    with DagExecutor.attach(dag.directory) as attached:
+        assert attached.futures[0].done()
+        assert attached.run()[0].result(60) == 7
+
+
 def test_what_cannot_be_attached_to(tmp_path, new_dag):
     """Is said plainly."""
     with pytest.raises(CondorFuturesError, match="there is no session in"):

@@ -80,6 +80,24 @@ def test_environment_is_that_of_the_job(new_dag):
     assert future.result(60) == ("$5 $(x)", 'it\'s "so"')
 
 
+def test_macros_are_replaced_as_condor_submit_does(new_dag, tmp_path, monkeypatch):
+    """Each job of a cluster has its own; what only HTCondor knows fails the node."""
+    monkeypatch.setenv("SITE", "north")
+    dag = new_dag(environment='"WHERE=$ENV(SITE) BUNDLE=$(bundle)"')
+
+    def make(number):
+        Path("out.txt").write_text(f"{number} {os.environ['WHERE']} {os.environ['BUNDLE']}")
+
+    remaps = {"out.txt": f"{tmp_path}/$(Process).txt"}
+    outputs = dag.with_options(transfer_output_files=["out.txt"], transfer_output_remaps=remaps)
+    cluster = outputs.submit_cluster(make, procid, count=2)
+    unknown = dag.with_options(environment='"WHERE=$$(Machine)"').submit(make, 0)
+    dag.run(local=True)
+    wait(cluster, 60)
+    assert [(tmp_path / f"{n}.txt").read_text() for n in range(2)] == ["0 north b000000", "1 north b000001"]
+    assert "$$(Machine) is for HTCondor to replace" in str(unknown.exception(60))
+
+
 @pytest.mark.parametrize("name", ["session", "event_log", "runner", "bundles"])
 def test_any_name_will_do(new_dag, name):
     """That of a file of the session too."""
@@ -91,7 +109,7 @@ def test_any_name_will_do(new_dag, name):
     assert [future.result(0) for future in DagExecutor.attach(dag.directory).futures] == [8]
 
 
-@pytest.mark.parametrize("name", ["x y", "it's", 'a"b', "a$(X)b", "a$$(b)", "a\\", "a\\/b"])
+@pytest.mark.parametrize("name", ["x y", "it's", 'a"b', "a$(X)b", "a$$(b)", "a@(X)", "a|b", "a\\", "a\\/b"])
 def test_directories_that_dagman_cannot_take_are_refused(tmp_path, name):
     with pytest.raises(ValueError, match="choose another one"):
         DagExecutor("work", f"{tmp_path}/{name}")

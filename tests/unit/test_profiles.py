@@ -43,6 +43,7 @@ def test_profile_inherits_from_another(files):
         '[base]\ninherits = "base"\nmax_retries = 4\n'
     )
     assert load_profile("mine") == {"spool": False, "request_cpus": 8, "max_retries": 3}
+    assert load_profile("mine", {"RequestCpus": 1}) == {"spool": False, "RequestCpus": 1, "max_retries": 3}
     assert load_profile("base") == {"spool": False, "request_cpus": 1, "max_retries": 4}
 
 

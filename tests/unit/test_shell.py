@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import sys
 
 import pytest
 
@@ -42,6 +44,15 @@ def test_what_it_writes_is_on_the_callers_streams_too(capfd):
 
 def test_output_that_is_no_text_does_not_stop_it():
     assert shell(r"printf 'a\xffb'")().stdout == "a\ufffdb"
+
+
+def test_output_that_the_callers_streams_cannot_have_does_not_stop_it(monkeypatch):
+    """They may be of a locale that lacks a character."""
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", narrow)
+    assert shell("printf 'a€b'")().stdout == "a€b"
+    narrow.flush()
+    assert narrow.buffer.getvalue() == b"a?b"
 
 
 @pytest.mark.parametrize(

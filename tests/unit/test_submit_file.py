@@ -182,6 +182,7 @@ def test_directory_that_differs_between_jobs_has_no_common_files(read, given):
         ("a = x.dat\nbatch_name = $F(a)\nqueue", ValueError, "cannot be expanded here"),
         ("a = $(b)\nb = $(a)\nbatch_name = $(a)\nqueue", ValueError, "cannot be expanded here"),
         ("request cpus 1\nqueue", ValueError, "is no submit file"),
+        ("request_cpus = 1\nqueue 2\nrequest_cpus = 8\nqueue", ValueError, "goes on after its queue statement"),
     ],
 )
 def test_what_cannot_be_taken_over_is_told(read, text, error, sentence):
@@ -192,3 +193,9 @@ def test_what_cannot_be_taken_over_is_told(read, text, error, sentence):
 def test_a_file_that_is_not_there_is_told(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_submit_file(tmp_path / "no.sub")
+
+
+def test_what_comes_to_nothing_is_warned_of(read, caplog):
+    """And what the executor has a way of its own for, is not."""
+    assert read("executable = a\narguments = b\noutput_destination = root://eos//dir\nqueue") == {}
+    assert [record.message.partition(" in ")[0] for record in caplog.records] == ["output_destination"]
