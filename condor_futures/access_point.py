@@ -16,6 +16,7 @@ import queue
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -111,6 +112,23 @@ def _configuration() -> str:
     return f"; CONDOR_CONFIG is {file}, where there is no file"
 
 
+_access_points: weakref.WeakSet[AccessPoint] = weakref.WeakSet()
+
+
+def _let_go_of_helpers() -> None:
+    """In a forked child: or a helper would live, and keep its session, for as long as the child does."""
+    for access_point in list(_access_points):
+        process = access_point._process
+        if process is not None and process.stdin is not None and not process.stdin.closed:
+            null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            os.dup2(null, process.stdin.fileno(), inheritable=False)  # not closed: its number is the file object's
+            os.close(null)
+    _access_points.clear()
+
+
+os.register_at_fork(after_in_child=_let_go_of_helpers)
+
+
 class AccessPoint:
     """The helper process of one session and the requests that are under way.
 
@@ -150,6 +168,7 @@ class AccessPoint:
         self._deaths = 0
         #: Has an answer to :meth:`request` taken: an inbox, for who wants it in a thread of its own.
         self.deliver: Callable[[Callable[[], None]], None] = lambda take: take()
+        _access_points.add(self)
         self._reader = threading.Thread(target=self._read_all, name="condor_futures access point", daemon=True)
         self._writer = threading.Thread(target=self._send_all, name="condor_futures access point writer", daemon=True)
 

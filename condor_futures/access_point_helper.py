@@ -276,6 +276,13 @@ class Operations:
                 ads = self._schedd.history(counts, ["ClusterId"], match=1)
         return next((int(ad["ClusterId"]) for ad in ads), None)
 
+    def cores(self) -> int:
+        """How many cores the pool has, as its collector tells; dynamic slots have theirs of partitionable ones."""
+        htcondor = self._htcondor
+        collector = htcondor.Collector(*filter(None, self._where[:1]))
+        ads = collector.query(htcondor.AdType.Startd, 'SlotType =!= "Dynamic"', ["TotalSlotCpus", "Cpus"])
+        return sum(int(ad.get("TotalSlotCpus") or ad.get("Cpus") or 0) for ad in ads)
+
     def submit_dag(
         self, dag: str, options: dict[str, Any], commands: dict[str, str], batch: str, again: bool = False
     ) -> dict[str, Any]:
@@ -485,7 +492,10 @@ def serve(operations: Callable[[], Operations] = Operations) -> None:
             # HTCondor's words may have several lines, and tabs.
             answer["error"] = " ".join((str(error) or type(error).__name__).split()).rstrip(".")
             answer["type"] = type(error).__name__
-        answers.write(json.dumps(answer) + "\n")
+        try:
+            answers.write(json.dumps(answer) + "\n")
+        except BrokenPipeError:
+            os._exit(1)  # the client is gone; what is left of the answer would be an error again at exit
 
 
 if __name__ == "__main__":

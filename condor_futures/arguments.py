@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from numbers import Real
 
-__all__ = ["check_count", "check_flag", "check_seconds"]
+__all__ = ["check_count", "check_flag", "check_optional_count", "check_seconds"]
 
 
 def check_flag(name: str, value: object) -> None:
@@ -19,25 +20,37 @@ def check_seconds(name: str, value: object) -> None:
         raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
 
 
-def check_count(name: str, value: object, *, least: int = 1, also: str = "") -> None:
-    """Raise TypeError or ValueError for a *value* of the argument *name* that is no int, or below *least*.
+def check_count(name: str, value: object, *, least: int = 1, also: str = "") -> int:
+    """The int that *value* of the argument *name* is, also one of numpy's.
 
     Args:
         name: of the argument, for the message.
         value: what was given.
         least: the lowest number that makes sense.
-        also: what it may be besides, for the message; None is taken where that is ``"None"``.
+        also: what it may be besides, for the message.
+
+    Raises:
+        TypeError: if it is none.
+        ValueError: if it is below *least*.
 
     >>> check_count("max_workers", 0, also="None")
     Traceback (most recent call last):
     ValueError: max_workers must be greater than 0, not 0
 
     """
-    if value is None and also == "None":
-        return
-    if not isinstance(value, int) or isinstance(value, bool):
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
         given = repr(value) if isinstance(value, str) else type(value).__name__
         raise TypeError(f"{name} must be an integer{f' or {also}' if also else ''}, not {given}")
-    if value < least:
+    if number < least:
         wanted = f"at least {least}" if least != 1 else "None or > 0" if name == "buffersize" else "greater than 0"
-        raise ValueError(f"{name} must be {wanted}, not {value}")
+        raise ValueError(f"{name} must be {wanted}, not {number}")
+    return number
+
+
+def check_optional_count(name: str, value: object) -> int | None:
+    """As :func:`check_count`, of what may be None."""
+    return None if value is None else check_count(name, value, also="None")

@@ -41,6 +41,9 @@ class Dependencies:
         self._ready = ready
         self._forget = forget
         self._unfinished: dict[Bundle, int] = {}
+        #: By what they come after, which executors share: the bundles that wait for it, and of how many futures.
+        self._after: dict[int, tuple[Sequence[Future[Any]], list[Bundle]]] = {}
+        self._after_unfinished: Counter[int] = Counter()
         #: How many of a cluster; counted, because that is asked for each time that anything could be submitted.
         self._of_cluster: Counter[str | None] = Counter()
 
@@ -60,13 +63,41 @@ class Dependencies:
     def add(self, bundle: Bundle) -> None:
         """Wait for the parents of *bundle*, and for what it is to come after."""
         awaited = [([call], parent) for call, needed in bundle.parents.items() for parent in needed.values()]
-        awaited += [(list(bundle.futures), parent) for parent in bundle.after]
-        self._unfinished[bundle] = len(awaited)
+        self._unfinished[bundle] = len(awaited) + bool(bundle.after)
         self._of_cluster[bundle.options.cluster] += 1
         for calls, parent in awaited:
-            ended = functools.partial(self._ended, bundle, calls, parent)
-            # Called in whatever thread ends the parent, or in this one, at once, if it has ended.
-            parent.add_done_callback(lambda _, ended=ended: self._post(ended))  # type: ignore[misc]
+            # Called in whatever thread ends the parent, or in this one, at once, if it has ended. (It keeps no parent:
+            # a future keeps its callbacks, and its value would stay until the garbage collector comes.)
+            ended = functools.partial(self._ended, bundle, calls)
+            parent.add_done_callback(lambda parent, ended=ended: self._post(functools.partial(ended, parent)))  # type: ignore[misc]
+        if bundle.after:
+            self._add_after(bundle)
+
+    def _add_after(self, bundle: Bundle) -> None:
+        key = id(bundle.after)
+        if key in self._after:
+            self._after[key][1].append(bundle)
+            for parent in bundle.after:
+                if parent.done() and (parent.cancelled() or parent.exception() is not None):
+                    self._fail(bundle, list(bundle.futures), parent)
+            return
+        self._after[key] = bundle.after, [bundle]
+        self._after_unfinished[key] = len(bundle.after)
+        for parent in bundle.after:
+            parent.add_done_callback(lambda parent: self._post(functools.partial(self._ended_before, key, parent)))
+
+    def _ended_before(self, key: int, parent: Future[Any]) -> None:
+        if key not in self._after:
+            return
+        _, bundles = self._after[key]
+        self._after_unfinished[key] -= 1
+        if parent.cancelled() or parent.exception() is not None:
+            for bundle in bundles:
+                self._fail(bundle, list(bundle.futures), parent)
+        if not self._after_unfinished[key]:
+            del self._after[key], self._after_unfinished[key]
+            for bundle in bundles:
+                self._one_less(bundle)
 
     def discard(self, bundle: Bundle) -> None:
         """Nobody wants it any more."""
@@ -76,6 +107,8 @@ class Dependencies:
         """Nobody wants any of them any more."""
         self._unfinished.clear()
         self._of_cluster.clear()
+        self._after.clear()
+        self._after_unfinished.clear()
 
     def _pop(self, bundle: Bundle) -> bool:
         """Let go of it; says whether it was still waiting."""
@@ -85,11 +118,17 @@ class Dependencies:
         return True
 
     def _ended(self, bundle: Bundle, calls: Sequence[str], parent: Future[Any]) -> None:
+        self._fail(bundle, calls, parent)
+        self._one_less(bundle)
+
+    def _fail(self, bundle: Bundle, calls: Sequence[str], parent: Future[Any]) -> None:
         error = CancelledError() if parent.cancelled() else parent.exception()
         for call in calls if error is not None else ():
             if bundle in self._unfinished and call not in bundle.cancelled:
                 self._resolver.fail_call(bundle, call, cast("BaseException", error))
                 self._forget(bundle, call)
+
+    def _one_less(self, bundle: Bundle) -> None:
         if bundle in self._unfinished:
             self._unfinished[bundle] -= 1
             if self._unfinished[bundle] == 0:

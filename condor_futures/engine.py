@@ -5,11 +5,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import itertools
+import logging
 import os
 import sys
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,19 @@ from condor_futures.access_point import AccessPoint
 from condor_futures.bundle import Bundle
 from condor_futures.categories import Categories
 from condor_futures.credentials import renew_after
-from condor_futures.errors import BrokenCondorExecutor, CredentialError
+from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CredentialError
 from condor_futures.future import CondorFuture
 from condor_futures.place import Place
 from condor_futures.session import Session, session_path, sessions_directory
 from condor_futures.submit_values import check_session_directory
-from condor_futures.watcher import Watcher
+from condor_futures.watcher import Watcher, last_error
 
 __all__ = ["DEFAULT_MAX_WORKERS", "Engine", "begin", "start"]
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for the pool's collector to say how many cores there are.
+_CORES_TIMEOUT = 10.0
 
 DEFAULT_MAX_WORKERS = 1000
 """How many jobs an executor has in the queue at once unless it is told otherwise: more overwhelm access points."""
@@ -44,9 +50,19 @@ class Engine:
         self.bundles = itertools.count()
         self.clusters = itertools.count()
         self.shut_down = False
+        self._cores: int | None = None
         #: Of a session that was taken up, the futures of all its calls, by key.
         self.futures: dict[str, CondorFuture[Any]] = {}
         self.process = os.getpid()
+
+    def workers(self) -> int:
+        """How many jobs may run at once, as far as is known: in a small pool fewer than may be in the queue."""
+        if self._cores is None:
+            try:
+                self._cores = int(self.watcher.ask("cores", _CORES_TIMEOUT))
+            except AccessPointError:  # not every collector tells everybody
+                self._cores = 0
+        return min(self.max_workers, self._cores or self.max_workers)
 
     def check_open(self) -> None:
         """Raise what the standard library's executors raise when they take no more calls."""
@@ -93,14 +109,47 @@ def _at_exit() -> None:
     """Let a script that ends without shutdown() have its results; take back what an interrupted one submitted."""
     global _exiting  # noqa: PLW0603 - there is one interpreter, and it ends once
     _exiting = True
-    interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
     watchers = list(_watchers)
-    for watcher in watchers:
-        if interrupted:
-            watcher.remove_all("the client was interrupted")
-        watcher.close()
-    for watcher in watchers:
-        watcher.join()
+    interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
+    try:
+        # Not one at a prompt, long before the calls that are made now.
+        _interrupt([watcher for watcher in watchers if interrupted and watcher.last_error != last_error()])
+        for watcher in watchers:
+            watcher.close()
+        for watcher in watchers:
+            watcher.join()
+    except KeyboardInterrupt:  # while it waited for results; whoever is in more of a hurry has to say so again
+        _interrupt(watchers)
+
+
+def _interrupt(watchers: Sequence[Watcher]) -> None:
+    try:
+        for watcher in watchers:
+            watcher.interrupt()
+    except KeyboardInterrupt:
+        for watcher in watchers:
+            if not watcher.join(0.0):
+                watcher.session.leave()  # its directory stays, to be rid of the jobs
+                logger.warning("jobs of session %s may be left in the queue", watcher.session.id)
+
+
+def _at_end_of_worker() -> None:
+    """A process that multiprocessing starts leaves without what atexit calls (before Python 3.13): see ``Finalize``."""
+    sessions = [watcher.session for watcher in _watchers]
+    _at_exit()
+    for session in sessions:
+        if not session.kept:
+            session.remove()
+
+
+def _register_exit() -> None:
+    # Registered anew, because atexit runs last registered first, and the personal pool, which registers when it starts,
+    # must outlive the jobs.
+    atexit.unregister(_at_exit)
+    atexit.register(_at_exit)
+    process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+    if process is not None and util is not None and process.parent_process() is not None:
+        util.Finalize(None, _at_end_of_worker, exitpriority=10)
 
 
 #: Seconds for credentials to be stored: the site's program makes them, the credd waits for the credmon, 20 s each; a
@@ -179,10 +228,7 @@ def begin(
     )
     engine = Engine(session, watcher, max_workers, categories)
     resume(engine, helper)
-    # Registered anew, because atexit runs last registered first, and the personal pool, which registers when it starts,
-    # must outlive the jobs.
-    atexit.unregister(_at_exit)
-    atexit.register(_at_exit)
+    _register_exit()
     _watchers.add(watcher)
     undo.callback(_watchers.discard, watcher)
     watcher.start()

@@ -207,6 +207,14 @@ class InstallError(PersonalPoolError):
     """HTCondor cannot be installed here; the message says what is missing."""
 
 
+def words(error: BaseException) -> str:
+    """What an exception of the user's says; its own ``__str__`` may raise."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it is the user's code
+        return "(its text cannot be had)"
+
+
 class RemoteTraceback(Exception):  # noqa: N818 - it is a cause to be read, not an error to be caught
     """Where a call raised on the execution point; the ``__cause__`` of the exception itself.
 

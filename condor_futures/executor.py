@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from condor_futures import attaching, engine
-from condor_futures.arguments import check_count, check_flag, check_seconds
+from condor_futures.arguments import check_count, check_flag, check_optional_count, check_seconds
 from condor_futures.bundle import Bundle, Options
 from condor_futures.categories import Categories
 from condor_futures.credentials import Credentials, check_stored, to_store
@@ -119,8 +119,8 @@ class CondorExecutor(Executor):
         **submit_commands: object,
     ) -> None:
         """Connect to the access point; nothing is submitted before the first call."""
-        check_count("max_workers", max_workers, also="None")
-        check_count("max_tasks_per_child", max_tasks_per_child, also="None")
+        max_workers = check_optional_count("max_workers", max_workers)
+        max_tasks_per_child = check_optional_count("max_tasks_per_child", max_tasks_per_child)
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a callable, not {initializer!r}")
         if not isinstance(initargs, Iterable):
@@ -140,6 +140,7 @@ class CondorExecutor(Executor):
             self._initializer = pickle_object(parts, "(initializer, initargs)", ship=shipping)
         self._max_tasks_per_child = max_tasks_per_child
         self._after: tuple[Future[Any], ...] = ()
+        self._after_keys: Sequence[str] = ()
         where = access_point, max_workers, to_store(commands)
         self._engine = (
             attaching.take_up(session, *where) if isinstance(session, attaching.Left) else engine.start(session, *where)
@@ -373,6 +374,7 @@ class CondorExecutor(Executor):
             for future in derived._after:
                 if not isinstance(future, Future):
                     raise TypeError(f"after must be a future, or several, not {type(future).__name__}")
+            derived._after_keys = [self._engine.key_of(future) for future in derived._after]
         shipping = old.ship if ship is None else Shipping(ship)
         for name, flag in {"spool": spool, "discard_result": discard_result}.items():
             if flag is not None:
@@ -443,7 +445,7 @@ class CondorExecutor(Executor):
 
         """
         refuse_shell(fn)
-        check_count("count", count)
+        count = check_count("count", count)
         limit = min(self._max_workers, self.categories.get(self._options.category or "", self._max_workers))
         if count > limit:
             raise ValueError(f"a cluster of {count} jobs is more than the {limit} that may be in the queue at once")
@@ -477,8 +479,9 @@ class CondorExecutor(Executor):
             fn: called with one item of each iterable.
             iterables: read at once, or as far as *buffersize* allows.
             timeout: seconds, from this call on, after which waiting for a result raises TimeoutError.
-            chunksize: calls per job; ``"auto"`` makes about four jobs per worker. A call that raises, or kills its
-                Python, costs none of the others in its job.
+            chunksize: calls per job; ``"auto"`` makes about four jobs for each core of the pool, or for each of
+                *max_workers* if these are fewer. A call that raises, or kills its Python, costs none of the others in
+                its job.
             buffersize: submit only so many chunks ahead of what has been taken from the result (as in Python 3.14).
 
         Raises:
@@ -494,16 +497,16 @@ class CondorExecutor(Executor):
 
         """
         refuse_shell(fn)
-        check_count("buffersize", buffersize, also="None")
+        buffersize = check_optional_count("buffersize", buffersize)
         if chunksize != "auto":
-            check_count("chunksize", chunksize, also="'auto'")
+            chunksize = check_count("chunksize", chunksize, also="'auto'")
         check_seconds("timeout", timeout)
         self._engine.check_open()
         started = monotonic()
         arguments: Iterable[tuple[Any, ...]] = zip(*iterables, strict=False)
         if chunksize == "auto":
             arguments = list(arguments)
-            size = max(1, -(-len(arguments) // (4 * self._max_workers)))
+            size = max(1, -(-len(arguments) // (4 * self._engine.workers())))
         else:
             size = chunksize
         chunks = self._submit_chunks(fn, iter(arguments), size, buffersize)
@@ -571,11 +574,21 @@ class CondorExecutor(Executor):
         return self._engine.watcher.tally.counts()
 
     def __exit__(self, exc_type: type[BaseException] | None, *rest: object) -> Literal[False]:
-        """Shut down and wait; after Ctrl-C, remove the jobs first."""
-        if exc_type is not None and issubclass(exc_type, KeyboardInterrupt):
-            self._engine.watcher.remove_all("the client was interrupted")
-        self.shutdown(wait=True)
+        """Shut down and wait; after Ctrl-C, also one that comes meanwhile, remove the jobs first."""
+        try:
+            if exc_type is not None and issubclass(exc_type, KeyboardInterrupt):
+                self._interrupt()
+            else:
+                self.shutdown(wait=True)
+        except KeyboardInterrupt:
+            self._interrupt()
+            raise
         return False
+
+    def _interrupt(self) -> None:
+        with self._engine.lock:
+            self._engine.shut_down = True
+        self._engine.watcher.interrupt()
 
     def _pickle(self, obj: object, what: str = "function", *, numbered: bool = False) -> Pickled:
         return pickle_object(obj, what, self._engine.key_of, self._options.ship, numbered=numbered)
@@ -667,7 +680,7 @@ class CondorExecutor(Executor):
                 max_tasks_per_child=self._max_tasks_per_child,
                 archives=self._options.ship.archives,
                 options=self._options.record(),
-                after=[engine.key_of(future) for future in self._after],
+                after=self._after_keys,
             )
         return bundle
 
@@ -678,10 +691,23 @@ class CondorExecutor(Executor):
         function = functools.cache(lambda: self._function(fn))
         at_a_time = 1 if buffersize is not None else _JOBS_AT_A_TIME
         chunks = _batched(arguments, chunksize)
-        while made := [self._chunk(function, chunk) for chunk in itertools.islice(chunks, at_a_time)]:
+        while made := self._made(function, itertools.islice(chunks, at_a_time)):
             complete = len(made) < at_a_time or buffersize is not None
             self._add((bundle for _, bundle in made), complete=complete)
             yield from (futures for futures, _ in made)
+
+    def _made(
+        self, function: Callable[[], Pickled], chunks: Iterator[list[tuple[Any, ...]]]
+    ) -> list[tuple[list[CondorFuture[Any]], Bundle | None]]:
+        made: list[tuple[list[CondorFuture[Any]], Bundle | None]] = []
+        try:
+            made.extend(self._chunk(function, chunk) for chunk in chunks)  # (extend keeps what came before an error)
+        except BaseException:  # the user's iterable, or Ctrl-C: these are not submitted, so nobody is to find them
+            for _, bundle in made:
+                if bundle is not None:
+                    bundle.discard_calls()
+            raise
+        return made
 
     def _chunk(
         self, function: Callable[[], Pickled], arguments: Iterable[tuple[Any, ...]]

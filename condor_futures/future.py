@@ -9,6 +9,7 @@ from concurrent.futures import Future, InvalidStateError
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 from typing import Any, Final, Protocol, TypeVar
 
+from condor_futures.shipping import file_of_the_users
 from condor_futures.states import Job, State
 from condor_futures.submit_commands import ALIASES, KNOWN, OPTIONS, OWNED
 
@@ -173,8 +174,8 @@ class CondorFuture(Future[T]):
                 self._state = RUNNING
 
     def _resolve(self, value: Any, error: BaseException | None) -> None:
-        if type(error) is TypeError:
-            _advise(error)
+        if error is not None and (advice := _advice(error)) and hasattr(error, "add_note"):  # from Python 3.11 on
+            error.add_note(advice)
         try:
             if error is None:
                 self.set_result(value)
@@ -184,11 +185,21 @@ class CondorFuture(Future[T]):
             pass  # it was cancelled in the meantime
 
 
-def _advise(error: TypeError) -> None:
-    """Where the function does not take a keyword that is a submit command, say where such a one goes (Python 3.11)."""
-    text = error.args[0] if error.args else None
-    refused = _UNEXPECTED.search(text) if isinstance(text, str) else None
-    name = refused[1] if refused else ""
-    of_ours = (name in KNOWN and ALIASES.get(name, name) not in OWNED) or "with_options" in OPTIONS.get(name, "")
-    if of_ours and hasattr(error, "add_note"):
-        error.add_note(f"If {name} is meant for the job: executor.with_options({name}=...).submit(...)")
+def _advice(error: BaseException) -> str:
+    """What to do about an exception that a call raises because it is made in a job; empty for any other.
+
+    >>> _advice(TypeError("f() got an unexpected keyword argument 'request_memory'"))
+    'If request_memory is meant for the job: executor.with_options(request_memory=...).submit(...)'
+    """
+    if type(error) is TypeError:
+        text = error.args[0] if error.args else None
+        refused = _UNEXPECTED.search(text) if isinstance(text, str) else None
+        name = refused[1] if refused else ""
+        if (name in KNOWN and ALIASES.get(name, name) not in OWNED) or "with_options" in OPTIONS.get(name, ""):
+            return f"If {name} is meant for the job: executor.with_options({name}=...).submit(...)"
+    if type(error) is ModuleNotFoundError and error.name and (file := file_of_the_users(error.name)):
+        return (
+            f"What a function imports itself has to be where its job runs: ship=['auto', Path({str(file)!r})] sends it "
+            "along."
+        )
+    return ""

@@ -29,6 +29,7 @@ from condor_futures.errors import (
     PythonMismatchError,
     RemoteExceptionError,
     RemoteTraceback,
+    words,
 )
 from condor_futures.pickling import Pickled, pickle_object
 from condor_futures.private import open_regular
@@ -224,7 +225,7 @@ class Outcome:
             origin = f" from job {job_id}" if job_id else ""
             refused = OutcomeError(
                 f"the {self.result} of the call came back{origin} but cannot be unpickled here: "
-                f"{type(error).__name__}: {error}"
+                f"{type(error).__name__}: {words(error)}"
             )
             refused.__cause__ = error
             return None, refused

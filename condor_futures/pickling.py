@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import itertools
+import operator
 import pickle
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 import cloudpickle
 
 from condor_futures import runner
-from condor_futures.errors import PayloadError
+from condor_futures.errors import PayloadError, words
 from condor_futures.shell import shell
 from condor_futures.shipping import Shipping
 
@@ -70,11 +74,33 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             raise TypeError(f"a {type(obj).__name__} cannot be used in a job; submit from here, or make one there")
         if isinstance(obj, ProcId) and not self._numbered:
             raise TypeError("procid has a value only in the calls of submit_cluster()")
+        if isinstance(obj, CodeType):
+            make, arguments = self.dispatch_table[CodeType](obj)
+            # cloudpickle (3.1.3) puts a constant for the file's name, so that pickles are equal; but then nobody could
+            # tell from a remote traceback which file a line is in.
+            named = (obj.co_filename if part == "<dynamic-code>" else part for part in arguments)
+            return make, tuple(named)
+        if isinstance(obj, functools._lru_cache_wrapper) and _travels_by_value(obj):
+            return runner.cached, (obj.__wrapped__, obj.cache_parameters())
+        if isinstance(obj, functools.cached_property):  # which has a lock, up to Python 3.11
+            return functools.cached_property, (obj.func,), {"attrname": obj.attrname}
         connection = getattr(sys.modules.get("multiprocessing.connection"), "_ConnectionBase", None)
         if connection is not None and isinstance(obj, connection):
             # It would be pickled as the bare number of a file descriptor, which is another file in the job.
             raise TypeError("a pipe of this machine's cannot be used in a job")
         return super().reducer_override(obj)
+
+
+def _travels_by_value(obj: Any) -> bool:
+    """Whether cloudpickle would take a function that is where *obj* is, with all that is in it."""
+    module = obj.__module__ or "__main__"
+    packages = itertools.accumulate(module.split("."), "{}.{}".format)
+    if module == "__main__" or not cloudpickle.list_registry_pickle_by_value().isdisjoint(packages):
+        return True
+    try:
+        return operator.attrgetter(obj.__qualname__)(sys.modules[module]) is not obj
+    except (AttributeError, KeyError):
+        return True
 
 
 def _refuse_future(future: Future[Any]) -> str:
@@ -124,7 +150,7 @@ def pickle_object(
                 )
             except Exception:  # noqa: BLE001 - to look into an object may run its code
                 path, culprit = what, ""
-            raise PayloadError(f"{path} cannot be pickled: {culprit or error}") from error
+            raise PayloadError(f"{path} cannot be pickled: {culprit or words(error)}") from error
     return Pickled([file.getvalue(), *(buffer.raw() for buffer in buffers)], pickler.futures)
 
 
@@ -175,7 +201,7 @@ def _locate_culprit(obj: object, path: str, dump: Callable[[object], None]) -> t
             try:
                 dump(part)
             except Exception as error:  # noqa: BLE001 - any reducer may raise anything
-                obj, path, message = part, path + step, str(error) or type(error).__name__
+                obj, path, message = part, path + step, words(error) or type(error).__name__
                 break
         else:
             break

@@ -14,12 +14,20 @@ from condor_futures.executor import CondorExecutor
 
 __all__ = ["progress"]
 
-_STYLES = {"pending": "dim", "idle": "yellow", "running": "cyan", "held": "red", "failed": "red", "done": "green"}
+_STYLES = {
+    "pending": "dim",
+    "idle": "yellow",
+    "running": "cyan",
+    "held": "red",
+    "completed": "dim",
+    "failed": "red",
+    "cancelled": "dim",
+}
 
 
 @contextmanager
 def progress(executor: CondorExecutor, description: str = "calls", *, console: Console | None = None) -> Iterator[None]:
-    """Show how many calls are pending, idle, running, held, failed and done, until the block ends.
+    """Show how many calls are done, idle, running, held, and otherwise, until the block ends.
 
     In a terminal the line is drawn anew four times a second; elsewhere (a log file) only its last state is printed.
 
@@ -43,13 +51,15 @@ def progress(executor: CondorExecutor, description: str = "calls", *, console: C
         for state, style in _STYLES.items():
             # The states that a job passes are always there, so that the line does not jump; trouble only if there is
             # any.
-            if state in ("idle", "running", "held") or (counts[state] and state != "done"):
+            if state in ("idle", "running", "held") or counts[state]:
                 parts.append(Text(f"{state} {counts[state]}", style=style if counts[state] else "dim"))
         parts.append(Text(f"{time.monotonic() - began:.0f} s", style="dim"))
         return Text("   ").join(parts)
 
     console = console or Console(stderr=True)
-    with Live(get_renderable=line, console=console, refresh_per_second=4):
-        yield
-    if not console.is_terminal:
-        console.print()  # Live ends its one line only in a terminal
+    try:
+        with Live(get_renderable=line, console=console, refresh_per_second=4):
+            yield
+    finally:
+        if not console.is_terminal:
+            console.print()  # Live ends its one line only in a terminal

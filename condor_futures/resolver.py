@@ -24,6 +24,7 @@ from condor_futures.errors import (
     JobRemovedError,
     JobTimeLimitError,
     OutcomeError,
+    words,
 )
 from condor_futures.future import CondorFuture
 from condor_futures.kept_logs import keep_logs
@@ -70,13 +71,13 @@ class Resolver:
 
     def fail_call(self, bundle: Bundle, call: str, cause: BaseException) -> None:
         """Fail one call, because a call that it depends on ended with *cause*."""
-        self._work.put(lambda: self._fail_call(bundle, call, cause))
+        self._surely(bundle, lambda: self._fail_call(bundle, call, cause))
 
     def _fail_call(self, bundle: Bundle, call: str, cause: BaseException) -> None:
         future = bundle.futures.get(call)
         if future is not None:
             how = "was cancelled" if isinstance(cause, CancelledError) else f"raised {type(cause).__name__}"
-            error = DependencyError(f"a call that this one depends on {how}: {cause}".rstrip(": "))
+            error = DependencyError(f"a call that this one depends on {how}: {words(cause)}".rstrip(": "))
             error.__cause__ = cause
             self._resolve(bundle, future, None, error)
 
@@ -100,7 +101,7 @@ class Resolver:
             try:
                 event: states.Event = states.Decided(job.job_id or "", job.holds, bundle.options.on_hold.decide(job))
             except BaseException as error:  # noqa: BLE001 - it is the user's function
-                reason = f"on_hold raised {type(error).__name__}: {error}"
+                reason = f"on_hold raised {type(error).__name__}: {words(error)}"
                 event = states.NotReleased(job.job_id or "", job.holds, reason, error)
             answer(event)
 

@@ -196,6 +196,13 @@ def number_in_cluster() -> "int | None":
     return _number
 
 
+def cached(function: "Callable[..., object]", parameters: "dict[str, Any]") -> "Callable[..., object]":
+    """What a function under ``functools.lru_cache`` is pickled as, where it travels by value; without its cache."""
+    import functools
+
+    return functools.lru_cache(**parameters)(function)  # type: ignore[no-any-return]
+
+
 _globals = {}  # type: dict[str, dict[str, Any]]
 _set_by_initializer = {}  # type: dict[str, dict[str, Any]]
 
@@ -313,26 +320,44 @@ class _Bundle:
         self.secret = bytes.fromhex(self.head["secret"])
         self.session = self.head["session"]
         self.patience = BUNDLE_PATIENCE
+        self._index = None  # type: list[tuple[str, str, int]] | None
+        self._reported, self._whole = set(), 0  # type: set[str], int
         self.parents = {}  # type: dict[str, tuple[str, int]]
         self.parent_files = [self.calls] + [_nearby(name) for name in self.head.get("parents", ())]
 
-    def frames(self) -> "Iterator[Frame]":
+    def index(self) -> "list[tuple[str, str, int]]":
+        """Kind, key and place of its functions and calls: looked up once, for all processes that make them."""
+        if self._index is None:
+            self._index = []
+            with open(self.calls, "rb") as file:
+                for header, start, _ in skim(file):
+                    if header["kind"] in ("function", "call"):
+                        self._index.append((header["kind"], header.get("call", ""), start))
+                    elif header["kind"] == "outcome":
+                        break  # the parents' outcomes come last
+        return self._index
+
+    def frames(self, done: "set[str]") -> "Iterator[Frame]":
         with open(self.calls, "rb") as file:
-            for header, segments in read_frames(file, self.secret):
-                if header["kind"] in ("function", "call"):
-                    yield header, segments
-                elif header["kind"] == "outcome":
-                    return  # the parents' outcomes come last, and may be large
+            for _, call, start in self.index():
+                if call not in done:
+                    file.seek(start)
+                    for frame in read_frames(file, self.secret):
+                        yield frame
+                        break
 
     def reported(self) -> "set[str]":
-        """The keys of the calls that have an outcome."""
+        """The keys of the calls that have an outcome; only what is new is read."""
         with open(self.outcomes, "rb") as file:
-            return {header["call"] for header, _, _ in skim(file)}
+            file.seek(self._whole)
+            for header, _, end in skim(file):
+                self._reported.add(header["call"])
+                self._whole = end
+        return set(self._reported)
 
     def call_keys(self) -> "list[str]":
         """The keys of all its calls, in order."""
-        with open(self.calls, "rb") as file:
-            return [header["call"] for header, _, _ in skim(file) if header["kind"] == "call"]
+        return [call for kind, call, _ in self.index() if kind == "call"]
 
     def retried(self) -> "tuple[type[BaseException], ...]":
         """What a call may raise for the job to be run again."""
@@ -414,7 +439,8 @@ class _Bundle:
     def cut_torn(self) -> None:
         """Cut off what a child left of an outcome that it was writing when it died: it would hide those after it."""
         with open(self.outcomes, "r+b") as file:
-            whole = 0
+            whole = self._whole
+            file.seek(whole)
             for _, _, end in skim(file):
                 whole = end
             file.truncate(whole)
@@ -422,6 +448,7 @@ class _Bundle:
     def keep_what_counts(self) -> None:
         """Before an attempt: keep what counts of an earlier one; drop what this one is for, and a torn last frame."""
         kept = []
+        self._reported, self._whole = set(), 0
         if os.path.exists(self.outcomes) and not self.head.get("afresh"):
             with open(self.outcomes, "rb") as file:
                 try:
@@ -485,7 +512,7 @@ class _Child:
                 return
             self._flush()  # what it printed is not the first call's
         made = 0
-        for header, segments in bundle.frames():
+        for header, segments in bundle.frames(done):
             if header["kind"] == "function":
                 functions.append(segments)
             elif header["call"] not in done:

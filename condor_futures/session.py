@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -49,6 +50,9 @@ __all__ = [
 
 BUNDLES_PER_DIRECTORY = 1000
 """No directory gets more bundles than this: file systems, and AFS above all, are slow with more."""
+
+#: What :meth:`Session.create` makes.
+_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 
 SECRET_SIZE = 32
 """Bytes."""
@@ -330,7 +334,8 @@ class Session:
             TypeError: if *name* is neither.
 
         """
-        if not isinstance(name, (str, Path)) or name == "":
+        name = str(name) if isinstance(name, Path) else name
+        if not isinstance(name, str) or name == "":
             raise TypeError(f"a session is named by its directory or its id, as str or Path, not {name!r}")
         places = [Path(name), sessions_directory() / name, sessions_directory() / f"condor_futures-{name}"]
         places.append(Path(tempfile.gettempdir()) / f"condor_futures-{name}")
@@ -338,8 +343,9 @@ class Session:
         if found is None and _is_directory(Path(name)):
             found = Path(name)  # open() says what is not there
         if found is None:
+            jobs = f"; condor_rm -constraint '{_constraint(name)}' removes its jobs" if _ID.fullmatch(name) else ""
             raise CondorFuturesError(
-                f"there is no session {str(name)!r}; `condor-futures sessions` lists those there are"
+                f"there is no session {name!r} here; `condor-futures sessions` lists those there are{jobs}"
             )
         return cls.open(found)
 
@@ -371,7 +377,7 @@ class Session:
         >>> Session(Path("scan"), "20261121-104523-1a2b3c4d", b"", kept=True).constraint
         'CondorFuturesSession == "20261121-104523-1a2b3c4d"'
         """
-        return f'CondorFuturesSession == "{self.id}"'
+        return _constraint(self.id)
 
     @property
     def _about(self) -> Path:
@@ -472,6 +478,10 @@ class Session:
                 f"the session {self.directory} cannot be written to: {error.strerror or error}"
             ) from error
         return self.runner
+
+
+def _constraint(identity: str) -> str:
+    return f'CondorFuturesSession == "{identity}"'
 
 
 def _unreadable(path: Path, error: OSError) -> CondorFuturesError:

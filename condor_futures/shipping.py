@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import site
 import sys
 import sysconfig
@@ -18,7 +19,7 @@ import cloudpickle
 
 from condor_futures.submit_values import quote_value
 
-__all__ = ["Shipping"]
+__all__ = ["Shipping", "file_of_the_users"]
 
 #: cloudpickle keeps one list of modules for the whole process; it is ours only while something is pickled.
 _LOCK = threading.RLock()
@@ -159,3 +160,20 @@ class Shipping:
             finally:
                 for module in entered:
                     cloudpickle.unregister_pickle_by_value(module)
+
+
+def file_of_the_users(name: str) -> Path | None:
+    """The file, or the directory of the package, of a module that is imported here and not installed."""
+    module = sys.modules.get(name.partition(".")[0])
+    if module is None or not Shipping("auto")._is_the_users(module.__name__, module):
+        return None
+    path = Path(str(module.__file__))
+    return path.parent if path.name == "__init__.py" else path
+
+
+def _forked() -> None:
+    global _LOCK  # noqa: PLW0603 - a thread that is not here may have it
+    _LOCK = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_forked)

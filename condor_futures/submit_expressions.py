@@ -38,6 +38,7 @@ _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(d|h|m|s)[a-z]*\s*", re.IGNORECASE
 _SECONDS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 _FEW_MEBIBYTES: Final = 32  # no Python runs in less
+_MANY_MEBIBYTES: Final = 100 * 2**20  # no machine has more: it was meant to be bytes, or kilobytes
 
 
 def check_expression(name: str, text: str, commands: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -97,8 +98,11 @@ def _check_size(name: str, text: str) -> None:
         if size is not None and _below_zero(size[1]):
             raise ValueError(f"{name} is a size such as '4GB', at least 0, or an expression, not {part!r}")
     first = text.partition(",")[0].strip()
-    if name == "request_memory" and re.fullmatch(_NUMBER, first, re.ASCII) and 0 < float(first) < _FEW_MEBIBYTES:
+    number = float(first) if name == "request_memory" and re.fullmatch(_NUMBER, first, re.ASCII) else 0.0
+    if 0 < number < _FEW_MEBIBYTES:
         logger.warning("request_memory=%s asks for %s MiB; write '%sGB' for gigabytes", text, first, first)
+    elif number > _MANY_MEBIBYTES:
+        logger.warning("request_memory=%s asks for %.0f TiB; a bare number is of MiB", text, number / 2**20)
 
 
 def _each_size(text: str) -> list[str]:

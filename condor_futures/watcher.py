@@ -12,6 +12,7 @@ import functools
 import logging
 import math
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -38,13 +39,20 @@ from condor_futures.submissions import Submissions
 from condor_futures.tally import Tally
 from condor_futures.transitions import IllegalTransition, advance
 
-__all__ = ["Watcher"]
+__all__ = ["Watcher", "last_error"]
 
 logger = logging.getLogger(__name__)
 
 #: The log is looked at again after this share of the time since something last happened, so that waiting adds at most
 #: that much to what one waits anyway; within these bounds, in seconds.
 POLL_SHARE, POLL_SHORTEST, POLL_LONGEST = 0.02, 0.002, 0.25
+#: Seconds after Ctrl-C until it is said what is waited for.
+_SILENCE = 2.0
+
+
+def last_error() -> int:
+    """Which exception the interpreter printed last."""
+    return id(getattr(sys, "last_value", None))
 
 
 class Watcher:
@@ -78,6 +86,8 @@ class Watcher:
         #: Held while it is decided whether a call is taken: what was added before it broke, it sees.
         self.lock = threading.Lock()
         self.broken: BaseException | None = None
+        #: What the interpreter had printed last when the last call was submitted: an interruption of something else.
+        self.last_error = last_error()
         self._access_point = access_point
         self._afterwards = afterwards
         self._log = EventLog(session.event_log)
@@ -90,6 +100,7 @@ class Watcher:
         self._detaching = False
         self._resumed: set[str] = set()
         self._loop_ended = threading.Event()  # from then on the inbox is not read any more
+        self._ended = threading.Event()
 
         self._dependencies = Dependencies(self._resolver, self._inbox.put, self._add_ready, self._forget)
         self._live: dict[str, Bundle] = {}
@@ -129,6 +140,7 @@ class Watcher:
     def add(self, bundles: Sequence[Bundle], *, complete: bool = False) -> None:
         """Have *bundles* submitted; *complete* says that nothing more comes that could share their cluster."""
         self.tally.opened(bundles)
+        self.last_error = last_error()
         self._inbox.put(functools.partial(self._add, bundles, complete))
 
     def read_past(self) -> list[states.Event]:
@@ -178,6 +190,15 @@ class Watcher:
             self.tally.ended(bundle, future.key, "cancelled")
             self._inbox.put(functools.partial(self._cancel, bundle, future.key))
 
+    def ask(self, operation: str, timeout: float) -> Any:
+        """Ask the access point something, and wait.
+
+        Raises:
+            AccessPointError: if it does not answer within *timeout* seconds.
+
+        """
+        return self._access_point.ask(operation, timeout)
+
     def remove_all(self, reason: str) -> None:
         """Remove every job and fail every future that is not done."""
         self._inbox.put(functools.partial(self._remove_all, reason))
@@ -190,7 +211,7 @@ class Watcher:
         withdrawn: Future[list[CondorFuture[Any]]] = Future()
         self._inbox.put(lambda: withdrawn.set_result(self._withdraw_pending()))
         try:
-            while not (withdrawn.done() or self._loop_ended.is_set()):
+            while not (withdrawn.done() or self._loop_ended.is_set()) and self._thread.is_alive():
                 wait([withdrawn], 0.1)
             for future in withdrawn.result() if withdrawn.done() else ():
                 future.cancel()
@@ -207,8 +228,20 @@ class Watcher:
         """Wait until it has ended; False if *timeout* seconds passed before that."""
         if self._thread is threading.current_thread() or self._resolver.is_current_thread():
             return False  # a done callback called shutdown(): waiting for itself would never end
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        # Not Thread.join(): after one that Ctrl-C has interrupted, Python 3.11 takes the thread to have ended, and a
+        # program would leave its jobs behind. (In a forked child the thread is not alive.)
+        if self._thread.is_alive() and not self._ended.wait(timeout):
+            return False
+        self._thread.join()
+        return True
+
+    def interrupt(self) -> None:
+        """Ctrl-C: remove all jobs, fail what is not done, and end; says what it waits for if that takes long."""
+        self.remove_all("the client was interrupted")
+        self.close()
+        if not self.join(_SILENCE):
+            logger.warning("the session %s was interrupted; waiting for its jobs to be removed", self.session.id)
+            self.join()
 
     def _bundles(self) -> list[Bundle]:
         """All that are under way."""
@@ -236,7 +269,10 @@ class Watcher:
             self._break(error, failure)
         finally:
             self._loop_ended.set()
-            self._clean_up()
+            try:
+                self._clean_up()
+            finally:
+                self._ended.set()
 
     def _receive(self) -> None:
         try:
@@ -463,8 +499,13 @@ class Watcher:
                 self._resolver.fail(bundle, left)
             leave = self.session.leave if self._detaching else self.session.finish
         except AccessPointError as error:
-            leave = self.session.leave if self._detaching or self.session.kept else lambda: None
-            logger.warning("jobs of session %s may be left in the queue: %s", self.session.id, error)
+            leave = self.session.leave  # its directory stays, to be rid of them later
+            logger.warning(
+                "jobs of session %s may be left in the queue: %s; `condor-futures purge %s` removes them",
+                self.session.id,
+                error,
+                self.session.id if not self.session.kept else self.session.directory,
+            )
         finally:
             self._access_point.close()
             self._resolver.close()

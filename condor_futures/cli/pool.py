@@ -68,11 +68,11 @@ def pool_stop(directory: Directory = None) -> None:
     """Stop the personal pool, whoever started it."""
     personal = PersonalPool(directory)
     ran = personal.is_running
+    used = "; a program that uses it waits until it is started again" if ran and personal.in_use else ""
     with console.status("Stopping HTCondor ..."):
         personal.stop()
-    console.print(
-        f"The personal pool in {personal.directory} {'is stopped' if ran else 'was not running'}.", soft_wrap=True
-    )
+    what = "is stopped" if ran else "was not running"
+    console.print(f"The personal pool in {personal.directory} {what}{used}.", soft_wrap=True)
 
 
 @app.command("status")

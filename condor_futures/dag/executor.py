@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from condor_futures.arguments import check_count, check_flag, check_seconds
+from condor_futures.arguments import check_count, check_flag, check_optional_count, check_seconds
 from condor_futures.bundle import Bundle, Options
 from condor_futures.categories import Categories
 from condor_futures.dag import picture
@@ -97,8 +97,8 @@ class DagExecutor(Executor):
         """Make the directory; HTCondor is not needed before :meth:`run`."""
         check_name("a DAG", name)
         check_directory(Path(directory))
-        check_count("max_workers", max_workers, also="None")
-        check_count("retries", retries, least=0)
+        max_workers = check_optional_count("max_workers", max_workers)
+        retries = check_count("retries", retries, least=0)
         check_access_point(access_point)
         settings = check_settings(dagman or {})
         commands = check_submit_commands(submit_commands)
@@ -271,7 +271,7 @@ class DagExecutor(Executor):
         if discard_result is not None:
             check_flag("discard_result", discard_result)
         if retries is not None:
-            check_count("retries", retries, least=0)
+            retries = check_count("retries", retries, least=0)
         own = self._node_options
         derived._node_options = NodeOptions(
             own.retries if retries is None else retries,
@@ -340,7 +340,7 @@ class DagExecutor(Executor):
             14
 
         """
-        check_count("count", count)
+        count = check_count("count", count)
         self._driver.check_open()
         function = self._function(fn, numbered=True)
         arguments = self._pickle((args, kwargs), "(args, kwargs)", numbered=True)
@@ -379,7 +379,7 @@ class DagExecutor(Executor):
             (14, [0, 1, 4, 9])
 
         """
-        check_count("chunksize", chunksize)
+        chunksize = check_count("chunksize", chunksize)
         check_seconds("timeout", timeout)
         self._driver.check_open()
         function = self._function(fn)

@@ -181,6 +181,14 @@ class PersonalPool:
                 self._stop()
         self._leave()
 
+    @property
+    def in_use(self) -> bool:
+        """A program uses it; one that :meth:`start` made persistent runs without any."""
+        if not self._files.users_lock.exists():
+            return False
+        with contextlib.closing(FileLock(self._files.users_lock)) as share:
+            return not share.try_exclusive()
+
     def environment(self) -> dict[str, str]:
         """A copy of this process's environment in which HTCondor's tools and bindings use this pool.
 

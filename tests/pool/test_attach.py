@@ -215,6 +215,21 @@ def test_calls_that_had_not_been_submitted(client, attach):
     assert client.times_made() == {str(n): 1 for n in range(4)}
 
 
+def test_calls_of_a_map_that_raised_are_not_made(new_executor, tmp_path):
+    """Its arguments ended in the middle, so that nobody has futures of those that there were."""
+    executor = new_executor(session=tmp_path / "session")
+
+    def items():
+        yield from range(5)
+        raise OSError("no more to be read")
+
+    with pytest.raises(OSError, match="no more"):
+        executor.map(abs, items())
+    executor.detach()
+    with CondorExecutor.attach(tmp_path / "session") as again:
+        assert again.futures == {}
+
+
 def test_calls_that_wait_for_others(client, attach):
     """The chain goes on; what came from another executor is lost with the client, and that is said."""
     client.start("""

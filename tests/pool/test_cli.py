@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -16,6 +17,7 @@ from support import until
 
 from condor_futures import CondorExecutor, DagExecutor, runner, shell, wait
 from condor_futures.cli import output
+from condor_futures.personal import PersonalPool
 from condor_futures.session import Session
 
 pytestmark = pytest.mark.pool
@@ -48,9 +50,12 @@ def test_a_pool_is_started_and_stays_until_it_is_stopped(release, tmp_path):
         status, text = run("pool", "status", *where)
         assert status == 0, text
         assert release.version in text
+        with contextlib.closing(PersonalPool(where[1]).start()):
+            assert "is stopped; a program that uses it waits" in run("pool", "stop", *where)[1]
+        assert run("pool", "start", *where)[0] == 0
     finally:
         status, text = run("pool", "stop", *where)
-    assert (status, "is stopped" in text) == (0, True)
+    assert (status, text.endswith("is stopped.\n")) == (0, True)
     status, text = run("pool", "stop", *where)
     assert (status, "was not running" in text) == (0, True)
 

@@ -243,8 +243,8 @@ print(len(Path("produced").read_text().splitlines()))
         """Jobs run on, and when there is a ticket again it is taken."""
         site.log_in()
         text = f"""
-import condor_futures.credentials, condor_futures.watcher
-condor_futures.credentials.RENEW_EVERY = condor_futures.watcher.RETRY_AFTER = 0.5  # seconds
+import condor_futures.credentials, condor_futures.renewals
+condor_futures.credentials.RENEW_EVERY = condor_futures.renewals.RETRY_AFTER = 0.5  # seconds
 warnings = []
 handler = logging.Handler()
 handler.emit = lambda record: warnings.append(record.getMessage())
@@ -278,8 +278,8 @@ print(warnings[0])
         site.log_in("10h")
         pool = Pool(site.pool)
         text = f"""
-import condor_futures.credentials, condor_futures.watcher
-condor_futures.credentials.RENEW_EVERY = condor_futures.watcher.RETRY_AFTER = 0.5  # seconds
+import condor_futures.credentials, condor_futures.renewals
+condor_futures.credentials.RENEW_EVERY = condor_futures.renewals.RETRY_AFTER = 0.5  # seconds
 with CondorExecutor(credentials="kerberos") as executor:
     first = second = executor.submit(granting_ticket).result()
     Path("waiting").touch()

@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ALL_COMPLETED, as_completed, wait
 
+import numpy as np
 import pytest
 from support import until
 
@@ -92,6 +93,14 @@ def test_chunksize_auto_fits_the_limit_of_jobs(pool, new_executor):
     assert list(executor.map(abs, range(-100, 0), chunksize="auto")) == list(range(100, 0, -1))
     executor.shutdown()
     assert len(pool.history(executor, 8)) == 8
+
+
+def test_chunksize_auto_fits_the_cores_of_the_pool(pool, new_executor):
+    """Four jobs for each, though many more may be in the queue."""
+    executor = new_executor()
+    assert list(executor.map(abs, range(200), chunksize="auto")) == list(range(200))
+    executor.shutdown()
+    assert len(pool.history(executor, 29)) == 29  # 32 would be 7 calls to a job, but for the last
 
 
 def test_max_workers_limits_the_jobs_in_the_queue(pool, new_executor):
@@ -301,3 +310,10 @@ def test_results_are_nothing_to_come_after(executor):
     with pytest.raises(TypeError, match=r"after must be futures, and map\(\) gives results"):
         executor.with_options(after=results)
     assert list(results) == [4]
+
+
+def test_counts_may_be_of_numpy(new_executor):
+    """As the standard library takes them."""
+    executor = new_executor(max_workers=np.int64(3))
+    assert list(executor.map(abs, [-1, -2, -3], chunksize=np.int32(2), buffersize=np.int8(1))) == [1, 2, 3]
+    assert [future.result() for future in executor.submit_cluster(abs, -1, count=np.uint8(2))] == [1, 1]

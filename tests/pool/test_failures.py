@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -39,6 +40,34 @@ def test_an_exception_comes_back_as_itself_with_the_remote_traceback(executor):
     assert cause.job_id == future.job_id
     assert cause.host == os.uname().nodename
     assert future.job_id in str(cause)
+
+
+def test_a_remote_traceback_names_file_and_line(executor):
+    """Also of a function that travels by value."""
+
+    def fail():
+        raise ValueError("far away")
+
+    cause = executor.submit(fail).exception().__cause__
+    line = fail.__code__.co_firstlineno + 1
+    assert f'File "{__file__}", line {line}, in fail\n' in str(cause)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have notes from Python 3.11 on")
+def test_what_a_function_cannot_import_there_is_told(executor, tmp_path, monkeypatch):
+    """With what sends it along."""
+    (tmp_path / "beside_it.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("beside_it")
+
+    def late():
+        import beside_it
+
+        return beside_it
+
+    error = executor.submit(late).exception()
+    assert type(error) is ModuleNotFoundError
+    assert f"ship=['auto', Path('{tmp_path}/beside_it.py')]" in error.__notes__[0]
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("stop"), GeneratorExit()])

@@ -11,11 +11,13 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from support import session_constraint, until
 
 from condor_futures import JobRemovedError
+from condor_futures.session import sessions_directory
 
 pytestmark = pytest.mark.pool
 
@@ -267,3 +269,100 @@ def test_an_interrupted_script_removes_its_jobs(pool, body):
     assert script.returncode != 0
     assert "KeyboardInterrupt" in err
     assert pool.ads("condor_q", f'CondorFuturesSession == "{session}"') == []
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("", ""),
+        ("with executor: pass", "KeyboardInterrupt"),
+        ("try:\n    with executor: pass\nexcept KeyboardInterrupt: print('caught')", "caught"),
+    ],
+    ids=["end", "with", "caught"],
+)
+def test_a_script_that_is_interrupted_while_it_waits_removes_its_jobs(pool, body, told):
+    """For its end, or for that of a with block; and it waits until they are removed."""
+    text = """
+import time
+from condor_futures import CondorExecutor
+executor = CondorExecutor(access_point="personal")
+watcher = executor._engine.watcher
+print(watcher.session.id, flush=True)
+future = executor.submit(time.sleep, 300)
+while not future.running():
+    time.sleep(0.02)
+join = watcher.join
+
+def told(*arguments):
+    print("waiting", flush=True)
+    return join(*arguments)
+
+watcher.join = told
+"""
+    with client(pool, text + body) as script:
+        session = script.stdout.readline().strip()
+        assert script.stdout.readline().strip() == "waiting", script.communicate()[1]
+        script.send_signal(signal.SIGINT)
+        out, err = script.communicate(timeout=60)
+    assert pool.ads("condor_q", f'CondorFuturesSession == "{session}"') == []
+    assert "Exception ignored" not in err
+    assert "caught" not in told or "caught" in out
+    assert told != "KeyboardInterrupt" or told in err
+    assert not (sessions_directory() / f"condor_futures-{session}").exists()
+
+
+def test_an_interruption_of_something_else_removes_no_jobs(pool):
+    """As of a line at a prompt, long before."""
+    text = """
+        import sys
+        from condor_futures import CondorExecutor
+        sys.last_value = KeyboardInterrupt()
+        sys.last_type = KeyboardInterrupt
+        executor = CondorExecutor(access_point="personal")
+        executor.submit(pow, 2, 10).add_done_callback(lambda future: print(future.result(), flush=True))
+    """
+    with client(pool, text) as script:
+        out, err = script.communicate(timeout=100)
+    assert out.split() == ["1024"], err
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_process_of_multiprocessing_that_ends_without_shutdown_has_its_results(pool, tmp_path, method):
+    """It does not end as other programs do, and leaves nothing either."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent("""
+        import multiprocessing, sys
+        from condor_futures import CondorExecutor
+
+        def main():
+            executor = CondorExecutor(access_point="personal")
+            print(executor.session, flush=True)
+            executor.submit(pow, 2, 10).add_done_callback(lambda future: print(future.result(), flush=True))
+
+        if __name__ == "__main__":
+            process = multiprocessing.get_context(sys.argv[1]).Process(target=main)
+            process.start()
+            process.join()
+        """)
+    )
+    done = subprocess.run(
+        [sys.executable, str(script), method], capture_output=True, text=True, timeout=100, check=False
+    )
+    session, value = done.stdout.split()
+    assert value == "1024", done.stderr
+    assert not Path(session).exists()
+
+
+def test_an_executor_that_is_shut_down_in_a_forked_child_does_not_hang(executor):
+    """Its threads are not there."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            executor.shutdown(cancel_futures=True)
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert executor.submit(pow, 2, 2).result() == 4

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from concurrent.futures import Future
 
 import pytest
@@ -94,3 +96,45 @@ def test_a_cluster_is_awaited_until_none_of_it_waits(watcher, end):
             dependencies.clear()
     assert not dependencies.awaits("k000000")
     assert dependencies.bundles() == []
+
+
+def test_bundles_that_come_after_the_same_wait_for_it_once(watcher):
+    """Or a thousand after a thousand would be a million callbacks; one that is late waits for the rest of it."""
+    ready, failed = [], []
+    resolver = Resolver()
+    resolver.fail_call = lambda one, call, cause: failed.append((one.key, type(cause)))
+    forget = lambda one, call: one.cancelled.add(call)  # noqa: E731
+    dependencies = Dependencies(resolver, lambda call: call(), ready.append, forget)
+    parents = (Future(), Future(), Future())
+    bundles = [bundle(watcher, number, after=parents) for number in range(3)]
+    for one in bundles[:2]:
+        dependencies.add(one)
+    assert [len(parent._done_callbacks) for parent in parents] == [1, 1, 1]
+    parents[0].set_result(None)
+    parents[1].set_exception(OSError())
+    dependencies.add(bundles[2])
+    assert ready == []
+    parents[2].set_result(None)
+    assert failed == [(one.key, OSError) for one in bundles]
+    assert ready == bundles  # (the watcher has discarded them)
+    alone = bundle(watcher, 3, after=(parents[0],))
+    dependencies.add(alone)
+    assert ready[-1] is alone
+
+
+def test_a_parent_is_not_kept_by_who_waits_for_it(watcher):
+    """Its value would stay in memory until the garbage collector comes."""
+    dependencies = Dependencies(Resolver(), lambda call: call(), lambda _: None, lambda *_: None)
+    parent = Future()
+    one = bundle(watcher, 0)
+    one.parents = {"c000000": {"x1": parent}}
+    dependencies.add(one)
+    parent.set_result("value")
+    one.parents = {}
+    seen = weakref.ref(parent)
+    gc.disable()
+    try:
+        del parent
+        assert seen() is None
+    finally:
+        gc.enable()

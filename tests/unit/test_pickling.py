@@ -7,6 +7,8 @@ import functools
 import gc
 import importlib
 import pickle
+import re
+import subprocess
 import sys
 import threading
 from concurrent.futures import Future
@@ -251,3 +253,44 @@ def test_a_copy_of_procid_stands_for_the_same():
     """``dataclasses.asdict`` copies what it finds."""
     assert copy.copy(procid) is procid
     assert copy.deepcopy({"index": [procid]}) == {"index": [procid]}
+
+
+def test_cached_functions_and_properties_of_modules_that_travel_do_too(tmp_path):
+    """By their names they could not be found; what is installed goes by its name."""
+    (tmp_path / "caching.py").write_text("""
+import functools, re
+
+@functools.lru_cache(maxsize=7)
+def fib(n):
+    return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+class Table:
+    @functools.cached_property
+    def size(self):
+        return fib(10)
+
+    @functools.cache
+    def row(self, n):
+        return [n] * self.size
+
+def use(n):
+    table = Table()
+    return fib(n), table.size, len(table.row(3)), fib.cache_parameters()["maxsize"], re.escape
+""")
+    code = """
+import re
+import subprocess
+import sys
+sys.path.insert(0, sys.argv[1])
+import caching
+from condor_futures.pickling import pickle_object
+from condor_futures.shipping import Shipping
+sys.stdout.buffer.write(pickle_object(caching.use, "function", ship=Shipping("auto")).segments[0])
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, check=True)
+    assert pickle.loads(done.stdout)(20) == (6765, 55, 55, 7, re.escape)
+
+
+def test_code_keeps_the_name_of_its_file():
+    """Or nobody could tell from a remote traceback where a line is."""
+    assert pickle.loads(pickle_object(lambda: 1, "function").segments[0]).__code__.co_filename == __file__

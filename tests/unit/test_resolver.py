@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from pathlib import Path
 
 import pytest
 
 from condor_futures import runner, states
 from condor_futures.bundle import Bundle, Options
-from condor_futures.errors import RemoteTraceback
+from condor_futures.errors import PayloadError, RemoteTraceback
 from condor_futures.future import CondorFuture
 from condor_futures.payload import Outcome
+from condor_futures.pickling import pickle_object
 from condor_futures.resolver import Resolver
 from condor_futures.session import Session
 from condor_futures.tally import Tally
@@ -93,3 +95,41 @@ def test_what_a_callback_raises_is_no_business_of_the_other_calls(tmp_path):
 
 def raise_cancelled(future):
     raise asyncio.CancelledError
+
+
+class OddError(Exception):
+    """Its text cannot be had."""
+
+    def __str__(self):
+        return self.nothing
+
+    def __reduce__(self):
+        raise OddError
+
+
+def raise_odd():
+    raise OddError
+
+
+def test_an_exception_without_a_text_is_an_error_all_the_same(tmp_path):
+    """Of a parent, of unpickling, of pickling."""
+    session = Session.create(tmp_path / "session")
+    resolver = Resolver(session, Tally(), lambda bundle, error: None)
+    resolver.start()
+    future = CondorFuture("c000000", lambda future: None)
+    bundle = Bundle("b0", tmp_path, Options({}, spool=True), {"c000000": future}, states.Job("b0", True))
+    resolver.fail_call(bundle, "c000000", OddError())
+    resolver.close()
+    session.remove()
+    assert str(future.exception(0)) == "a call that this one depends on raised OddError: (its text cannot be had)"
+    spoilt = Outcome("c000000", "value", {"host": "ep1"}, (pickle.dumps(Unpickles()),)).unpickle("7.0")[1]
+    assert str(spoilt).endswith("cannot be unpickled here: OddError: (its text cannot be had)")
+    with pytest.raises(PayloadError, match="its text cannot be had"):
+        pickle_object([OddError()], "argument")
+
+
+class Unpickles:
+    """Raises it then."""
+
+    def __reduce__(self):
+        return raise_odd, ()

@@ -98,6 +98,8 @@ def test_memory_in_which_nothing_runs_is_warned_of(caplog) -> None:
     for fine in ("4GB", 512, "RequestCpus * 2048", "4M"):
         check_submit_commands({"request_memory": fine})
     assert not caplog.records
+    check_submit_commands({"request_memory": int(2.5e9)})  # which was to be bytes
+    assert "asks for 2384 TiB; a bare number is of MiB" in caplog.text
 
 
 @pytest.mark.parametrize(

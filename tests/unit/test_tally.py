@@ -74,3 +74,22 @@ def test_counts_add_up_while_other_threads_end_calls():
         thread.join()
     assert sums == {3000}
     assert tally.counts() == {"done": 3000}
+
+
+def test_a_call_may_end_in_the_middle_of_counting():
+    """A signal handler or the garbage collector may cancel it, in the thread that counts."""
+    tally = Tally()
+    made, other = bundle("c0", "c1"), bundle("c2")
+
+    class Telling(dict):
+        """Ends a call while it is looked through."""
+
+        def items(self):
+            tally.ended(made, "c0", "cancelled")
+            return super().items()
+
+    tally._open = Telling()
+    tally.opened([made, other])
+    counts = tally.counts()
+    assert sum(counts.values()) == 3
+    assert tally.counts()["cancelled"] == 1
