@@ -114,10 +114,8 @@ class CondorFuture(Future[T]):
             'done'
 
         """
-        if self.cancelled():
-            return "cancelled"
-        if self.done():
-            return "done" if self.exception() is None else "failed"
+        if self.done():  # asked first: from then on nothing changes, while another thread might cancel until then
+            return "cancelled" if self.cancelled() else "done" if self.exception() is None else "failed"
         return str((self._bundle.job.shown if self._bundle else State.PENDING).value)
 
     @property
