@@ -138,17 +138,22 @@ def test_call_that_comes_while_the_watcher_breaks_ends(scene, monkeypatch):
         engine.add([scene.bundle(1)])
 
 
-def test_client_that_leaves_does_not_wait_for_an_access_point_that_is_away(scene):
-    """Whoever attaches later fetches what there is."""
-    _, bundle = scene.submit(0, "1.0")
-    scene.watcher._handle(Terminated("1.0", exit_status=0))
-    scene.watcher._departures.proceed(under_way=1)
+def leaves_at_once_when_away(scene):
+    """What it was asked last is not answered; that is waited for, but not by who leaves."""
     assert not scene.watcher._quiet()
     _, answer, _ = scene.access_point.asked.pop()
     answer(None, AwayError("no answer"))
     scene.receive()
     assert scene.watcher._quiet()
     assert not scene.watcher._finished()
+
+
+def test_client_that_leaves_does_not_wait_for_an_access_point_that_is_away(scene):
+    """Whoever attaches later fetches what there is."""
+    _, bundle = scene.submit(0, "1.0")
+    scene.watcher._handle(Terminated("1.0", exit_status=0))
+    scene.watcher._departures.proceed(under_way=1)
+    leaves_at_once_when_away(scene)
     assert bundle.job.state is State.COMPLETED
 
 
@@ -158,9 +163,4 @@ def test_client_that_leaves_does_not_wait_for_a_submission_either(scene):
     bundle = scene.bundle(1)
     scene.watcher._submissions.add([bundle], complete=True)
     scene.watcher._submissions.proceed(hurry=True)
-    assert not scene.watcher._quiet()
-    _, answer, _ = scene.access_point.asked.pop()
-    answer(None, AwayError("no answer"))
-    scene.receive()
-    assert scene.watcher._quiet()
-    assert not scene.watcher._finished()
+    leaves_at_once_when_away(scene)
