@@ -599,7 +599,8 @@ class _Child:
             _loads(pickled)
         except BaseException as why:
             pickled = []
-            about["unpicklable"] = traceback.format_exception_only(type(why), why)[-1].strip()
+            # The first line: from Python 3.14 on, notes follow that say what was being pickled.
+            about["unpicklable"] = traceback.format_exception_only(type(why), why)[0].strip()
         name = "%s.%s" % (kind.__module__, kind.__qualname__)
         return dict(about, pickled=pickled, type_name=name)
 
