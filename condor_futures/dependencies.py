@@ -6,12 +6,23 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from condor_futures.bundle import Bundle
 from condor_futures.resolver import Resolver
 
 __all__ = ["Dependencies"]
+
+
+@dataclass(eq=False)
+class _Barrier:
+    """Futures that bundles come after, and those bundles: they wait for it as one."""
+
+    futures: Sequence[Future[Any]]
+    unfinished: int
+    bundles: list[Bundle]
+    failed: list[Future[Any]] = field(default_factory=list)
 
 
 class Dependencies:
@@ -41,9 +52,8 @@ class Dependencies:
         self._ready = ready
         self._forget = forget
         self._unfinished: dict[Bundle, int] = {}
-        #: By what they come after, which executors share: the bundles that wait for it, and of how many futures.
-        self._after: dict[int, tuple[Sequence[Future[Any]], list[Bundle]]] = {}
-        self._after_unfinished: Counter[int] = Counter()
+        #: By the identity of what bundles come after, which is one object for all calls of a derived executor.
+        self._barriers: dict[int, _Barrier] = {}
         #: How many of a cluster; counted, because that is asked for each time that anything could be submitted.
         self._of_cluster: Counter[str | None] = Counter()
 
@@ -74,29 +84,25 @@ class Dependencies:
             self._add_after(bundle)
 
     def _add_after(self, bundle: Bundle) -> None:
-        key = id(bundle.after)
-        if key in self._after:
-            self._after[key][1].append(bundle)
-            for parent in bundle.after:
-                if parent.done() and (parent.cancelled() or parent.exception() is not None):
-                    self._fail(bundle, list(bundle.futures), parent)
-            return
-        self._after[key] = bundle.after, [bundle]
-        self._after_unfinished[key] = len(bundle.after)
-        for parent in bundle.after:
-            parent.add_done_callback(lambda parent: self._post(functools.partial(self._ended_before, key, parent)))
-
-    def _ended_before(self, key: int, parent: Future[Any]) -> None:
-        if key not in self._after:
-            return
-        _, bundles = self._after[key]
-        self._after_unfinished[key] -= 1
-        if parent.cancelled() or parent.exception() is not None:
-            for bundle in bundles:
+        barrier = self._barriers.get(id(bundle.after))
+        if barrier is not None:
+            barrier.bundles.append(bundle)
+            for parent in barrier.failed:
                 self._fail(bundle, list(bundle.futures), parent)
-        if not self._after_unfinished[key]:
-            del self._after[key], self._after_unfinished[key]
-            for bundle in bundles:
+            return
+        barrier = self._barriers[id(bundle.after)] = _Barrier(bundle.after, len(bundle.after), [bundle])
+        for parent in bundle.after:
+            parent.add_done_callback(lambda parent: self._post(functools.partial(self._passed, barrier, parent)))
+
+    def _passed(self, barrier: _Barrier, parent: Future[Any]) -> None:
+        barrier.unfinished -= 1
+        if parent.cancelled() or parent.exception() is not None:
+            barrier.failed.append(parent)
+            for bundle in barrier.bundles:
+                self._fail(bundle, list(bundle.futures), parent)
+        if not barrier.unfinished:
+            self._barriers.pop(id(barrier.futures), None)
+            for bundle in barrier.bundles:
                 self._one_less(bundle)
 
     def discard(self, bundle: Bundle) -> None:
@@ -107,8 +113,7 @@ class Dependencies:
         """Nobody wants any of them any more."""
         self._unfinished.clear()
         self._of_cluster.clear()
-        self._after.clear()
-        self._after_unfinished.clear()
+        self._barriers.clear()
 
     def _pop(self, bundle: Bundle) -> bool:
         """Let go of it; says whether it was still waiting."""
