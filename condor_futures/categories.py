@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import UserDict
 from typing import Any
 
+from condor_futures.arguments import check_count
+
 __all__ = ["Categories"]
 
 
@@ -14,7 +16,7 @@ class Categories(UserDict[str, int]):
     >>> categories = Categories(merge=2)
     >>> categories |= {"merge": 0}
     Traceback (most recent call last):
-    ValueError: at most how many jobs of the category 'merge' may be in the queue? At least 1, not 0
+    ValueError: the limit of the category 'merge' must be greater than 0, not 0
 
     """
 
@@ -33,13 +35,7 @@ class Categories(UserDict[str, int]):
         self._check_open()
         if not isinstance(category, str):
             raise TypeError(f"a category is a str, not {type(category).__name__}")
-        if not isinstance(limit, int) or isinstance(limit, bool):
-            raise TypeError(f"the limit of the category {category!r} is an int, not {type(limit).__name__}")
-        if limit < 1:
-            raise ValueError(
-                f"at most how many jobs of the category {category!r} may be in the queue? At least 1, not {limit}"
-            )
-        super().__setitem__(category, limit)
+        super().__setitem__(category, check_count(f"the limit of the category {category!r}", limit))
 
     def __delitem__(self, category: str) -> None:
         """Have no limit any more."""

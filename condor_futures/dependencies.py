@@ -102,7 +102,9 @@ class Dependencies:
                 self._fail(bundle, list(bundle.futures), parent)
         if not barrier.unfinished:
             self._barriers.pop(id(barrier.futures), None)
-            for bundle in barrier.bundles:
+            bundles, barrier.bundles = barrier.bundles, []
+            barrier.futures, barrier.failed = (), []  # which have it among their callbacks
+            for bundle in bundles:
                 self._one_less(bundle)
 
     def discard(self, bundle: Bundle) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import itertools
-import logging
 import os
 import sys
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,7 @@ from condor_futures.session import Session, session_path, sessions_directory
 from condor_futures.submit_values import check_session_directory
 from condor_futures.watcher import Watcher, last_error
 
-__all__ = ["DEFAULT_MAX_WORKERS", "Engine", "begin", "start"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["DEFAULT_MAX_WORKERS", "Engine", "begin", "start", "take_back"]
 
 #: Seconds for the pool's collector to say how many cores there are.
 _CORES_TIMEOUT = 10.0
@@ -61,7 +58,7 @@ class Engine:
             try:
                 self._cores = int(self.watcher.ask("cores", _CORES_TIMEOUT))
             except AccessPointError:  # not every collector tells everybody
-                self._cores = 0
+                return self.max_workers
         return min(self.max_workers, self._cores or self.max_workers)
 
     def check_open(self) -> None:
@@ -111,26 +108,30 @@ def _at_exit() -> None:
     _exiting = True
     watchers = list(_watchers)
     interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
+    # Not by one at a prompt, long before the calls that are made now.
+    to_take_back = [watcher for watcher in watchers if interrupted and watcher.last_error != last_error()]
+    take_back(*to_take_back)
+    others = [watcher for watcher in watchers if watcher not in to_take_back]
+    for watcher in others:
+        watcher.close()
     try:
-        # Not one at a prompt, long before the calls that are made now.
-        _interrupt([watcher for watcher in watchers if interrupted and watcher.last_error != last_error()])
-        for watcher in watchers:
-            watcher.close()
-        for watcher in watchers:
+        for watcher in others:
             watcher.join()
-    except KeyboardInterrupt:  # while it waited for results; whoever is in more of a hurry has to say so again
-        _interrupt(watchers)
+    except KeyboardInterrupt:  # while it waited for results
+        take_back(*others)
 
 
-def _interrupt(watchers: Sequence[Watcher]) -> None:
+def take_back(*watchers: Watcher) -> None:
+    """Ctrl-C: have all jobs removed, and wait for that; another Ctrl-C leaves them."""
     try:
         for watcher in watchers:
-            watcher.interrupt()
+            watcher.take_back()
+        for watcher in watchers:
+            watcher.join_aloud()
     except KeyboardInterrupt:
         for watcher in watchers:
-            if not watcher.join(0.0):
-                watcher.session.leave()  # its directory stays, to be rid of the jobs
-                logger.warning("jobs of session %s may be left in the queue", watcher.session.id)
+            if watcher.abandon():
+                _watchers.discard(watcher)  # nor does the end of the program wait for it
 
 
 def _at_end_of_worker() -> None:
@@ -138,8 +139,10 @@ def _at_end_of_worker() -> None:
     sessions = [watcher.session for watcher in _watchers]
     _at_exit()
     for session in sessions:
-        if not session.kept:
-            session.remove()
+        session.dispose()
+
+
+_finalized: set[int] = set()
 
 
 def _register_exit() -> None:
@@ -148,8 +151,10 @@ def _register_exit() -> None:
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)
     process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
-    if process is not None and util is not None and process.parent_process() is not None:
-        util.Finalize(None, _at_end_of_worker, exitpriority=10)
+    if process is None or util is None or process.parent_process() is None or os.getpid() in _finalized:
+        return
+    _finalized.add(os.getpid())
+    util.Finalize(None, _at_end_of_worker, exitpriority=10)
 
 
 #: Seconds for credentials to be stored: the site's program makes them, the credd waits for the credmon, 20 s each; a

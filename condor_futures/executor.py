@@ -575,20 +575,20 @@ class CondorExecutor(Executor):
 
     def __exit__(self, exc_type: type[BaseException] | None, *rest: object) -> Literal[False]:
         """Shut down and wait; after Ctrl-C, also one that comes meanwhile, remove the jobs first."""
+        if exc_type is not None and issubclass(exc_type, KeyboardInterrupt):
+            self._take_back()
+            return False
         try:
-            if exc_type is not None and issubclass(exc_type, KeyboardInterrupt):
-                self._interrupt()
-            else:
-                self.shutdown(wait=True)
+            self.shutdown(wait=True)
         except KeyboardInterrupt:
-            self._interrupt()
+            self._take_back()
             raise
         return False
 
-    def _interrupt(self) -> None:
+    def _take_back(self) -> None:
         with self._engine.lock:
             self._engine.shut_down = True
-        self._engine.watcher.interrupt()
+        engine.take_back(self._engine.watcher)
 
     def _pickle(self, obj: object, what: str = "function", *, numbered: bool = False) -> Pickled:
         return pickle_object(obj, what, self._engine.key_of, self._options.ship, numbered=numbered)

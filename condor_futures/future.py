@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections.abc import Callable
@@ -172,8 +173,10 @@ class CondorFuture(Future[T]):
                 self._state = RUNNING
 
     def _resolve(self, value: Any, error: BaseException | None) -> None:
-        if error is not None and (advice := _advice(error)) and hasattr(error, "add_note"):  # from Python 3.11 on
-            error.add_note(advice)
+        if error is not None:
+            with contextlib.suppress(Exception):  # it is the user's, and may be odd
+                if (advice := _advice(error)) and hasattr(error, "add_note"):
+                    error.add_note(advice)
         try:
             if error is None:
                 self.set_result(value)

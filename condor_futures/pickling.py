@@ -78,11 +78,12 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             make, arguments = self.dispatch_table[CodeType](obj)
             # cloudpickle (3.1.3) puts a constant for the file's name, so that pickles are equal; but then nobody could
             # tell from a remote traceback which file a line is in.
-            named = (obj.co_filename if part == "<dynamic-code>" else part for part in arguments)
-            return make, tuple(named)
+            return make, tuple(
+                obj.co_filename if isinstance(part, str) and part == "<dynamic-code>" else part for part in arguments
+            )
         if isinstance(obj, functools._lru_cache_wrapper) and _travels_by_value(obj):
             return runner.cached, (obj.__wrapped__, obj.cache_parameters())
-        if isinstance(obj, functools.cached_property):  # which has a lock, up to Python 3.11
+        if type(obj) is functools.cached_property:  # which has a lock, up to Python 3.11
             return functools.cached_property, (obj.func,), {"attrname": obj.attrname}
         connection = getattr(sys.modules.get("multiprocessing.connection"), "_ConnectionBase", None)
         if connection is not None and isinstance(obj, connection):

@@ -515,7 +515,7 @@ class _Child:
         for header, segments in bundle.frames(done):
             if header["kind"] == "function":
                 functions.append(segments)
-            elif header["call"] not in done:
+            else:
                 if limit and made == limit:
                     self.leave()
                 self._call(bundle, header, segments, functions, loaded)

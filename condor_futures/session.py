@@ -276,9 +276,18 @@ class Session:
 
     def leave(self) -> None:
         """Let another process take it up; it is not removed."""
+        self.stay()
+        self.lock.release()
+
+    def dispose(self) -> None:
+        """Remove it now, if it was to go with the last reference to it."""
+        if self._disposal is not None:
+            self._disposal()
+
+    def stay(self) -> None:
+        """Have its directory stay when the last reference to it is gone; it is still this process's."""
         if self._disposal is not None:
             self._disposal.detach()
-        self.lock.release()
 
     def remove(self) -> None:
         """Remove its directory."""

@@ -164,8 +164,9 @@ class Shipping:
 
 def file_of_the_users(name: str) -> Path | None:
     """The file, or the directory of the package, of a module that is imported here and not installed."""
-    module = sys.modules.get(name.partition(".")[0])
-    if module is None or not Shipping("auto")._is_the_users(module.__name__, module):
+    name = name.partition(".")[0]
+    module = sys.modules.get(name)
+    if module is None or not Shipping("auto")._is_the_users(name, module):
         return None
     path = Path(str(module.__file__))
     return path.parent if path.name == "__init__.py" else path

@@ -29,6 +29,7 @@ _NUMBERED: Final = re.compile(r"\$\((?:cluster(?:id)?|jobid)\)", re.IGNORECASE)
 _UNIVERSES: Final = {"vanilla", "docker", "container", "5"}
 #: What the executor owns and has nothing in the place of, so that it would be missed.
 _MISSED: Final = frozenset({"hold", "noop_job", "output_destination", "skip_if_dataflow"})
+_LONG_VALUE: Final = re.compile(r"@=(\w+)$")
 _QUEUE: Final = re.compile(r"queue(?![\w.])(?!\s*=)", re.IGNORECASE)
 
 
@@ -103,16 +104,21 @@ def _after_queue(text: str) -> str | None:
 
     >>> _after_queue("queue 2 in (\n a\n)\n# the end\n"), _after_queue("if true\nqueue\nendif\nqueue 5\nrank = 1")
     (None, 'rank = 1')
+    >>> _after_queue("environment @=end\nqueue\n@end\nqueue x from \\\n list.txt")
     """
-    depth, in_list, queued = 0, False, False
-    for line in map(str.strip, text.splitlines()):
-        if in_list:
+    depth, in_list, queued, closing = 0, False, False, ""
+    for line in map(str.strip, re.sub(r"\\[ \t]*\n", " ", text).splitlines()):
+        if closing:  # of a value of several lines: name @=tag ... @tag
+            closing = closing if line != closing else ""
+        elif in_list:
             in_list = not line.startswith(")")
         elif line and not line.startswith("#"):
             if queued:
                 return line
-            word = line.partition(" ")[0].lower()
+            word = line.split(None, 1)[0].lower()
             depth += (word == "if") - (word == "endif")
+            if long_value := _LONG_VALUE.search(line):
+                closing = f"@{long_value[1]}"
             if _QUEUE.match(line):
                 in_list, queued = line.count("(") > line.count(")"), depth == 0
     return None

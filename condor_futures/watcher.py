@@ -235,13 +235,33 @@ class Watcher:
         self._thread.join()
         return True
 
-    def interrupt(self) -> None:
-        """Ctrl-C: remove all jobs, fail what is not done, and end; says what it waits for if that takes long."""
+    def take_back(self) -> None:
+        """Ctrl-C: remove all jobs, fail what is not done, and end."""
         self.remove_all("the client was interrupted")
         self.close()
+
+    def join_aloud(self) -> None:
+        """Wait until it has ended; says what for if that takes long."""
         if not self.join(_SILENCE):
             logger.warning("the session %s was interrupted; waiting for its jobs to be removed", self.session.id)
             self.join()
+
+    def abandon(self) -> bool:
+        """Nobody waits for its end any more; True if there was something to wait for."""
+        if self.join(0.0):
+            return False
+        self.session.stay()
+        self._warn_of_jobs("another Ctrl-C came before they were removed")
+        return True
+
+    def _warn_of_jobs(self, why: object) -> None:
+        session = self.session
+        logger.warning(
+            "jobs of session %s may be left in the queue: %s; `condor-futures purge %s` removes them",
+            session.id,
+            why,
+            session.directory if session.kept else session.id,
+        )
 
     def _bundles(self) -> list[Bundle]:
         """All that are under way."""
@@ -500,12 +520,7 @@ class Watcher:
             leave = self.session.leave if self._detaching else self.session.finish
         except AccessPointError as error:
             leave = self.session.leave  # its directory stays, to be rid of them later
-            logger.warning(
-                "jobs of session %s may be left in the queue: %s; `condor-futures purge %s` removes them",
-                self.session.id,
-                error,
-                self.session.id if not self.session.kept else self.session.directory,
-            )
+            self._warn_of_jobs(error)
         finally:
             self._access_point.close()
             self._resolver.close()

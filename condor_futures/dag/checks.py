@@ -111,8 +111,11 @@ def check_settings(settings: Mapping[str, object]) -> dict[str, object]:
             raise TypeError(f"the setting {name} is a number, a bool or a str, not {type(value).__name__}")
         if "\n" in str(value) or str(value).endswith("\\"):
             raise ValueError(f"the setting {name} has to fit on one line, unlike {value!r}")
-        if isinstance(htcondor2.param.get(name), int) and not _is_whole(value):
-            raise ValueError(f"the setting {name} is a whole number, not {value!r}")
+        default = htcondor2.param.get(name)
+        literal = name.upper().startswith("DAGMAN_") and "$(" not in str(value)
+        if literal and isinstance(default, int) and not _is_whole(value):
+            kind = "True or False" if isinstance(default, bool) else "a whole number"
+            raise ValueError(f"the setting {name} is {kind}, not {value!r}")
     return kept
 
 

@@ -72,9 +72,10 @@ class Dagman:
                     self.end = effect.cause
             # HTCondor starts it again whenever it leaves with a status above 2, as it does for a setting that it cannot
             # read (25.14); and each time it runs, for a moment.
-            self._false_starts += isinstance(event, states.Evicted)
-            if self._false_starts >= FALSE_STARTS_LIMIT and not self._has_begun():
-                self.end = event
+            if isinstance(event, states.Evicted):
+                self._false_starts += 1
+                if self._false_starts >= FALSE_STARTS_LIMIT and not self._has_begun():
+                    self.end = event
 
     def _has_begun(self) -> bool:
         """It has come as far as its nodes; what an earlier run left of these files was removed."""
@@ -123,15 +124,15 @@ class Dagman:
         return "".join(": " + line.removeprefix("ERROR: ") for line in told)
 
 
-def submit_error(files: DagFiles) -> str:
-    """Why DAGMan could not submit a node's jobs, the last time that it could not; empty if it does not say.
-
-    Args:
-        files: the DAG's.
-
-    """
-    told = [line.partition("submit error: ")[2] for line in _this_run(files) if "submit error: " in line]
-    return told[-1].strip() if told else ""
+def submit_error(files: DagFiles, node: str) -> str:
+    """Why DAGMan could not submit the jobs of *node*, the last time that it could not; empty if it does not say."""
+    reason, of_it = "", False
+    for line in _this_run(files):
+        if named := re.search(r"Submitting HTCondor Node (\S+) job", line):
+            of_it = named[1] == node
+        if of_it and "submit error: " in line:
+            reason = line.partition("submit error: ")[2].strip()
+    return reason
 
 
 def _this_run(files: DagFiles) -> list[str]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from condor_futures import states
 from condor_futures.access_point import AccessPoint
 from condor_futures.dag.checks import warn_of_old_dagman
 from condor_futures.dag.dagman import Dagman
@@ -81,7 +82,8 @@ class Driver:
         dagman.read()
         dagman.close()
         if dagman.job_id is not None:
-            self._run = Follower(self.graph, self._connect() if dagman.end is None else None, dagman.job_id)
+            in_queue = dagman.end is None or isinstance(dagman.end, states.Evicted)  # to be removed, in the second case
+            self._run = Follower(self.graph, self._connect() if in_queue else None, dagman.job_id)
             if dagman.end is not None:
                 self._run.join()  # all is known, and what is left can be run at once
             return

@@ -162,9 +162,9 @@ class DagExecutor(Executor):
         """
         graph = Graph.load(Path(directory))
         if access_point != "same":
+            check_access_point(access_point)
             graph.access_point = access_point
-            graph.session.keep(schedd=None)
-        check_access_point(graph.access_point)
+            graph.session.settings = {**graph.session.settings, "schedd": None}
         dag = cls.__new__(cls)
         dag._driver = Driver(graph, {})
         dag._node_options, dag._options, dag._after = NodeOptions(), Options({}, spool=False, ship=Shipping("auto")), ()

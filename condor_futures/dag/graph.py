@@ -161,14 +161,17 @@ class Sandbox:
 
         def replace(macro: re.Match[str]) -> str:
             function, (name, colon, default) = macro[1].upper(), macro[2].partition(":")
-            known = os.environ if function == "ENV" else {**macros, "dollar": "$"} if not function else {}
+            known = os.environ if function == "ENV" else {**macros, "dollar": macro[0]} if not function else {}
             value = known.get(name if function else name.strip().lower(), default if colon else None)
             if value is None:
                 raise ValueError(f"{macro[0]} is for HTCondor to replace, which a run on this machine cannot do")
             return str(value)
 
         def expand(text: str) -> str:
-            return re.sub(r"\$(\$|\w*)\(([^()]*)\)", replace, text)
+            before = ""
+            while before != text:  # one may be the default of another
+                before, text = text, re.sub(r"\$(\$|\w*)\(([^()]*)\)", replace, text)
+            return re.sub(r"\$\(DOLLAR\)", "$", text, flags=re.IGNORECASE)
 
         return Sandbox(
             [*map(expand, self.files)], expand(self.environment), [*map(expand, self.outputs)], expand(self.remaps)
@@ -226,8 +229,9 @@ class Node:
         """
         cluster = int(self.key[1:])
         numbers = {"process": process, "procid": process, "cluster": cluster, "clusterid": cluster, "retry": retry}
-        named = {"job": self.key, "node": self.key, "bundle": self.bundles[process].key}
-        return Sandbox.of(self.bundles[process].options).expanded({**numbers, **named})
+        bundle = self.bundles[process]
+        named = {"job": self.key, "node": self.key, "bundle": bundle.key, "directory": bundle.directory.name}
+        return Sandbox.of(bundle.options).expanded({**numbers, **named})
 
     @property
     def depth(self) -> int:

@@ -50,17 +50,22 @@ class Reports(Resolver):
         otherwise = not well and all(
             end is None or (isinstance(end, states.Terminated) and end.exit_status == 0) for end in ends
         )
+        more = self._more(node, details) if otherwise else ""
         for bundle, end in zip(node.bundles, ends, strict=True):
             job_id = bundle.job.job_id
             if otherwise:
-                log = self._graph.files.dagman_out
-                reason = submit_error(self._graph.files) if "submit failed" in details else ""
-                more = (f": {reason}" if reason else "") + (f"; {log} says more" if log.exists() else "")
                 if not any(ends) and not node.options.post_script:  # which rejects what there is
                     self.values(bundle)  # of another run, on this machine
                 self.fail(bundle, JobError(f"the node {node.key} of the DAG failed: {details}{more}", job_id=job_id))
             else:
                 self.report(bundle, states.Report(end or states.Gone(job_id or "")))
+
+    def _more(self, node: Node, details: str) -> str:
+        """What DAGMan's own log has besides *details*."""
+        files = self._graph.files
+        reason = submit_error(files, node.key) if "submit failed" in details else ""
+        told = f"; {files.dagman_out} says more" if files.dagman_out.exists() else ""
+        return (f": {reason}" if reason else "") + told
 
     def stopped(self, node: Node, error: CondorFuturesError) -> None:
         """*node* will not run, or not to its end: because of what became of its parents, or else of *error*."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from support import session_constraint, until
 
-from condor_futures import JobRemovedError
+from condor_futures import CondorExecutor, JobRemovedError, purge
 from condor_futures.session import sessions_directory
 
 pytestmark = pytest.mark.pool
@@ -352,6 +352,58 @@ def test_a_process_of_multiprocessing_that_ends_without_shutdown_has_its_results
     session, value = done.stdout.split()
     assert value == "1024", done.stderr
     assert not Path(session).exists()
+
+
+def test_a_process_of_multiprocessing_may_leave_its_session(pool):
+    """Which is there for whoever takes it up, though the executor was not forgotten."""
+    text = """
+        import multiprocessing
+        from condor_futures import CondorExecutor
+
+        def main():
+            global executor
+            executor = CondorExecutor(access_point="personal")
+            executor.submit(pow, 2, 10)
+            print(executor.detach(), flush=True)
+
+        process = multiprocessing.get_context("fork").Process(target=main)
+        process.start()
+        process.join()
+    """
+    with client(pool, text) as script:
+        out, err = script.communicate(timeout=100)
+    with CondorExecutor.attach(out.strip()) as executor:
+        assert [future.result() for future in executor.futures.values()] == [1024], err
+
+
+def test_a_second_ctrl_c_ends_a_program_whose_jobs_cannot_be_removed(pool):
+    """Its session stays, by which that can be done later."""
+    text = """
+        import time
+        from condor_futures import CondorExecutor
+        with CondorExecutor(access_point="personal") as executor:
+            print(executor._engine.session.id, executor._engine.watcher._access_point._process.pid, flush=True)
+            future = executor.submit(time.sleep, 300)
+            while not future.running():
+                time.sleep(0.02)
+            print("running", flush=True)
+            time.sleep(300)
+    """
+    with client(pool, text) as script:
+        session, helper = script.stdout.readline().split()
+        assert script.stdout.readline().strip() == "running"
+        os.kill(int(helper), signal.SIGSTOP)
+        try:
+            script.send_signal(signal.SIGINT)
+            assert "waiting for its jobs to be removed" in script.stderr.readline()
+            script.send_signal(signal.SIGINT)
+            script.wait(60)
+        finally:
+            os.kill(int(helper), signal.SIGKILL)
+        _, err = script.communicate(timeout=60)
+    assert f"`condor-futures purge {session}` removes them" in err
+    assert err.count("KeyboardInterrupt\n") == 1
+    assert purge(session) == 1
 
 
 def test_an_executor_that_is_shut_down_in_a_forked_child_does_not_hang(executor):

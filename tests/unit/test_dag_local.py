@@ -26,9 +26,13 @@ from condor_futures import (
     procid,
     sessions,
     shell,
+    states,
     wait,
 )
 from condor_futures.dag import local
+from condor_futures.dag.dagman import Dagman
+from condor_futures.dag.graph import DagFiles
+from condor_futures.session import Session
 
 
 def note(path):
@@ -479,3 +483,35 @@ def test_a_picture_shows_dollars_as_they_are(new_dag, tmp_path, monkeypatch):
     dag.submit(shell("gzip -d $1_ | awk '{print $2}'"), 1)
     drawn = dag.draw(tmp_path / "graph.svg").read_text()
     assert "$1_ | awk '{print $2}'" in drawn
+
+
+def test_a_dagman_that_leaves_again_and_again_is_over_when_it_leaves(tmp_path):
+    """Not when it runs once more, as its log may say in the same breath; one that has come to its nodes is not over."""
+    files = DagFiles(tmp_path, "work")
+    dagman = Dagman(files, "7.0")
+    once = [states.Executing("7.0", "ap1"), states.Evicted("7.0")]
+    for event in [*once * 4, once[0]]:
+        dagman.handle(event)
+    assert dagman.end is None
+    for event in (once[1], once[0]):
+        dagman.handle(event)
+    assert dagman.end == states.Evicted("7.0")
+    assert "left 5 times before it had run anything" in str(dagman.why(dagman.end))
+    files.status.touch()
+    again = Dagman(files, "7.0")
+    for event in once * 9:
+        again.handle(event)
+    assert again.end is None
+
+
+def test_a_look_from_elsewhere_leaves_a_dag_where_it_was_run(new_dag):
+    """What is wrong with the argument is told first."""
+    dag = new_dag()
+    dag.submit(abs, -1)
+    dag.write()
+    dag._driver.graph.session.keep(schedd=("cm", "ap1"))
+    dag.shutdown()
+    with pytest.raises(TypeError, match="access_point"):
+        DagExecutor.attach(dag.directory, access_point=5)
+    DagExecutor.attach(dag.directory, access_point="personal").shutdown()
+    assert Session.open(dag.directory).settings["schedd"] == ["cm", "ap1"]

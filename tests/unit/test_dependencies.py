@@ -122,15 +122,16 @@ def test_bundles_that_come_after_the_same_wait_for_it_once(watcher):
     assert ready[-1] is alone
 
 
-def test_a_parent_is_not_kept_by_who_waits_for_it(watcher):
+@pytest.mark.parametrize("kind", ["parents", "after"])
+def test_a_parent_is_not_kept_by_who_waits_for_it(watcher, kind):
     """Its value would stay in memory until the garbage collector comes."""
     dependencies = Dependencies(Resolver(), lambda call: call(), lambda _: None, lambda *_: None)
     parent = Future()
     one = bundle(watcher, 0)
-    one.parents = {"c000000": {"x1": parent}}
+    setattr(one, kind, (parent,) if kind == "after" else {"c000000": {"x1": parent}})
     dependencies.add(one)
     parent.set_result("value")
-    one.parents = {}
+    one.parents, one.after = {}, ()
     seen = weakref.ref(parent)
     gc.disable()
     try:

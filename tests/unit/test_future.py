@@ -351,3 +351,19 @@ def test_a_resource_that_was_given_to_the_function_is_told_where_it_goes():
         assert told(TypeError(refused + other)) == []
     assert told(ValueError(refused + "'request_memory'")) == []
     assert told(TypeError()) == told(TypeError(1)) == []
+
+
+def test_an_odd_module_keeps_no_future_from_ending(monkeypatch):
+    """Advice is looked for in what the user's program has, which may be anything."""
+
+    class Facade:
+        """An object in the place of a module."""
+
+        def __getattr__(self, name):
+            raise OSError(name)
+
+    monkeypatch.setitem(sys.modules, "odd", Facade())
+    for name in ("odd.part", 5):
+        future = CondorFuture("c000000")
+        future._resolve(None, ModuleNotFoundError("nothing there", name=name))
+        assert type(future.exception(0)) is ModuleNotFoundError

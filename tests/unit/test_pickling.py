@@ -287,10 +287,29 @@ from condor_futures.pickling import pickle_object
 from condor_futures.shipping import Shipping
 sys.stdout.buffer.write(pickle_object(caching.use, "function", ship=Shipping("auto")).segments[0])
 """
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, check=True)
+    # (-bb: bytes and text are not compared either)
+    done = subprocess.run([sys.executable, "-bb", "-c", code, tmp_path], capture_output=True, check=True)
     assert pickle.loads(done.stdout)(20) == (6765, 55, 55, 7, re.escape)
 
 
 def test_code_keeps_the_name_of_its_file():
     """Or nobody could tell from a remote traceback where a line is."""
     assert pickle.loads(pickle_object(lambda: 1, "function").segments[0]).__code__.co_filename == __file__
+
+
+class Loud(functools.cached_property):
+    """One of the user's own kind."""
+
+    def __get__(self, instance, owner=None):
+        return "loud", super().__get__(instance, owner)
+
+
+def test_a_cached_property_of_another_kind_does_not_become_a_plain_one():
+    """Where it cannot travel (it has a lock, up to Python 3.11) that is an error."""
+    kind = type("Table", (), {"size": Loud(lambda self: 3)})
+    try:
+        again = pickle.loads(pickle_object(kind, "function").segments[0])
+    except PayloadError:
+        assert sys.version_info < (3, 12)
+    else:
+        assert again().size == ("loud", 3)
