@@ -403,7 +403,8 @@ def disturb(scene: Scene, rng: random.Random, seconds: float, say: Callable[[str
 def remains(scene: Scene) -> list[str]:
     """What is left of the workload on the pool once its client has ended."""
     left = [f"job {ad['ClusterId']}.{ad['ProcId']} in the queue" for ad in scene.pool.ads("condor_q")]
-    left += [f"{path} in the spool" for path in scene.spool.glob("*/*/cluster*")]
+    # A schedd (25.14) that removes a job while it sends its outputs may make their directory anew, with nothing in it.
+    left += [f"{path} in the spool" for path in scene.spool.glob("*/*/cluster*") if any(path.iterdir())]
     for daemon in ("condor_shadow", "condor_starter"):
         left += [f"{daemon} {pid}" for pid in scene.pool.pids(daemon)]
     mark = str(scene.session).encode()
