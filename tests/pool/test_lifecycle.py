@@ -387,7 +387,8 @@ def test_a_second_ctrl_c_ends_a_program_whose_jobs_cannot_be_removed(pool):
             while not future.running():
                 time.sleep(0.02)
             print("running", flush=True)
-            time.sleep(300)
+            while True:  # (one long sleep might begin after the signal has come, and not hear of it)
+                time.sleep(0.05)
     """
     with client(pool, text) as script:
         session, helper = script.stdout.readline().split()
