@@ -103,7 +103,7 @@ def take_up(
         undo.callback(place.leave)
         credentials = credentials or left.credentials
         settings = {
-            "access_point": session.access_point if access_point is None else access_point,
+            "access_point": session.record.access_point if access_point is None else access_point,
             "max_workers": max_workers or session.settings["max_workers"],
             # Who attaches without credentials takes none from whoever attaches after that.
             "credentials": credentials or session.settings.get("credentials"),
@@ -114,7 +114,7 @@ def take_up(
 def _find(left: Left) -> Session:
     session = Session.find(left.name)
     check_session_directory(session.directory)  # it may have been moved
-    if session.of_dag:
+    if session.record.of_dag:
         raise CondorFuturesError(
             f"{session.directory} belongs to a DAG, whose jobs DAGMan submits: DagExecutor.attach() comes back to it"
         )

@@ -21,7 +21,8 @@ from condor_futures.credentials import renew_after
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CredentialError
 from condor_futures.future import CondorFuture
 from condor_futures.place import Place
-from condor_futures.session import Session, session_path, sessions_directory
+from condor_futures.session import Session
+from condor_futures.session_places import session_path, sessions_directory
 from condor_futures.submit_values import check_session_directory
 from condor_futures.watcher import Watcher, last_error
 

@@ -53,4 +53,4 @@ class Place:
     @classmethod
     def of(cls, session: Session) -> Place:
         """Where the jobs of a session are that was left."""
-        return cls.find(session.access_point, session.settings.get("schedd"))
+        return cls.find(session.record.access_point, session.settings.get("schedd"))

@@ -3,7 +3,7 @@
 ::
 
     SESSION/                     0700
-        session.json             0600  who and where; the secret that outcomes are authenticated with
+        session.json             0600  who and where; the secret that outcomes are authenticated with (session_record)
         lock                     0600  held by who is at work on it (session_lock)
         event_log                the job event log of all jobs of the session
         runner                   what every job executes: a zip file with a shell's first lines (see executable)
@@ -16,65 +16,30 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import re
 import secrets
 import shutil
-import stat
 import tempfile
 import time
 import weakref
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
-import platformdirs
-
 from condor_futures.errors import CondorFuturesError
 from condor_futures.executable import pack_runner
-from condor_futures.private import check_place, make_directory, open_regular
+from condor_futures.private import check_place, make_directory
 from condor_futures.session_lock import SessionLock
+from condor_futures.session_places import find_directory, is_session, sessions_directory, usual_directories
+from condor_futures.session_record import RECORD, SECRET_SIZE, SessionRecord
 
-__all__ = [
-    "BUNDLES_PER_DIRECTORY",
-    "Session",
-    "is_session",
-    "own_sessions",
-    "session_path",
-    "sessions_directory",
-]
+__all__ = ["BUNDLES_PER_DIRECTORY", "Session", "own_sessions"]
 
 BUNDLES_PER_DIRECTORY = 1000
 """No directory gets more bundles than this: file systems, and AFS above all, are slow with more."""
-
-#: What :meth:`Session.create` makes.
-_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
-
-SECRET_SIZE = 32
-"""Bytes."""
-
-
-def sessions_directory() -> Path:
-    """Where sessions without a directory of their own are kept: below ``$XDG_STATE_HOME``."""
-    return platformdirs.user_state_path("condor_futures") / "sessions"
-
-
-def session_path(session: object) -> Path | None:
-    """The directory that the executor's *session* names; None if it names none.
-
-    Raises:
-        TypeError: if it is no path.
-
-    """
-    if session is None:
-        return None
-    if not isinstance(session, (str, Path)) or session == "":
-        raise TypeError(f"session must be a directory, as str or Path, not {session!r}")
-    return Path(session).absolute()
 
 
 @dataclass(eq=False)
@@ -86,15 +51,7 @@ class Session:
     """
 
     directory: Path
-    id: str
-    secret: bytes
-    kept: bool
-    owner: int | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    #: Of one that was opened: who signed it last, and whether its work was done then.
-    client: str = ""
-    pid: int = 0
-    finished: bool = False
+    record: SessionRecord
     _disposal: weakref.finalize[[Path, SessionLock, int], Session] | None = field(default=None, init=False)
 
     @classmethod
@@ -138,7 +95,7 @@ class Session:
         except OSError as error:
             raise CondorFuturesError(f"no session directory can be made at {path}: {error.strerror}") from error
         kept = directory is not None
-        session = cls(path, identity, secrets.token_bytes(SECRET_SIZE), kept, owner, dict(settings))
+        session = cls(path, SessionRecord(identity, secrets.token_bytes(SECRET_SIZE), kept, owner, dict(settings)))
         try:
             session._fill()
         except BaseException as error:
@@ -197,18 +154,18 @@ class Session:
             CondorFuturesError: if another process works on it.
 
         """
-        here = self.client == os.uname().nodename
+        here = self.record.client == os.uname().nodename
         try:
-            held = self.lock.acquire(0.0 if not here or _runs(self.pid) else timeout)
+            held = self.lock.acquire(0.0 if not here or _runs(self.record.pid) else timeout)
         except OSError as error:
             raise self._cannot_be_taken_up(error) from error
         if not held:
-            if here and self.pid == self.lock.holder == os.getpid():
+            if here and self.record.pid == self.lock.holder == os.getpid():
                 raise CondorFuturesError(
                     f"the session {self.id} is in use in this process; shut its executor down, or detach() it, first"
                 )
             raise CondorFuturesError(
-                f"the session {self.id} is in use by the process {self.pid} on {self.client}; "
+                f"the session {self.id} is in use by the process {self.record.pid} on {self.record.client}; "
                 "that has to end, or to detach() from it, first"
             )
 
@@ -232,7 +189,7 @@ class Session:
             CondorFuturesError: if they cannot be written.
 
         """
-        self.settings = {**self.settings, **settings}
+        self.record = self.record.with_settings(**settings)
         try:
             self._sign()
         except OSError as error:
@@ -240,19 +197,10 @@ class Session:
 
     def _sign(self, *, finished: bool = False) -> None:
         """Say who is at work on it."""
-        about = {
-            "id": self.id,
-            "secret": self.secret.hex(),
-            "client": os.uname().nodename,
-            "pid": os.getpid(),
-            "kept": self.kept,
-            "owner": self.owner,
-            "settings": dict(self.settings),
-            "finished": finished,
-        }
-        # The client's own, also where all else is given to the jobs' owner: to be trusted by its owner alone (open).
+        self.record = self.record.signed(finished=finished)
+        # The client's own, also where all else is given to the jobs' owner: to be trusted by its owner alone (read).
         with self.create_file(self._about, give=False) as file:
-            file.write(json.dumps(about).encode())
+            file.write(self.record.encode())
 
     def _go_with_the_last_reference(self) -> None:
         if not self.kept:
@@ -264,7 +212,7 @@ class Session:
         for path in [self.directory, *self.directory.rglob("*")]:
             if path != self._about:  # which must stay its user's own
                 os.chown(path, owner, -1, follow_symlinks=False)
-        self.owner = owner
+        self.record = replace(self.record, owner=owner)
         self._sign()
 
     def finish(self) -> None:
@@ -298,65 +246,23 @@ class Session:
     def open(cls, directory: Path) -> Session:
         """The session that this user made in *directory*.
 
-        What authenticates its files is a secret that only this user may know, so its ``session.json`` must be this
-        user's own, and nobody else's to read or write; and nobody else may be able to put files beside it.
-
         Raises:
-            CondorFuturesError: if there is none, or if that is not so.
+            CondorFuturesError: as :meth:`SessionRecord.read`.
 
         """
-        path = Path(directory).absolute() / "session.json"
-        try:
-            file = open_regular(path)
-        except FileNotFoundError:
-            raise CondorFuturesError(f"there is no session in {path.parent}: it has no session.json") from None
-        except OSError as error:
-            raise _unreadable(path, error) from error
-        with file:
-            about = os.fstat(file.fileno())
-            if about.st_uid != os.geteuid():
-                raise CondorFuturesError(f"{path} is not yours: it belongs to the uid {about.st_uid}")
-            if about.st_mode & 0o077:
-                mode = stat.S_IMODE(about.st_mode)
-                raise CondorFuturesError(f"{path} is not yours alone: its mode is {mode:04o}, not 0600")
-            try:
-                fields = json.loads(file.read())
-                identity, secret = str(fields["id"]), bytes.fromhex(fields["secret"])
-                kept, owner, settings = fields["kept"], fields["owner"], fields["settings"]
-                signed = str(fields["client"]), int(fields["pid"]), bool(fields.get("finished"))
-            except (ValueError, KeyError, TypeError) as error:
-                raise _damaged(path) from error
-        if len(secret) != SECRET_SIZE:
-            raise _damaged(path)
-        try:
-            check_place(path.parent, owner)
-        except OSError as error:
-            raise _unreadable(path.parent, error) from error
-        return cls(path.parent, identity, secret, kept, owner, settings, *signed)
+        path = Path(directory).absolute()
+        return cls(path, SessionRecord.read(path))
 
     @classmethod
     def find(cls, name: object) -> Session:
-        """The session in the directory *name*, or of the id *name* below :func:`sessions_directory`.
+        """The session in the directory *name*, or of the id *name* in the usual places.
 
         Raises:
-            CondorFuturesError: as :meth:`open`.
+            CondorFuturesError: if there is none, or as :meth:`open`.
             TypeError: if *name* is neither.
 
         """
-        name = str(name) if isinstance(name, Path) else name
-        if not isinstance(name, str) or name == "":
-            raise TypeError(f"a session is named by its directory or its id, as str or Path, not {name!r}")
-        places = [Path(name), sessions_directory() / name, sessions_directory() / f"condor_futures-{name}"]
-        places.append(Path(tempfile.gettempdir()) / f"condor_futures-{name}")
-        found = next((place for place in places if is_session(place)), None)
-        if found is None and _is_directory(Path(name)):
-            found = Path(name)  # open() says what is not there
-        if found is None:
-            jobs = f"; condor_rm -constraint '{_constraint(name)}' removes its jobs" if _ID.fullmatch(name) else ""
-            raise CondorFuturesError(
-                f"there is no session {name!r} here; `condor-futures sessions` lists those there are{jobs}"
-            )
-        return cls.open(found)
+        return cls.open(find_directory(name))
 
     @classmethod
     def of_file(cls, path: Path) -> Session:
@@ -369,28 +275,33 @@ class Session:
         return cls.open(path.resolve().parent.parent.parent)  # SESSION/bundles/000/FILE
 
     @property
-    def of_dag(self) -> bool:
-        """It is a DAG's, whose jobs DAGMan submits: no executor was ever given an access point for it."""
-        return "access_point" not in self.settings
+    def id(self) -> str:
+        """Its name, in the queue too."""
+        return self.record.id
 
     @property
-    def access_point(self) -> str | tuple[str, str] | None:
-        """As its executor was given it; JSON knows no tuples."""
-        access_point = self.settings.get("access_point")
-        return tuple(access_point) if isinstance(access_point, list) else access_point
+    def secret(self) -> bytes:
+        """What authenticates its files."""
+        return self.record.secret
+
+    @property
+    def kept(self) -> bool:
+        """Whether it stays when the last reference to it is gone."""
+        return self.record.kept
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Those of its executor."""
+        return self.record.settings
 
     @property
     def constraint(self) -> str:
-        """Selects its jobs, in the queue and in the history.
-
-        >>> Session(Path("scan"), "20261121-104523-1a2b3c4d", b"", kept=True).constraint
-        'CondorFuturesSession == "20261121-104523-1a2b3c4d"'
-        """
-        return _constraint(self.id)
+        """Selects its jobs, in the queue and in the history."""
+        return self.record.constraint
 
     @property
     def _about(self) -> Path:
-        return self.directory / "session.json"
+        return self.directory / RECORD
 
     @cached_property
     def lock(self) -> SessionLock:
@@ -448,8 +359,8 @@ class Session:
     def _make_directory(self, path: Path) -> None:
         if path == self.directory or not path.exists():
             make_directory(path, 0o700)
-            if self.owner is not None:
-                os.chown(path, self.owner, -1)
+            if self.record.owner is not None:
+                os.chown(path, self.record.owner, -1)
 
     @contextlib.contextmanager
     def create_file(self, path: Path, *, give: bool = True) -> Iterator[BinaryIO]:
@@ -461,8 +372,8 @@ class Session:
         with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags | os.O_EXCL, 0o600)) as file:
             try:
                 os.fchmod(file.fileno(), 0o600)  # the umask may have taken more
-                if give and self.owner is not None:
-                    os.fchown(file.fileno(), self.owner, -1)
+                if give and self.record.owner is not None:
+                    os.fchown(file.fileno(), self.record.owner, -1)
                 yield file
                 file.flush()  # here, where what a full disk leaves of it is removed
             except BaseException:
@@ -489,50 +400,17 @@ class Session:
         return self.runner
 
 
-def _constraint(identity: str) -> str:
-    return f'CondorFuturesSession == "{identity}"'
-
-
-def _unreadable(path: Path, error: OSError) -> CondorFuturesError:
-    return CondorFuturesError(f"{path} cannot be read: {error.strerror or error}")
-
-
-def _damaged(path: Path) -> CondorFuturesError:
-    return CondorFuturesError(
-        f"{path} is damaged; without it, the session cannot be used any more, and its directory may go"
-    )
-
-
-def is_session(directory: Path) -> bool:
-    """Whether a session is in *directory*, as far as this user can see: what is another's may not be looked into."""
-    try:
-        return (directory / "session.json").exists()
-    except OSError:
-        return False
-
-
 def own_sessions() -> Iterator[Session]:
-    """Those of this user in the places where sessions without a directory of their own are, root's others included."""
-    default = [*sessions_directory().glob("*"), *Path(tempfile.gettempdir()).glob("condor_futures-*")]
-    for path in sorted(default):
-        if is_session(path):
-            with contextlib.suppress(CondorFuturesError):  # it is not ours, or has just been removed
-                yield Session.open(path)
-
-
-def _is_directory(path: Path) -> bool:
-    try:
-        return stat.S_ISDIR(path.stat().st_mode)
-    except PermissionError:
-        return True  # as far as can be seen
-    except (OSError, ValueError):
-        return False
+    """Those of this user in the usual places."""
+    for path in usual_directories():
+        with contextlib.suppress(CondorFuturesError):  # it is not ours, or has just been removed
+            yield Session.open(path)
 
 
 def _check_empty(path: Path) -> None:
     if is_session(path):
         try:
-            of_dag = Session.open(path).of_dag
+            of_dag = SessionRecord.read(path).of_dag
         except CondorFuturesError:  # not ours
             of_dag = False
         raise CondorFuturesError(

@@ -17,7 +17,8 @@ from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.jobs import wait_until_gone
 from condor_futures.place import Place
 from condor_futures.private import open_regular
-from condor_futures.session import Session, is_session, own_sessions
+from condor_futures.session import Session, own_sessions
+from condor_futures.session_places import is_session
 
 __all__ = ["SessionInfo", "purge", "sessions"]
 
@@ -70,18 +71,18 @@ class SessionInfo:
         used = session.lock.holder is not None
         calls, ended, size = _count(session.directory)
         state: Literal["in use", "left", "finished"] = "in use" if used else "left"
-        if not used and (session.finished or calls == ended):
+        if not used and (session.record.finished or calls == ended):
             state = "finished"
-        access_point = session.access_point
+        access_point = session.record.access_point
         dag = None
-        if session.of_dag:
+        if session.record.of_dag:
             access_point, dag = _of_dag(session)
         return cls(
             session.id,
             session.directory,
             state,
-            session.pid if used else None,
-            session.client,
+            session.record.pid if used else None,
+            session.record.client,
             calls,
             ended,
             access_point,
@@ -143,7 +144,7 @@ def purge(session: str | Path, *, force: bool = False) -> int:
 
     """
     found = Session.find(session)
-    if found.of_dag and not force:
+    if found.record.of_dag and not force:
         raise CondorFuturesError(
             f"{found.directory} belongs to a DAG, whose jobs DAGMan submits: DagExecutor.attach() and "
             "terminate_workers() end those; force removes the directory only"

@@ -14,8 +14,8 @@ from rich.text import Text
 from condor_futures import session_admin
 from condor_futures.cli.output import complain, console, print_json, print_table
 from condor_futures.errors import AccessPointError, CondorFuturesError
-from condor_futures.session import sessions_directory
 from condor_futures.session_admin import SessionInfo
+from condor_futures.session_places import sessions_directory
 
 __all__ = ["purge", "sessions"]
 

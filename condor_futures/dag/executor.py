@@ -164,7 +164,7 @@ class DagExecutor(Executor):
         if access_point != "same":
             check_access_point(access_point)
             graph.access_point = access_point
-            graph.session.settings = {**graph.session.settings, "schedd": None}
+            graph.session.record = graph.session.record.with_settings(schedd=None)
         dag = cls.__new__(cls)
         dag._driver = Driver(graph, {})
         dag._node_options, dag._options, dag._after = NodeOptions(), Options({}, spool=False, ship=Shipping("auto")), ()

@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 import condor_futures
-from condor_futures import purge, session
+from condor_futures import purge, session_record
 from condor_futures.errors import CondorFuturesError
-from condor_futures.session import BUNDLES_PER_DIRECTORY, Session, sessions_directory
+from condor_futures.session import BUNDLES_PER_DIRECTORY, Session, own_sessions
 from condor_futures.session_lock import SessionLock
+from condor_futures.session_places import sessions_directory
 
 
 @pytest.fixture(autouse=True)
@@ -316,9 +317,26 @@ def test_full_disk_keeps_no_session_from_being_purged(tmp_path, monkeypatch):
 def test_session_whose_place_cannot_be_looked_at_is_told(tmp_path, monkeypatch):
     """So that whoever goes through several sessions gets to the next one."""
     Session.create(tmp_path / "session").leave()
-    monkeypatch.setattr(session, "check_place", no_room)
+    monkeypatch.setattr(session_record, "check_place", no_room)
     with pytest.raises(CondorFuturesError, match=r"/session cannot be read: No space left on device$"):
         Session.open(tmp_path / "session")
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_no_sessions_where_nobody_may_look(monkeypatch):
+    """As where XDG_STATE_HOME was kept by sudo."""
+    closed = Path(tempfile.mkdtemp())  # and not tmp_path, above which nobody else may look either
+    try:
+        (closed / "state" / "condor_futures" / "sessions").mkdir(parents=True)
+        monkeypatch.setenv("XDG_STATE_HOME", str(closed / "state"))
+        os.seteuid(1)
+        try:
+            assert list(own_sessions()) == []
+        finally:
+            os.seteuid(0)
+    finally:
+        shutil.rmtree(closed)
 
 
 def test_what_is_kept_for_later_does_not_keep_an_ephemeral_session():
@@ -329,7 +347,7 @@ def test_what_is_kept_for_later_does_not_keep_an_ephemeral_session():
     first.leave()
     del first
     again = Session.open(directory)
-    assert again.access_point == ("cm", "ap1")
+    assert again.record.access_point == ("cm", "ap1")
     assert again.settings["schedd"] == ["cm", "ap1"]
     again.take_up(0.0)
     again.keep(max_workers=3)
@@ -437,7 +455,7 @@ def test_files_belong_to_the_user_that_jobs_of_root_run_as(tmp_path):
     assert {path.stat().st_uid for path in fill(session) if path.name not in own} == {1}
     assert {(session.directory / name).stat().st_uid for name in own} == {0}
     session.lock.release()
-    assert Session.open(session.directory).owner == 1
+    assert Session.open(session.directory).record.owner == 1
 
 
 def test_what_a_client_left_half_written_is_in_nobodys_way(tmp_path):
