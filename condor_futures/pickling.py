@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from types import CodeType
-from typing import Any
+from types import CodeType, FunctionType, MappingProxyType
+from typing import Any, TypeGuard
 
 import cloudpickle
 
@@ -83,6 +83,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             )
         if isinstance(obj, functools._lru_cache_wrapper) and _travels_by_value(obj):
             return runner.cached, (obj.__wrapped__, obj.cache_parameters())
+        if _dispatches(obj) and _travels_by_value(obj):
+            return runner.dispatching, (obj.__name__,), dict(obj.registry), None, None, runner.register_all
         if type(obj) is functools.cached_property:  # which has a lock, up to Python 3.11
             return functools.cached_property, (obj.func,), {"attrname": obj.attrname}
         connection = getattr(sys.modules.get("multiprocessing.connection"), "_ConnectionBase", None)
@@ -90,6 +92,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             # It would be pickled as the bare number of a file descriptor, which is another file in the job.
             raise TypeError("a pipe of this machine's cannot be used in a job")
         return super().reducer_override(obj)
+
+
+def _dispatches(obj: Any) -> TypeGuard[Any]:
+    """Whether it is what ``functools.singledispatch`` makes: a function as any other, with these attributes."""
+    return isinstance(obj, FunctionType) and isinstance(getattr(obj, "registry", None), MappingProxyType)
 
 
 def _travels_by_value(obj: Any) -> bool:

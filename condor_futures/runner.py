@@ -203,6 +203,27 @@ def cached(function: "Callable[..., object]", parameters: "dict[str, Any]") -> "
     return functools.lru_cache(**parameters)(function)  # type: ignore[no-any-return]
 
 
+def dispatching(name: str) -> "Callable[..., object]":
+    """What a function under ``functools.singledispatch`` is pickled as, where it travels by value; still empty, because
+    its implementations may call it.
+    """
+    import functools
+
+    def function(_thing: "object") -> None: ...
+
+    function.__name__ = name
+    return functools.singledispatch(function)
+
+
+def register_all(function: "Any", implementations: "dict[type, Any]") -> None:
+    """Fill what :func:`dispatching` has made."""
+    import functools
+
+    for kind in implementations:
+        function.register(kind, implementations[kind])
+    functools.update_wrapper(function, implementations[object])
+
+
 _globals = {}  # type: dict[str, dict[str, Any]]
 _set_by_initializer = {}  # type: dict[str, dict[str, Any]]
 

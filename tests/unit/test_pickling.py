@@ -7,6 +7,7 @@ import functools
 import gc
 import importlib
 import pickle
+import pkgutil
 import re
 import subprocess
 import sys
@@ -290,6 +291,74 @@ sys.stdout.buffer.write(pickle_object(caching.use, "function", ship=Shipping("au
     # (-bb: bytes and text are not compared either)
     done = subprocess.run([sys.executable, "-bb", "-c", code, tmp_path], capture_output=True, check=True)
     assert pickle.loads(done.stdout)(20) == (6765, 55, 55, 7, re.escape)
+
+
+def test_generic_functions_of_modules_that_travel_do_too(tmp_path):
+    """With all their implementations, those that call it and those that other modules register included."""
+    (tmp_path / "generic.py").write_text("""
+import functools
+
+@functools.singledispatch
+def describe(thing):
+    "Say what it is."
+    return "something"
+
+@describe.register
+def _(thing: list):
+    return [describe(item) for item in thing]
+
+@describe.register(int)
+@describe.register(float)
+def number(thing):
+    return "number", describe(str(thing))
+
+class Scale:
+    @functools.singledispatchmethod
+    def weigh(self, thing):
+        return 1
+
+    @weigh.register
+    def _(self, thing: list):
+        return sum(map(self.weigh, thing))
+
+def use(thing):
+    about = describe.__name__, describe.__doc__
+    return describe(thing), about, describe.dispatch(bool) is number, Scale().weigh([thing])
+""")
+    (tmp_path / "more.py").write_text("""
+import generic
+
+@generic.describe.register
+def text(thing: str):
+    return "text"
+""")
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import generic
+import more
+from condor_futures.pickling import pickle_object
+from condor_futures.shipping import Shipping
+sys.stdout.buffer.write(pickle_object(generic.use, "function", ship=Shipping("auto")).segments[0])
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, check=True)
+    use = pickle.loads(done.stdout)
+    assert use([1.5, ["a", None]]) == (
+        [("number", "text"), ["text", "something"]],
+        ("describe", "Say what it is."),
+        True,
+        3,
+    )
+    with pytest.raises(TypeError, match="describe requires at least 1 positional argument"):
+        use.__globals__["describe"]()
+
+
+def test_generic_function_that_is_installed_goes_by_its_name():
+    """As any function does."""
+    installed = pkgutil.iter_importer_modules
+    assert pickle.loads(pickle_object(installed, "function").segments[0]) is installed
+    generic = functools.singledispatch(lambda thing: thing)
+    assert pickle.loads(pickle_object(generic, "function").segments[0])(3) == 3
 
 
 def test_code_keeps_the_name_of_its_file():
