@@ -24,7 +24,7 @@ from condor_futures import (
     JobRemovedError,
     wait,
 )
-from condor_futures.dag import follower
+from condor_futures.dag import dagman, follower
 
 pytestmark = pytest.mark.pool
 
@@ -358,6 +358,28 @@ def test_dagman_that_does_not_begin_is_given_up(pool, new_dag):
         assert type(error) is JobError
         assert "before it had run anything" in str(error)
         assert "DAGMAN_MAX_JOBS_IDLE (many)" in str(error)
+    assert jobs_of(pool, dag) == []
+
+
+def test_dagman_that_did_not_begin_while_nobody_looked_is_given_up(pool, new_dag):
+    """It is found in the queue, where HTCondor starts it for ever; and once it is removed, the DAG can be run."""
+    dag = new_dag()
+    dag.submit(abs, -1)
+    file = dag.write()
+    config = file.with_name("dagman.config")
+    good = config.read_text()
+    config.write_text(f"{good}\nDAGMAN_MAX_JOBS_IDLE = many\n")
+    dag.shutdown()
+    subprocess.run(["condor_submit_dag", str(file)], env=pool.environment, check=True, capture_output=True)
+    log = file.with_name(f"{file.name}.dagman.log")
+    until(lambda: log.exists() and log.read_text().count("\n004 (") >= dagman.FALSE_STARTS_LIMIT)
+    assert jobs_of(pool, dag) != []
+    with DagExecutor.attach(dag.directory) as attached:
+        error = attached.futures[0].exception(0)
+        assert type(error) is JobError
+        assert "DAGMAN_MAX_JOBS_IDLE (many)" in str(error)
+        config.write_text(good)
+        assert attached.run()[0].result(60) == 1
     assert jobs_of(pool, dag) == []
 
 
