@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,33 @@ def pytest_configure() -> None:
     """Where a shell without job control runs the tests in the background, they and their children ignore Ctrl-C."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+_FAILED = pytest.StashKey[bool]()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The time that a test may take is that of each attempt."""
+    _rewind(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails leaves no jobs, for which its fixtures, its second attempt, or other tests would wait."""
+    report = yield
+    if report.when == "call":
+        item.stash[_FAILED] = report.failed
+        if report.failed and "pool" in item.funcargs:
+            _rewind(item)
+            item.funcargs["pool"].remove_all()
+    return report
+
+
+def _rewind(item: pytest.Item) -> None:
+    """Start pytest-timeout's clock again: it does so once for all attempts (2.4), and no more once it rang."""
+    if signal.getsignal(signal.SIGALRM) not in (signal.SIG_DFL, signal.SIG_IGN):
+        marker = item.get_closest_marker("timeout")
+        signal.setitimer(signal.ITIMER_REAL, float(marker.args[0] if marker else item.config.getini("timeout")))
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +85,7 @@ def executor(pool: Pool) -> Iterator[CondorExecutor]:
 
 
 @pytest.fixture
-def new_executor(pool: Pool) -> Iterator[Callable[..., CondorExecutor]]:
+def new_executor(pool: Pool, request: pytest.FixtureRequest) -> Iterator[Callable[..., CondorExecutor]]:
     """Makes executors of a test's own; they are shut down after it, and must leave nothing behind."""
     made: list[CondorExecutor] = []
 
@@ -68,5 +95,8 @@ def new_executor(pool: Pool) -> Iterator[Callable[..., CondorExecutor]]:
 
     yield make
     for executor in made:
-        executor.shutdown()
-        assert pool.queue(executor) == []
+        if request.node.stash.get(_FAILED, False):
+            executor.terminate_workers()
+        else:
+            executor.shutdown()
+            assert pool.queue(executor) == []

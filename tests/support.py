@@ -36,6 +36,11 @@ class Pool:
         text = self.run(tool, *options, "-constraint", constraint, "-json")
         return json.loads(text) if text.strip() else []
 
+    def remove_all(self) -> None:
+        """Remove all jobs from the queue, as far as the schedd answers."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(["condor_rm", "-all"], env=self.environment, capture_output=True, timeout=30, check=False)
+
     def queue(self, executor: CondorExecutor) -> list[dict[str, Any]]:
         """The jobs of an executor's session that are in the queue."""
         return self.ads("condor_q", session_constraint(executor))

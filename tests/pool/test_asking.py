@@ -38,7 +38,7 @@ def busy(new_executor):
     executor = new_executor(max_tasks_per_child=None)
     running = executor.submit(time.sleep, 300)
     large = executor.with_options(request_memory="512GB")
-    idle = [large.submit(pow, 2, 3), large.submit(pow, 2, 4)]
+    idle = large.submit_cluster(pow, 2, 3, count=2)
     executor.with_options(requirements='Machine == "nowhere"').map(abs, range(3), chunksize=3)
     until(lambda: sorted(states(executor).values()) == ["idle", "idle", "idle", "running"] and running.running())
     yield executor, running, idle

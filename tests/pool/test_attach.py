@@ -586,11 +586,11 @@ def test_held_jobs_keep_their_policy(pool, client, attach):
     client.wait_for("submitted")
     made = {"1", "2", "3"}
     until(lambda: client.made.exists() and set(client.made.read_text().split()) == made)
-    (cluster,) = {job["ClusterId"] for job in pool.ads("condor_q") if job["JobStatus"] == 2}
-    pool.run("condor_hold", str(cluster))
+    jobs = {job["CondorFuturesBundle"]: f"{job['ClusterId']}.{job['ProcId']}" for job in pool.ads("condor_q")}
+    pool.run("condor_hold", *(jobs[f"b{number:06d}"] for number in range(3)))
     client.wait_for("held")
-    pool.run("condor_release", f"{cluster}.2")
-    client.wait_for(f"{cluster}.2")
+    pool.run("condor_release", jobs["b000002"])
+    client.wait_for(jobs["b000002"])
     client.kill()
     executor = attach()
     waits, asks, released = executor.futures.values()

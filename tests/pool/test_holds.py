@@ -151,7 +151,7 @@ def test_periodic_release_has_its_effect_where_holds_are_waited_out(pool, execut
         on_hold="wait", periodic_hold="JobStatus == 2 && NumShadowStarts == 1", periodic_release="NumShadowStarts == 1"
     )
     future = watched.submit(patient)
-    until(lambda: [ad["NumShadowStarts"] for ad in pool.queue(executor) if ad["JobStatus"] == 2] == [2])
+    until(lambda: [ad.get("NumShadowStarts") for ad in pool.queue(executor) if ad["JobStatus"] == 2] == [2])
     assert patient._engine.watcher._bundles()[0].job.holds == 1
     watched.let_go()
     assert future.result(60) >= 1
