@@ -289,12 +289,21 @@ class Operations:
         """Submit DAGMan for the file *dag*, with condor_submit_dag's *options* and more submit *commands*.
 
         A request that is made *again* finds what it submitted before by *batch*, a constraint.
+
+        Raises:
+            CredentialError: the site's jobs have the user's Kerberos ticket, and there is none.
+
         """
         if again and (earlier := self._schedd.query(batch, ["ClusterId"])):
             return {"cluster": earlier[0]["ClusterId"]}
         submit = self._htcondor.Submit.from_dag(dag, options)
         for name, value in commands.items():
             submit[name] = value
+        # As condor_submit does, and the bindings do not (25.14). DAGMan runs the producer for each of its nodes, and
+        # needs a ticket for that.
+        if self._htcondor.param.get("SEC_CREDENTIAL_PRODUCER"):
+            self.store_credentials(kerberos=True, services={})
+            submit["MY.SendCredential"] = "True"
         return {"cluster": self._schedd.submit(submit).cluster()}
 
     def retrieve(self, jobs: list[str]) -> dict[str, Any]:

@@ -184,7 +184,7 @@ class Driver:
         graph.session.keep(schedd=helper.location.schedd)
         answer = helper.ask(
             "submit_dag",
-            60.0,
+            120.0,  # where the site's jobs have a Kerberos ticket, it is stored first
             dag=str(files.dag),
             # Without a rescue DAG condor_submit_dag would refuse where an earlier run left files.
             options={} if files.rescue else {"Force": True},

@@ -545,6 +545,7 @@ class DagExecutor(Executor):
         Raises:
             AccessPointError: if the access point does not answer, or refuses.
             CondorFuturesError: if its directory has been moved, unless *local*.
+            CredentialError: if jobs have your Kerberos ticket at this site, and you have none.
             PersonalPoolError: if there is no HTCondor for a personal pool.
             RuntimeError: if it is running, or after :meth:`shutdown`.
 

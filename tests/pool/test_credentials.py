@@ -300,6 +300,23 @@ with CondorExecutor(credentials="kerberos") as executor:
             (site.user.home / "restarted").touch()
             assert program.result() == ""
 
+    def test_a_dag_has_the_users_ticket_in_its_jobs(self, site):
+        """DAGMan needs it too: it runs the site's program for each node. As by condor_submit_dag, without asking."""
+        site.log_in()
+        text = """
+from condor_futures import DagExecutor
+with DagExecutor("tickets", "tickets") as dag:
+    first = dag.submit(granting_ticket)
+    second = dag.submit(len, first)
+    dag.run()
+    assert (len(first.result()), second.result()) == (1, 1)
+os.environ["KRB5CCNAME"] = "FILE:/nowhere"
+DagExecutor("none", "none").run()
+"""
+        error = site.run(in_the_job(site, text))
+        assert error.startswith("condor_futures.errors.CredentialError: ")
+        assert "you have no valid Kerberos ticket" in error
+
     def test_without_a_ticket_the_executor_is_not_made(self, site):
         error = self.refused(site, KRB5CCNAME="FILE:/nowhere")
         assert "cat: /nowhere: No such file" in error  # what the site's program says
