@@ -130,8 +130,9 @@ def submit_error(files: DagFiles, node: str) -> str:
     for line in _this_run(files):
         if named := re.search(r"Submitting HTCondor Node (\S+) job", line):
             of_it = named[1] == node
-        if of_it and "submit error: " in line:
-            reason = line.partition("submit error: ")[2].strip()
+        # The second is not there for every error; where it is, it comes later and says more.
+        if of_it and (said := re.search(r"(?:ERROR: on Line \d+ of submit file|submit error): (.+)", line)):
+            reason = said[1].strip()
     return reason
 
 
