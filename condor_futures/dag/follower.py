@@ -22,7 +22,7 @@ from condor_futures import states
 from condor_futures.access_point import AccessPoint
 from condor_futures.bundle import Bundle
 from condor_futures.dag.dagman import Dagman
-from condor_futures.dag.graph import Graph
+from condor_futures.dag.graph import Graph, Node
 from condor_futures.dag.reports import Reports
 from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.event_log import EventLog
@@ -276,7 +276,9 @@ class Follower:
                 self._live.pop(job_id, None)
                 removed = isinstance(cause, states.Aborted | states.Gone)
                 self._causes[bundle.key] = held if held is not None and removed else cause
-                if not self._by_bundle[bundle.key][0].options.post_script:  # which may still undo it
+                # What came back of a job that was put on hold, or removed, does not count; and a post script may undo
+                # what does.
+                if isinstance(cause, states.Terminated) and not self._by_bundle[bundle.key][0].options.post_script:
                     self._reports.values(bundle)
             case _:
                 raise NotImplementedError(effect)
@@ -338,7 +340,8 @@ class Follower:
             if status == _DONE or failed:
                 self._reports.ran(node, well=status == _DONE, causes=self._causes, details=details)
             elif status == _FUTILE:
-                self._reports.stopped(node, CondorFuturesError("DAGMan did not run it: an ancestor failed"))
+                why = _failed_ancestor(node, verdicts)
+                self._reports.stopped(node, CondorFuturesError(f"DAGMan did not run it: {why}"))
 
     # The end of DAGMan.
 
@@ -356,3 +359,16 @@ class Follower:
         for node in self._graph.nodes:
             if not node.reported:
                 self._reports.stopped(node, error)
+
+
+def _failed_ancestor(node: Node, verdicts: dict[str, Any]) -> str:
+    """Which of the nodes before *node* failed, and what DAGMan says of it."""
+    left, seen = list(node.parents), {parent.key for parent in node.parents}
+    while left:
+        ancestor = left.pop()
+        ad = verdicts.get(ancestor.key)
+        if ad is not None and ad["NodeStatus"] == _ERROR:
+            return f"the node {ancestor.key} before it failed: {ad.get('StatusDetails', '')}".rstrip(": ")
+        left += [parent for parent in ancestor.parents if parent.key not in seen]
+        seen.update(parent.key for parent in ancestor.parents)
+    return "an ancestor failed"

@@ -57,6 +57,8 @@ class Reports(Resolver):
                 if not any(ends) and not node.options.post_script:  # which rejects what there is
                     self.values(bundle)  # of another run, on this machine
                 self.fail(bundle, JobError(f"the node {node.key} of the DAG failed: {details}{more}", job_id=job_id))
+            elif isinstance(end, states.Held):
+                self._surely(bundle, lambda bundle=bundle, end=end: self._held(bundle, end))  # type: ignore[misc]
             else:
                 self.report(bundle, states.Report(end or states.Gone(job_id or "")))
 
@@ -85,6 +87,15 @@ class Reports(Resolver):
         for key, future in futures.items():
             if key in good:
                 self._resolve(bundle, future, *good[key].unpickle(bundle.job.job_id))
+
+    def _held(self, bundle: Bundle, hold: states.Held) -> None:
+        session = self._session
+        outcomes, _ = read_outcomes(bundle.path("outcomes"), session=session.id, secret=session.secret)
+        if outcomes.keys() >= bundle.futures.keys():
+            # All calls were made, and something else of the job did not come back, such as an output file.
+            self._fail_rest(bundle, self._missing(bundle, hold, None, ""))
+        else:
+            self._report(bundle, hold)
 
     def _stopped(self, node: Node, bundle: Bundle, error: CondorFuturesError) -> None:
         cause = self._cause(node)

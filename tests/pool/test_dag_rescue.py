@@ -298,6 +298,18 @@ def test_a_held_job_is_removed_and_fails_its_node(pool, new_dag, tmp_path):
     assert dag.jobs() == []
 
 
+def test_a_job_that_is_held_after_its_outcome_came_back_has_failed(new_dag):
+    """Its output file is missing: as in a local run, and in an executor."""
+    dag = new_dag()
+    first = dag.with_options(transfer_output_files="never.txt").submit(pow, 2, 2)
+    second = dag.submit(pow, first, 2)
+    third = dag.with_options(after=second).submit(pow, 3, 3)
+    dag.run()
+    assert isinstance(first.exception(100), JobHeldError)
+    assert second.exception(60).__cause__ is first.exception()
+    assert isinstance(third.exception(60), DependencyError)
+
+
 def test_dagman_on_hold_ends_the_futures(pool, new_dag):
     """The error says what to do; attached to after its release, the DAG is finished."""
     dag = new_dag()

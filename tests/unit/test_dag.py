@@ -10,7 +10,7 @@ import pytest
 from condor_futures import CondorFuturesError, DagExecutor, JobHeldError, session, states
 from condor_futures.dag import follower
 from condor_futures.dag.checks import warn_of_old_dagman
-from condor_futures.dag.dagman import Dagman
+from condor_futures.dag.dagman import Dagman, submit_error
 from condor_futures.transitions import IllegalTransition
 
 SUBMITTED = (
@@ -130,3 +130,36 @@ def test_disk_that_is_full_at_once_leaves_nothing(tmp_path, monkeypatch):
         with pytest.raises(CondorFuturesError, match="cannot be written to: No space left on device"):
             DagExecutor("work", tmp_path / "work")
     DagExecutor("work", tmp_path / "work").shutdown()
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (["ERROR: on Line 20 of submit file: Failed to produce job credentials"], "Failed to produce job credentials"),
+        (
+            ["ERROR: on Line 20 of submit file: failed to create job classad", "submit error: no such group"],
+            "no such group",
+        ),
+        (["ERROR: at another time"], ""),
+    ],
+)
+def test_why_a_node_could_not_be_submitted_is_the_last_word_on_it(new_dag, lines, reason):
+    """DAGMan's log has it on one line or on two."""
+    files = new_dag()._driver.graph.files
+    about = ["Submitting HTCondor Node b000000 job(s)...", *lines, "Submitting HTCondor Node b000001 job(s)..."]
+    files.dagman_out.write_text("".join(f"11/21/26 08:00:00 {line}\n" for line in about))
+    assert submit_error(files, "b000000") == reason
+    assert submit_error(files, "b000001") == ""
+
+
+def test_the_node_is_named_without_which_others_are_not_run(new_dag):
+    """Where all of its calls have values."""
+    dag = new_dag()
+    child = dag.submit(str, dag.submit(abs, -1))
+    dag.submit(str, child)
+    first, second, third = dag._driver.graph.nodes
+    verdicts = {
+        first.key: {"NodeStatus": 6, "StatusDetails": "Job submit failed"},
+        second.key: {"NodeStatus": 7},
+    }
+    assert follower._failed_ancestor(third, verdicts) == "the node b000000 before it failed: Job submit failed"
