@@ -3,9 +3,32 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterable
+from concurrent.futures import Future
 from numbers import Real
+from typing import Any
 
-__all__ = ["check_count", "check_flag", "check_optional_count", "check_seconds"]
+__all__ = ["check_after", "check_count", "check_flag", "check_optional_count", "check_seconds"]
+
+
+def check_after(after: object) -> tuple[Future[Any], ...]:
+    """The futures that *after* is: one, or several.
+
+    Raises:
+        TypeError: if it is something else, or has something else.
+
+    >>> check_after([3])
+    Traceback (most recent call last):
+    TypeError: after must be a future, or several, not int
+
+    """
+    if not isinstance(after, (Future, Iterable)):
+        raise TypeError(f"after must be a future, or several, not {type(after).__name__}")
+    futures = (after,) if isinstance(after, Future) else tuple(after)
+    for future in futures:
+        if not isinstance(future, Future):
+            raise TypeError(f"after must be a future, or several, not {type(future).__name__}")
+    return futures
 
 
 def check_flag(name: str, value: object) -> None:

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from condor_futures import attaching, engine
-from condor_futures.arguments import check_count, check_flag, check_optional_count, check_seconds
+from condor_futures.arguments import check_after, check_count, check_flag, check_optional_count, check_seconds
 from condor_futures.bundle import Bundle, Options
 from condor_futures.categories import Categories
 from condor_futures.credentials import Credentials, check_stored, to_store
@@ -366,14 +366,9 @@ class CondorExecutor(Executor):
         if category is not None and not isinstance(category, str):
             raise TypeError(f"category must be a str or None, not {type(category).__name__}")
         if after is not None:
-            if not isinstance(after, (Future, Iterable)):
-                raise TypeError(f"after must be a future, or several, not {type(after).__name__}")
             if getattr(after, "gi_code", None) is _results.__code__:  # to look into it would wait for the first
                 raise TypeError("after must be futures, and map() gives results; make its calls by submit() instead")
-            derived._after = (after,) if isinstance(after, Future) else tuple(after)
-            for future in derived._after:
-                if not isinstance(future, Future):
-                    raise TypeError(f"after must be a future, or several, not {type(future).__name__}")
+            derived._after = check_after(after)
             derived._after_keys = [self._engine.key_of(future) for future in derived._after]
         shipping = old.ship if ship is None else Shipping(ship)
         for name, flag in {"spool": spool, "discard_result": discard_result}.items():
@@ -446,9 +441,12 @@ class CondorExecutor(Executor):
         """
         refuse_shell(fn)
         count = check_count("count", count)
-        limit = min(self._max_workers, self.categories.get(self._options.category or "", self._max_workers))
+        category = self._options.category
+        of_category = self.categories.get(category or "", self._max_workers)
+        limit = min(self._max_workers, of_category)
         if count > limit:
-            raise ValueError(f"a cluster of {count} jobs is more than the {limit} that may be in the queue at once")
+            of = f" of the category {category!r}" if of_category < self._max_workers else ""
+            raise ValueError(f"a cluster of {count} jobs is more than the {limit}{of} that may be in the queue at once")
         self._engine.check_open()
         together = copy.copy(self)
         together._options = replace(self._options, cluster=Session.cluster_key(next(self._engine.clusters)))

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from condor_futures.arguments import check_count, check_flag, check_optional_count, check_seconds
+from condor_futures.arguments import check_after, check_count, check_flag, check_optional_count, check_seconds
 from condor_futures.bundle import Bundle, Options
 from condor_futures.categories import Categories
 from condor_futures.dag import picture
@@ -264,8 +264,8 @@ class DagExecutor(Executor):
         derived = copy.copy(self)
         if after is not None:
             # (to iterate over results would wait for the first)
-            futures = [after] if isinstance(after, Future) else getattr(after, "futures", None) or list(after)
-            derived._after = tuple(self._driver.graph.parents(futures))
+            futures = after.futures if isinstance(after, Results) else after
+            derived._after = tuple(self._driver.graph.parents(check_after(futures)))
         if category is not None:
             check_name("a category", category)
         if discard_result is not None:

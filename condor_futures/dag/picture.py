@@ -56,19 +56,19 @@ def dot(graph: Graph) -> str:
 def draw(graph: Graph, path: Path) -> Path:
     """Draw the graph to *path*."""
     program = shutil.which("dot")
+    kind = path.suffix.removeprefix(".") or "svg"
     if program is not None:
-        kind = path.suffix.removeprefix(".") or "svg"
         done = subprocess.run(
             [program, f"-T{kind}", "-o", str(path)], input=dot(graph), text=True, capture_output=True, check=False
         )
         if done.returncode != 0:
             raise ValueError(f"Graphviz cannot draw {str(path)!r}: {done.stderr.strip()}")
     else:
-        _draw_by_matplotlib(graph, path)
+        _draw_by_matplotlib(graph, path, kind)
     return path
 
 
-def _draw_by_matplotlib(graph: Graph, path: Path) -> None:
+def _draw_by_matplotlib(graph: Graph, path: Path, kind: str) -> None:
     try:
         import networkx as nx
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -97,4 +97,4 @@ def _draw_by_matplotlib(graph: Graph, path: Path) -> None:
             # Not as mathematics, which $1 and $2 of a shell command would be for matplotlib.
             label = axes.text(*top_down[node.key], _label(node), ha="center", va="center", fontsize=9, bbox=box)
             label.set_parse_math(False)
-    figure.savefig(path, bbox_inches="tight")
+    figure.savefig(path, format=kind, bbox_inches="tight")

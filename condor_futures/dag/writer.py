@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from condor_futures.dag.graph import Graph, Node
 from condor_futures.submit_description import describe
 
 __all__ = ["write"]
+
+logger = logging.getLogger(__name__)
 
 _SETTINGS = {
     # A cluster's jobs are calls of their own: one that fails is no reason to remove the others. (From 25.14 on.)
@@ -37,15 +40,14 @@ def write(graph: Graph, *, transfer: Literal["YES", "IF_NEEDED"], dagman: Mappin
 
     """
     files = graph.files
+    used = {node.bundles[0].options.category for node in graph.nodes}
+    if unused := sorted(graph.categories.keys() - used):
+        logger.warning("no call of the DAG %s is of the category %s, which has a limit", graph.name, ", ".join(unused))
     dag = _Dag(
         dagman_config={**_SETTINGS, **dagman, **_FOLLOWED},
         # So that it is known for the session's, whoever submits it.
         dagman_job_attributes={"CondorFuturesSession": f'"{graph.session.id}"'},
-        max_jobs_by_category={
-            category: limit
-            for category, limit in graph.categories.items()
-            if any(node.bundles[0].options.category == category for node in graph.nodes)
-        },
+        max_jobs_by_category={category: limit for category, limit in graph.categories.items() if category in used},
         dot_config=dags.DotConfig(files.dot, update=True),
         # DAGMan writes all of it anew each time: every second, or every ten for 10,000 nodes.
         node_status_file=dags.NodeStatusFile(files.status, update_time=1 + len(graph.nodes) // 1000),

@@ -180,6 +180,13 @@ def test_a_count_that_is_none_is_refused(executor, count, error):
         executor.submit_cluster(pow, 1, 2, count=count)
 
 
+def test_a_cluster_that_is_larger_than_its_category_is_refused(executor):
+    executor.categories["two"] = 2
+    with pytest.raises(ValueError, match="a cluster of 5 jobs is more than the 2 of the category 'two' that may be"):
+        executor.with_options(category="two").submit_cluster(pow, procid, 1, count=5)
+    del executor.categories["two"]
+
+
 def test_a_value_that_is_not_wanted_is_not_brought_back(executor):
     quiet = executor.with_options(discard_result=True)
     future = quiet.submit(bytes, 1_000_000)

@@ -163,3 +163,27 @@ def test_the_node_is_named_without_which_others_are_not_run(new_dag):
         second.key: {"NodeStatus": 7},
     }
     assert follower._failed_ancestor(third, verdicts) == "the node b000000 before it failed: Job submit failed"
+
+
+@pytest.mark.parametrize(("after", "kind"), [(3, "int"), ("abc", "str"), ([3], "int")])
+def test_calls_come_after_futures_only(new_dag, after, kind):
+    with pytest.raises(TypeError, match=f"^after must be a future, or several, not {kind}$"):
+        new_dag().with_options(after=after)
+
+
+def test_a_picture_without_a_suffix_is_where_it_was_wanted(new_dag, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")  # no Graphviz
+    dag = new_dag()
+    dag.submit(abs, -1)
+    assert b"<svg" in dag.draw(tmp_path / "picture").read_bytes()
+
+
+def test_a_limit_of_no_call_is_warned_of(new_dag, caplog):
+    dag = new_dag()
+    dag.categories.update(adder=1, other=2)
+    dag.with_options(category="other").submit(abs, -1)
+    dag.with_options(category="ader").submit(abs, -1)
+    dag.write()
+    assert [record.getMessage() for record in caplog.records] == [
+        "no call of the DAG work is of the category adder, which has a limit"
+    ]
