@@ -181,6 +181,8 @@ class Driver:
         # Of the run before: what they say must not be taken for this one's.
         for path in (files.nodes_log, files.status):
             path.unlink(missing_ok=True)
+        # Without a run whose end is known, the values are those of one on this machine, in another process.
+        graph.add_to_rescue(judged=self._run is not None)
         graph.session.keep(schedd=helper.location.schedd)
         answer = helper.ask(
             "submit_dag",

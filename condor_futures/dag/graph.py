@@ -96,6 +96,11 @@ class DagFiles:
         return self._path(".dag.lib.err")
 
     @property
+    def first_rescue(self) -> Path:
+        """The first rescue DAG."""
+        return self._path(".dag.rescue001")
+
+    @property
     def rescue(self) -> Path | None:
         """The latest rescue DAG, if there is any."""
         return max(self.directory.glob(f"{self.name}.dag.rescue[0-9][0-9][0-9]"), default=None)
@@ -318,6 +323,26 @@ class Graph:
     def complete(self) -> bool:
         """Every call has its value."""
         return all(_has_value(future) for future in self.futures.values())
+
+    def add_to_rescue(self, *, judged: bool) -> None:
+        """Have DAGMan know, by its latest rescue DAG or a first one, of nodes that are done and that it did not run.
+
+        Args:
+            judged: what post scripts have said is known; or else their nodes are not done, nor those after them.
+
+        """
+        done: dict[str, None] = {}  # in order
+        for node in self.nodes:
+            known = judged or not node.options.post_script
+            after = all(parent.key in done for parent in node.parents)
+            if known and after and all(_has_value(self.futures.get(key)) for key in node.calls):
+                done[node.key] = None
+        rescue = self.files.rescue
+        there = set(rescue.read_text().splitlines()) if rescue is not None else set()
+        if lines := [f"DONE {key}\n" for key in done if f"DONE {key}" not in there]:
+            path = rescue or self.files.first_rescue
+            with path.open("a") as file:
+                file.writelines(["\n", *lines])
 
     @staticmethod
     def _calls_of(node: Node, position: int) -> Sequence[str]:

@@ -258,6 +258,39 @@ def test_part_of_a_dag_that_was_run_here_is_not_run_again(pool, new_dag, marks, 
     assert made(marks) == []
 
 
+def test_what_is_done_here_is_neither_made_nor_judged_again(pool, new_dag, tmp_path):
+    """By DAGMan, which has no rescue DAG of a local run, or an older one."""
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\necho $1 >> {tmp_path}/judged\n")
+    script.chmod(0o755)
+
+    def number(name):
+        return int((tmp_path / name).read_text())
+
+    dag = new_dag()
+    first = dag.with_options(post_script=[script, "$NODE"]).submit(abs, -1)
+    second = dag.with_options(post_script=[script, "$NODE"], after=first).submit(number, "2")
+    third = dag.with_options(after=second).submit(number, "3")
+    fourth = dag.with_options(after=third).submit(number, "4")
+    (tmp_path / "2").write_text("2")
+    wait(dag.run(local=True))
+    assert isinstance(third.exception(), FileNotFoundError)
+    wait(dag.run())
+    assert isinstance(dag.futures[2].exception(), FileNotFoundError)
+    (tmp_path / "3").write_text("3")
+    wait(dag.run(local=True))
+    assert dag.futures[2].result() == 3
+    (tmp_path / "4").write_text("4")
+    assert isinstance(fourth.exception(), DependencyError)
+    assert [future.result(60) for future in dag.run()] == [1, 2, 3, 4]
+    dag.shutdown()
+    assert (tmp_path / "judged").read_text().split() == ["b000000", "b000001"]
+    done = set(dag._driver.graph.files.rescue.read_text().splitlines())
+    assert {"DONE b000000", "DONE b000001", "DONE b000002"} <= done
+    with DagExecutor.attach(dag.directory) as attached:
+        assert [future.result(10) for future in attached.futures] == [1, 2, 3, 4]
+
+
 def wait_for(path):
     while not path.exists():
         time.sleep(0.1)
