@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,8 @@ class EventLog:
         self._open(path.stat())
 
     def _open(self, file: os.stat_result) -> None:
+        if not stat.S_ISREG(file.st_mode):  # to open a pipe would wait for somebody who writes to it
+            raise OSError(f"{self._path.name} is no regular file")
         try:
             self._log = htcondor2.JobEventLog(str(self._path))
         except htcondor2.HTCondorException as error:  # "File not found", whatever it is

@@ -48,6 +48,16 @@ def log(tmp_path):
     reader.close()
 
 
+def test_a_pipe_in_the_place_of_the_log_is_not_waited_for(log, tmp_path):
+    """Nobody writes to it."""
+    path, reader = log
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="no regular file"):
+        EventLog(tmp_path / "pipe")
+    (tmp_path / "pipe").replace(path)
+    assert reader.read() == []
+
+
 def append(path: Path, data: bytes) -> None:
     with path.open("ab") as file:
         file.write(data)
