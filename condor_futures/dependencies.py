@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -139,12 +139,12 @@ class Dependencies:
         if bundle in self._unfinished:
             self._unfinished[bundle] -= 1
             if self._unfinished[bundle] == 0:
-                self._resolver.hand_down(bundle, lambda error: self._post(lambda: self._handed_down(bundle, error)))
+                self._resolver.hand_down(bundle, lambda failed: self._post(lambda: self._handed_down(bundle, failed)))
 
-    def _handed_down(self, bundle: Bundle, error: BaseException | None) -> None:
-        if not self._pop(bundle):
-            return
-        if error is not None:
-            self._resolver.fail(bundle, error)
-        else:
+    def _handed_down(self, bundle: Bundle, failed: Mapping[str, BaseException]) -> None:
+        for call, error in failed.items():
+            if bundle in self._unfinished and call not in bundle.cancelled:
+                self._resolver.fail(bundle, error, call)
+                self._forget(bundle, call)
+        if self._pop(bundle):  # unless nobody wants any of its calls
             self._ready(bundle)

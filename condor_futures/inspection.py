@@ -70,8 +70,8 @@ class InspectedOutcome:
 
     Attributes:
         key: the call's key.
-        result: ``"value"``, ``"exception"``, ``"initializer"`` (that raised), ``"crashed"``, or ``"python"`` (the
-            execution point has another version).
+        result: ``"value"``, ``"exception"``, ``"initializer"`` (that raised), ``"crashed"``, ``"python"`` (the
+            execution point has another version), or ``"dependency"`` (the value of another call was not there).
         value: what the call returned, or the exception that was raised; None where there is neither. A
             :class:`Placeholder` where it was not, or cannot be, unpickled.
         traceback: the exception's, as text; empty if there is none.

@@ -23,6 +23,7 @@ import cloudpickle
 from condor_futures import runner
 from condor_futures.errors import (
     BrokenCondorExecutor,
+    DependencyError,
     JobCrashedError,
     OutcomeError,
     PayloadError,
@@ -219,6 +220,8 @@ class Outcome:
             return None, self._crash(job_id, stderr_tail)
         if self.result == "python":
             return None, self._mismatch(job_id)
+        if self.result == "dependency":
+            return None, self._dependency()
         try:
             loaded = _loads(self.segments) if self.segments else None
         except BaseException as error:  # noqa: BLE001 - unpickling runs the user's code
@@ -264,6 +267,14 @@ class Outcome:
             signal=number,
             exit_status=status,
             stderr_tail=stderr_tail,
+        )
+
+    def _dependency(self) -> DependencyError:
+        parent = self.header["parent"]
+        which = f"the call {parent}" if parent.startswith("c") else "another executor's future"
+        return DependencyError(
+            f"the value of {which}, which this call takes, was not there when it was to be made: that one failed or "
+            "was cancelled, or its value could not be handed on"
         )
 
     def _mismatch(self, job_id: str | None) -> PythonMismatchError:

@@ -6,10 +6,11 @@ Apart from the watcher, because unpickling and callbacks are the user's code and
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from condor_futures import states
@@ -65,20 +66,23 @@ class Resolver:
         """Resolve the futures of *bundle* from its outcomes; those that have none fail because of ``report.cause``."""
         self._surely(bundle, lambda: self._report(bundle, report.cause))
 
-    def fail(self, bundle: Bundle, error: BaseException) -> None:
-        """Fail the futures of *bundle*, whatever its outcomes are."""
-        self._work.put(lambda: self._fail_rest(bundle, error))
+    def fail(self, bundle: Bundle, error: BaseException, call: str | None = None) -> None:
+        """Fail the futures of *bundle*, or that of one *call*, whatever its outcomes are."""
+        self._work.put(lambda: self._fail_rest(bundle, error) if call is None else self._fail_one(bundle, call, error))
 
     def fail_call(self, bundle: Bundle, call: str, cause: BaseException) -> None:
         """Fail one call, because a call that it depends on ended with *cause*."""
         self._surely(bundle, lambda: self._fail_call(bundle, call, cause))
 
     def _fail_call(self, bundle: Bundle, call: str, cause: BaseException) -> None:
+        how = "was cancelled" if isinstance(cause, CancelledError) else f"raised {type(cause).__name__}"
+        error = DependencyError(f"a call that this one depends on {how}: {words(cause)}".rstrip(": "))
+        error.__cause__ = cause
+        self._fail_one(bundle, call, error)
+
+    def _fail_one(self, bundle: Bundle, call: str, error: BaseException) -> None:
         future = bundle.futures.get(call)
         if future is not None:
-            how = "was cancelled" if isinstance(cause, CancelledError) else f"raised {type(cause).__name__}"
-            error = DependencyError(f"a call that this one depends on {how}: {words(cause)}".rstrip(": "))
-            error.__cause__ = cause
             self._resolve(bundle, future, None, error)
 
     def cancel(self, futures: Iterable[CondorFuture[Any]]) -> None:
@@ -107,30 +111,42 @@ class Resolver:
 
         self._work.put(ask)
 
-    def hand_down(self, bundle: Bundle, answer: Callable[[BaseException | None], None]) -> None:
-        """Append the outcomes of its parents to the calls of *bundle*: here, because they may be large."""
+    def hand_down(self, bundle: Bundle, answer: Callable[[Mapping[str, BaseException]], None]) -> None:
+        """Append the outcomes of its parents to the calls of *bundle*: here, because they may be large.
+
+        *answer* gets, by call, why a value that it takes cannot be had.
+        """
 
         def hand_down() -> None:
-            session = self._session
-            try:
-                with writing_calls(session.directory), open_patiently(lambda: bundle.path("calls").open("ab")) as file:
-                    for key, parent in {k: p for needed in bundle.parents.values() for k, p in needed.items()}.items():
-                        if parent.cancelled() or parent.exception() is not None:
-                            continue  # the calls that wanted it have failed
-                        of = getattr(parent, "_bundle", None)
-                        if of is not None and of.directory.is_relative_to(session.directory):
-                            copy_outcome(file, key, of.path("outcomes"))
-                        else:
-                            value = parent.result()
-                            append_value(
-                                file, key, value, session=session.id, secret=session.secret, ship=bundle.options.ship
-                            )
-            except BaseException as error:  # noqa: BLE001 - the child must hear of it, whatever it is
-                answer(error)
-            else:
-                answer(None)
+            failed: dict[str, BaseException] = {}
+            for key, parent in {k: p for needed in bundle.parents.values() for k, p in needed.items()}.items():
+                try:
+                    self._append(bundle, key, parent)
+                except BaseException as error:  # noqa: BLE001 - the child must hear of it, whatever it is
+                    failed.update((call, error) for call, needed in bundle.parents.items() if key in needed)
+            answer(failed)
 
         self._work.put(hand_down)
+
+    def _append(self, bundle: Bundle, key: str, parent: Future[Any]) -> None:
+        """Append the value of *parent* to the calls of *bundle*, or nothing."""
+        if parent.cancelled() or parent.exception() is not None:
+            return  # the calls that wanted it have failed
+        session, path = self._session, bundle.path("calls")
+        of = getattr(parent, "_bundle", None)
+        with writing_calls(session.directory):
+            end = path.stat().st_size
+            try:
+                with open_patiently(lambda: path.open("ab")) as file:
+                    if of is not None and of.directory.is_relative_to(session.directory):
+                        copy_outcome(file, key, of.path("outcomes"))
+                    else:
+                        value, ship = parent.result(), bundle.options.ship
+                        append_value(file, key, value, session=session.id, secret=session.secret, ship=ship)
+            except BaseException:
+                # After it was closed, which writes what could not be written before. What is torn would hide the next.
+                os.truncate(path, end)
+                raise
 
     def close(self) -> None:
         """Do what is left to do, and end."""

@@ -168,6 +168,10 @@ def dumps(value: object) -> "list[Buffer]":
 _bundle = None  # type: _Bundle | None
 
 
+class _NoValueError(Exception):
+    """A call takes the value of another one, whose key is the argument, and that is not there."""
+
+
 def value_of_call(key: str) -> object:
     """The value of the call *key*, whose outcome was appended to the bundle's calls, or is in a file beside them.
 
@@ -175,7 +179,7 @@ def value_of_call(key: str) -> object:
     """
     assert _bundle is not None
     if key not in _bundle.parents:
-        raise ValueError("the call %s, whose value is an argument, has no outcome" % key)
+        raise _NoValueError(key)
     name, start = _bundle.parents[key]
     with open(name, "rb") as file:
         file.seek(start)
@@ -183,8 +187,8 @@ def value_of_call(key: str) -> object:
             header, segments = next(read_frames(file, _bundle.secret))
         except FrameError as error:  # (a class that the client cannot import)
             raise ValueError("the value of the call %s, an argument, is refused: %s" % (key, error)) from None
-    if header["result"] != "value":
-        raise ValueError("the call %s, whose value is an argument, failed" % key)
+    if header.get("result") != "value":
+        raise _NoValueError(key)
     return _loads(segments)
 
 
@@ -564,6 +568,9 @@ class _Child:
             del args, kwargs
             pickled = dumps(None if bundle.head.get("discard") else value)
             result, details = "value", {}
+        except _NoValueError as error:
+            # The client that waited for the other call has failed this one already; it is for whoever attaches.
+            result, details, pickled = "dependency", {"parent": error.args[0]}, []
         except BaseException as error:
             result, details = "exception", self._exception(error)
             pickled = details.pop("pickled")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 import time
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 from support import until
 
-from condor_futures import DependencyError, PayloadError
+from condor_futures import DependencyError, OutcomeError, PayloadError
 
 pytestmark = pytest.mark.pool
 
@@ -76,6 +77,29 @@ def test_a_value_that_cannot_be_sent_on_fails_the_child(executor):
     stranger.set_result([0, (n for n in ())])
     with pytest.raises(PayloadError, match=r"\[1\] cannot be pickled"):
         child.result(60)
+
+
+def test_a_value_that_cannot_be_sent_on_fails_no_other_call_of_the_chunk(new_executor, tmp_path):
+    """A stranger's that cannot be pickled; one of the session's own whose file is gone."""
+    executor = new_executor(session=tmp_path / "session")
+    stranger, fine, gone = Future(), executor.submit(pow, 2, 5), executor.submit(pow, 2, 3)
+    assert (fine.result(60), gone.result(60)) == (32, 8)
+    calls = iter([(stranger,), (fine, stranger), (gone, fine), (fine,), (7,)])
+    futures = next(iter(executor._submit_chunks(show, calls, 5, None)))
+    gone._bundle.path("outcomes").unlink()
+    stranger.set_result(threading.Lock())
+    assert [type(future.exception(60)) for future in futures] == [
+        PayloadError,
+        PayloadError,
+        OutcomeError,
+        type(None),
+        type(None),
+    ]
+    assert [future.result() for future in futures[3:]] == [(32,), (7,)]
+
+
+def show(*values):
+    return values
 
 
 def test_a_failure_travels_to_all_descendants_and_no_others(pool, new_executor):

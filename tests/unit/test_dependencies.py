@@ -59,7 +59,7 @@ def test_a_cluster_that_is_taken_up_is_submitted_as_a_whole(watcher, access_poin
     watcher._submissions.proceed(hurry=True)
     assert access_point.submitted == [alone.key]
     watcher._submissions.under_way = ()
-    watcher._dependencies._handed_down(second, None)
+    watcher._dependencies._handed_down(second, {})
     watcher._submissions.proceed(hurry=True)
     assert access_point.submitted == [alone.key, first.key, second.key]
 
@@ -68,9 +68,9 @@ class Resolver:
     """Hands down nothing."""
 
     def hand_down(self, bundle, then):
-        then(None)
+        then({})
 
-    def fail(self, bundle, error):
+    def fail(self, bundle, error, call=None):
         pass
 
 
@@ -89,13 +89,29 @@ def test_a_cluster_is_awaited_until_none_of_it_waits(watcher, end):
         case "ready":
             parents[1].set_result(None)
         case "failed":
-            dependencies._handed_down(bundles[1], OSError())
+            dependencies._handed_down(bundles[1], {"c000001": OSError()})
         case "discarded":
             dependencies.discard(bundles[1])
         case "cleared":
             dependencies.clear()
     assert not dependencies.awaits("k000000")
     assert dependencies.bundles() == []
+
+
+def test_only_the_calls_fail_that_take_a_value_which_cannot_be_had(watcher):
+    """The others of the bundle are made, unless there are none."""
+    ready, failed = [], []
+    resolver = Resolver()
+    resolver.fail = lambda one, error, call=None: failed.append((one.key, call))
+    dependencies = Dependencies(resolver, lambda call: call(), ready.append, lambda one, call: one.cancelled.add(call))
+    bundles = [bundle(watcher, number) for number in range(2)]
+    for one in bundles:
+        one.parents = {call: {"x1": Future()} for call in one.futures}
+        dependencies.add(one)
+    bundles[0].cancelled.add("c000000")  # it is not failed again
+    dependencies._handed_down(bundles[0], {"c000000": OSError()})
+    dependencies._handed_down(bundles[1], {"c000007": OSError()})
+    assert (failed, ready) == ([("b000001", "c000007")], bundles)
 
 
 def test_bundles_that_come_after_the_same_wait_for_it_once(watcher):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from condor_futures import runner, states
 from condor_futures.bundle import Bundle, Options
-from condor_futures.errors import PayloadError, RemoteTraceback
+from condor_futures.errors import OutcomeError, PayloadError, RemoteTraceback
 from condor_futures.future import CondorFuture
 from condor_futures.payload import Outcome
 from condor_futures.pickling import pickle_object
@@ -91,6 +93,42 @@ def test_what_a_callback_raises_is_no_business_of_the_other_calls(tmp_path):
     assert [future.result(0) for future in ended[:3]] == ["c000000", "c000001", "c000002"]
     assert [str(future.exception(0)) for future in ended[3:]] == ["all of them"] * 3
     assert tally.counts() == {"done": 3, "failed": 3}
+
+
+def test_a_value_that_cannot_be_handed_down_leaves_nothing_of_it(tmp_path):
+    """Half a frame would hide those that come after it; and only the calls hear of it that take the value."""
+    session = Session.create(tmp_path / "session")
+    resolver = Resolver(session, Tally(), lambda bundle, error: None)
+    resolver.start()
+    gone, locked, fine = CondorFuture("c000000"), Future(), Future()
+    parent = Bundle("b0", session.bundles, Options({}, spool=True), {"c000000": gone}, states.Job("b0", True))
+    gone._resolve(1, None)
+    with parent.path("outcomes").open("wb") as file:  # cut short since it was read
+        header = {"kind": "outcome", "session": session.id, "call": "c000000", "result": "value", "host": "ep1"}
+        runner.write_frame(file, session.secret, header, [bytes(3_000_000)])
+        file.truncate(2_000_000)
+    locked.set_result(threading.Lock())
+    fine.set_result("fine")
+    child = Bundle("b1", session.bundles, Options({}, spool=True), {}, states.Job("b1", True))
+    child.path("calls").write_bytes(b"")
+    child.parents = {
+        "c1": {"c000000": gone},
+        "c2": {"x2": locked},
+        "c3": {"x3": fine},
+        "c4": {"x3": fine, "x2": locked},
+    }
+    answers = []
+    resolver.hand_down(child, answers.append)
+    resolver.close()
+    with child.path("calls").open("rb") as file:
+        assert [header["call"] for header, _ in runner.read_frames(file, session.secret)] == ["x3"]
+    session.remove()
+    [failed] = answers
+    assert {call: type(error) for call, error in failed.items()} == {
+        "c1": OutcomeError,
+        "c2": PayloadError,
+        "c4": PayloadError,
+    }
 
 
 def raise_cancelled(future):

@@ -28,6 +28,7 @@ from support import small_disk
 from condor_futures import payload, pickling, runner
 from condor_futures.errors import (
     BrokenCondorExecutor,
+    DependencyError,
     JobCrashedError,
     OutcomeError,
     PythonMismatchError,
@@ -429,6 +430,22 @@ def test_future_among_the_arguments_is_the_value_of_its_call(job, parent):
         append_value(file, "c000100", "another outcome", session=SESSION, secret=SECRET)  # the first counts
     job.finish()
     assert job.results() == [1025, 1024**2]
+
+
+def test_call_whose_parent_has_no_value_depends_on_it(job, parent):
+    """It failed, or has no outcome here; the other calls of the job are made."""
+    futures = {Future(): "c000100", Future(): "c000200", Future(): "c000300"}
+    job.write(*((abs, future) for future in futures), (pow, 2, 2), key_of=futures.__getitem__)
+    with (job.path / f"{BUNDLE}.calls").open("ab") as file:
+        copy_outcome(file, "c000100", parent)
+        header = {"kind": "outcome", "session": SESSION, "call": "c000200", "result": "crashed"}
+        runner.write_frame(file, SECRET, header)
+    assert job.finish() == 0
+    value, *errors, last = job.results()
+    assert (value, last) == (1024, 4)
+    assert [type(error) for error in errors] == [DependencyError] * 2
+    for error, key in zip(errors, ("c000200", "c000300"), strict=True):
+        assert f"the value of the call {key}, which this call takes" in str(error)
 
 
 def run_with_an_altered_parent(job, parent):
