@@ -299,6 +299,34 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+#: What the header of an outcome says in words, by its result.
+_RAISED = ("type_name", "message", "traceback")
+_WORDS = {
+    "value": (),
+    "exception": _RAISED,
+    "initializer": _RAISED,
+    "crashed": (),
+    "python": ("here", "wanted", "executable"),
+    "dependency": ("parent",),
+}
+
+
+def _is_outcome(header: Mapping[str, Any]) -> bool:
+    """Whether all is there that is read of it: a call has the session's secret, and may write anything."""
+    result, missing = header.get("result"), (header.get("unpicklable", ""), header.get("stage", ""))
+    said = [header.get(name) for name in ("call", "host", *_WORDS.get(str(result), ()))]
+    numbers = [header.get(name) for name in ("signal", "exit_status")]
+    ranges = [header.get(stream, [0, 0]) for stream in ("stdout", "stderr")]
+    return (
+        isinstance(result, str)
+        and result in _WORDS
+        and all(isinstance(text, str) for text in (*said, *missing))
+        and all(number is None or type(number) is int for number in numbers)
+        and all(isinstance(part, list) and len(part) == 2 for part in ranges)  # noqa: PLR2004 - beginning and end
+        and all(place is None or type(place) is int for part in ranges for place in part)
+    )
+
+
 def read_outcomes(path: Path, *, session: str, secret: bytes) -> tuple[dict[str, Outcome], str | None]:
     """The authentic outcomes in ``BUNDLE.outcomes`` by call key, and why reading ended early, if it did.
 
@@ -311,6 +339,8 @@ def read_outcomes(path: Path, *, session: str, secret: bytes) -> tuple[dict[str,
             for header, segments in runner.read_frames(file, secret):
                 if header.get("kind") != "outcome" or header.get("session") != session:
                     return outcomes, "it is not of this session"
+                if not _is_outcome(header):
+                    return outcomes, "it says something that no outcome says"
                 outcomes.setdefault(header["call"], Outcome(header["call"], header["result"], header, segments))
     except FileNotFoundError:
         return outcomes, None

@@ -85,29 +85,35 @@ def write_frame(file: "BinaryIO", secret: bytes, header: "Header", segments: "It
 def read_frames(file: "BinaryIO", secret: "bytes | None" = None) -> "Iterator[Frame]":
     """Yield ``(header, segments)`` of each frame; without a *secret*, take the one in the first frame's header.
 
-    Raises :class:`FrameError` where a frame is not whole or not authentic; the frames before it were yielded.
+    Raises :class:`FrameError` where a frame is not whole or not authentic; the frames before it were yielded. What is
+    appended from now on does not count.
     """
-    while True:
-        start = file.read(8)
-        if not start:
-            return
-        head, header = _read_header(start, file)
+    end = _size(file)
+    while file.tell() < end:
+        start, head, header = _read_header(file, end)
         try:
             if secret is None:
                 secret = bytes.fromhex(header["secret"])
+            tag = blake2b(key=secret, digest_size=TAG_SIZE)
         except (ValueError, KeyError, TypeError) as error:
             raise FrameError("its header cannot be read") from error
         try:
             segments = _read_segments(file, header["segments"])
-        except (MemoryError, OverflowError) as error:
-            raise FrameError("it claims to be larger than can be") from error
-        tag = blake2b(key=secret, digest_size=TAG_SIZE)
+        except MemoryError as error:
+            raise FrameError("it is larger than the memory that there is") from error
         for part in [start, head] + segments:
             tag.update(part)
         # A keyed BLAKE2 tag is compared as a whole, not byte by byte: nobody can measure how far a forgery got.
         if blake2b(tag.digest(), key=secret).digest() != blake2b(file.read(TAG_SIZE), key=secret).digest():
             raise FrameError("it is cut short, or was altered")
         yield header, segments
+
+
+def _size(file: "BinaryIO") -> int:
+    here = file.tell()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(here)
+    return size
 
 
 def _read_segments(file: "BinaryIO", sizes: "list[int]") -> "Segments":
@@ -120,17 +126,27 @@ def _read_segments(file: "BinaryIO", sizes: "list[int]") -> "Segments":
     return segments
 
 
-def _read_header(start: bytes, file: "BinaryIO") -> "tuple[bytes, Header]":
-    if len(start) < 8 or start[:4] != MAGIC:
+def _read_header(file: "BinaryIO", end: int) -> "tuple[bytes, bytes, Header]":
+    """Read a frame as far as its segments; the file, which ends at *end*, has all that the header says there is.
+
+    The header is read before it can be known for a forgery, so nothing is allocated because it says so.
+    """
+    start = file.read(8)
+    size = int.from_bytes(start[4:], "big")
+    if len(start) < 8 or start[:4] != MAGIC or size > end - file.tell():
         raise FrameError("it is not a frame, or it is cut short")
-    head = file.read(int.from_bytes(start[4:], "big"))
+    head = file.read(size)
     try:
         header = json.loads(head.decode())
-        if all(type(size) is int and size >= 0 for size in header["segments"]):
-            return head, header
+        sizes = header["segments"]
+        well = type(sizes) is list and all(type(size) is int and size >= 0 for size in sizes)
     except (ValueError, KeyError, TypeError, RecursionError):
-        pass
-    raise FrameError("its header cannot be read")
+        well = False
+    if not well:
+        raise FrameError("its header cannot be read")
+    if sum(sizes) + TAG_SIZE > end - file.tell():
+        raise FrameError("it is cut short, or claims to be larger than it is")
+    return start, head, header
 
 
 def skim(file: "BinaryIO") -> "Iterator[tuple[Header, int, int]]":
@@ -138,16 +154,14 @@ def skim(file: "BinaryIO") -> "Iterator[tuple[Header, int, int]]":
 
     The segments are passed over, and nothing is authenticated: for whoever wrote the file, or copies frames of it.
     """
-    size = os.fstat(file.fileno()).st_size
+    size = _size(file)
     while True:
         start = file.tell()
         try:
-            _, header = _read_header(file.read(8), file)
+            _, _, header = _read_header(file, size)
         except FrameError:
             return
         end = file.tell() + sum(header["segments"]) + TAG_SIZE
-        if end > size:  # asked first, for no file can be sought where some headers claim that their frame ends
-            return
         file.seek(end)
         yield header, start, end
 
@@ -376,7 +390,7 @@ class _Bundle:
         with open(self.outcomes, "rb") as file:
             file.seek(self._whole)
             for header, _, end in skim(file):
-                self._reported.add(header["call"])
+                self._reported.add(str(header.get("call")))
                 self._whole = end
         return set(self._reported)
 
@@ -409,17 +423,19 @@ class _Bundle:
         for name in self.parent_files:
             with open(name, "rb") as file:
                 for header, start, _ in skim(file):
-                    if header["kind"] == "outcome":
-                        self.parents.setdefault(header["call"], (name, start))  # the first counts, as for the client
+                    if header.get("kind") == "outcome":
+                        key = str(header.get("call"))
+                        self.parents.setdefault(key, (name, start))  # the first counts, as for the client
 
     def counts(self, header: "Header") -> bool:
         """Whether an outcome of an earlier attempt stands; a strict bundle is tried again for what raised."""
-        return header["result"] == "value" or (header["result"] == "exception" and not self.head.get("strict"))
+        result = header.get("result")
+        return result == "value" or (result == "exception" and not self.head.get("strict"))
 
     def all_well(self) -> bool:
         """Whether every outcome is a value."""
         with open(self.outcomes, "rb") as file:
-            return all(header["result"] == "value" for header, _, _ in skim(file))
+            return all(header.get("result") == "value" for header, _, _ in skim(file))
 
     def report(self, call: str, result: str, segments: "Sequence[Buffer]" = (), **details: object) -> None:
         """Append the outcome of *call*: one frame, with one tag over all of it."""

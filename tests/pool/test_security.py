@@ -20,7 +20,7 @@ import psutil
 import pytest
 from support import Pool, session_constraint, until
 
-from condor_futures import CondorExecutor, CondorFuturesError, OutcomeError, runner, shell
+from condor_futures import CondorExecutor, CondorFuturesError, JobCrashedError, OutcomeError, runner, shell
 from condor_futures.inspection import inspect_file
 from condor_futures.personal import PersonalPool
 
@@ -140,8 +140,9 @@ def test_outcomes_that_were_tampered_with(left, attach, tmp_path):
     assert not sprung.exists()
 
 
-def test_outcomes_of_a_bundle_are_refused_one_by_one(new_executor, pool, attach, tmp_path):
-    """What lies before the place that was tampered with counts."""
+@pytest.mark.parametrize("how", ["altered", "cut where an outcome begins"])
+def test_outcomes_of_a_bundle_are_refused_one_by_one(new_executor, pool, attach, tmp_path, how):
+    """What lies before the place that was tampered with counts; what is not there at all, the job did not report."""
     executor = new_executor(session=tmp_path / "session", spool=False)
     results = executor.map(wait_for, [str(tmp_path / "go")] * 4, range(4), chunksize=4)
     until(lambda: executor.counts()["running"] == 4)
@@ -150,11 +151,14 @@ def test_outcomes_of_a_bundle_are_refused_one_by_one(new_executor, pool, attach,
     until(lambda: not pool.queue(executor))
     [path] = (tmp_path / "session").glob("bundles/000/*.outcomes")
     data = bytearray(path.read_bytes())
-    data[data.rindex(runner.MAGIC) + 100] ^= 1
-    path.write_bytes(data)
+    last = data.rindex(runner.MAGIC)
+    data[last + 100] ^= 1
+    path.write_bytes(data if how == "altered" else data[:last])
     futures = list(attach(tmp_path / "session").futures.values())
     assert [future.result() for future in futures[:3]] == [0, 1, 4]
-    assert isinstance(futures[3].exception(), OutcomeError)
+    error = futures[3].exception()
+    assert isinstance(error, OutcomeError if how == "altered" else JobCrashedError)
+    assert how == "altered" or error.exit_status == 0
     results.close()
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import io
+import json
 import pickle
 import threading
+import tracemalloc
 from concurrent.futures import Future
 
 import cloudpickle
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from condor_futures import runner
 from condor_futures.errors import (
     BrokenCondorExecutor,
+    DependencyError,
     JobCrashedError,
     OutcomeError,
     PayloadError,
@@ -175,6 +178,11 @@ def test_bytes_that_are_no_frame_are_refused(data):
         b'{"segments": 3}',
         b'{"segments": null}',
         b'{"segments": {"a": 1}}',
+        b'{"segments": {}}',
+        b'{"segments": ""}',
+        b'{"segments": [NaN]}',
+        b'"segments"',
+        b'{"segments": [' + b"9" * 5000 + b"]}",
         b'{"segments": [-1]}',
         b'{"segments": ["1"]}',
         b'{"segments": [1e99]}',
@@ -194,7 +202,7 @@ def test_first_frame_brings_the_secret():
     assert len(list(runner.read_frames(io.BytesIO(data)))) == 3
 
 
-@pytest.mark.parametrize("secret", [None, 3, "zz", [1]], ids=repr)
+@pytest.mark.parametrize("secret", [None, 3, "zz", [1], "00" * 65], ids=lambda secret: repr(secret)[:9])
 def test_secret_that_is_none_is_refused(secret):
     file = io.BytesIO()
     runner.write_frame(file, SECRET, {"secret": secret})
@@ -314,6 +322,80 @@ def test_forged_header_is_refused_like_any_other(outcomes, data):
     assert trouble
     with outcomes.open("rb") as file:
         assert [header["call"] for header, _, _ in runner.skim(file)] == ["c000000", "c000001"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        runner.MAGIC + (300_000_000).to_bytes(4, "big") + b"{",
+        forged(b'{"segments": [0, 300000000]}'),
+        forged(b'{"segments": [300000000]}'),
+    ],
+    ids=["header", "buffer", "pickle"],
+)
+def test_no_memory_is_taken_for_what_a_forgery_claims(outcomes, data):
+    outcomes.write_bytes(outcomes.read_bytes() + data)
+    tracemalloc.start()
+    try:
+        found, trouble = read(outcomes)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+    assert (list(found), bool(trouble)) == (["c000000", "c000001"], True)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+names = ["kind", "session", "call", "result", "host", "traceback", "message", "type_name", "stdout", "signal", "stage"]
+odd_headers = st.fixed_dictionaries(
+    {"kind": st.just("outcome") | anything, "session": st.just(SESSION) | anything},
+    optional={
+        **dict.fromkeys(names[2:], anything | st.text(max_size=8)),
+        "result": st.sampled_from(["value", "exception", "initializer", "crashed", "python", "dependency"]) | anything,
+        "call": st.just("c000002") | anything,
+        "host": st.just("ep1") | anything,
+    },
+)
+
+
+@given(data=st.binary(max_size=80) | (anything | odd_headers).map(lambda header: forged(json.dumps(header).encode())))
+def test_whatever_is_appended_costs_nothing_that_was_there(tmp_path_factory, data):
+    """Bytes, or headers of any kind: the outcomes before it count, and nothing is raised but what says so."""
+    path = tmp_path_factory.mktemp("outcomes") / "b000000.outcomes"
+    with path.open("wb") as file:
+        write_outcome(file, "c000000", "first")
+        file.write(data)
+    found, trouble = read(path)
+    assert values(found) == {"c000000": ("first", None)}
+    assert bool(trouble) == bool(data)
+
+
+@given(header=odd_headers)
+def test_an_authentic_outcome_may_say_anything(tmp_path_factory, header):
+    """A call can find the secret. What makes no sense is refused; what does is unpickled, or cannot be, as others."""
+    path = tmp_path_factory.mktemp("outcomes") / "b000000.outcomes"
+    with path.open("wb") as file:
+        write_outcome(file, "c000000", "first")
+        runner.write_frame(file, SECRET, header, runner.dumps("second"))
+    found, trouble = read(path)
+    assert values(found).pop("c000000") == ("first", None)
+    assert trouble or header["call"] in found
+    assert [info for outcome in found.values() for info in outcome.stream_ranges.values() if len(info) != 2] == []
+
+
+def test_a_call_whose_parent_has_no_value_depends_on_it(tmp_path):
+    """As whoever attaches learns, after the job has found it so."""
+    path = tmp_path / "b000000.outcomes"
+    with path.open("wb") as file:
+        write_outcome(file, "c000003", None, result="dependency", parent="c000001")
+        write_outcome(file, "c000004", None, result="dependency", parent="x7f00")
+    ours, strangers = (error for _, error in values(read(path)[0]).values())
+    assert type(ours) is type(strangers) is DependencyError
+    assert "the value of the call c000001, which" in str(ours)
+    assert "the value of another executor's future, which" in str(strangers)
 
 
 def test_outcomes_of_another_session_are_refused(outcomes):
