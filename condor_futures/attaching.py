@@ -6,11 +6,11 @@ import contextlib
 import functools
 import itertools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from condor_futures import job_queue, states
 from condor_futures.access_point import AccessPoint
@@ -124,7 +124,8 @@ def _find(left: Left) -> Session:
 def _resume(left: Left, engine: Engine, helper: AccessPoint) -> None:
     """Find out what became of the calls of a session that was left, and go on with them."""
     session = engine.session
-    found = find_bundles(session)
+    everything = find_bundles(session)
+    found = [bundle for bundle in everything if bundle.counts]
     query = functools.partial(
         helper.ask,
         "query",
@@ -148,11 +149,12 @@ def _resume(left: Left, engine: Engine, helper: AccessPoint) -> None:
     remove(jobs=recovery.stray + recovery.half)
     keys = sorted((call for bundle in found for call in bundle.calls), key=lambda key: int(key[1:]))
     engine.futures = {key: CondorFuture[Any](key, engine.watcher.cancel) for key in keys}
-    unused = unused_numbers(found, log, queue)
+    unused = unused_numbers(everything, log, queue)
     engine.calls = itertools.count(unused.calls)
     engine.bundles = itertools.count(unused.bundles)
     engine.clusters = itertools.count(unused.clusters)
-    bundle_of = functools.partial(_bundle, engine.futures, left)
+    cancelled = {call for bundle in everything if not bundle.counts for call in bundle.calls}
+    bundle_of = functools.partial(_bundle, left, functools.partial(_future, engine.futures, cancelled))
     ended: dict[Bundle, states.Event] = {}
     for one, job_id in recovery.ended:
         bundle = bundle_of(one)
@@ -177,8 +179,7 @@ def _resume(left: Left, engine: Engine, helper: AccessPoint) -> None:
 def _jobs_of_history(helper: AccessPoint, session: Session) -> Mapping[str, Sequence[LoggedJob]]:
     """By bundle, the jobs that have left the queue, as the access point's history has them.
 
-    Without those that we removed: they did not count, or their calls were cancelled, and their bundle's key may be that
-    of another one since.
+    Without those that we removed: they did not count, or their calls were cancelled.
     """
     by_us = f'regexp("^{BY_US}", RemoveReason ?: "")'
     try:
@@ -218,23 +219,29 @@ def _told_by_history(
     return told
 
 
-def _bundle(futures: Mapping[str, CondorFuture[Any]], left: Left, found: Found, *, waits: bool = False) -> Bundle:
-    """A bundle of a session that was left, for the watcher."""
-
-    def future(key: str) -> Future[Any]:
-        if key in futures:
-            return futures[key]
-        lost: Future[Any] = Future()
+def _future(futures: Mapping[str, CondorFuture[Any]], cancelled: Collection[str], key: str) -> Future[Any]:
+    """What a call waits for, by its key: one of the session's *futures*, or one that nothing comes of any more."""
+    if key in futures:
+        return futures[key]
+    lost: Future[Any] = Future()
+    if key in cancelled:
+        lost.cancel()
+    elif key.startswith("c"):  # there is no file with it
+        lost.set_exception(CondorFuturesError(f"the call {key} could not be submitted"))
+    else:
         lost.set_exception(CondorFuturesError("the value of another executor's future ended with the client"))
-        return lost
+    return lost
 
+
+def _bundle(left: Left, future: Callable[[str], Future[Any]], found: Found, *, waits: bool = False) -> Bundle:
+    """A bundle of a session that was left, for the watcher."""
     options = found.options or Options({}, spool=True)
     options = replace(options, on_hold=options.on_hold.changed(left.on_hold, left.memory_max))
     return Bundle(
         found.key,
         found.directory,
         options,
-        {call: futures[call] for call in found.calls},
+        {call: cast("CondorFuture[Any]", future(call)) for call in found.calls},
         Job(found.key, options.spool, policy=options.on_hold.policy),
         {call: {key: future(key) for key in keys} for call, keys in found.calls.items() if keys} if waits else {},
         [future(key) for key in found.after] if waits else (),

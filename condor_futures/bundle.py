@@ -121,6 +121,7 @@ class Bundle:
     stream_ranges: dict[str, Mapping[str, Sequence[int | None]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._calls = tuple(self.futures)
         for future in self.futures.values():
             future._bundle = self
 
@@ -133,9 +134,20 @@ class Bundle:
         self.stream_ranges.update((call, {"stdout": (0, 0), "stderr": (0, 0)}) for call in calls)
 
     def discard_calls(self) -> None:
-        """Let nobody who attaches find the calls; where that cannot be done, they are found, and made."""
+        """The calls are not needed any more: their outcomes are here, or nobody was given their futures."""
         with contextlib.suppress(OSError):
             self.path("calls").unlink()
+
+    def cancel_calls(self) -> None:
+        """Let nobody who attaches find the calls; where that cannot be done, they are found, and made.
+
+        What is left has their keys, which are not to be given again, and says that no outcome counts: a job that is
+        still ending may write some.
+        """
+        cancelled = self.path("cancelled")
+        with contextlib.suppress(OSError):
+            self.path("calls").rename(cancelled)  # which a full disk has room for, and which is done or not
+            cancelled.write_text("\n".join(self._calls))
 
     def text(self, stream: str, call: str | None = None, *, tail: int | None = None) -> str:
         """What the job (or only *call*) wrote to *stream*; *tail* limits it to that many characters at the end."""

@@ -88,7 +88,11 @@ class Engine:
         stranger.
         """
         bundle = getattr(future, "_bundle", None)
-        if bundle is not None and bundle.directory.is_relative_to(self.session.directory):
+        if bundle is not None:
+            ours = bundle.directory.is_relative_to(self.session.directory)
+        else:  # a call that could not be submitted has none
+            ours = getattr(future, "_told", None) == self.watcher.cancel
+        if ours:
             return str(future.key)  # type: ignore[attr-defined]
         return f"x{id(future):x}"  # unique for as long as the call that refers to it waits for it
 

@@ -1,8 +1,8 @@
 """What a session's files, its event log and the queue say of its bundles, for whoever attaches to it.
 
-Nothing is kept for this but what there is anyway: ``BUNDLE.calls`` says which calls there are, what their job is
-submitted with and what they wait for; ``BUNDLE.outcomes`` what came of them; the event log, or without one the schedd's
-history, which jobs there were; the queue which there are.
+Little is kept for this but what there is anyway: ``BUNDLE.calls`` says which calls there are, what their job is
+submitted with and what they wait for; ``BUNDLE.outcomes`` what came of them; ``BUNDLE.cancelled`` that nothing of them
+counts; the event log, or without one the schedd's history, which jobs there were; the queue which there are.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ PROJECTION: Final = ["ClusterId", "ProcId", "JobStatus", "HoldReasonCode", "Cond
 BY_US: Final = "condor_futures"
 """With this the reasons of our own removals begin."""
 
+#: The files of a bundle that are read here; ``.new`` as long as they are being written.
+_OURS = re.compile(r"(b[0-9]+)\.(calls|outcomes|cancelled)(\.new)?")
+
 
 @dataclass(frozen=True)
 class Found:
@@ -55,6 +58,8 @@ class Found:
         calls: the keys of its calls, and for each the keys of the calls whose values it still has to be given.
         after: the keys of calls that it waits for.
         ended: all of its calls have an outcome.
+        counts: False where all its calls were cancelled, or nothing can be read of them: only that their keys are not
+            to be given again is of interest.
 
     """
 
@@ -64,6 +69,7 @@ class Found:
     calls: Mapping[str, Sequence[str]]
     after: Sequence[str] = ()
     ended: bool = False
+    counts: bool = True
 
     @property
     def number(self) -> int:
@@ -142,12 +148,12 @@ class Unused:
 def unused_numbers(bundles: Collection[Found], history: LoggedJobs, queue: Iterable[Mapping[str, Any]]) -> Unused:
     """Where to go on counting, so that nothing new is taken for what had its key before.
 
-    Of a bundle that was cancelled there is no file any more, but the event log and the queue may still tell of its job,
-    and calls that were to take its values still name its calls. (Of its calls that nobody names, the keys may be given
-    again: what there is of a call goes by its bundle.)
+    Of a bundle that was cancelled there is a file with its keys. Where that could not be written, or was lost, the
+    event log and the queue may still tell of its job, and calls that were to take its values still name its calls. (Of
+    its calls that nobody names, the keys may then be given again: what there is of a call goes by its bundle.)
 
     Args:
-        bundles: all of the session of which there is a file.
+        bundles: all of the session of which there is a file, whether they count or not.
         history: what the event log says.
         queue: the session's jobs that are in the queue.
 
@@ -192,23 +198,45 @@ class Recovery:
 
 
 def find_bundles(session: Session) -> list[Found]:
-    """All bundles of which there is a file, in the order in which they were made."""
-    names: dict[str, Path] = {}
-    for directory in sorted(session.bundles.iterdir()):
-        for path in directory.iterdir():
-            if path.suffix in (".calls", ".outcomes"):
-                names[path.stem] = directory
-            elif path.suffix == ".new":
-                path.unlink()  # it was being written when the client ended
-    found = (_find(session, key, directory) for key, directory in names.items())
-    return sorted((bundle for bundle in found if bundle is not None), key=lambda bundle: bundle.number)
+    """All bundles of which there is a file, in the order in which they were made; files of other names are not ours."""
+    files: dict[str, tuple[Path, set[str]]] = {}
+    for path in session.bundles.glob("*/*"):
+        name = _OURS.fullmatch(path.name)
+        if name is None:
+            continue
+        key, kind, new = name.groups()
+        if new:
+            path.unlink()  # it was being written when the client ended
+        else:
+            files.setdefault(key, (path.parent, set()))[1].add(kind)
+    found = [_find(session, key, directory, kinds) for key, (directory, kinds) in files.items()]
+    known = {call for bundle, _ in found for call in bundle.calls}
+    bundles = []
+    for bundle, reported in found:
+        # Calls of which their outcome only is left: their file was lost, or cut short. (What has the outcome of another
+        # bundle's call was exchanged.)
+        lost = [call for call in reported if call not in known and re.fullmatch("c[0-9]+", call)]
+        known.update(lost)
+        calls = {**bundle.calls, **dict.fromkeys(lost, ())}
+        counts, ended = bundle.counts and bool(calls), calls.keys() <= set(reported)
+        bundles.append(replace(bundle, calls=calls, counts=counts, ended=ended))
+    return sorted(bundles, key=lambda bundle: bundle.number)
 
 
-def _find(session: Session, key: str, directory: Path) -> Found | None:
+def _find(session: Session, key: str, directory: Path, kinds: Collection[str]) -> tuple[Found, Collection[str]]:
+    """A bundle, with the calls that it is known to have; and those of which there is an outcome that counts."""
+    if "cancelled" in kinds:
+        text = (directory / f"{key}.cancelled").read_text(errors="replace")
+        keys = re.findall("^c[0-9]+$", text, re.MULTILINE)  # none, where a client was killed before it wrote them
+        return Found(key, directory, None, dict.fromkeys(keys, ()), counts=False), ()
     reported, _ = read_outcomes(directory / f"{key}.outcomes", session=session.id, secret=session.secret)
-    path = directory / f"{key}.calls"
-    if not path.exists():
-        return Found(key, directory, None, dict.fromkeys(reported, ()), ended=True) if reported else None
+    if "calls" not in kinds:
+        return Found(key, directory, None, {}), reported
+    return Found(key, directory, *_read_calls(directory / f"{key}.calls")), reported
+
+
+def _read_calls(path: Path) -> tuple[Options | None, dict[str, list[str]], list[str]]:
+    """What the calls are submitted with; for each, whose values it still has to be given; what all of them wait for."""
     options: Options | None = None
     calls: dict[str, list[str]] = {}
     after: list[str] = []
@@ -217,7 +245,7 @@ def _find(session: Session, key: str, directory: Path) -> Found | None:
     with path.open("r+b") as file:
         for header, _, end in runner.skim(file):
             whole = end
-            match header["kind"]:
+            match header.get("kind"):
                 case "bundle":
                     options = Options.from_record(header["options"])
                     after = header.get("after", [])
@@ -228,7 +256,7 @@ def _find(session: Session, key: str, directory: Path) -> Found | None:
         if whole < file.seek(0, os.SEEK_END):
             file.truncate(whole)  # a parent's value was being appended
     missing = {call: [parent for parent in parents if parent not in handed_down] for call, parents in calls.items()}
-    return Found(key, directory, options, missing, after, ended=reported.keys() >= calls.keys())
+    return options, missing, after
 
 
 def judge(

@@ -10,6 +10,7 @@
         bundles/000/             initialdir of the jobs of the first 1,000 bundles, and so on
             b000017.calls        0600  what goes to the execution point
             b000017.outcomes     what comes back
+            b000017.cancelled    in the place of .calls: nothing of them counts any more
             b000017.stdout, b000017.stderr
 """
 

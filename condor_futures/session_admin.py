@@ -194,11 +194,12 @@ def _count(directory: Path) -> tuple[int, int, int]:
     calls, ended, size = 0, 0, 0
     for place, _, names in os.walk(directory):
         keys: dict[str, set[str]] = {"call": set(), "outcome": set()}
+        cancelled = {name.removesuffix(".cancelled") for name in names if name.endswith(".cancelled")}
         for name in names:
             path = Path(place, name)
             with contextlib.suppress(OSError):
                 size += path.lstat().st_size
-                if path.suffix in (".calls", ".outcomes"):
+                if path.suffix in (".calls", ".outcomes") and path.stem not in cancelled:
                     kind = "call" if path.suffix == ".calls" else "outcome"
                     keys[kind].update(_keys(path, kind))
         calls += len(keys["call"] | keys["outcome"])

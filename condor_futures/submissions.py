@@ -208,7 +208,7 @@ class Submissions:
         self.stuck = False
         for bundle in self.under_way:
             if bundle.job.state is State.DISCARDED:
-                bundle.discard_calls()  # until now it was to be there: see Watcher._unwant
+                bundle.cancel_calls()  # until now it was to be there: see Watcher._unwant
         if error is None and "refused" in result:
             batch, self.under_way = self.under_way, ()
             if not batch:

@@ -348,7 +348,7 @@ class Watcher:
         self._dependencies.discard(bundle)
         # (while it is submitted, its file has to be there, or all the others fail too)
         if not keep_calls and bundle not in self._submissions.under_way:
-            bundle.discard_calls()
+            bundle.cancel_calls()
 
     def _withdraw_pending(self) -> list[CondorFuture[Any]]:
         futures: list[CondorFuture[Any]] = []

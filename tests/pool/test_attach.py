@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -271,6 +272,16 @@ def test_what_was_cancelled_stays_so(client, attach):
         running[0].cancel()
         while pending[1].state != "done":
             time.sleep(0.02)
+        # Two calls of one job, one of which has its outcome.
+        here = executor.with_options(spool=False)
+        [half] = [list(some) for some in here._submit_chunks(call, iter([(4,), (5, "never")]), 2, None)]
+        outcomes = half[0]._bundle.path("outcomes")
+        while not (outcomes.exists() and outcomes.stat().st_size):
+            time.sleep(0.02)
+        for future in half:
+            future.cancel()
+        while outcomes.with_suffix(".calls").exists():
+            time.sleep(0.02)
         said("ready")
         time.sleep(600)
     """)
@@ -279,6 +290,62 @@ def test_what_was_cancelled_stays_so(client, attach):
     client.release()
     assert {key: future.result() for key, future in attach().futures.items()} == {"c000001": 1, "c000003": 9}
     assert client.times_made()["2"] == 0
+
+
+def graceful(n):
+    """Winds up when it is told to end, and returns what it has."""
+    if n:
+        stop = []
+        signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+        while not stop:
+            time.sleep(0.02)
+        time.sleep(3)
+    return f"old {n}"
+
+
+def test_a_job_that_is_still_ending_is_no_other_calls(new_executor, attach, tmp_path):
+    """Its calls were cancelled, and it reports all the same, where the next client's calls have their files."""
+    executor = new_executor(session=tmp_path / "session", spool=False)
+    old = next(iter(executor._submit_chunks(graceful, iter([(0,), (1,)]), 2, None)))
+    outcomes = old[0]._bundle.path("outcomes")
+    until(lambda: outcomes.exists() and outcomes.stat().st_size)  # the first has its outcome
+    before = outcomes.stat().st_size
+    assert all(future.cancel() for future in old)
+    executor.detach()
+    second = attach(executor.session)
+    assert second.futures == {}
+    new = second.submit(pow, 2, 10)
+    assert new.key not in {future.key for future in old}
+    assert new.result(60) == 1024
+    until(lambda: outcomes.stat().st_size > before)  # the second has one too
+    second.detach()
+    third = attach(executor.session)
+    assert {key: future.result(60) for key, future in third.futures.items()} == {new.key: 1024}
+
+
+def test_a_call_fails_of_the_same_as_before(new_executor, attach, tmp_path):
+    """Of another one that failed, was cancelled, or was never made ready."""
+    executor = new_executor(session=tmp_path / "session")
+    failing = executor.submit(lambda: 1 / 0)
+    cancelled = executor.with_options(requirements="false").submit(pow, 2, 3)
+    refused = executor.submit(print, threading.Lock())
+    first, mate = next(iter(executor._submit_chunks(abs, iter([(failing,), (-2,)]), 2, None)))
+    children = [executor.submit(abs, cancelled), executor.with_options(after=cancelled).submit(abs, 1)]
+    orphan = executor.submit(abs, refused)
+    until(lambda: cancelled.state == "idle")
+    assert cancelled.cancel()
+    assert mate.result(60) == 2
+    before = {future.key: str(future.exception(60)) for future in (*children, first, orphan)}
+    executor.detach()
+    for _ in range(2):
+        again = attach(executor.session)
+        after = {key: again.futures[key].exception(60) for key in before}
+        assert {type(error) for error in after.values()} == {DependencyError}
+        assert [str(after[child.key]) for child in children] == [before[child.key] for child in children]
+        assert f"the value of the call {failing.key}, which this call takes" in str(after[first.key])
+        assert f"the call {refused.key} could not be submitted" in str(after[orphan.key])
+        assert again.futures[mate.key].result(60) == 2
+        again.shutdown()
 
 
 def test_a_held_job_stays_an_error(client, attach, pool):

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from condor_futures import runner
 from condor_futures.access_point_helper import NEVER_RAN
-from condor_futures.bundle import Options
-from condor_futures.recovery import Found, LoggedJobs, Unused, fate, judge, unused_numbers
+from condor_futures.bundle import Bundle, Options
+from condor_futures.future import CondorFuture
+from condor_futures.payload import Call, write_bundle
+from condor_futures.pickling import pickle_object
+from condor_futures.recovery import Found, LoggedJobs, Unused, fate, find_bundles, judge, unused_numbers
+from condor_futures.session import Session
+from condor_futures.session_admin import SessionInfo
 from condor_futures.states import (
     Aborted,
     Evicted,
@@ -109,6 +116,94 @@ def test_a_later_call_does_not_inherit_the_job_of_a_cancelled_one():
     recovery = judge([first, later], [], LoggedJobs(log).of_bundle)
     assert recovery.pending == [later]
     assert recovery.gone == []
+
+
+@pytest.fixture
+def session(tmp_path):
+    session = Session.create(tmp_path / "session")
+    yield session
+    session.remove()
+
+
+def write(session, number, calls, ended=(), *, directory=0):
+    """The files of a bundle, of which the calls *ended* have an outcome; as the client and the job write them."""
+    key, place = session.bundle_key(number), session.bundle_directory(directory)
+    futures = {call: CondorFuture(call) for call in calls}
+    made = Bundle(key, place, Options({}, spool=False), futures, Job(key, False))
+    pickled = pickle_object(abs, "function")
+    with made.path("calls").open("wb") as file:
+        calls = [Call(call, pickled, pickle_object(((1,), {}), "arguments")) for call in calls]
+        options = made.options.record()
+        write_bundle(file, calls, session=session.id, bundle=key, secret=session.secret, options=options)
+    report(session, made, ended)
+    return made
+
+
+def report(session, bundle, calls):
+    with bundle.path("outcomes").open("ab") as file:
+        for call in calls:
+            header = {"kind": "outcome", "session": session.id, "call": call, "result": "value", "host": "ep1"}
+            runner.write_frame(file, session.secret, header, runner.dumps(call))
+
+
+def seen(session):
+    return {bundle.key: (list(bundle.calls), bundle.ended) for bundle in find_bundles(session) if bundle.counts}
+
+
+def test_nothing_of_a_bundle_that_was_cancelled_counts(session):
+    """Neither what its job had reported, nor what it reports while it ends; and its keys are not given again."""
+    cancelled = write(session, 3, ["c000004", "c000005"], ended=["c000004"])
+    assert seen(session) == {"b000003": (["c000004", "c000005"], False)}
+    cancelled.futures = {}  # as when they have been failed
+    cancelled.cancel_calls()
+    assert seen(session) == {}
+    report(session, cancelled, ["c000005"])
+    assert seen(session) == {}
+    assert unused_numbers(find_bundles(session), LoggedJobs([]), []) == Unused(bundles=4, calls=6, clusters=0)
+    assert SessionInfo.of(session).calls == 0
+    killed = write(session, 5, ["c000006"])  # while its client did that
+    killed.path("calls").rename(killed.path("cancelled"))
+    assert seen(session) == {}
+    assert unused_numbers(find_bundles(session), LoggedJobs([]), []).bundles == 6
+
+
+def test_a_bundle_whose_calls_went_with_the_last_of_them_has_ended(session):
+    """So it is where a session is not kept; it was not cancelled."""
+    write(session, 0, ["c000000", "c000001"], ended=["c000000", "c000001"]).discard_calls()
+    assert seen(session) == {"b000000": (["c000000", "c000001"], True)}
+
+
+@pytest.mark.parametrize("left", [0, 1, 900])
+def test_what_was_reported_counts_where_the_calls_are_cut_short(session, left):
+    both = write(session, 0, ["c000000", "c000001"], ended=["c000000", "c000001"])
+    os.truncate(both.path("calls"), left)
+    [(calls, ended)] = seen(session).values()
+    assert (sorted(calls), ended) == (["c000000", "c000001"], True)
+
+
+def test_an_outcome_that_is_another_bundles_adds_no_call(session):
+    first, second = (write(session, n, [f"c{n:06d}"], ended=[f"c{n:06d}"]) for n in range(2))
+    first.path("outcomes").rename(session.directory / "swapped")
+    second.path("outcomes").rename(first.path("outcomes"))
+    (session.directory / "swapped").rename(second.path("outcomes"))
+    assert seen(session) == {"b000000": (["c000000"], False), "b000001": (["c000001"], False)}
+
+
+def test_files_that_are_not_ours_are_left_alone(session):
+    made = write(session, 0, ["c000000"])
+    place = made.directory
+    for name in ("notes.calls", "b0.backup.calls", "notes.outcomes", "notes.new", "b000001.calls.new"):
+        (place / name).write_bytes(made.path("calls").read_bytes())
+    (session.bundles / "plain").write_text("x")
+    assert seen(session) == {"b000000": (["c000000"], False)}
+    assert (place / "notes.new").exists()
+    assert not (place / "b000001.calls.new").exists()
+
+
+def test_a_key_is_not_given_again_where_nothing_can_be_read_of_its_bundle(session):
+    write(session, 4, ["c000000"]).path("calls").write_bytes(b"")
+    assert seen(session) == {}
+    assert unused_numbers(find_bundles(session), LoggedJobs([]), []).bundles == 5
 
 
 GONE = (Gone(JOB),)
