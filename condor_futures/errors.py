@@ -92,9 +92,9 @@ class RemoteExceptionError(OutcomeError):
 class DependencyError(CondorFuturesError):
     """A future among the call's arguments, or that it comes *after*, failed or was cancelled.
 
-    That future's exception is the ``__cause__``.
+    That future's exception is the ``__cause__``. (Who attaches later may be told only that there was no value.)
 
-    The call was not made, and nothing was submitted for it.
+    The call was not made.
     """
 
 

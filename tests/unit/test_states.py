@@ -329,8 +329,10 @@ def test_a_hold_that_somebody_else_sees_to_is_waited_out():
 @pytest.mark.parametrize(
     ("action", "state", "kinds"), [("release", HELD, [Release]), ("wait", HELD, []), ("fail", ENDED, [Report, Remove])]
 )
-def test_what_the_users_function_decides_is_done(action, state, kinds):
-    job, effects = advance(under(HoldPolicy("ask")), BY_HAND)
+@pytest.mark.parametrize("hold", [BY_HAND, FOR_TIME])
+def test_what_the_users_function_decides_is_done(hold, action, state, kinds):
+    """Also of a job that ran for too long."""
+    job, effects = advance(under(HoldPolicy("ask")), hold)
     assert (job.state, effects) == (HELD, (Ask(),))
     job, effects = advance(job, Decided(JOB, 1, action))
     assert (job.state, [type(effect) for effect in effects]) == (state, kinds)
