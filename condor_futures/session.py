@@ -180,6 +180,8 @@ class Session:
         if not self.event_log.exists():
             with self.create_file(self.event_log):
                 pass
+        elif not self.event_log.is_file():
+            raise OSError(f"{self.event_log.name} is no regular file")
         self._sign()
         self._go_with_the_last_reference()
 

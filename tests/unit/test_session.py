@@ -306,6 +306,20 @@ def test_session_that_cannot_be_taken_up_can_be_later(tmp_path, monkeypatch):
     session.leave()
 
 
+def test_session_whose_event_log_is_a_pipe_is_refused(tmp_path):
+    """It could be read for ever; whoever put it there can take it away."""
+    session = Session.create(tmp_path / "session")
+    session.leave()
+    session.event_log.unlink()
+    os.mkfifo(session.event_log)
+    with pytest.raises(CondorFuturesError, match=r"cannot be taken up: /.*: event_log is no regular file"):
+        Session.open(session.directory).take_up(0.0)
+    session.event_log.unlink()
+    session = Session.open(session.directory)
+    session.take_up(0.0)
+    session.leave()
+
+
 def test_full_disk_keeps_no_session_from_being_purged(tmp_path, monkeypatch):
     """That is when it is."""
     Session.create(tmp_path / "session", settings={"access_point": None}).leave()
