@@ -248,8 +248,10 @@ class Outcome:
                 f"the call raised {header['type_name']}, which cannot be pickled ({why}{advice}): {header['message']}",
                 header["type_name"],
             )
-        # (a frozen dataclass that is an exception refuses to have its attributes set)
-        BaseException.__setattr__(error, "__cause__", RemoteTraceback(header["traceback"], header["host"], job_id))
+        # (a frozen dataclass that is an exception refuses to have its attributes set, and a class may have a property
+        # of that name)
+        cause = RemoteTraceback(header["traceback"], header["host"], job_id)
+        vars(BaseException)["__cause__"].__set__(error, cause)
         if self.result == "initializer":
             broken = BrokenCondorExecutor(f"the initializer raised {header['type_name']}: {header['message']}")
             broken.__cause__ = error

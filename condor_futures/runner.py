@@ -676,6 +676,7 @@ def _fork(bundles: "Iterable[_Bundle]", stage: "mmap.mmap") -> int:
 
         faulthandler.enable()  # A segmentation fault then leaves the Python stack in the job's standard error.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.setpgid(0, 0)  # or a call that kills its process group, as `kill 0` in a script does, took us with it
         # What the calls see as __main__ is theirs, not this file.
         sys.modules["__main__"] = type(sys)("__main__")
         child = _Child(stage)

@@ -52,15 +52,31 @@ class _Result:
 
 @dataclass(eq=False)
 class _Running:
-    """A job or a script that runs, in a session of its own, so that a signal reaches all that it has started."""
+    """A job or a script that runs, in a session of its own, so that a signal reaches all that it has started.
+
+    A group would not do: the process that makes a job's calls has one of its own.
+    """
 
     process: subprocess.Popen[bytes]
     wanted: Callable[[], bool]
     deadline: float | None = None  # when it is told again, once it was told to end
 
     def signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, number)
+        for pid in _members(self.process.pid):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+
+
+def _members(session: int) -> Iterator[int]:
+    """The processes of a session, its leader first."""
+    yield session
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            # pid (name) state ppid pgrp session ...; the name may have anything in it
+            if path.read_text(errors="replace").rpartition(")")[2].split()[3] == str(session):
+                pid = int(path.parent.name)
+                if pid != session:
+                    yield pid
 
 
 class LocalRun:

@@ -515,5 +515,20 @@ def test_value_whose_unpickling_raises_is_refused(tmp_path, raised):
     assert type(error.__cause__).__name__ == raised
 
 
+class GuardedError(Exception):
+    """Its class has its own ideas of a cause."""
+
+    __cause__ = property(lambda self: None)
+
+
+def test_exception_whose_class_hides_its_cause_is_the_calls_own(tmp_path):
+    """And no error of the calls beside it."""
+    about = {"traceback": "Traceback ...\n", "host": "ep1", "type_name": "GuardedError", "message": "no"}
+    value, error = outcome_of(tmp_path, GuardedError("no"), "exception", **about).unpickle("7.0")
+    assert value is None
+    assert type(error) is GuardedError
+    assert vars(BaseException)["__cause__"].__get__(error).text == "Traceback ...\n"
+
+
 def test_signal_without_a_name_has_its_number():
     assert signal_name(99) == "signal 99"

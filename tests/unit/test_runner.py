@@ -155,6 +155,11 @@ def kill_itself(number):
     os.kill(os.getpid(), number)
 
 
+def kill_the_group(number):
+    """As ``kill 0`` in a script does."""
+    os.killpg(0, number)
+
+
 def read_null():
     ctypes.string_at(0)
 
@@ -508,6 +513,8 @@ def test_segmentation_fault_leaves_the_python_stack(job):
     "crash",
     [
         pytest.param((kill_itself, signal.SIGKILL), id="SIGKILL"),
+        pytest.param((kill_the_group, signal.SIGKILL), id="SIGKILL to the process group"),
+        pytest.param((kill_the_group, signal.SIGTERM), id="SIGTERM to the process group"),
         pytest.param((os._exit, 0), id="os._exit(0)"),
         pytest.param((os._exit, 3), id="os._exit(3)"),
         pytest.param((read_null,), id="segmentation fault"),
