@@ -95,7 +95,9 @@ NETWORK_INTERFACE = 127.0.0.1
 # By default daemons listen on all interfaces, whatever NETWORK_INTERFACE says.
 BIND_ALL_INTERFACES = False
 ENABLE_IPV6 = False
-COLLECTOR_PORT = 0
+# (Not COLLECTOR_PORT = 0: where this file is the client's configuration, another pool that is named without a port
+# would have that port too, and the bindings and tools would take this pool's address file for it.)
+COLLECTOR_HOST = $(CONDOR_HOST):0
 USE_SHARED_PORT = True
 # The bindings and tools authenticate by the file system (FS); nobody will use certificates.
 COLLECTOR_BOOTSTRAP_SSL_CERTIFICATE = False

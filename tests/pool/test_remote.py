@@ -274,6 +274,13 @@ def test_jobs_that_left_the_queue_while_nobody_looked(remote):
         again.terminate_workers()
 
 
+def test_a_pool_without_a_port_is_not_the_personal_one(pool, monkeypatch):
+    """Also where that one's configuration is the client's: a call would run in the wrong place."""
+    monkeypatch.setenv("CONDOR_CONFIG", pool.environment["CONDOR_CONFIG"])
+    with pytest.raises(AccessPointError, match=r"collector 127\.0\.0\.1 does not answer: Connection refused"):
+        CondorExecutor(access_point=("127.0.0.1", "somebody"))
+
+
 def test_a_session_stays_with_its_schedd(remote, monkeypatch, tmp_path):
     """Which one is the local one depends on the environment, that of who attaches, or purges, is another."""
     monkeypatch.setenv("_CONDOR_COLLECTOR_HOST", remote.collector)
