@@ -33,7 +33,7 @@ RETRY_AFTER: Final = 300.0
 
 # What the credd takes (okay_for_oauth_filename in store_cred.cpp); a handle is part of a submit command's name too.
 _SERVICE = re.compile(r"[\w.+=-]+(\*\w+)?", re.ASCII)
-_OAUTH_COMMAND = re.compile(r"\w+_oauth_(permissions|resource|options)(_\w+)?", re.ASCII | re.IGNORECASE)
+_OAUTH_COMMAND = re.compile(r"(?P<service>\w+)_oauth_(permissions|resource|options)(_\w+)?", re.ASCII | re.IGNORECASE)
 _USE_SERVICES = "use_oauth_services"
 _SEND_KERBEROS = "MY.SendCredential"
 _SEND, _TRUE = re.compile(re.escape(_SEND_KERBEROS), re.IGNORECASE), ("true", "1")
@@ -139,6 +139,25 @@ def commands_of(stored: Mapping[str, Any]) -> dict[str, str]:
 
     """
     return {**({_SEND_KERBEROS: "true"} if stored["kerberos"] else {}), **stored["services"]}
+
+
+def check_services(commands: Mapping[str, str]) -> None:
+    """Refuse what is said of a service's tokens where no token of that service is asked for: it would have no effect.
+
+    Raises:
+        ValueError: if there is such a command.
+
+    >>> check_services({"use_oauth_services": "box", "bxo_oauth_permissions": "read"})
+    Traceback (most recent call last):
+    ValueError: bxo_oauth_permissions: no token of the service 'bxo' is asked for; only of box
+
+    """
+    services = [service.lower() for service in re.split(r"[\s,]+", commands.get(_USE_SERVICES, "")) if service]
+    for name in commands:
+        about = _OAUTH_COMMAND.fullmatch(name)
+        if about is not None and about["service"].lower() not in services:
+            asked = f"only of {', '.join(services)}" if services else "credentials='oauth:SERVICE' asks for one"
+            raise ValueError(f"{name}: no token of the service {about['service']!r} is asked for; {asked}")
 
 
 def check_stored(wanted: Mapping[str, str], stored: Mapping[str, str]) -> None:

@@ -21,7 +21,7 @@ from condor_futures import attaching, engine
 from condor_futures.arguments import check_after, check_count, check_flag, check_optional_count, check_seconds
 from condor_futures.bundle import Bundle, Options
 from condor_futures.categories import Categories
-from condor_futures.credentials import Credentials, check_stored, to_store
+from condor_futures.credentials import Credentials, check_services, check_stored, to_store
 from condor_futures.errors import AccessPointError, PayloadError
 from condor_futures.future import CondorFuture
 from condor_futures.holds import OnHold, OnHoldOption
@@ -127,6 +127,7 @@ class CondorExecutor(Executor):
             raise TypeError(f"initargs must be a tuple of the initializer's arguments, not {type(initargs).__name__}")
         commands = check_submit_commands(submit_commands)
         commands |= Credentials.parse(credentials).commands(commands)
+        check_services(commands)
         check_flag("spool", spool)
         shipping = Shipping(ship)
         logs = log_directory(keep_logs)
@@ -375,6 +376,7 @@ class CondorExecutor(Executor):
             if flag is not None:
                 check_flag(name, flag)
         commands = merge(old.commands, submit_commands)
+        check_services(commands)
         check_stored(commands, old.commands)
         spool = old.spool if spool is None else spool
         category = old.category if category is None else category
@@ -483,7 +485,7 @@ class CondorExecutor(Executor):
             buffersize: submit only so many chunks ahead of what has been taken from the result (as in Python 3.14).
 
         Raises:
-            ValueError: if *chunksize* or *buffersize* is below 1.
+            ValueError: if *chunksize* or *buffersize* is below 1, or *chunksize* is ``"auto"`` with a *buffersize*.
 
         Example:
             >>> for square in executor.map(pow, range(4), [2] * 4, chunksize=2):  # two jobs
@@ -503,6 +505,11 @@ class CondorExecutor(Executor):
         started = monotonic()
         arguments: Iterable[tuple[Any, ...]] = zip(*iterables, strict=False)
         if chunksize == "auto":
+            if buffersize is not None:
+                raise ValueError(
+                    "chunksize='auto' has to count the arguments, which buffersize has read as they are needed; "
+                    "give chunksize a number"
+                )
             arguments = list(arguments)
             size = max(1, -(-len(arguments) // (4 * self._engine.workers())))
         else:

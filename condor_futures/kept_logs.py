@@ -30,7 +30,10 @@ def log_directory(keep_logs: object) -> Path | None:
         return None
     if not isinstance(keep_logs, (str, Path)) or keep_logs == "":
         raise TypeError(f"keep_logs must be a directory, as str or Path, not {keep_logs!r}")
-    path = Path(keep_logs).absolute()
+    try:
+        path = Path(keep_logs).expanduser().absolute()  # a profile's TOML has no other way to say "my home"
+    except RuntimeError as error:
+        raise CondorFuturesError(f"keep_logs: no directory {str(keep_logs)!r}: {error}") from None
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

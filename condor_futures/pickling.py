@@ -41,6 +41,12 @@ class ProcId:
     def __repr__(self) -> str:
         return "condor_futures.procid"
 
+    def __str__(self) -> str:
+        raise TypeError("procid has no text before the job runs; pass it as an argument, and make the text in the call")
+
+    def __format__(self, _: str) -> str:
+        return str(self)  # f"out{procid}.txt" would name the same file in all calls
+
     def __copy__(self) -> ProcId:
         return self  # (by __reduce__ it would be the number, which is none here)
 

@@ -142,6 +142,8 @@ AT_ONCE: dict[str, list[Case]] = {
             ("credentials=5", "TypeError", "credentials"),
             ('credentials=["oauth:"]', "ValueError", "oauth:"),
             ('credentials="oauth:box", use_oauth_services="box"', "TypeError", "use_oauth_services"),
+            ('credentials="oauth:box", boxes_oauth_permissions="read"', "ValueError", "boxes_oauth_permissions"),
+            ('box_oauth_permissions="read"', "ValueError", "box_oauth_permissions"),
         ),
         Case(
             'CondorExecutor(access_point="personal", credentials="kerberos")',
@@ -164,6 +166,7 @@ AT_ONCE: dict[str, list[Case]] = {
     ],
     "Logs that are kept": [
         *options(("keep_logs=5", "TypeError", "keep_logs"), ('keep_logs=""', "TypeError", "keep_logs")),
+        Case('CondorExecutor(keep_logs="~nobody-here/logs")', "CondorFuturesError", "~nobody-here/logs"),
         Case(
             'CondorExecutor(keep_logs="a.txt")',
             "CondorFuturesError",
@@ -307,12 +310,14 @@ AT_ONCE: dict[str, list[Case]] = {
         Case("executor.submit_cluster(print, count=0)", "ValueError", "count"),
         Case("executor.submit_cluster(print, count=5000)", "ValueError", "5000"),
         Case("executor.submit(print, procid)", "PayloadError", "procid"),
+        Case('executor.submit_cluster(print, f"{procid}.txt", count=2)', "TypeError", "procid"),
         Case("executor.map(print, 5)", "TypeError", "iterable"),
         Case("executor.map(print, [1], chunksize=0)", "ValueError", "chunksize"),
         Case('executor.map(print, [1], chunksize="automatic")', "TypeError", "chunksize"),
         Case("executor.map(print, [1], chunksize=None)", "TypeError", "chunksize"),
         Case("executor.map(print, [1], buffersize=0)", "ValueError", "buffersize"),
         Case("executor.map(print, [1], buffersize=2.0)", "TypeError", "buffersize"),
+        Case('executor.map(print, [1], chunksize="auto", buffersize=2)', "ValueError", "chunksize"),
         Case('executor.map(print, [1], timeout="5")', "TypeError", "timeout"),
         Case("executor.submit(print, [1, {'lock': threading.Lock()}])", "PayloadError", "[0][1]['lock']"),
         Case('executor.submit(print, open("a.txt", "w"))', "PayloadError", "[0][0]"),

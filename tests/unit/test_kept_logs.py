@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from condor_futures import states
 from condor_futures.bundle import Bundle, Options
-from condor_futures.kept_logs import keep_logs
+from condor_futures.kept_logs import keep_logs, log_directory
 
 LOG = """\
 000 (001.000.000) 2026-11-21 11:28:25.940 Job submitted from host: <127.0.0.1:9618>
@@ -31,6 +31,13 @@ def kept(directory, key):
     options = Options({}, spool=True, keep_logs=directory / "kept")
     keep_logs(Bundle(key, directory, options, {}, states.Job(key, spooled=True, job_id="1.0")), directory / "event_log")
     return (directory / "kept" / "1.0.log").read_text()
+
+
+def test_home_is_said_with_a_tilde(tmp_path, monkeypatch):
+    """In a profile there is no other way to say it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert log_directory("~/logs") == tmp_path / "logs"
+    assert (tmp_path / "logs").is_dir()
 
 
 def test_events_are_those_of_the_job_and_of_no_other_that_had_its_id(tmp_path):

@@ -256,6 +256,14 @@ def test_a_copy_of_procid_stands_for_the_same():
     assert copy.deepcopy({"index": [procid]}) == {"index": [procid]}
 
 
+def test_procid_has_no_text():
+    """``f"out{procid}.txt"`` would be one and the same in all calls."""
+    for text in (str, "{}".format, "out%s.txt".__mod__):
+        with pytest.raises(TypeError, match="make the text in the call"):
+            text(procid)
+    assert repr(procid) == "condor_futures.procid"
+
+
 def test_cached_functions_and_properties_of_modules_that_travel_do_too(tmp_path):
     """By their names they could not be found; what is installed goes by its name."""
     (tmp_path / "caching.py").write_text("""
