@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from types import CodeType, FunctionType, MappingProxyType
+from types import CodeType, FunctionType, MappingProxyType, ModuleType
 from typing import Any, TypeGuard
 
 import cloudpickle
@@ -71,7 +71,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._key_of = key_of
         self._numbered = numbered
 
-    def reducer_override(self, obj: object) -> Any:
+    def reducer_override(self, obj: object) -> Any:  # noqa: PLR0911 - a table of kinds
         if isinstance(obj, Future):
             key = self._key_of(obj)
             self.futures[key] = obj
@@ -87,6 +87,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return make, tuple(
                 obj.co_filename if isinstance(part, str) and part == "<dynamic-code>" else part for part in arguments
             )
+        if isinstance(obj, ModuleType) and not cloudpickle.cloudpickle._should_pickle_by_reference(obj):
+            # Made before it is filled: a module may lead to itself. (cloudpickle would pickle it without end.)
+            variables = {name: value for name, value in vars(obj).items() if name != "__builtins__"}
+            return runner.travelled_module, (obj.__name__,), variables, None, None, runner.set_variables
         if isinstance(obj, functools._lru_cache_wrapper) and _travels_by_value(obj):
             return runner.cached, (obj.__wrapped__, obj.cache_parameters())
         if _dispatches(obj) and _travels_by_value(obj):

@@ -242,23 +242,83 @@ def register_all(function: "Any", implementations: "dict[type, Any]") -> None:
     functools.update_wrapper(function, implementations[object])
 
 
-_globals = {}  # type: dict[str, dict[str, Any]]
-_set_by_initializer = {}  # type: dict[str, dict[str, Any]]
+# The modules that travel by value. They are not in sys.modules: there they would be taken for what can be imported, so
+# that a value of one of their classes would be pickled by name, for a job that may not have them; and ``import`` within
+# a call would find the part of a module that functions brought along, instead of an error that says what to do.
+_modules = {}  # type: dict[str, Any]
+# What came of their variables, and what was in it when it had come.
+_came = {}  # type: dict[str, dict[str, tuple[object, list[object] | None]]]
+
+
+def travelled_module(name: str) -> "Any":
+    """What a module that travels by value is pickled as: the only one of this *name*, still without its variables.
+
+    Its namespace is the globals of its functions, whichever pickle they come in.
+    """
+    if name not in _modules:
+        _modules[name] = type(sys)(name)
+        vars(_modules[name]).clear()  # of __doc__ and others that are None: what is there has come, or was set by calls
+        vars(_modules[name]).update(__name__=name, __builtins__=__builtins__)
+    return _modules[name]
+
+
+def set_variables(module: "Any", variables: "dict[str, Any]") -> None:
+    """Give a module the variables that it has at the client; what the initializer or a call has set since stays."""
+    _set_variables(vars(module), variables)
+
+
+def _set_variables(namespace: "dict[str, Any]", variables: "dict[str, Any]") -> None:
+    came = _came.setdefault(namespace.get("__name__", ""), {})
+    for name, value in variables.items():
+        if _is_as_it_came(namespace, came, name):
+            namespace[name] = value
+            came[name] = value, None
+
+
+def _is_as_it_came(namespace: "dict[str, Any]", came: "dict[str, Any]", name: str) -> bool:
+    if name not in came or name not in namespace:
+        return name not in came and name not in namespace
+    value, contents = came[name]
+    return namespace[name] is value and (contents is None or list(map(id, contents)) == list(map(id, _contents(value))))
+
+
+def _contents(value: "Any") -> "list[object]":
+    """What is in *value*, so that it can be seen whether other things were put there."""
+    try:
+        if isinstance(value, dict):
+            return list(value) + list(value.values())
+        if isinstance(value, (list, set)):
+            return list(value)
+        if isinstance(value, (type, type(sys))) or not isinstance(value.__dict__, dict):
+            return []  # (a class is never set again, and a module has a record of its own)
+        return list(vars(value)) + list(vars(value).values())
+    except Exception:  # there is no such attribute; or it is the user's, and may be odd
+        return []
 
 
 def _make_function(code: "Any", namespace: "dict[str, Any]", *rest: "Any") -> "Any":
-    """As cloudpickle's, but all functions of one module share their globals, though they come in several pickles."""
+    """As cloudpickle's, but the globals are those of the function's module."""
     from cloudpickle import cloudpickle
 
-    return cloudpickle._make_function(code, _globals.setdefault(namespace.get("__name__", ""), namespace), *rest)
+    variables = vars(travelled_module(namespace.get("__name__", "")))
+    _set_variables(variables, namespace)
+    return cloudpickle._make_function(code, variables, *rest)
 
 
-def _function_setstate(function: "Any", state: "Any") -> None:
-    """As cloudpickle's, which sets the globals that the client had; what the initializer has set since stays."""
+def _function_setstate(function: "Any", state: "tuple[dict[str, Any], dict[str, Any]]") -> None:
+    """As cloudpickle's, but what the initializer or a call has set stays."""
     from cloudpickle import cloudpickle
 
-    cloudpickle._function_setstate(function, state)
-    function.__globals__.update(_set_by_initializer.get(function.__globals__.get("__name__", ""), {}))
+    attributes, slots = state
+    cloudpickle._function_setstate(function, (attributes, dict(slots, __globals__={})))
+    _set_variables(function.__globals__, slots["__globals__"])
+
+
+def _dynamic_subimport(name: str, variables: "dict[str, Any]") -> "Any":
+    """As cloudpickle's, with which other jobs pickle a module."""
+    module = travelled_module(name)
+    set_variables(module, variables)
+    return module
 
 
 # Where the makers of classes have the name by which cloudpickle knows a class again.
@@ -312,32 +372,38 @@ def _set_class_state(set_state: "Any", made: "list[type]") -> "Callable[[type, A
     return set_state_if_made
 
 
+_OURS = {
+    "_make_function": _make_function,
+    "_function_setstate": _function_setstate,
+    "dynamic_subimport": _dynamic_subimport,
+}
+
+
 class _CallUnpickler(Unpickler):
     """Finds this module under the name that the client pickled: the package itself is not needed here."""
 
     def find_class(self, module: str, name: str) -> "Any":
-        if module == "condor_futures.runner" or name in ("_make_function", "_function_setstate"):
+        if module == "condor_futures.runner":
             return globals()[name]
+        if module == "cloudpickle.cloudpickle" and name in _OURS:
+            return _OURS[name]
         return super().find_class("condor_futures_shell" if module == "condor_futures.shell" else module, name)
 
 
 def _loads(segments: "Sequence[Buffer]") -> "Any":
     import io
 
-    return _CallUnpickler(io.BytesIO(segments[0]), buffers=segments[1:]).load()
+    value = _CallUnpickler(io.BytesIO(segments[0]), buffers=segments[1:]).load()
+    for came in _came.values():  # only now everything is in it that came
+        for name, (variable, contents) in came.items():
+            if contents is None:
+                came[name] = variable, _contents(variable)
+    return value
 
 
 def _initialize(segments: "Segments") -> None:
-    """Call the initializer, and remember which global variables it sets: the calls are to see them."""
     initializer, initargs = _loads(segments)
-    before = {name: dict(namespace) for name, namespace in _globals.items()}
     initializer(*initargs)
-    missing = object()
-    for name, namespace in _globals.items():
-        old = before.get(name, {})
-        _set_by_initializer[name] = {
-            key: value for key, value in namespace.items() if old.get(key, missing) is not value
-        }
 
 
 def _nearby(name: str) -> str:

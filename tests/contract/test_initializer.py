@@ -41,3 +41,40 @@ def test_a_global_that_the_initializer_sets_is_seen_by_the_calls(pool, tmp_path,
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.split() == ["set", "set", "set"], done.stderr
     assert done.returncode == 0
+
+
+SETTINGS = """
+VALUE = 0
+options = {}
+
+def get():
+    return VALUE, options.get("a")
+"""
+
+USE = """
+import settings
+from settings import get
+
+def initialize(value):
+    settings.VALUE = settings.options["a"] = value
+
+def use(value):
+    settings.VALUE += value
+    return settings.VALUE, settings.get(), get()
+
+if __name__ == "__main__":
+    from condor_futures import CondorExecutor
+
+    with CondorExecutor(access_point="personal", initializer=initialize, initargs=(7,)) as executor:
+        print(executor.submit(settings.get).result(60), *executor.map(use, [1, 1], chunksize=2))
+"""
+
+
+def test_what_is_set_in_a_module_is_what_its_functions_see(pool, tmp_path):
+    """A module with settings, say, that the initializer or a call changes, though it travels by value."""
+    (tmp_path / "settings.py").write_text(SETTINGS)
+    (tmp_path / "script.py").write_text(USE)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "(7, 7) (8, (8, 7), (8, 7)) (9, (9, 7), (9, 7))\n", done.stderr
