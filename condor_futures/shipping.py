@@ -140,9 +140,14 @@ class Shipping:
         if not isinstance(file, str) or name.partition(".")[0] in _NEVER:
             return False
         path = Path(file).resolve()
-        if not _INSTALLED.isdisjoint(path.parts):
+        if not _INSTALLED.isdisjoint(path.parts) or self._has_file(name, path):
             return False
         return path.suffix == ".py" and not any(path.is_relative_to(place) for place in self._places)
+
+    def _has_file(self, name: str, path: Path) -> bool:
+        """Whether jobs import it from a shipped file: by value too, each of its classes would be there twice."""
+        files = {file.resolve() for file in self.files if file.stem == name.partition(".")[0]}
+        return path in files or not files.isdisjoint(path.parents)
 
     @contextmanager
     def by_value(self) -> Iterator[None]:

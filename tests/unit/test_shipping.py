@@ -47,6 +47,23 @@ def test_what_lies_in_site_packages_is_installed_wherever_those_are(place):
     assert run(f"import neighbour; {_NAMES}", place.parent) == "['neighbour']"
 
 
+def test_modules_whose_files_are_shipped_travel_by_name(place):
+    """By value too, each of their classes would be in the job twice; a part of a package has another name there."""
+    top = place.parent
+    for name in ("helper.py", "pack/__init__.py", "pack/inner.py", "whole/__init__.py", "whole/inner.py"):
+        (top / name).parent.mkdir(exist_ok=True)
+        (top / name).write_text("")
+    text = """
+import helper, pack.inner, whole.inner
+from pathlib import Path
+from condor_futures.shipping import Shipping
+top = Path(helper.__file__).parent
+ship = ["auto", top / "helper.py", top / "pack" / "inner.py", top / "whole"]
+print([module.__name__ for module in Shipping(ship).modules()])
+"""
+    assert run(text, top) == "['pack', 'pack.inner']"
+
+
 def test_cloudpickle_outside_the_installation_does_not_pickle_itself(tmp_path):
     """It did, until the recursion limit: no call could be pickled."""
     own = tmp_path / "own"
