@@ -15,6 +15,8 @@ from concurrent.futures import (
     wait,
 )
 
+from condor_futures.access_point.job_info import JobInfo
+from condor_futures.calls.procid import procid
 from condor_futures.dag import DagExecutor
 from condor_futures.errors import (
     AccessPointError,
@@ -36,13 +38,11 @@ from condor_futures.errors import (
     RemoteExceptionError,
     RemoteTraceback,
 )
-from condor_futures.executor import CondorExecutor
+from condor_futures.execution_point.shell import ShellError, shell
+from condor_futures.executor.condor_executor import CondorExecutor
 from condor_futures.future import CondorFuture
-from condor_futures.holds import HeldJob
-from condor_futures.jobs import JobInfo
-from condor_futures.pickling import procid
-from condor_futures.session_admin import SessionInfo, purge, sessions
-from condor_futures.shell import ShellError, shell
+from condor_futures.options.on_hold import HeldJob
+from condor_futures.sessions import SessionInfo, purge, sessions
 
 __version__ = "0.1.0"
 

@@ -10,9 +10,9 @@ from concurrent.futures import Future, InvalidStateError
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 from typing import Any, Final, Protocol, TypeVar
 
-from condor_futures.shipping import file_of_the_users
-from condor_futures.states import Job, State
-from condor_futures.submit_commands import ALIASES, KNOWN, OPTIONS, OWNED
+from condor_futures.options.ship import file_of_the_users
+from condor_futures.state_machine.states import Job, State
+from condor_futures.submit.commands import ALIASES, KNOWN, OPTIONS, OWNED
 
 __all__ = ["CondorFuture"]
 

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from condor_futures import runner, states
+from condor_futures.calls.outcomes_file import OutcomeUnpickler
 from condor_futures.errors import CondorFuturesError
-from condor_futures.event_log import EventLog
-from condor_futures.payload import OutcomeUnpickler
-from condor_futures.session import Session, own_sessions
-from condor_futures.session_places import sessions_directory
+from condor_futures.execution_point import runner
+from condor_futures.session.event_log import EventLog
+from condor_futures.session.finding import sessions_directory
+from condor_futures.session.session import Session, own_sessions
+from condor_futures.state_machine import states
 
 __all__ = ["InspectedCall", "InspectedOutcome", "Inspection", "Placeholder", "find_job", "inspect_file"]
 
@@ -178,7 +179,7 @@ def find_job(job_id: str, session: Path | None = None) -> list[Path]:
     Args:
         job_id: the job, as ``cluster.proc``.
         session: the session's directory; by default all those are looked through that are below
-            :func:`condor_futures.session_places.sessions_directory`.
+            :func:`condor_futures.session.finding.sessions_directory`.
 
     Raises:
         CondorFuturesError: if no session has the job, or more than one (of several access points).

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from condor_futures.executor import CondorExecutor
+from condor_futures.executor.condor_executor import CondorExecutor
 
 __all__ = ["progress"]
 

@@ -13,9 +13,10 @@ from dataclasses import replace
 from html import escape
 from pathlib import Path
 
-from condor_futures import states, submit_commands
-from condor_futures.states import State
-from condor_futures.transitions import TABLE, advance
+from condor_futures.state_machine import states
+from condor_futures.state_machine.states import State
+from condor_futures.state_machine.transitions import TABLE, advance
+from condor_futures.submit import commands
 
 #: Every distinction that the table makes: job -> how it is called where it matters, and event -> the same.
 _JOBS = {"spooled": True, "not spooled": False}
@@ -152,13 +153,13 @@ def diagram(found: Iterable[Transition]) -> str:
 def owned_commands() -> str:
     """The submit commands that the executor keeps for itself, with the reason."""
     rows = ["| Submit command | Why it is refused, and what to do instead |", "|---|---|"]
-    rows += [f"| `{name}` | {reason.replace('|', chr(92) + '|')} |" for name, reason in submit_commands.OWNED.items()]
+    rows += [f"| `{name}` | {reason.replace('|', chr(92) + '|')} |" for name, reason in commands.OWNED.items()]
     return "\n".join(rows) + "\n"
 
 
 def accepted_commands() -> str:
     """The submit commands that are keywords of the executor, by first letter."""
-    names = sorted(submit_commands.COMMANDS - submit_commands.OWNED.keys())
+    names = sorted(commands.COMMANDS - commands.OWNED.keys())
     lines = []
     for letter, group in itertools.groupby(names, key=lambda name: name[0]):
         lines.append(f"{letter.upper()}\n: {', '.join(f'`{name}`' for name in group)}\n")

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from condor_futures.cli.output import console, print_table
-from condor_futures.profiles import profile_files, read_profiles
+from condor_futures.options.profiles import profile_files, read_profiles
 
 __all__ = ["profiles"]
 

@@ -11,11 +11,12 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from condor_futures import session_admin
 from condor_futures.cli.output import complain, console, print_json, print_table
 from condor_futures.errors import AccessPointError, CondorFuturesError
-from condor_futures.session_admin import SessionInfo
-from condor_futures.session_places import sessions_directory
+from condor_futures.session.finding import sessions_directory
+from condor_futures.sessions import SessionInfo
+from condor_futures.sessions import purge as purge_session
+from condor_futures.sessions import sessions as find_sessions
 
 __all__ = ["purge", "sessions"]
 
@@ -29,7 +30,7 @@ def sessions(
     as_json: Annotated[bool, typer.Option("--json", help="JSON: times in ISO format, sizes in bytes.")] = False,
 ) -> None:
     """List your sessions: in use, left with work that is not done, or finished."""
-    found = session_admin.sessions(*(directories or ()))
+    found = find_sessions(*(directories or ()))
     if as_json:
         print_json(found)
     elif found:
@@ -48,13 +49,13 @@ def purge(
     """Remove sessions, with all their jobs, wherever these are: in the queue, running, in the spool directory."""
     wanted: list[str | Path] = list(names or ())
     if finished:
-        wanted += [session.directory for session in session_admin.sessions() if session.state == "finished"]
+        wanted += [session.directory for session in find_sessions() if session.state == "finished"]
     if "" in wanted or not (wanted or finished):  # before any of them is removed
         raise CondorFuturesError("name the sessions to be removed, as `condor-futures sessions` lists them")
     failed = False
     for name in wanted:
         try:
-            removed = session_admin.purge(name, force=force)
+            removed = purge_session(name, force=force)
         except CondorFuturesError as error:
             failed = True
             advice = " (--force)" if isinstance(error, AccessPointError) else ""

@@ -14,14 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from condor_futures.cli.output import console, print_json
-from condor_futures.inspection import (
-    InspectedCall,
-    InspectedOutcome,
-    Inspection,
-    Placeholder,
-    find_job,
-    inspect_file,
-)
+from condor_futures.inspection import InspectedCall, InspectedOutcome, Inspection, Placeholder, find_job, inspect_file
 
 __all__ = ["show"]
 

@@ -14,10 +14,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from condor_futures.access_point import AccessPoint, Location
+from condor_futures.access_point.job_info import JobInfo, query_jobs
+from condor_futures.access_point.location import Location
+from condor_futures.access_point.requests import AccessPoint
 from condor_futures.cli.output import complain, console, print_json, print_table
 from condor_futures.errors import CondorFuturesError, PersonalPoolError
-from condor_futures.jobs import JobInfo, query_jobs
 from condor_futures.personal import PersonalPool
 
 __all__ = ["status"]

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import classad2
 import htcondor2
 
-from condor_futures.submit_values import check_session_directory
+from condor_futures.session.finding import check_session_directory
 
 __all__ = [
     "Script",

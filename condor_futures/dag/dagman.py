@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 
-from condor_futures import states
-from condor_futures.bundle import Bundle, Options
-from condor_futures.dag.graph import DagFiles
+from condor_futures.calls.bundle import Bundle
+from condor_futures.dag.files import DagFiles
 from condor_futures.errors import CondorFuturesError, JobError, JobHeldError, JobLostError, JobRemovedError
-from condor_futures.event_log import EventLog
-from condor_futures.states import State
-from condor_futures.transitions import advance
+from condor_futures.options.options import Options
+from condor_futures.session.event_log import EventLog
+from condor_futures.state_machine import states
+from condor_futures.state_machine.states import State
+from condor_futures.state_machine.transitions import advance
 
 __all__ = ["Dagman", "submit_error"]
 

@@ -7,8 +7,10 @@ import os
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from condor_futures import states
-from condor_futures.access_point import AccessPoint
+from condor_futures.access_point.choosing import Place
+from condor_futures.access_point.emptying import wait_until_gone
+from condor_futures.access_point.job_info import JobInfo
+from condor_futures.access_point.requests import AccessPoint
 from condor_futures.dag.checks import warn_of_old_dagman
 from condor_futures.dag.dagman import Dagman
 from condor_futures.dag.follower import SCHEDULER_UNIVERSE, Follower
@@ -16,10 +18,9 @@ from condor_futures.dag.graph import Graph
 from condor_futures.dag.local import LocalRun
 from condor_futures.dag.reports import Reports
 from condor_futures.errors import CondorFuturesError
+from condor_futures.files.process_lock import SessionLock
 from condor_futures.future import CondorFuture
-from condor_futures.jobs import JobInfo, wait_until_gone
-from condor_futures.place import Place
-from condor_futures.session_lock import SessionLock
+from condor_futures.state_machine import states
 
 __all__ = ["Driver"]
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from condor_futures.arguments import check_after, check_count, check_flag, check_optional_count, check_seconds
-from condor_futures.bundle import Bundle, Options
-from condor_futures.categories import Categories
+from condor_futures.access_point.job_info import JobInfo
+from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.calls_file import Call, write_bundle, writing_calls
+from condor_futures.calls.pickling import Pickled, check_callable, pickle_object, refuse_shell
 from condor_futures.dag import picture
 from condor_futures.dag.checks import (
     Script,
@@ -29,14 +30,14 @@ from condor_futures.dag.graph import Graph, Node, NodeOptions
 from condor_futures.dag.results import Results
 from condor_futures.dag.writer import write
 from condor_futures.future import CondorFuture
-from condor_futures.jobs import JobInfo
-from condor_futures.payload import Call, write_bundle, writing_calls
-from condor_futures.pickling import Pickled, check_callable, pickle_object, refuse_shell
-from condor_futures.session import Session
-from condor_futures.shipping import Shipping
-from condor_futures.states import Job
-from condor_futures.submit_description import check_submit_commands, merge
-from condor_futures.submit_file import add_submit_file
+from condor_futures.options.arguments import check_after, check_count, check_flag, check_optional_count, check_seconds
+from condor_futures.options.categories import Categories
+from condor_futures.options.options import Options
+from condor_futures.options.ship import Shipping
+from condor_futures.session.session import Session
+from condor_futures.state_machine.states import Job
+from condor_futures.submit.description import check_submit_commands, merge
+from condor_futures.submit.submit_file import add_submit_file
 
 __all__ = ["DagExecutor"]
 

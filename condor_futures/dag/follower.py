@@ -18,18 +18,19 @@ from typing import Any
 
 import classad2
 
-from condor_futures import states
-from condor_futures.access_point import AccessPoint
-from condor_futures.bundle import Bundle
+from condor_futures.access_point.emptying import wait_until_gone
+from condor_futures.access_point.job_info import JobInfo, query_jobs
+from condor_futures.access_point.requests import AccessPoint
+from condor_futures.calls.bundle import Bundle
 from condor_futures.dag.dagman import Dagman
 from condor_futures.dag.graph import Graph, Node
 from condor_futures.dag.reports import Reports
 from condor_futures.errors import AccessPointError, CondorFuturesError
-from condor_futures.event_log import EventLog
-from condor_futures.job_queue import JobQueue
-from condor_futures.jobs import JobInfo, query_jobs, wait_until_gone
-from condor_futures.private import PATIENCE
-from condor_futures.transitions import IllegalTransition, advance
+from condor_futures.files.private_files import PATIENCE
+from condor_futures.session.event_log import EventLog
+from condor_futures.state_machine import states
+from condor_futures.state_machine.transitions import IllegalTransition, advance
+from condor_futures.watching.queue_looks import JobQueue
 
 __all__ = ["SCHEDULER_UNIVERSE", "Follower"]
 

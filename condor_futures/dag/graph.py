@@ -17,93 +17,27 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from condor_futures.bundle import Bundle, Options
-from condor_futures.categories import Categories
+from condor_futures.calls.bundle import Bundle
+from condor_futures.dag.files import DagFiles
+from condor_futures.dag.sandbox import Sandbox
 from condor_futures.errors import CondorFuturesError
 from condor_futures.future import CondorFuture
-from condor_futures.session import Session
-from condor_futures.states import Job
+from condor_futures.options.categories import Categories
+from condor_futures.options.options import Options
+from condor_futures.session.session import Session
+from condor_futures.state_machine.states import Job
 
-__all__ = ["DagFiles", "Graph", "Node", "NodeOptions", "Sandbox"]
-
-
-@dataclass(frozen=True)
-class DagFiles:
-    """The names of a DAG's files."""
-
-    directory: Path
-    name: str
-
-    def _path(self, suffix: str) -> Path:
-        return self.directory / f"{self.name}{suffix}"
-
-    @property
-    def dag(self) -> Path:
-        """The DAG itself, for condor_submit_dag."""
-        return self._path(".dag")
-
-    @property
-    def manifest(self) -> Path:
-        """What :meth:`Graph.load` reads."""
-        return self._path(".dag.json")  # not NAME.json: a DAG may be called session
-
-    @property
-    def local_lock(self) -> Path:
-        """Locked by the process that runs the DAG without HTCondor."""
-        return self._path(".dag.local")
-
-    @property
-    def status(self) -> Path:
-        """Where DAGMan says how its nodes are."""
-        return self._path(".status")
-
-    @property
-    def dot(self) -> Path:
-        """Where DAGMan draws its nodes."""
-        return self._path(".dot")
-
-    @property
-    def nodes_log(self) -> Path:
-        """The job event log of all jobs of all nodes, begun anew with each run."""
-        return self._path(".dag.nodes.log")
-
-    @property
-    def dagman_log(self) -> Path:
-        """The job event log of the DAGMan job itself; runs are appended."""
-        return self._path(".dag.dagman.log")
-
-    @property
-    def lock(self) -> Path:
-        """It is there while DAGMan runs."""
-        return self._path(".dag.lock")
-
-    @property
-    def dagman_out(self) -> Path:
-        """What DAGMan does, and what troubles it, in prose."""
-        return self._path(".dag.dagman.out")
-
-    @property
-    def dagman_err(self) -> Path:
-        """What DAGMan says before it has a log."""
-        return self._path(".dag.lib.err")
-
-    @property
-    def first_rescue(self) -> Path:
-        """The first rescue DAG."""
-        return self._path(".dag.rescue001")
-
-    @property
-    def rescue(self) -> Path | None:
-        """The latest rescue DAG, if there is any."""
-        return max(self.directory.glob(f"{self.name}.dag.rescue[0-9][0-9][0-9]"), default=None)
+__all__ = [
+    "Graph",
+    "Node",
+    "NodeOptions",
+]
 
 
 @dataclass(frozen=True)
@@ -113,87 +47,6 @@ class NodeOptions:
     retries: int = 0
     pre_script: tuple[str, ...] = ()
     post_script: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Sandbox:
-    """What a job finds besides its bundle, and what it brings back: for who runs a node without HTCondor.
-
-    Attributes:
-        files: paths of files and directories that are brought to it.
-        environment: the submit command.
-        outputs: names of files and directories that it makes.
-        remaps: the submit command ``transfer_output_remaps``.
-
-    """
-
-    files: Sequence[str] = ()
-    environment: str = ""
-    outputs: Sequence[str] = ()
-    remaps: str = ""
-
-    @classmethod
-    def of(cls, options: Options) -> Sandbox:
-        """That of the jobs with these options."""
-        commands = options.commands
-        own, outputs = (
-            [name for name in map(str.strip, commands.get(command, "").split(",")) if name]
-            for command in ("transfer_input_files", "transfer_output_files")
-        )
-        files = [*map(str, options.ship.files), *own]
-        return cls(files, commands.get("environment", ""), outputs, commands.get("transfer_output_remaps", ""))
-
-    def targets(self) -> dict[str, str]:
-        """Where each of the outputs goes: a path, a URL, or nothing for the directory of the job.
-
-        >>> Sandbox(outputs=["a", "b"], remaps='"b = /data/b.root; c = d"').targets()
-        {'a': '', 'b': '/data/b.root'}
-        """
-        pairs = (pair.partition("=") for pair in self.remaps.strip().strip('"').split(";"))
-        remaps = {name.strip(): target.strip() for name, _, target in pairs}
-        return {name: remaps.get(name, "") for name in self.outputs}
-
-    def expanded(self, macros: Mapping[str, object]) -> Sandbox:
-        """With submit macros replaced, as condor_submit does: those of *macros*, by lower-case names, and ``$ENV()``.
-
-        Raises:
-            ValueError: for any other.
-
-        >>> Sandbox(environment="OUT=$(Process)", remaps='"a = run$(seed:7)"').expanded({"process": 3})
-        Sandbox(files=[], environment='OUT=3', outputs=[], remaps='"a = run7"')
-
-        """
-
-        def replace(macro: re.Match[str]) -> str:
-            function, (name, colon, default) = macro[1].upper(), macro[2].partition(":")
-            known = os.environ if function == "ENV" else {**macros, "dollar": macro[0]} if not function else {}
-            value = known.get(name if function else name.strip().lower(), default if colon else None)
-            if value is None:
-                raise ValueError(f"{macro[0]} is for HTCondor to replace, which a run on this machine cannot do")
-            return str(value)
-
-        def expand(text: str) -> str:
-            before = ""
-            while before != text:  # one may be the default of another
-                before, text = text, re.sub(r"\$(\$|\w*)\(([^()]*)\)", replace, text)
-            return re.sub(r"\$\(DOLLAR\)", "$", text, flags=re.IGNORECASE)
-
-        return Sandbox(
-            [*map(expand, self.files)], expand(self.environment), [*map(expand, self.outputs)], expand(self.remaps)
-        )
-
-    def variables(self) -> dict[str, str]:
-        r"""The environment variables; HTCondor's quoting is undone.
-
-        >>> Sandbox(environment="\"'GREETING=it''s \"\"you\"\"' A=1\"").variables()
-        {'GREETING': 'it\'s "you"', 'A': '1'}
-        """
-        text = self.environment.strip()
-        if not text.startswith('"'):  # the old syntax
-            return dict(entry.split("=", 1) for entry in filter(None, text.split(";")))
-        words = re.findall(r"(?:[^\s']|'(?:[^']|'')*')+", text[1:-1].replace('""', '"'))
-        plain = (re.sub(r"'((?:[^']|'')*)'", lambda quoted: quoted[1].replace("''", "'"), word) for word in words)
-        return dict(word.split("=", 1) for word in plain)
 
 
 @dataclass(eq=False)

@@ -24,12 +24,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from condor_futures import states
-from condor_futures.bundle import Bundle
-from condor_futures.dag.graph import Graph, Node, Sandbox
+from condor_futures.access_point.job_info import JobInfo
+from condor_futures.calls.bundle import Bundle
+from condor_futures.dag.graph import Graph, Node
 from condor_futures.dag.reports import Reports
+from condor_futures.dag.sandbox import Sandbox
 from condor_futures.errors import CondorFuturesError, JobRemovedError
-from condor_futures.jobs import JobInfo
+from condor_futures.state_machine import states
 
 __all__ = ["LocalRun"]
 

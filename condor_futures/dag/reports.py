@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
 
-from condor_futures import states
-from condor_futures.bundle import Bundle
+from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.outcomes_file import read_outcomes
 from condor_futures.dag.dagman import submit_error
 from condor_futures.dag.graph import Graph, Node
 from condor_futures.errors import CondorFuturesError, JobError
-from condor_futures.payload import read_outcomes
-from condor_futures.resolver import Resolver
-from condor_futures.tally import Tally
+from condor_futures.resolving.counts import Tally
+from condor_futures.resolving.resolver import Resolver
+from condor_futures.state_machine import states
 
 __all__ = ["Reports"]
 

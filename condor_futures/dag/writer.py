@@ -12,9 +12,9 @@ from typing import Any, Literal
 from htcondor2 import dags
 from htcondor2.dags.writer import CONFIG_FILE_NAME, DAGWriter
 
-from condor_futures.bundle import Options
 from condor_futures.dag.graph import Graph, Node
-from condor_futures.submit_description import describe
+from condor_futures.options.options import Options
+from condor_futures.submit.description import describe
 
 __all__ = ["write"]
 

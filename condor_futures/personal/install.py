@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from condor_futures.errors import InstallError, PersonalPoolError
+from condor_futures.files.file_lock import FileLock
 from condor_futures.personal import debian
-from condor_futures.personal.locks import FileLock
 from condor_futures.personal.release import HTCondorRelease, installed_releases_directory
 
 __all__ = ["Progress", "install"]

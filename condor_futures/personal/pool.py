@@ -28,13 +28,13 @@ from types import TracebackType
 from typing import final
 
 from condor_futures.errors import CondorFuturesError, PersonalPoolError
+from condor_futures.files.file_lock import FileLock
+from condor_futures.files.private_files import check_place
 from condor_futures.personal.configuration import PoolConfiguration
 from condor_futures.personal.daemons import Daemons
 from condor_futures.personal.files import PoolFiles, default_pool_directory
 from condor_futures.personal.identity import Identity, RootMode
-from condor_futures.personal.locks import FileLock
 from condor_futures.personal.release import HTCondorRelease, find_htcondor
-from condor_futures.private import check_place
 
 __all__ = ["PersonalPool", "PoolStatus"]
 

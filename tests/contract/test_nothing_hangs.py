@@ -12,13 +12,7 @@ import pytest
 from hazards import EXPECTED, hazards
 from support import until
 
-from condor_futures import (
-    BrokenCondorExecutor,
-    JobCrashedError,
-    JobError,
-    PayloadError,
-    RemoteExceptionError,
-)
+from condor_futures import BrokenCondorExecutor, JobCrashedError, JobError, PayloadError, RemoteExceptionError
 
 pytestmark = pytest.mark.pool
 

@@ -205,7 +205,7 @@ class KillHelper(Fault):
     reruns = False
 
     def inject(self, scene: Scene, rng: random.Random) -> None:
-        helpers = [p for p in psutil.Process(scene.client.pid).children() if "access_point_helper" in str(p.cmdline())]
+        helpers = [p for p in psutil.Process(scene.client.pid).children() if "access_point/helper" in str(p.cmdline())]
         if not helpers:
             raise NoTargetError("no helper")
         helpers[0].kill()

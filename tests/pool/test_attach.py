@@ -28,7 +28,7 @@ from condor_futures import (
     JobRemovedError,
     shell,
 )
-from condor_futures.access_point import AccessPoint
+from condor_futures.access_point.requests import AccessPoint
 
 HEAD = """
 import sys, time
@@ -455,7 +455,7 @@ def test_a_job_that_was_held_or_crashed_is_told_the_same_again(new_executor, att
 
 HELPER = """
 import json, sys, time
-from condor_futures import access_point_helper
+from condor_futures.access_point.helper import operations
 
 
 class Schedd:
@@ -470,7 +470,7 @@ class Schedd:
         time.sleep(600)
 
 
-class Operations(access_point_helper.Operations):
+class Operations(operations.Operations):
     def connect(self, *args, **kwargs):
         answer = super().connect(*args, **kwargs)
         self._schedd = Schedd(self._schedd)
@@ -478,7 +478,7 @@ class Operations(access_point_helper.Operations):
 
 
 sys.path[:] = json.loads(sys.stdin.readline())
-access_point_helper.serve(Operations)
+operations.serve(Operations)
 """
 
 
@@ -487,8 +487,8 @@ def test_jobs_whose_files_never_arrived(client, attach, tmp_path):
     submitted = tmp_path / "submitted"
     (tmp_path / "helper.py").write_text(HELPER.replace("SUBMITTED", str(submitted)))
     client.start("""
-        from condor_futures import access_point
-        access_point._HELPER = directory / "helper.py"
+        from condor_futures.access_point import requests
+        requests._HELPER = directory / "helper.py"
         executor = CondorExecutor(access_point="personal", session=SESSION)
         futures = [executor.submit(call, n) for n in range(3)]
         while not (directory / "submitted").exists():

@@ -11,15 +11,10 @@ from pathlib import Path
 import pytest
 from support import Pool, until
 
-from condor_futures import (
-    CondorExecutor,
-    JobLostError,
-    JobRemovedError,
-    access_point,
-    job_queue,
-    watcher,
-)
-from condor_futures.event_log import EventLog
+from condor_futures import CondorExecutor, JobLostError, JobRemovedError
+from condor_futures.access_point import requests
+from condor_futures.session.event_log import EventLog
+from condor_futures.watching import queue_looks, watcher
 
 pytestmark = pytest.mark.pool
 
@@ -30,8 +25,8 @@ BOUND = 90
 @pytest.fixture(autouse=True)
 def frequent_audits(monkeypatch):
     """20 s in real life."""
-    monkeypatch.setattr(job_queue, "AUDIT_INTERVAL", 1.0)
-    monkeypatch.setattr(job_queue, "SPOOLING", 5.0)  # 15 s
+    monkeypatch.setattr(queue_looks, "AUDIT_INTERVAL", 1.0)
+    monkeypatch.setattr(queue_looks, "SPOOLING", 5.0)  # 15 s
 
 
 def call(n: int, made: Path, flag: Path) -> int:
@@ -188,7 +183,7 @@ def test_job_ids_that_are_given_again_are_not_mixed_up(own_pool, tmp_path, monke
     """New calls have the ids of lost ones before anybody has noticed the loss."""
     with CondorExecutor(access_point="personal") as executor:
         calls = Calls(executor, tmp_path)
-        monkeypatch.setattr(job_queue, "AUDIT_INTERVAL", 1000.0)
+        monkeypatch.setattr(queue_looks, "AUDIT_INTERVAL", 1000.0)
         executor._engine.watcher._queue._due = time.monotonic() + 1000
         wipe(own_pool)
         assert [executor.submit(pow, 2, n).result(BOUND) for n in range(3)] == [1, 2, 4]
@@ -220,7 +215,7 @@ def test_a_lost_execution_point_is_waited_for_as_long_as_the_lease_says(new_exec
 
 HELPER = """
 import json, sys
-from condor_futures import access_point_helper
+from condor_futures.access_point.helper import operations
 
 
 class Schedd:
@@ -238,7 +233,7 @@ class Schedd:
             self.schedd.spool(result)
 
 
-class Operations(access_point_helper.Operations):
+class Operations(operations.Operations):
     def _locate(self):
         ad = super()._locate()
         self._schedd = Schedd(self._schedd)
@@ -246,15 +241,15 @@ class Operations(access_point_helper.Operations):
 
 
 sys.path[:] = json.loads(sys.stdin.readline())
-access_point_helper.serve(Operations)
+operations.serve(Operations)
 """
 
 
 def test_jobs_whose_input_is_lost_are_submitted_again(new_executor, pool, tmp_path, monkeypatch):
     """As when the schedd is killed in the second between the files' arrival and its note of it: held for ever."""
-    monkeypatch.setattr(job_queue, "SPOOLING", 2.0)  # 15 s in real life
+    monkeypatch.setattr(queue_looks, "SPOOLING", 2.0)  # 15 s in real life
     (tmp_path / "helper.py").write_text(HELPER)
-    monkeypatch.setattr(access_point, "_HELPER", tmp_path / "helper.py")
+    monkeypatch.setattr(requests, "_HELPER", tmp_path / "helper.py")
     executor = new_executor()
     futures = [executor.submit(pow, n, 2) for n in range(3)]
     assert [future.result(BOUND) for future in futures] == [0, 1, 4]

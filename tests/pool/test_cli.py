@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.table import Column, Table
 from support import until
 
-from condor_futures import CondorExecutor, DagExecutor, runner, shell, wait
+from condor_futures import CondorExecutor, DagExecutor, shell, wait
 from condor_futures.cli import output
+from condor_futures.execution_point import runner
 from condor_futures.personal import PersonalPool
-from condor_futures.session import Session
+from condor_futures.session.session import Session
 
 pytestmark = pytest.mark.pool
 

@@ -20,7 +20,7 @@ import pytest
 from support import Pool, until
 
 from condor_futures import CondorExecutor, CredentialError
-from condor_futures.credentials import expiry
+from condor_futures.options.credentials import expiry
 from condor_futures.personal import PersonalPool
 
 pytestmark = pytest.mark.pool
@@ -190,8 +190,8 @@ with CondorExecutor(credentials="kerberos", spool={spool}) as executor:
         """It can be told from the first by its life, which is shorter."""
         site.log_in("10h")
         text = f"""
-import condor_futures.credentials
-condor_futures.credentials.RENEW_EVERY = 0.5  # seconds
+import condor_futures.options.credentials
+condor_futures.options.credentials.RENEW_EVERY = 0.5  # seconds
 with CondorExecutor(credentials="kerberos") as executor:
     first = second = executor.submit(granting_ticket).result()
     subprocess.run([*{site.kinit}, "-l", "5h"], check=True)
@@ -243,8 +243,9 @@ print(len(Path("produced").read_text().splitlines()))
         """Jobs run on, and when there is a ticket again it is taken."""
         site.log_in()
         text = f"""
-import condor_futures.credentials, condor_futures.renewals
-condor_futures.credentials.RENEW_EVERY = condor_futures.renewals.RETRY_AFTER = 0.5  # seconds
+from condor_futures.options import credentials
+from condor_futures.watching import credential_renewals
+credentials.RENEW_EVERY = credential_renewals.RETRY_AFTER = 0.5  # seconds
 warnings = []
 handler = logging.Handler()
 handler.emit = lambda record: warnings.append(record.getMessage())
@@ -278,8 +279,9 @@ print(warnings[0])
         site.log_in("10h")
         pool = Pool(site.pool)
         text = f"""
-import condor_futures.credentials, condor_futures.renewals
-condor_futures.credentials.RENEW_EVERY = condor_futures.renewals.RETRY_AFTER = 0.5  # seconds
+from condor_futures.options import credentials
+from condor_futures.watching import credential_renewals
+credentials.RENEW_EVERY = credential_renewals.RETRY_AFTER = 0.5  # seconds
 with CondorExecutor(credentials="kerberos") as executor:
     first = second = executor.submit(granting_ticket).result()
     Path("waiting").touch()

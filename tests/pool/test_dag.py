@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from condor_futures import DagExecutor, DependencyError, JobCrashedError, JobError, PayloadError, procid, session
+from condor_futures import DagExecutor, DependencyError, JobCrashedError, JobError, PayloadError, procid
+from condor_futures.session import session
 
 pytestmark = pytest.mark.pool
 

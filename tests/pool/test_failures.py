@@ -22,8 +22,8 @@ from condor_futures import (
     OutcomeError,
     RemoteExceptionError,
     RemoteTraceback,
-    executable,
 )
+from condor_futures.execution_point import packing
 
 pytestmark = pytest.mark.pool
 
@@ -213,7 +213,7 @@ def test_an_initializer_that_raises_breaks_the_executor(new_executor):
 
 def test_no_python_on_the_execution_point_is_said(new_executor, monkeypatch):
     """The job's own words are in the error."""
-    monkeypatch.setattr(executable, "PYTHONS", ["/nowhere/python"])
+    monkeypatch.setattr(packing, "PYTHONS", ["/nowhere/python"])
     error = new_executor().submit(pow, 2, 2).exception(60)
     assert isinstance(error, JobCrashedError)
     assert error.exit_status == 127
@@ -222,9 +222,10 @@ def test_no_python_on_the_execution_point_is_said(new_executor, monkeypatch):
 
 def test_another_python_on_the_execution_point_is_named(new_executor, monkeypatch):
     """Both versions are in the sentence."""
-    from condor_futures import PythonMismatchError, payload
+    from condor_futures import PythonMismatchError
+    from condor_futures.calls import calls_file
 
-    monkeypatch.setattr(payload, "PythonVersion", "3.99")
+    monkeypatch.setattr(calls_file, "PythonVersion", "3.99")
     error = new_executor().submit(pow, 2, 2).exception(60)
     assert isinstance(error, PythonMismatchError)
     assert "3.99" in str(error)
@@ -242,7 +243,7 @@ def test_no_schedd_is_an_error_at_once(monkeypatch, tmp_path, release):
 
 def test_a_tampered_outcome_is_refused(new_executor, monkeypatch):
     """And fails its own future only."""
-    from condor_futures import resolver
+    from condor_futures.resolving import resolver
 
     executor = new_executor()
     read = resolver.read_outcomes

@@ -17,7 +17,7 @@ import pytest
 from support import session_constraint, until
 
 from condor_futures import CondorExecutor, JobRemovedError, purge
-from condor_futures.session_places import sessions_directory
+from condor_futures.session.finding import sessions_directory
 
 pytestmark = pytest.mark.pool
 

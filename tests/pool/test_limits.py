@@ -14,17 +14,10 @@ from pathlib import Path
 import pytest
 from support import Pool, small_disk, until
 
-from condor_futures import (
-    AccessPointError,
-    CondorExecutor,
-    DagExecutor,
-    JobLostError,
-    PayloadError,
-    departures,
-    private,
-    procid,
-)
+from condor_futures import AccessPointError, CondorExecutor, DagExecutor, JobLostError, PayloadError, procid
+from condor_futures.files import private_files
 from condor_futures.personal import PersonalPool
+from condor_futures.watching import retrievals
 
 pytestmark = pytest.mark.pool
 
@@ -227,7 +220,7 @@ def test_full_disk_refuses_the_calls_of_a_dag_that_do_not_fit(small_disk):
 
 def test_outcome_that_does_not_fit_costs_no_other(small_disk, new_executor, monkeypatch):
     """Those that have room arrive at once; it is asked for some times more, and given up."""
-    monkeypatch.setattr(departures, "AGAIN", 1.0)
+    monkeypatch.setattr(retrievals, "AGAIN", 1.0)
     executor = new_executor(session=small_disk / "session")
     flag = small_disk / "flag"
     sizes = [MIB, MIB, 9 * MIB, 1, MIB, 1]
@@ -305,7 +298,7 @@ def test_a_dag_is_followed_when_files_can_be_opened_again(new_dag, few_descripto
 
 def test_whoever_never_closes_a_file_is_told_so(new_executor, few_descriptors, tmp_path, monkeypatch):
     """After a while; and the calls end."""
-    monkeypatch.setattr(private, "PATIENCE", 1.0)
+    monkeypatch.setattr(private_files, "PATIENCE", 1.0)
     executor = new_executor()
     future = executor.submit(wait_for, tmp_path / "flag")
     until(future.running)

@@ -12,8 +12,10 @@ from collections.abc import Iterator
 import pytest
 from support import until
 
-from condor_futures import AccessPointError, BrokenCondorExecutor, CondorExecutor, access_point
-from condor_futures.access_point import AccessPoint, Location
+from condor_futures import AccessPointError, BrokenCondorExecutor, CondorExecutor
+from condor_futures.access_point import requests
+from condor_futures.access_point.location import Location
+from condor_futures.access_point.requests import AccessPoint
 
 pytestmark = pytest.mark.pool
 
@@ -71,7 +73,7 @@ def test_jobs_that_never_got_there_are_submitted(pool, helper):
 HELPER = """
 import json, sys
 import htcondor2
-from condor_futures import access_point_helper
+from condor_futures.access_point.helper import operations
 
 
 class Schedd:
@@ -87,7 +89,7 @@ class Schedd:
         return self.schedd.retrieve(jobs)
 
 
-class Operations(access_point_helper.Operations):
+class Operations(operations.Operations):
     failures = FAILURES
 
     def _locate(self):
@@ -97,7 +99,7 @@ class Operations(access_point_helper.Operations):
 
 
 sys.path[:] = json.loads(sys.stdin.readline())
-access_point_helper.serve(Operations)
+operations.serve(Operations)
 """
 
 
@@ -111,7 +113,7 @@ access_point_helper.serve(Operations)
 def test_a_retrieval_that_fails_for_now_costs_no_outcome(new_executor, tmp_path, monkeypatch, failures):
     """The schedd goes away, and answers in between, so that it is not known to have been; or the disk here is full."""
     (tmp_path / "helper.py").write_text(HELPER.replace("FAILURES", repr(failures)))
-    monkeypatch.setattr(access_point, "_HELPER", tmp_path / "helper.py")
+    monkeypatch.setattr(requests, "_HELPER", tmp_path / "helper.py")
     assert new_executor().submit(pow, 2, 10).result(60) == 1024
 
 
@@ -125,12 +127,12 @@ def no_memory(monkeypatch):
         refused = []
 
         def popen(command, *args, **options):
-            if str(access_point._HELPER) in command and len(refused) < times:
+            if str(requests._HELPER) in command and len(refused) < times:
                 refused.append(command)
                 raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
             return start(command, *args, **options)
 
-        monkeypatch.setattr(access_point.subprocess, "Popen", popen)
+        monkeypatch.setattr(requests.subprocess, "Popen", popen)
 
     return make
 
@@ -238,7 +240,7 @@ def test_ctrl_c_in_a_shutdown_that_cancels_strands_no_future(new_executor):
 
 def test_ctrl_c_before_the_calls_are_withdrawn_strands_no_future(new_executor, monkeypatch):
     """It falls into the wait for the watcher's answer."""
-    from condor_futures import watcher
+    from condor_futures.watching import watcher
 
     executor = new_executor().with_options(requirements="false")
     futures = [executor.submit(pow, 2, n) for n in range(3)]

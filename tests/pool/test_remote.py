@@ -20,10 +20,10 @@ from condor_futures import (
     JobHeldError,
     JobLostError,
     JobRemovedError,
-    departures,
     purge,
 )
-from condor_futures.access_point import AccessPoint
+from condor_futures.access_point.requests import AccessPoint
+from condor_futures.watching import retrievals
 
 pytestmark = pytest.mark.pool
 
@@ -374,7 +374,7 @@ def test_a_client_that_may_look_but_not_submit(neighbour, monkeypatch, tmp_path)
 
 def test_a_token_that_expires_costs_no_call(neighbour, monkeypatch, caplog, tmp_path):
     """Everybody may look at the queue, so that jobs are seen to end; their outcomes have to wait for another token."""
-    monkeypatch.setattr(departures, "AGAIN", 0.01)
+    monkeypatch.setattr(retrievals, "AGAIN", 0.01)
     flag = tmp_path / "flag"
 
     def wait():
@@ -392,7 +392,7 @@ def test_a_token_that_expires_costs_no_call(neighbour, monkeypatch, caplog, tmp_
         os.kill(helper._process.pid, signal.SIGKILL)  # it had authenticated, which it need not do again for a while
         flag.touch()
         pause = executor._engine.watcher._departures._retrieve_pause
-        until(lambda: pause.failures > departures.ATTEMPTS)
+        until(lambda: pause.failures > retrievals.ATTEMPTS)
         assert "jobs could not be retrieved, which will be tried again" in caplog.text
         assert "authentication failed" in caplog.text
         assert not any(future.done() for future in futures)

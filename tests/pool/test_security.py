@@ -20,7 +20,8 @@ import psutil
 import pytest
 from support import Pool, session_constraint, until
 
-from condor_futures import CondorExecutor, CondorFuturesError, JobCrashedError, OutcomeError, runner, shell
+from condor_futures import CondorExecutor, CondorFuturesError, JobCrashedError, OutcomeError, shell
+from condor_futures.execution_point import runner
 from condor_futures.inspection import inspect_file
 from condor_futures.personal import PersonalPool
 
@@ -255,7 +256,7 @@ def test_a_session_is_its_users_whatever_the_umask(user, umask):
     text = f"""
         import os, stat
         from pathlib import Path
-        from condor_futures.session import Session
+        from condor_futures.session.session import Session
         os.umask({umask})
         session = Session.create(Path("new-{umask}/session"))
         with session.create_file(session.bundle_directory(0) / "b000000.calls") as file:

@@ -15,7 +15,7 @@ import pytest
 from support import session_constraint, until
 
 from condor_futures import AccessPointError, CondorExecutor, CondorFuturesError, DagExecutor, purge, sessions, shell
-from condor_futures.session_lock import SessionLock
+from condor_futures.files.process_lock import SessionLock
 
 pytestmark = pytest.mark.pool
 
@@ -270,7 +270,7 @@ def test_to_look_at_a_lock_does_not_disturb_it(tmp_path):
     assert not lock.path.exists()
     assert lock.acquire()
     assert SessionLock(tmp_path / "lock").holder == os.getpid()
-    code = "import sys; from pathlib import Path; from condor_futures.session_lock import SessionLock as L; "
+    code = "import sys; from pathlib import Path; from condor_futures.files.process_lock import SessionLock as L; "
     code += "lock = L(Path(sys.argv[1])); print(lock.holder, lock.acquire(), lock.holder)"
     for _ in range(2):
         told = subprocess.run([sys.executable, "-c", code, lock.path], capture_output=True, text=True, check=True)

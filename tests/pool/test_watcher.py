@@ -9,7 +9,8 @@ import time
 import pytest
 from support import until
 
-from condor_futures import BrokenCondorExecutor, CondorExecutor, CondorFuturesError, submissions
+from condor_futures import BrokenCondorExecutor, CondorExecutor, CondorFuturesError
+from condor_futures.watching import submissions
 
 pytestmark = pytest.mark.pool
 

@@ -12,9 +12,10 @@ from dataclasses import replace
 
 import pytest
 
-from condor_futures.bundle import Bundle, Options
+from condor_futures.calls.bundle import Bundle
 from condor_futures.future import CondorFuture
-from condor_futures.states import Job, State
+from condor_futures.options.options import Options
+from condor_futures.state_machine.states import Job, State
 
 pytestmark = pytest.mark.timeout(30)
 

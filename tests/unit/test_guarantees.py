@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from condor_futures import departures, job_queue
-from condor_futures.access_point import AccessPoint
+from condor_futures.access_point.requests import AccessPoint
+from condor_futures.watching import queue_looks, retrievals
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "explanation" / "guarantees.md").read_text()
@@ -39,8 +39,8 @@ def test_all_other_tests_that_are_named_are_there():
 
 def test_times_are_those_of_the_package():
     """The tests beside them have other ones, so as not to take minutes."""
-    assert 2 * job_queue.AUDIT_INTERVAL == 40
-    assert job_queue.SPOOLING < job_queue.AUDIT_INTERVAL  # so that the second look finds that it has waited enough
+    assert 2 * queue_looks.AUDIT_INTERVAL == 40
+    assert queue_looks.SPOOLING < queue_looks.AUDIT_INTERVAL  # so that the second look finds that it has waited enough
     assert inspect.signature(AccessPoint).parameters["patience"].default == 60
-    assert sum(departures.AGAIN * 2**failure for failure in range(1, departures.ATTEMPTS)) == 60
-    assert departures.AGAIN * 2**departures.ATTEMPTS < 120  # and the helper tries for up to 10 s, if it is at it
+    assert sum(retrievals.AGAIN * 2**failure for failure in range(1, retrievals.ATTEMPTS)) == 60
+    assert retrievals.AGAIN * 2**retrievals.ATTEMPTS < 120  # and the helper tries for up to 10 s, if it is at it

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from condor_futures import procid, runner
+from condor_futures import procid
+from condor_futures.calls.calls_file import Call, append_value, write_bundle
+from condor_futures.calls.pickling import pickle_object
 from condor_futures.errors import CondorFuturesError
+from condor_futures.execution_point import runner
 from condor_futures.inspection import Placeholder, find_job, inspect_file
-from condor_futures.payload import Call, append_value, write_bundle
-from condor_futures.pickling import pickle_object
-from condor_futures.session import Session
+from condor_futures.session.session import Session
 
 
 class Malicious:

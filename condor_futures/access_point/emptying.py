@@ -1,0 +1,48 @@
+"""Waiting until jobs have left the queue."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from condor_futures.access_point.job_info import _TIMEOUT
+from condor_futures.access_point.requests import AccessPoint
+from condor_futures.errors import AccessPointError
+
+__all__ = ["wait_until_gone"]
+
+
+_AGAIN = 5.0  # s until a removal is asked for again
+
+
+def wait_until_gone(
+    access_point: AccessPoint, constraint: str, timeout: float, *, remove_after: float = math.inf
+) -> int:
+    """Wait until no job that *constraint* selects is in the queue; gives how many there were.
+
+    Args:
+        access_point: connected.
+        constraint: a ClassAd expression.
+        timeout: seconds.
+        remove_after: seconds after which those that are there still are removed, again and again.
+
+    Raises:
+        AccessPointError: if it does not answer, or there is one still in the end.
+
+    """
+    jobs = set[tuple[int, int]]()
+    began, pause, remove_at = time.monotonic(), 0.05, remove_after
+    while ads := access_point.ask("query", _TIMEOUT, constraint=constraint, projection=["ClusterId", "ProcId"]):
+        jobs.update((ad["ClusterId"], ad["ProcId"]) for ad in ads)
+        waited = time.monotonic() - began
+        if waited > timeout:
+            raise AccessPointError(
+                f"{access_point.location} does not let go of {len(ads)} jobs; "
+                f"condor_rm -constraint '{constraint}' removes them"
+            )
+        if waited >= remove_at:
+            access_point.ask("act", _TIMEOUT, action="remove", jobs=constraint)
+            remove_at = waited + _AGAIN
+        time.sleep(pause)
+        pause = min(1.5 * pause, 1.0)
+    return len(jobs)

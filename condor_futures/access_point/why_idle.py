@@ -1,0 +1,177 @@
+"""Why a job is idle, in a sentence: HTCondor's own analysis, ``condor_q -better-analyze``, in short."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from condor_futures.access_point.location import Location
+from condor_futures.errors import AccessPointError
+from condor_futures.personal import find_htcondor
+
+__all__ = ["explain", "why_idle"]
+
+_TIMEOUT = 120.0  # s: it asks for the ads of all slots of the pool
+
+
+def why_idle(location: Location, job_id: str) -> str:
+    """Why a job does not run, in a sentence; it is HTCondor's ``condor_q`` that finds out.
+
+    Raises:
+        AccessPointError: if there is no ``condor_q``, or it fails.
+
+    """
+    environment = {**os.environ, **(location.environment or {})}
+    program = shutil.which("condor_q", path=environment.get("PATH", os.defpath))
+    if program is None:
+        release = find_htcondor()
+        if release is None:
+            raise AccessPointError(
+                "condor_q says why a job is idle, and there is none on PATH; `condor-futures pool install` gets it"
+            )
+        program = str(release.tool("condor_q"))
+    where = ["-name", location.name] if location.name else []
+    if location.pool:
+        where += ["-pool", re.split(r"[\s,]+", location.pool)[0]]  # of several, condor_q takes one
+    command = [program, *where, "-better-analyze", job_id]
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise AccessPointError(f"condor_q could not analyse the job {job_id} within {_TIMEOUT:g} s") from None
+    except OSError as error:
+        raise AccessPointError(f"{program} cannot be run: {error.strerror}") from error
+    if done.returncode:
+        raise AccessPointError(
+            f"condor_q could not analyse the job {job_id}: {done.stderr.strip() or done.stdout.strip()}"
+        )
+    return explain(done.stdout)
+
+
+@dataclass
+class _Analysis:
+    """What the text of an analysis says: numbers of slots, and the conditions that requirements consist of."""
+
+    slots: int
+    refused: int  # by the job's requirements
+    refusing: int  # by their own
+    offline: int
+    willing: int
+    attributes: Mapping[str, str]
+    unmet: list[str]  # the conditions that no slot meets
+    rejection: str  # what the negotiator said last
+
+    @classmethod
+    def parse(cls, text: str) -> _Analysis | None:
+        total = re.search(r"Of (\d+) slots on \d+ machines", text)
+        if total is None:
+            return None
+
+        def count(pattern: str) -> int:
+            found = re.search(rf"^ *(\d+) slots {pattern}", text, re.MULTILINE)
+            return int(found[1]) if found else 0
+
+        # [7]           0         0  TARGET.Memory >= RequestMemory; the second number only where slots are in use.
+        drained = r" +(\d+)" if re.search(r"^Step +Matched +Drained", text, re.MULTILINE) else "()"
+        steps = re.findall(rf"^\[\d+\] +(\d+){drained}  (.+)$", text, re.MULTILINE)
+        defined = re.search(r"^Job \S+ defines the following attributes:\n\n((?: .*\n)*)", text, re.MULTILINE)
+        rejection = re.search(r"^(?:\tReason|Reason for last match failure): (.+)$", text, re.MULTILINE)
+        return cls(
+            slots=int(total[1]),
+            refused=count("are rejected by your job's requirements"),
+            refusing=count("reject your job because of their own requirements"),
+            offline=count("match but are currently offline"),
+            willing=count("match and are willing to run your job"),
+            attributes=dict(re.findall(r"^ +(\w+) = (.*)$", defined[1] if defined else "", re.MULTILINE)),
+            unmet=[condition.strip() for now, empty, condition in steps if int(now) == 0 and int(empty or 0) == 0],
+            rejection=rejection[1].strip() if rejection else "",
+        )
+
+
+def explain(text: str) -> str:
+    """What ``condor_q -better-analyze`` says of one job, in a sentence.
+
+    >>> explain('''
+    ...     RequestMemory = 524288 (mb)
+    ... Step   Matched  Condition
+    ... [7]           0  TARGET.Memory >= RequestMemory
+    ... 001.000:  Run analysis summary ignoring user priority.  Of 8 slots on 1 machines,
+    ...       8 slots are rejected by your job's requirements
+    ... ''')
+    "none of the pool's 8 slots meets TARGET.Memory >= RequestMemory"
+
+    """
+    found = _Analysis.parse(text)
+    if found is None:
+        return "HTCondor has no analysis of it"
+    met = found.slots - found.refused
+    if found.rejection not in ("", "no match found") and met > found.refusing:
+        return f"the negotiator says: {found.rejection}"
+    if not found.slots:
+        return "the pool has no slots"
+    return _some(found, met) if met else _requirements(found)
+
+
+def _some(found: _Analysis, met: int) -> str:
+    """Some slots, *met*, are not refused by what the job demands."""
+    if found.willing:
+        return f"{_slots(found.willing)} of the pool would take it: it has not been its turn yet"
+    if found.slots == 1:
+        some, each = "the pool's only slot meets its requirements", "it"
+    elif met == 1:
+        some, each = f"1 of the pool's {found.slots} slots meets its requirements", "that one"
+    else:
+        some, each = f"{met} of the pool's {found.slots} slots meet its requirements", "all of these"
+    if found.refusing >= met:
+        refuse, their = ("refuse", "their") if met > 1 else ("refuses", "its")
+        why = "it asks for more than is there (disk, GPUs), or other users or jobs come first"
+        return f"{some}, but {each} {refuse} the job by {their} own: {why}"
+    if found.offline:
+        return f"{some}, but {found.offline} of them are offline, and the others are in use"
+    return f"{some}, but {each} {'are' if met > 1 else 'is'} in use"
+
+
+def _requirements(found: _Analysis) -> str:
+    """Every slot is refused by what the job demands."""
+    none, has, meets = f"none of the pool's {found.slots} slots", "has", "meets"
+    if found.slots == 1:
+        none, has, meets = "the pool's only slot", "does not have", "does not meet"
+    conditions = " and ".join(found.unmet)
+    if not conditions:
+        return f"{none} {meets} all of its requirements; each single one is met by some"
+    lacks = [_lack(condition, found.attributes) for condition in found.unmet]
+    if None in lacks:
+        return f"{none} {meets} {conditions}"
+    return f"{none} {has} {' and '.join(map(str, lacks))} ({conditions})"
+
+
+_RESOURCES = {"RequestMemory": ("memory", 2**20), "RequestDisk": ("disk", 2**10)}
+
+
+def _lack(condition: str, attributes: Mapping[str, str]) -> str | None:
+    """What a slot needs to have, if *condition* is about a resource and the job asks for a certain amount."""
+    resource = re.fullmatch(r"TARGET\.(\w+) >= (Request\w+)", condition)
+    amount = re.fullmatch(r"(\d+)(?: \(\w+\))?", attributes.get(resource[2], "")) if resource else None
+    if resource is None or amount is None:
+        return None
+    if resource[2] in _RESOURCES:
+        name, unit = _RESOURCES[resource[2]]
+        return f"{_size(int(amount[1]) * unit)} of {name}"
+    return f"{amount[1]} {'cores' if resource[1] == 'Cpus' else resource[1]}"
+
+
+def _size(number: float) -> str:
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if number < 1024:  # noqa: PLR2004
+            return f"{number:g} {unit}"
+        number = round(number / 1024, 1)
+    return f"{number:g} TiB"
+
+
+def _slots(number: int) -> str:
+    return f"{number} slot" + "s" * (number != 1)

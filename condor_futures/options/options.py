@@ -1,0 +1,90 @@
+"""What the jobs of a bundle are submitted with."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from condor_futures.options.on_hold import OnHold
+from condor_futures.options.ship import Shipping
+from condor_futures.submit.description import description_key
+
+__all__ = ["Options"]
+
+
+#: Submit commands by which files of the user's own travel.
+_OWN_FILES = frozenset(
+    {
+        "public_input_files",
+        "transfer_common_input",
+        "transfer_input_files",
+        "transfer_output_files",
+        "transfer_output_remaps",
+    }
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Options:
+    """What jobs are submitted with; bundles with an equal *key* share a cluster.
+
+    Attributes:
+        commands: submit commands, checked and as text.
+        spool: whether the jobs are spooled.
+        ship: what travels with the calls.
+        category: at most so many jobs of it are in the queue at once as the executor's ``categories`` say.
+        discard: what the calls return is not wanted.
+        cluster: the bundles with these options are one cluster of this name, whatever else is there.
+        keep_logs: where output, error and log of each job are copied; None if they are not.
+        on_hold: what is done with jobs that are put on hold.
+
+    """
+
+    commands: Mapping[str, str]
+    spool: bool
+    ship: Shipping = field(default_factory=lambda: Shipping(()))
+    category: str | None = None
+    discard: bool = False
+    cluster: str | None = None
+    keep_logs: Path | None = None
+    on_hold: OnHold = field(default_factory=OnHold)
+
+    @cached_property
+    def key(self) -> Hashable:
+        """Equal for what can share a cluster."""
+        files = tuple(self.ship.files)
+        return description_key(self.commands), self.spool, files, self.category, self.cluster, self.keep_logs
+
+    @property
+    def own_files(self) -> bool:
+        """Files of the user's own go with the jobs, or come back: somebody has to transfer them.
+
+        >>> Options({"transfer_output_files": "b"}, spool=False).own_files, Options({}, spool=False).own_files
+        (True, False)
+
+        """
+        return bool(self.ship.files) or not _OWN_FILES.isdisjoint(self.commands)
+
+    def record(self) -> dict[str, Any]:
+        """As JSON holds it, to be written beside the calls."""
+        return {
+            "commands": dict(self.commands),
+            "spool": self.spool,
+            "files": [str(file) for file in self.ship.files],
+            "category": self.category,
+            "discard": self.discard,
+            "cluster": self.cluster,
+            "keep_logs": str(self.keep_logs) if self.keep_logs is not None else None,
+            "on_hold": self.on_hold.record(),
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Options:
+        """What :meth:`record` gave."""
+        fields = dict(record)
+        ship, logs = Shipping.of_files(map(Path, fields.pop("files"))), fields.pop("keep_logs")
+        on_hold = OnHold.from_record(fields.pop("on_hold"))
+        return cls(ship=ship, keep_logs=Path(logs) if logs is not None else None, on_hold=on_hold, **fields)

@@ -1,0 +1,151 @@
+"""Profiles: names for what an executor's constructor is given at a site.
+
+A profile is a table of a TOML file; its keys are keywords of :class:`~condor_futures.CondorExecutor`. There are three
+files: the user's, the site's, and the package's own. The first one that has a profile says all of it, unless it
+``inherits`` another one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import platformdirs
+
+from condor_futures.errors import CondorFuturesError
+from condor_futures.submit.description import canonical_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["Profile", "load_profile", "profile_files", "read_profiles"]
+
+_INHERITS = "inherits"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One profile as a file has it.
+
+    Attributes:
+        name: of the table.
+        path: the file.
+        keywords: what the constructor is given, without what is inherited.
+        inherits: the name of another profile, whose keywords hold where this one has none.
+
+    """
+
+    name: str
+    path: Path
+    keywords: Mapping[str, Any]
+    inherits: str | None = None
+
+
+def profile_files() -> dict[str, Path]:
+    """The files that are read, the first one first: the user's, the site's, the package's."""
+    return {
+        "user": platformdirs.user_config_path("condor_futures") / "profiles.toml",
+        "site": platformdirs.site_config_path("condor_futures") / "profiles.toml",
+        "package": Path(__file__).parents[1] / "profiles.toml",
+    }
+
+
+def read_profiles() -> list[Profile]:
+    """All profiles, those of the user first; of two with one name, the first one counts.
+
+    Raises:
+        CondorFuturesError: if a file cannot be read, or is not as it should be.
+
+    """
+    return [profile for path in profile_files().values() for profile in _read(path)]
+
+
+def load_profile(name: str, options: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """The keywords that a profile stands for, inherited ones too; *options* win over its own.
+
+    Raises:
+        CondorFuturesError: if there is no such profile, or it inherits in a circle, or a file is not as it should be.
+        TypeError: if *name* is no str.
+
+    >>> load_profile("cern")["spool"]
+    True
+
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a profile's name is a str, not {type(name).__name__}")
+    profiles = read_profiles()
+    keywords = dict(options)
+    passed: list[Profile] = []
+    wanted: str | None = name
+    while wanted is not None:
+        # A profile may inherit from one of its own name in a file further down: the user's "cern" from the package's.
+        left = profiles[profiles.index(passed[-1]) + 1 :] if passed and passed[-1].name == wanted else profiles
+        profile = next((each for each in left if each.name == wanted), None)
+        if profile is None:
+            raise CondorFuturesError(_unknown(wanted, profiles, passed))
+        if profile in passed:
+            circle = " -> ".join([*(each.name for each in passed), wanted])
+            raise CondorFuturesError(f"the profile {name!r} inherits in a circle: {circle}")
+        keywords = _over(profile.keywords, keywords)
+        passed.append(profile)
+        wanted = profile.inherits
+    return keywords
+
+
+def _over(base: Mapping[str, Any], wins: Mapping[str, Any]) -> dict[str, Any]:
+    """Both; a submit command is the same by whichever of its names.
+
+    >>> _over({"job_flavour": "workday", "spool": True}, {"MY.JobFlavour": '"mine"'})
+    {'spool': True, 'MY.JobFlavour': '"mine"'}
+
+    """
+    given = set(map(_first_name, wins))
+    return {**{name: value for name, value in base.items() if _first_name(name) not in given}, **wins}
+
+
+def _first_name(option: str) -> str:
+    try:
+        return canonical_name(option).lower()
+    except TypeError:  # no submit command, which is the executor's to judge
+        return option
+
+
+def _read(path: Path) -> list[Profile]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise CondorFuturesError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CondorFuturesError(f"{path} is no TOML: {error}") from error
+    return [_profile(name, table, path) for name, table in tables.items()]
+
+
+def _profile(name: str, table: Any, path: Path) -> Profile:
+    if not isinstance(table, dict):
+        raise CondorFuturesError(f"{path} has {name!r} outside of a profile: a profile is a table, [name]")
+    inherits = table.pop(_INHERITS, None)
+    if inherits is not None and not isinstance(inherits, str):
+        raise CondorFuturesError(f"{path}: {_INHERITS} of the profile {name!r} is the name of another one, in quotes")
+    return Profile(name, path, table, inherits)
+
+
+def _unknown(name: str, profiles: list[Profile], passed: list[Profile]) -> str:
+    if passed and passed[-1].name == name:
+        return f"the profile {name!r} in {passed[-1].path} inherits {name!r}, which no file further down has"
+    names = list(dict.fromkeys(profile.name for profile in profiles))
+    near = difflib.get_close_matches(name, names, n=1)
+    advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, names))}."
+    by = f", which {passed[-1].name!r} in {passed[-1].path} inherits" if passed else ""
+    files = ", ".join(f"{path}{'' if path.exists() else ' (not there)'}" for path in profile_files().values())
+    return f"there is no profile {name!r}{by}; {advice} Profiles are read from {files}"

@@ -1,0 +1,70 @@
+"""What the schedd's history says of jobs that have left the queue."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from condor_futures.access_point.requests import AccessPoint
+from condor_futures.errors import AccessPointError
+from condor_futures.recovery.evidence import (
+    BY_US,
+    PROJECTION,
+    Found,
+    LoggedJob,
+)
+from condor_futures.session.session import Session
+from condor_futures.state_machine import queue_events, states
+from condor_futures.state_machine.states import Job, State
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["jobs_of_history", "told_by_history"]
+
+
+LAST_REQUESTS = 60.0
+"""Seconds for the helper process of a client that was killed to carry out what it was asked last, and for a query."""
+
+
+def jobs_of_history(helper: AccessPoint, session: Session) -> Mapping[str, Sequence[LoggedJob]]:
+    """By bundle, the jobs that have left the queue, as the access point's history has them.
+
+    Without those that we removed: they did not count, or their calls were cancelled.
+    """
+    by_us = f'regexp("^{BY_US}", RemoveReason ?: "")'
+    try:
+        ads = helper.ask("past", LAST_REQUESTS, constraint=f"{session.constraint} && !{by_us}", projection=PROJECTION)
+    except AccessPointError as error:
+        logger.warning("the access point's history cannot be asked which calls were made: %s", error)
+        return {}
+    jobs: dict[str, list[LoggedJob]] = {}
+    for ad in reversed(ads):  # the newest come first
+        job_id, key = f"{ad['ClusterId']}.{ad['ProcId']}", str(ad.get("CondorFuturesBundle", ""))
+        jobs.setdefault(key, []).append(LoggedJob(job_id, key, [states.Submitted(job_id, key)]))
+    return jobs
+
+
+def told_by_history(
+    helper: AccessPoint, session: Session, gone: Sequence[tuple[Found, LoggedJob]]
+) -> dict[str, tuple[states.Event, ...]]:
+    """By bundle, what the access point's history says of jobs that have left the queue."""
+    ads: list[dict[str, Any]] = []
+    if gone:
+        try:
+            ads = helper.ask(
+                "look",
+                LAST_REQUESTS,
+                constraint=session.constraint,
+                projection=[*queue_events.PROJECTION, "CondorFuturesBundle"],
+                jobs=[job.job_id for _, job in gone],
+            )["ads"]
+        except AccessPointError as error:
+            logger.warning("the access point's history cannot be asked: %s", error)
+    told = {}
+    for bundle, job in gone:
+        # Its id may be that of another job of the session by now.
+        own = [ad for ad in ads if ad.get("CondorFuturesBundle") == bundle.key]
+        as_last_known = Job(bundle.key, spooled=True, state=State.RUNNING, job_id=job.job_id)
+        told[bundle.key] = queue_events.queue_events({job.job_id: as_last_known}, own)[job.job_id]
+    return told

@@ -1,0 +1,132 @@
+"""What a session's files, its event log and the queue say of its bundles, for whoever attaches to it.
+
+Little is kept for this but what there is anyway: ``BUNDLE.calls`` says which calls there are, what their job is
+submitted with and what they wait for; ``BUNDLE.outcomes`` what came of them; ``BUNDLE.cancelled`` that nothing of them
+counts; the event log, or without one the schedd's history, which jobs there were; the queue which there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from condor_futures.recovery.evidence import BY_US, Found, LoggedJob, never_ran
+from condor_futures.state_machine import states
+from condor_futures.state_machine.states import HoldPolicy, Job, JobStatus, State
+from condor_futures.state_machine.transitions import advance
+
+__all__ = [
+    "Recovery",
+    "fate",
+    "judge",
+]
+
+
+@dataclass
+class Recovery:
+    """What is to be done about each bundle.
+
+    Attributes:
+        ended: all outcomes are here; with the job that they are of, if that is known.
+        under_way: bundle by the job in the queue that is its.
+        gone: with the job that was its and has left the queue; what became of it, event log and history say.
+        pending: they have to be submitted.
+        half: jobs in the queue whose files have not arrived, and perhaps never will.
+        stray: jobs in the queue that belong to no bundle: copies, and cancelled ones.
+
+    """
+
+    ended: list[tuple[Found, str | None]] = field(default_factory=list)
+    under_way: dict[str, Found] = field(default_factory=dict)
+    gone: list[tuple[Found, LoggedJob]] = field(default_factory=list)
+    pending: list[Found] = field(default_factory=list)
+    half: list[str] = field(default_factory=list)
+    stray: list[str] = field(default_factory=list)
+
+
+def judge(
+    bundles: Iterable[Found],
+    queue: Iterable[Mapping[str, Any]],
+    logged: Mapping[str, Sequence[LoggedJob]],
+    removed: Collection[str] = (),
+) -> Recovery:
+    """Decide, for each bundle, what became of it.
+
+    Args:
+        bundles: all of the session.
+        queue: the session's jobs that are in the queue.
+        logged: by bundle, the jobs that the event log, or the history, knows, in its order, without those that never
+            counted.
+        removed: jobs that do not count any more.
+
+    """
+    recovery = Recovery()
+    queued: dict[str, str] = {}
+    known = {bundle.key: bundle for bundle in bundles}
+    for ad in queue:
+        job_id = f"{ad['ClusterId']}.{ad['ProcId']}"
+        key = str(ad.get("CondorFuturesBundle", ""))
+        if ad["JobStatus"] == JobStatus.REMOVED:
+            continue
+        if ad["JobStatus"] == JobStatus.HELD and ad.get("HoldReasonCode") == states.SPOOLING_INPUT:
+            recovery.half.append(job_id)
+        elif key in queued or key not in known or known[key].options is None:
+            recovery.stray.append(job_id)
+        else:
+            queued[key] = job_id
+    uncounted = {*recovery.half, *recovery.stray, *removed}
+    for key, bundle in known.items():
+        earlier = [job for job in logged.get(key, ()) if job.job_id not in uncounted]
+        if key in queued:
+            # Also where all outcomes are here: it may have been retrieved and not have left yet, or be tried again.
+            recovery.under_way[queued[key]] = bundle
+        elif bundle.ended:
+            recovery.ended.append((bundle, earlier[-1].job_id if earlier else None))
+        elif earlier:
+            recovery.gone.append((bundle, earlier[-1]))
+        else:
+            recovery.pending.append(bundle)
+    return recovery
+
+
+def fate(
+    job: Job, events: Iterable[states.Event], last: Sequence[states.Event], *, retrieved: bool
+) -> tuple[Job, states.Event | None]:
+    """What became of a job that has left the queue; None if it never counted, so that it has to be submitted again.
+
+    Nothing is to be done about it any more, and its id may be another job's by now; so of the table's effects only a
+    report counts.
+
+    Args:
+        job: of the bundle.
+        events: its own, as the log has them.
+        last: what the schedd's history says of it.
+        retrieved: its outputs are here.
+
+    """
+    # Of the holds that there were, all are over: it was released, or removed.
+    job = replace(job, policy=HoldPolicy("wait"))
+    removal: states.Aborted | None = None
+    exit_: states.Terminated | None = None
+    for event in (*events, *last):
+        if never_ran(event):
+            return job, None
+        before = job
+        job, effects = advance(job, event)
+        if isinstance(job.exit, states.Terminated):
+            exit_ = job.exit
+        cause = next((effect.cause for effect in effects if isinstance(effect, states.Report)), None)
+        if isinstance(cause, states.Aborted) and before.state is State.HELD and cause.reason.startswith(BY_US):
+            return job, before.hold  # the hold had failed its calls, and then we removed it
+        if cause is not None:
+            return job, cause
+        if isinstance(event, states.Aborted):
+            removal = event
+    job = replace(job, state=State.ENDED)
+    # A spooled job leaves as completed only once it is retrieved.
+    if exit_ is not None and (retrieved or any(isinstance(event, states.Terminated) for event in last)):
+        return job, exit_
+    if exit_ is not None and removal is None:
+        return job, states.NotRetrieved(job.job_id or "", "the job is in no queue any more")
+    return job, removal or states.Gone(job.job_id or "")

@@ -1,0 +1,287 @@
+"""The thread that resolves futures: it reads outcomes, unpickles them, and runs the done callbacks.
+
+Apart from the watcher, because unpickling and callbacks are the user's code and take as long as they like.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import CancelledError, Future
+from typing import Any
+
+from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.calls_file import append_value, copy_outcome, writing_calls
+from condor_futures.calls.outcomes_file import read_outcomes, signal_name
+from condor_futures.errors import (
+    AccessPointError,
+    BrokenCondorExecutor,
+    DependencyError,
+    JobCrashedError,
+    JobHeldError,
+    JobLostError,
+    JobRemovedError,
+    JobTimeLimitError,
+    OutcomeError,
+    words,
+)
+from condor_futures.files.private_files import open_patiently
+from condor_futures.future import CondorFuture
+from condor_futures.resolving.counts import Tally
+from condor_futures.resolving.kept_logs import keep_logs
+from condor_futures.session.session import Session
+from condor_futures.state_machine import states
+from condor_futures.state_machine.states import State
+
+__all__ = ["Resolver"]
+
+logger = logging.getLogger(__name__)
+
+#: How much of a job's standard error goes into an error, in characters.
+STDERR_TAIL = 2000
+#: HoldReasonCode of a job whose initial working directory, which is the session's, cannot be entered.
+NO_INITIAL_DIRECTORY = 14
+
+
+class Resolver:
+    """Resolves the futures of bundles in the order in which it is told to."""
+
+    def __init__(
+        self, session: Session, tally: Tally, initializer_failed: Callable[[Bundle, BrokenCondorExecutor], None]
+    ) -> None:
+        """Make it; :meth:`start` starts the thread. *initializer_failed* is told when an initializer raised."""
+        self._session = session
+        self._initializer_failed = initializer_failed
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._tally = tally
+        self._thread = threading.Thread(target=self._run, name="condor_futures resolver", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def report(self, bundle: Bundle, report: states.Report) -> None:
+        """Resolve the futures of *bundle* from its outcomes; those that have none fail because of ``report.cause``."""
+        self._surely(bundle, lambda: self._report(bundle, report.cause))
+
+    def fail(self, bundle: Bundle, error: BaseException, call: str | None = None) -> None:
+        """Fail the futures of *bundle*, or that of one *call*, whatever its outcomes are."""
+        self._work.put(lambda: self._fail_rest(bundle, error) if call is None else self._fail_one(bundle, call, error))
+
+    def fail_call(self, bundle: Bundle, call: str, cause: BaseException) -> None:
+        """Fail one call, because a call that it depends on ended with *cause*."""
+        self._surely(bundle, lambda: self._fail_call(bundle, call, cause))
+
+    def _fail_call(self, bundle: Bundle, call: str, cause: BaseException) -> None:
+        how = "was cancelled" if isinstance(cause, CancelledError) else f"raised {type(cause).__name__}"
+        error = DependencyError(f"a call that this one depends on {how}: {words(cause)}".rstrip(": "))
+        error.__cause__ = cause
+        self._fail_one(bundle, call, error)
+
+    def _fail_one(self, bundle: Bundle, call: str, error: BaseException) -> None:
+        future = bundle.futures.get(call)
+        if future is not None:
+            self._resolve(bundle, future, None, error)
+
+    def cancel(self, futures: Iterable[CondorFuture[Any]]) -> None:
+        """Cancel *futures*, where whoever should have done that was interrupted."""
+
+        def cancel() -> None:
+            for future in futures:
+                future.cancel()
+
+        self._work.put(cancel)
+
+    def ask(self, bundle: Bundle, answer: Callable[[states.Event], None]) -> None:
+        """Ask the user's function what becomes of the hold that the job of *bundle* is in."""
+        asked = bundle.job
+
+        def ask() -> None:
+            job = bundle.job
+            if job.state is not State.HELD or job.holds != asked.holds:
+                return  # it has been released, or removed, in the meantime
+            try:
+                event: states.Event = states.Decided(job.job_id or "", job.holds, bundle.options.on_hold.decide(job))
+            except BaseException as error:  # noqa: BLE001 - it is the user's function
+                reason = f"on_hold raised {type(error).__name__}: {words(error)}"
+                event = states.NotReleased(job.job_id or "", job.holds, reason, error)
+            answer(event)
+
+        self._work.put(ask)
+
+    def hand_down(self, bundle: Bundle, answer: Callable[[Mapping[str, BaseException]], None]) -> None:
+        """Append the outcomes of its parents to the calls of *bundle*: here, because they may be large.
+
+        *answer* gets, by call, why a value that it takes cannot be had.
+        """
+
+        def hand_down() -> None:
+            failed: dict[str, BaseException] = {}
+            for key, parent in {k: p for needed in bundle.parents.values() for k, p in needed.items()}.items():
+                try:
+                    self._append(bundle, key, parent)
+                except BaseException as error:  # noqa: BLE001 - the child must hear of it, whatever it is
+                    failed.update((call, error) for call, needed in bundle.parents.items() if key in needed)
+            answer(failed)
+
+        self._work.put(hand_down)
+
+    def _append(self, bundle: Bundle, key: str, parent: Future[Any]) -> None:
+        """Append the value of *parent* to the calls of *bundle*, or nothing."""
+        if parent.cancelled() or parent.exception() is not None:
+            return  # the calls that wanted it have failed
+        session, path = self._session, bundle.path("calls")
+        of = getattr(parent, "_bundle", None)
+        with writing_calls(session.directory):
+            end = path.stat().st_size
+            try:
+                with open_patiently(lambda: path.open("ab")) as file:
+                    if of is not None and of.directory.is_relative_to(session.directory):
+                        copy_outcome(file, key, of.path("outcomes"))
+                    else:
+                        value, ship = parent.result(), bundle.options.ship
+                        append_value(file, key, value, session=session.id, secret=session.secret, ship=ship)
+            except BaseException:
+                # After it was closed, which writes what could not be written before. What is torn would hide the next.
+                os.truncate(path, end)
+                raise
+
+    def close(self) -> None:
+        """Do what is left to do, and end."""
+        self._work.put(None)
+        if not self.is_current_thread():
+            self._thread.join()
+
+    def is_current_thread(self) -> bool:
+        """A done callback is running, in this thread, and asks."""
+        return threading.current_thread() is self._thread
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            try:
+                work()
+            except BaseException:
+                logger.exception("a future could not be resolved")
+            del work
+
+    def _surely(self, bundle: Bundle, work: Callable[[], None]) -> None:
+        """Have *work* resolve the futures of *bundle*; those that it cannot resolve fail with what it raises."""
+
+        def surely() -> None:
+            try:
+                work()
+            except BaseException as error:  # nothing hangs, whatever it is
+                logger.exception("the outcomes of the bundle %s could not be read", bundle.key)
+                self._fail_rest(bundle, error)
+
+        self._work.put(surely)
+
+    def _fail_rest(self, bundle: Bundle, error: BaseException) -> None:
+        for future in bundle.futures.values():
+            self._resolve(bundle, future, None, error)
+        bundle.futures = {}
+
+    def _report(self, bundle: Bundle, cause: states.Event) -> None:
+        session = self._session
+        keep_logs(bundle, session.event_log)
+        outcomes, trouble = read_outcomes(bundle.path("outcomes"), session=session.id, secret=session.secret)
+        strangers = outcomes.keys() - bundle.futures.keys()
+        if strangers and trouble is None:
+            trouble = f"it has the outcome of the call {min(strangers)}, which is not one of the job's"
+        tail = ""
+        if len(outcomes) < len(bundle.futures) or any(o.result == "crashed" for o in outcomes.values()):
+            tail = bundle.text("stderr", tail=STDERR_TAIL)
+        complete = outcomes.keys() >= bundle.futures.keys()
+        for key, future in bundle.futures.items():
+            value: Any = None
+            error: BaseException | None
+            outcome = outcomes.pop(key, None)
+            outcome_result = outcome.result if outcome is not None else ""
+            if outcome is None:
+                error = self._missing(bundle, cause, trouble, tail)
+            else:
+                bundle.stream_ranges[key] = outcome.stream_ranges
+                value, error = outcome.unpickle(bundle.job.job_id, tail)
+            del outcome
+            if outcome_result == "initializer" and isinstance(error, BrokenCondorExecutor):
+                self._initializer_failed(bundle, error)
+            self._resolve(bundle, future, value, error)
+            del value, error
+        # The futures know their bundle: together they would keep each other, and the values, alive.
+        bundle.futures = {}
+        if complete and not session.kept:
+            # A session that is kept keeps what was sent too, to be looked at; any keeps what an error may be asked of.
+            bundle.discard_calls()
+
+    def _resolve(self, bundle: Bundle, future: CondorFuture[Any], value: Any, error: BaseException | None) -> None:
+        # Counted before it is told, so that whoever waited for it finds it counted.
+        if not future.done():
+            how = "failed" if error is not None else "done"
+            self._tally.ended(bundle, future.key, how)
+        try:
+            future._resolve(value, error)
+        except BaseException:  # a callback's, such as asyncio.CancelledError: none of the other futures' business
+            logger.exception("exception calling callback for %r", future)
+
+    @staticmethod
+    def _missing(bundle: Bundle, cause: states.Event, trouble: str | None, tail: str) -> BaseException:
+        """Why there is no outcome."""
+        job_id, the_job = bundle.job.job_id, _the_job(bundle)
+        match cause:
+            case states.Held():
+                return _held(bundle, cause, tail)
+            case states.NotReleased(_, _, reason, error):
+                held = _held(bundle, bundle.job.hold or states.Held(job_id or ""), tail, f"; {reason}")
+                held.__cause__ = error
+                return held
+            case states.Aborted(_, reason):
+                message = f"{the_job} was removed: {reason or 'HTCondor gives no reason'}"
+                return JobRemovedError(message, job_id=job_id, reason=reason, stderr_tail=tail)
+            case states.Refused(_, reason):
+                return AccessPointError(f"the access point did not take the job: {reason}")
+            case _ if trouble is not None:
+                return OutcomeError(f"the outcome file of {the_job} is refused: {trouble}")
+            case states.Terminated(_, exit_status, signal):
+                how = (
+                    f"was killed by {signal_name(signal)}" if signal is not None else f"left with status {exit_status}"
+                )
+                message = f"{the_job} {how} before it could report an outcome"
+                return JobCrashedError(message, job_id=job_id, exit_status=exit_status, signal=signal, stderr_tail=tail)
+            case states.NotRetrieved(_, reason):
+                message = f"the outcome of {the_job} cannot be retrieved: {reason}"
+                return JobLostError(message, job_id=job_id, reason=reason)
+            case states.ShadowException(_, reason):
+                message = f"{the_job} was given up: its shadow died again and again, the last time of: {reason}"
+                return JobLostError(message, job_id=job_id, reason=reason)
+            case states.Evicted():
+                message = f"{the_job} was given up: it was evicted again and again, and never ran in between"
+                return JobLostError(message, job_id=job_id)
+            case _:
+                message = (
+                    f"{the_job} is in no queue any more, and no event says what became of it; submit the call again"
+                )
+                return JobLostError(message, job_id=job_id)
+
+
+def _the_job(bundle: Bundle) -> str:
+    """It, by its id; which is not known where the event log of a session that was taken up again is lost."""
+    return f"the job {bundle.job.job_id}" if bundle.job.job_id is not None else "the job of the call"
+
+
+def _held(bundle: Bundle, hold: states.Held, tail: str, more: str = "") -> JobHeldError:
+    job_id, the_job, commands = bundle.job.job_id, _the_job(bundle), bundle.options.commands
+    kind = JobTimeLimitError if hold.time_limit else JobHeldError
+    message = f"{the_job} was put on hold (code {hold.code}, subcode {hold.subcode}): {hold.reason}"
+    if hold.time_limit:
+        limit = f"{hold.time_limit}={commands.get(hold.time_limit, '?')}"
+        message = f"{the_job} ran for longer than {limit} allows: {hold.reason}"
+    elif hold.code == NO_INITIAL_DIRECTORY and not bundle.options.spool:
+        message += "; with spool=False the access point has to see this directory, spool=True works with any"
+    if bundle.job.holds > 1:
+        message += f"; it was the job's hold number {bundle.job.holds}"
+    return kind(
+        message + more, job_id=job_id, code=hold.code, subcode=hold.subcode, reason=hold.reason, stderr_tail=tail
+    )

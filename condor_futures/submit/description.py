@@ -1,0 +1,308 @@
+"""From the executor's keyword arguments to a submit description, without HTCondor at hand.
+
+Any submit command is a keyword of the executor, in HTCondor's own language. This module checks the names
+against `submit_commands`, has the values written by `submit_values` and checked by `submit_expressions`, and
+adds what the executor owns: the runner, the bundle's files, the session's event log.
+
+Example:
+    >>> commands = check_submit_commands({"request_memory": "4GB", "request_cpus": 2})
+    >>> merge(commands, {"request_cpus": None, "Prio": 5})
+    {'request_memory': '4GB', 'priority': '5'}
+
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal, NoReturn
+
+from condor_futures.submit.commands import ALIASES, ELSEWHERE, KNOWN, OPTIONS, OWNED, OWNED_ATTRIBUTES, PATTERNS
+from condor_futures.submit.expressions import check_expression
+from condor_futures.submit.values import quote_file, quote_value
+
+_COMMAND_PATTERN: Final = re.compile("|".join(f"(?:{pattern})" for pattern in PATTERNS), re.ASCII)
+_CUSTOM_ATTRIBUTE: Final = re.compile(r"(?:\+|my\.)([a-z_]\w*)", re.ASCII | re.IGNORECASE)
+# A claim kept for 20 s lets the next call of the same kind start without a negotiation cycle; mail per job is
+# never what someone with 10,000 calls wants.
+_DEFAULTS: Final[Mapping[str, str]] = {"keep_claim_idle": "20", "notification": "never"}
+_RETRYING: Final = frozenset({"max_retries", "on_exit_remove", "retry_until", "success_exit_code"})
+
+_FLAVOURS: Final = {
+    "espresso": 20 * 60,
+    "microcentury": 60 * 60,
+    "longlunch": 2 * 60 * 60,
+    "workday": 8 * 60 * 60,
+    "tomorrow": 24 * 60 * 60,
+    "testmatch": 3 * 24 * 60 * 60,
+    "nextweek": 7 * 24 * 60 * 60,
+}
+"""CERN's job flavours and the seconds that a job may run (batchdocs.web.cern.ch, "Submit file", job flavours)."""
+
+_REMOVABLE_DEFAULTS: Final = _DEFAULTS.keys() | {"batch_name"}
+
+
+def check_submit_commands(options: Mapping[str, object]) -> dict[str, str]:
+    """Turn keyword arguments of the executor into submit commands.
+
+    Args:
+        options: submit command -> value. Names are case-insensitive; `MY.Attr` and `+Attr` are custom
+            attributes of the job. Values may be
+
+            - `str`: passed on, in submit language. For a custom attribute that is a ClassAd expression, so a
+              string in it carries its own double quotes: `**{"MY.JobFlavour": '"tomorrow"'}`.
+            - `bool`, `int`, `float` (finite): HTCondor's units apply, see `submit_values`.
+            - `pathlib.Path`: made absolute.
+            - `list` or `tuple` of `str` and paths, where the command takes a list of files. Input files are
+              found from the current directory; URLs are left alone. Where it takes another list
+              (`concurrency_limits`, `getenv`, ...) or arguments (`java_vm_args`), a list of `str` and numbers.
+            - a mapping of names to values, for `environment`.
+            - for a custom attribute, a list or a mapping of these: a ClassAd list or a nested ClassAd, in
+              which a `str` is a string.
+            - `None`: not given. Where the executor has a default for it, that default is removed.
+
+    Returns:
+        The same as text, under the commands' first names (`prio` becomes `priority`).
+
+    Raises:
+        TypeError: for an unknown command (with the nearest one), one that the executor owns, one that is
+            given twice under two names, and a value of a wrong type.
+        ValueError: for a value that cannot be written in a submit description: one with a line break or a
+            NUL, one that ends in a backslash, a nan or an infinity, a comma in a file name; for a size, a time
+            or an expression that HTCondor cannot read (see `submit_expressions`); for an unknown `job_flavour`,
+            which is CERN's name for how long a job may run (attribute JobFlavour).
+
+    Example:
+        >>> check_submit_commands({"max_retries": 3, "+Group": '"top"', "environment": {"THREADS": 1}})
+        {'max_retries': '3', 'MY.Group': '"top"', 'environment': '"THREADS=1"'}
+        >>> check_submit_commands({"prioritty": 4})
+        Traceback (most recent call last):
+        ...
+        TypeError: there is no submit command 'prioritty'; did you mean 'priority'?
+
+    """
+    return merge({}, options)
+
+
+def merge(base: Mapping[str, str], changes: Mapping[str, object]) -> dict[str, str]:
+    """Derive submit commands from others, as `with_options` does.
+
+    A change replaces the whole value: `environment` and the lists of files are not joined with the inherited
+    ones.
+
+    Args:
+        base: what `check_submit_commands` or `merge` returned.
+        changes: as for `check_submit_commands`; `None` removes what is inherited.
+
+    Raises:
+        TypeError, ValueError: as `check_submit_commands`.
+
+    Example:
+        >>> merge({"request_cpus": "1", "MY.Flavour": '"long"'}, {"request_cpus": 4, "my.flavour": None})
+        {'request_cpus': '4'}
+
+    """
+    merged = dict(base)
+    given_as: dict[str, str] = {}
+    for given, value in changes.items():
+        name = canonical_name(given)
+        other = given_as.setdefault(name.lower(), given)
+        if other != given:
+            raise TypeError(f"the submit command {name!r} is given twice, as {other!r} and as {given!r}")
+        # Attribute names keep the user's capitals, yet MY.Flavour and my.flavour are one attribute.
+        for inherited in [key for key in merged if key.lower() == name.lower()]:
+            del merged[inherited]
+        if value is not None:
+            merged[name] = quote_value(name, _flavour(value) if given.lower() == "job_flavour" else value)
+        elif name in _REMOVABLE_DEFAULTS:
+            merged[name] = ""  # remembers, for describe(), that not even the default is wanted
+    for name in map(canonical_name, changes):
+        check_expression(name, merged.get(name, ""), merged)
+    return merged
+
+
+def _flavour(value: object) -> str:
+    if not isinstance(value, str) or value not in _FLAVOURS:
+        near = difflib.get_close_matches(str(value), _FLAVOURS, n=1)
+        advice = f"did you mean {near[0]!r}?" if near else f"they are {', '.join(_FLAVOURS)}"
+        raise ValueError(
+            f"there is no job_flavour {value!r}; {advice} (another site's own goes in **{{'MY.JobFlavour': ...}})"
+        )
+    return f'"{value}"'
+
+
+def canonical_name(given: str) -> str:
+    """Return the first name of a submit command, or `MY.<attribute>`.
+
+    Raises:
+        TypeError: if condor_submit knows no such command, or if the executor owns it.
+
+    Example:
+        >>> canonical_name("RequestMemory"), canonical_name("request_fpgas"), canonical_name("+Flavour")
+        ('request_memory', 'request_fpgas', 'MY.Flavour')
+
+    """
+    if custom := _CUSTOM_ATTRIBUTE.fullmatch(given):
+        attribute = custom[1]
+        if attribute.lower().startswith("condorfutures"):
+            _refuse(given, "the executor finds its own jobs by attributes of that prefix; choose another one")
+        if owner := OWNED_ATTRIBUTES.get(attribute.lower()):
+            _refuse(given, OWNED.get(owner, f"the executor adds to it; use {owner}, whose files it keeps"))
+        return f"MY.{attribute}"
+    if given.lower() == "job_flavour":
+        return "MY.JobFlavour"
+    name = ALIASES.get(given.lower(), given.lower())
+    if name in OWNED:
+        _refuse(given, OWNED[name])
+    if name in KNOWN:
+        return name
+    if name in OPTIONS:
+        raise TypeError(f"{given!r} is no submit command, but a keyword of {OPTIONS[name]}")
+    near = _nearest(name)
+    # The pattern of custom resources would swallow every slip in request_memory, so a near miss is never one.
+    if _COMMAND_PATTERN.fullmatch(name) and not (near and name.startswith("request_")):
+        return name
+    meant = ELSEWHERE.get(name, [near] if near else [])
+    advice = (
+        f"did you mean {' or '.join(map(repr, meant))}?"
+        if meant
+        else "condor_submit's manual lists all commands, and 'MY.<attribute>' is a custom attribute, as a site's own "
+        "commands set one"
+    )
+    raise TypeError(f"there is no submit command {given!r}; {advice}")
+
+
+def _refuse(given: str, reason: str) -> NoReturn:
+    raise TypeError(f"an executor does not take the submit command {given!r}: {reason}")
+
+
+def _nearest(name: str) -> str | None:
+    """Return the known command that was most likely meant by `name`, if any."""
+    if f"request_{name}" in KNOWN:
+        return f"request_{name}"
+    if name.startswith("request_"):
+        # Compared without the prefix, which makes all resources alike. At 0.8 "memry" is a slip, while "tpus"
+        # and "fpgas" are resources in their own right. Abbreviations ("mem") are too short for a ratio.
+        resource = name.removeprefix("request_")
+        resources = ["cpus", "disk", "gpus", "memory"]
+        near = [known for known in resources if len(resource) > 1 and known.startswith(resource)]
+        near = near or difflib.get_close_matches(resource, resources, n=1, cutoff=0.8)
+        return f"request_{near[0]}" if near else None
+    matches = difflib.get_close_matches(name, sorted(KNOWN | OPTIONS.keys()), n=1, cutoff=0.75)
+    return ALIASES.get(matches[0], matches[0]) if matches else None
+
+
+def describe(
+    commands: Mapping[str, str],
+    *,
+    session_id: str,
+    runner: Path,
+    directory: Path,
+    event_log: Path | None,
+    shipped: Sequence[Path] = (),
+    inputs_variable: str | None = None,
+    should_transfer_files: Literal["YES", "IF_NEEDED"] = "YES",
+    own_log: bool = False,
+) -> dict[str, str]:
+    """Return the submit description of one batch: one cluster, one job per bundle.
+
+    Each item of the cluster's itemdata holds, as `bundle`, a bundle's key, from which all its file names follow
+    (`<key>.calls` goes in, `<key>.outcomes` comes out), and as `directory` the name of the directory that these
+    files are in; both of letters, digits, ".", "_" and "-". `calls` is the number of its calls.
+
+    Args:
+        commands: what `check_submit_commands` or `merge` returned. They win over defaults, never over what
+            the executor owns; their files are transferred after ours.
+        session_id: letters, digits, ".", "_" and "-"; marks the jobs and is part of the default `batch_name`.
+        runner: the runner's file on the client.
+        directory: where the directories with the bundles' files are.
+        event_log: the session's event log; None where DAGMan submits, which has its own, and names the batch.
+        shipped: files and directories that the jobs import from.
+        inputs_variable: the name of a variable that holds more input files of each job, separated by commas.
+        should_transfer_files: `IF_NEEDED` only where execution points share the access point's file system.
+        own_log: each job has a log of its own too, `<key>.log`.
+
+    Raises:
+        ValueError: for a relative path, a session id with other characters, a path that cannot be written.
+
+    Example:
+        >>> at = Path("/s/1")
+        >>> description = describe({"transfer_input_files": "/data/a.root"}, session_id="1",
+        ...     runner=at / "runner.py", directory=at / "bundles", event_log=at / "log")
+        >>> description["transfer_input_files"], description["dagman_log"]
+        ('$(bundle).calls, /data/a.root', '/s/1/log')
+
+    """
+    if not re.fullmatch(r"[\w.-]+", session_id, re.ASCII):
+        raise ValueError(f"a session id has only letters, digits, '.', '_' and '-', unlike {session_id!r}")
+    paths = {"executable": runner, "initialdir": directory}
+    if event_log is not None:
+        paths["dagman_log"] = event_log
+    for name, path in paths.items():
+        if not path.is_absolute():
+            raise ValueError(f"the executor's {name} must be an absolute path, not {str(path)!r}")
+    files = {name: quote_value(name, path) for name, path in paths.items()}
+    key = "$(bundle)"
+    code = (quote_file("transfer_input_files", path) for path in shipped)
+    # What an attempt reported is transferred to the next one, which makes only the other calls; so the file must be
+    # there before the first.
+    reported = f"{key}.outcomes" if retried(commands) and not inputs_variable else None
+    more = f"$({inputs_variable})" if inputs_variable else None
+    inputs = [f"{key}.calls", more, reported, *code, commands.get("transfer_input_files")]
+    outputs = [f"{key}.outcomes", commands.get("transfer_output_files")]
+    ours = {
+        **files,
+        "initialdir": f"{files['initialdir']}/$(directory)",
+        # An image in `commands` makes this a container job by itself (SetUniverse in submit_utils.cpp).
+        "universe": "vanilla",
+        # Said outright, for SUBMIT_CONTAINER_NEVER_XFER_ABSOLUTE_CMD at some sites looks for an absolute path
+        # inside the container, unless this is given (SetExecutable). So container and docker jobs run our
+        # runner like all others; the image needs a Python.
+        "transfer_executable": "true",
+        "arguments": key,
+        "transfer_input_files": ", ".join(filter(None, inputs)),
+        "transfer_output_files": ", ".join(filter(None, outputs)),
+        "output": f"{key}.stdout",
+        "error": f"{key}.stderr",
+        "should_transfer_files": should_transfer_files,
+        "when_to_transfer_output": "ON_EXIT",
+        # The session's log is not the jobs' own `log`: spooling would move that into the spool directory (and bring
+        # it back with the outputs), but not the dagman_log. submit_event_user_notes is what the SUBMIT event has as
+        # UserNotes; its LogNotes, from submit_event_notes, are overwritten as soon as there is a batch_name (seen
+        # with 25.14).
+        "submit_event_user_notes": f"bundle={key}",
+        "MY.CondorFuturesSession": f'"{session_id}"',
+        "MY.CondorFuturesBundle": f'"{key}"',
+        "MY.CondorFuturesCalls": "$(calls)",
+        "log": f"{key}.log" if own_log else "",
+    }
+    # No request_cpus, request_memory or request_disk of ours: where the user gives none, condor_submit takes
+    # the site's JOB_DEFAULT_REQUESTCPUS, ...MEMORY and ...DISK (1 CPU, 128 MiB and the input's size, at least
+    # 1 GiB, if unset).
+    defaults = {**_DEFAULTS, "batch_name": f"condor_futures {session_id}" if event_log is not None else ""}
+    # As in HTCondor, an empty value is no value; merge() leaves one where the user removed a default.
+    return {name: text for name, text in {**defaults, **commands, **ours}.items() if text}
+
+
+def retried(commands: Mapping[str, str]) -> bool:
+    """Whether HTCondor may run a job again that has ended, because of its exit status.
+
+    Example:
+        >>> retried({"max_retries": "3"}), retried({"request_cpus": "2"})
+        (True, False)
+
+    """
+    return not _RETRYING.isdisjoint(commands)
+
+
+def description_key(commands: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return a hashable key, equal for equal commands in any order: calls with one key share a cluster.
+
+    Example:
+        >>> description_key({"b": "1", "a": "2"}) == description_key({"a": "2", "b": "1"})
+        True
+
+    """
+    return tuple(sorted(commands.items()))

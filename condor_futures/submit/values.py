@@ -1,0 +1,299 @@
+"""Python values as HTCondor's submit language: the text that condor_submit reads for a submit command.
+
+Two rules say what a value means. A `str` is submit language: macros such as `$(Cluster)`, `$ENV(HOME)` or
+`$$(OpSys)` are expanded by HTCondor. A path or a mapping is data: it arrives as it is, dollar signs and all.
+What could end its line or join the next one is refused, and so is data for which the language has no words.
+
+Units are HTCondor's: a bare number is MiB in `request_memory` and KiB in `request_disk`, seconds in
+`allowed_execute_duration` and `keep_claim_idle`. `request_memory="4GB"` is clearer than 4096, and a site may
+insist on a unit (`SUBMIT_REQUEST_MISSING_UNITS`).
+
+Which commands there are, and what the executor makes of them, is `submit_description`'s business.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Final
+
+# A name in a list of files. The comma in $CHOICE(1,a,b) separates nothing: macros are expanded first.
+_FILE_NAME: Final = re.compile(r"(?:\$\w*\([^)]*\)|[^,])+")
+INEXPRESSIBLE: Final = re.compile(r"\$\$\w*\(|\$\(dollar\b|\$\w*\([^)]*\$\w*\(", re.IGNORECASE)
+# A backslash before a slash disappears (25.14). Surrogates are what Python makes of bytes that are not UTF-8.
+NO_DIRECTORY: Final = re.compile(r"[\n\r\0]|\\/|[\ud800-\udfff]")
+_NOT_A_LOCAL_PATH: Final = re.compile(r"[a-z][a-z0-9+.-]*://|docker:|\$", re.IGNORECASE)
+
+# Relative names in these are files of the client, named from where the user's program runs. HTCondor would
+# look for them in `initialdir`, which is the session's batch directory.
+_CLIENT_LISTS: Final = frozenset({"transfer_input_files", "transfer_common_input", "public_input_files", "jar_files"})
+_CLIENT_FILES: Final = frozenset({"container_image", "scitokens_file", "x509userproxy"})
+_FILE_LISTS: Final = _CLIENT_LISTS | {
+    "dont_encrypt_input_files",
+    "dont_encrypt_output_files",
+    "encrypt_input_files",
+    "encrypt_output_files",
+    "transfer_checkpoint_files",
+    "transfer_output_files",
+}
+# Other commands that take a list, whose items commas separate.
+_LISTS: Final = frozenset(
+    {
+        "concurrency_limits",
+        "email_attributes",
+        "getenv",
+        "job_ad_information_attrs",
+        "job_machine_attrs",
+        "submit_event_notes_attrs",
+        "ulog_execute_attrs",
+        "use_oauth_services",
+    }
+)
+_ARGUMENTS: Final = re.compile(r"\w+_arg(?:ument)?s2?")
+
+
+def quote_value(name: str, value: object) -> str:
+    """Write a value of the submit command `name` in submit language.
+
+    Args:
+        name: a submit command by its first name, or `MY.<attribute>`.
+        value: as `submit_description.check_submit_commands` takes it.
+
+    Raises:
+        TypeError: for a value of a wrong type.
+        ValueError: for a value that cannot be written in a submit description.
+
+    Example:
+        >>> quote_value("container_target_dir", Path("/$(a)")), quote_value("MY.Tags", ["x", 3])
+        ('/$(DOLLAR)(a)', '{"x", 3}')
+
+    """
+    if name == "environment":
+        if isinstance(value, Mapping):
+            return quote_environment(value)
+        _check_old_environment(value)
+    if name == "transfer_output_remaps" and isinstance(value, Mapping):
+        return quote_remaps(value)
+    if isinstance(value, (list, tuple, Mapping)) and name not in _FILE_LISTS:
+        return _one_line(name, _collection(name, value))
+    if name in _FILE_LISTS:
+        return _one_line(name, ", ".join(_files(name, value)))
+    if isinstance(value, Path) and not name.startswith("MY."):
+        return _one_line(name, _literal(name, str(value.absolute())))
+    text = _scalar(name, value)
+    return _one_line(name, _absolute(text) if name in _CLIENT_FILES else text)
+
+
+def _collection(name: str, value: Sequence[object] | Mapping[object, object]) -> str:
+    if name.startswith("MY."):
+        return _literal(name, _classad(name, value))
+    if not isinstance(value, Mapping):
+        if _ARGUMENTS.fullmatch(name):
+            return quote_arguments(name, value)
+        if name in _LISTS:
+            return ", ".join(_item(name, item) for item in value)
+    return _scalar(name, value)  # which refuses it
+
+
+def _scalar(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Integral):
+        return str(int(value))
+    if isinstance(value, Real):
+        if not math.isfinite(value):
+            raise ValueError(f"the submit command {name!r} takes a finite number, not {value}")
+        return repr(float(value))
+    wanted = "str, bool, int or float" if name.startswith("MY.") else "str, bool, int, float or pathlib.Path"
+    wanted += ", or a mapping of these" if name == "environment" else ""
+    raise TypeError(f"the submit command {name!r} takes a value of type {wanted}, not {type(value).__name__}")
+
+
+def quote_remaps(remaps: Mapping[object, object]) -> str:
+    r"""Write where output files go, for the submit command `transfer_output_remaps`.
+
+    Args:
+        remaps: name in the sandbox -> name on the client, or URL; a relative one is from the current directory.
+
+    Raises:
+        TypeError: for names that are neither `str` nor paths.
+        ValueError: for a blank, `;`, `=` or quotation mark in a name, which HTCondor takes as the end of it.
+
+    Example:
+        >>> print(quote_remaps({"out.root": "/data/run7.root"}))
+        "out.root = /data/run7.root"
+
+    """
+    pairs = []
+    for source, target in remaps.items():
+        for name in (source, target):
+            if not isinstance(name, (str, Path)):
+                raise TypeError(f"transfer_output_remaps takes names as str or pathlib.Path, not {type(name).__name__}")
+            if re.search(r'[\s;="]', str(name)):  # (condor_submit 25.14 loses blanks, escaped or not)
+                raise ValueError(
+                    f"transfer_output_remaps cannot have the name {str(name)!r}: blanks, ';', '=' and '\"' end names"
+                )
+        place = _literal("transfer_output_remaps", str(target.absolute())) if isinstance(target, Path) else target
+        pairs.append(f"{source} = {_absolute(str(place))}")
+    return _one_line("transfer_output_remaps", '"' + "; ".join(pairs) + '"')
+
+
+def _item(name: str, item: object) -> str:
+    text = _scalar(name, item).strip()
+    if not text or "," in text:
+        raise ValueError(f"the submit command {name!r} cannot have the item {item!r}: commas separate its items")
+    return text
+
+
+def _classad(name: str, value: object) -> str:
+    """Write a value as a ClassAd expression; inside of lists and mappings a str is a string."""
+    if isinstance(value, str):
+        if re.search(r"[\n\r\0]", value):
+            raise ValueError(f"the value of the submit command {name!r} must be one line without NUL characters")
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, (list, tuple)):
+        return "{" + ", ".join(_classad(name, item) for item in value) + "}"
+    if isinstance(value, Mapping):
+        for key in value:
+            if not (isinstance(key, str) and re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII)):
+                raise ValueError(f"{key!r} cannot name an attribute in the value of the submit command {name!r}")
+        return "[" + "; ".join(f"{key} = {_classad(name, item)}" for key, item in value.items()) + "]"
+    return _scalar(name, value)
+
+
+def quote_arguments(name: str, arguments: Sequence[object]) -> str:
+    r"""Write arguments in the new syntax of the submit command `name`, one word for each.
+
+    Raises:
+        TypeError: for an argument that is neither a `str` nor a number nor a path.
+        ValueError: for a line break or NUL, and for what HTCondor cannot take as text.
+
+    Example:
+        >>> print(quote_arguments("java_vm_args", ["-Dname=it's \"it\"", 3]))
+        "'-Dname=it''s ""it""' 3"
+
+    """
+    words = []
+    for argument in arguments:
+        word = str(argument) if isinstance(argument, Path) else _scalar(name, argument)
+        words.append("'" + word.replace("'", "''") + "'" if re.search(r"[\s']", word) or not word else word)
+    quoted = '"' + " ".join(words).replace('"', '""') + '"'
+    return _one_line(name, _literal(name, quoted))
+
+
+def _one_line(name: str, text: str) -> str:
+    """Return `text` if it stays on its line of a submit description: the next line is another command."""
+    if re.search(r"[\n\r\0]", text):
+        raise ValueError(f"the value of the submit command {name!r} must be one line without NUL characters")
+    if text.rstrip().endswith("\\"):
+        raise ValueError(f"the value of the submit command {name!r} must not end in a backslash, which joins lines")
+    return _utf8(name, text)
+
+
+def _utf8(name: str, text: str) -> str:
+    """Return `text` if it is some: surrogates are what Python makes of bytes that are not UTF-8."""
+    if broken := re.search("[\ud800-\udfff]", text):
+        raise ValueError(
+            f"the value of the submit command {name!r} has {broken[0]!r}, which stands for a byte that is not UTF-8"
+        )
+    return text
+
+
+def _literal(name: str, text: str) -> str:
+    """Escape `text` so that HTCondor expands no macro in it.
+
+    `$(DOLLAR)` stands for a dollar sign. HTCondor replaces it last, looking again at what the replacement
+    made (expand_macro in config.cpp). So three texts cannot be escaped: `$$(`, which becomes a macro of the
+    execution point, `$(DOLLAR)` itself, and a macro within another.
+    """
+    if trouble := INEXPRESSIBLE.search(text):
+        raise ValueError(
+            f"the value of the submit command {name!r} has {trouble[0]!r}, which HTCondor cannot take as text"
+        )
+    return re.sub(r"\$(?=\w*\()", "$(DOLLAR)", text)
+
+
+def _absolute(file: str) -> str:
+    """Return a file of the client by absolute path; URLs, images and names that begin with a macro stay."""
+    file = file.strip()
+    if not file or _NOT_A_LOCAL_PATH.match(file):
+        return file
+    # A slash at the end means "the contents of this directory" and must survive.
+    return f"{Path(file).absolute()}{'/' if file.endswith('/') else ''}"
+
+
+def _files(name: str, value: object) -> list[str]:
+    if isinstance(value, str):
+        # As condor_submit does: quotation marks around the whole list go, and empty names, too.
+        return [quote_file(name, file) for file in _FILE_NAME.findall(value.strip().strip('"')) if file.strip()]
+    return [quote_file(name, file) for file in (value if isinstance(value, (list, tuple)) else [value])]
+
+
+def quote_file(name: str, file: object) -> str:
+    """Write one name of the list of files that the submit command `name` takes.
+
+    Raises:
+        TypeError: for what is neither a `str` nor a path.
+        ValueError: for a comma, and for what HTCondor cannot take as text.
+
+    Example:
+        >>> quote_file("transfer_output_files", " hist.root "), quote_file("transfer_input_files", Path("/$(a)/b"))
+        ('hist.root', '/$(DOLLAR)(a)/b')
+
+    """
+    if isinstance(file, Path):
+        text = _literal(name, str(file.absolute() if name in _CLIENT_LISTS else file))
+    elif isinstance(file, str):
+        text = _absolute(file) if name in _CLIENT_LISTS else file.strip()
+    else:
+        raise TypeError(f"the submit command {name!r} takes files as str or pathlib.Path, not {type(file).__name__}")
+    if _FILE_NAME.findall(text) != [text]:
+        raise ValueError(f"the submit command {name!r} cannot name the file {text!r}: commas separate its file names")
+    return _utf8(name, text)
+
+
+def quote_environment(variables: Mapping[str, object]) -> str:
+    r"""Write environment variables in the new syntax of the submit command `environment`.
+
+    Args:
+        variables: name -> value (`str`, `bool`, `int`, `float`, path). Values arrive in the job exactly as
+            given: HTCondor expands no macro in them.
+
+    Raises:
+        TypeError: for a name that is not a string, or a value of another type.
+        ValueError: for an empty name or one with "=", for a line break or NUL, and for `$$(`, `$(DOLLAR)`
+            or a macro within another: none of these can be written in a submit description.
+
+    Example:
+        >>> print(quote_environment({"GREETING": "it's \"you\"", "HOME": "/tmp"}))
+        "'GREETING=it''s ""you""' HOME=/tmp"
+
+    """
+    entries = []
+    for variable, value in variables.items():
+        if not isinstance(variable, str):
+            raise TypeError(f"an environment variable's name is a str, not {variable!r}")
+        if not variable or "=" in variable:
+            raise ValueError(f"{variable!r} cannot name an environment variable")
+        entry = f"{variable}={value if isinstance(value, Path) else _scalar('environment', value)}"
+        entries.append("'" + entry.replace("'", "''") + "'" if re.search(r"[\s']", entry) else entry)
+    quoted = '"' + " ".join(entries).replace('"', '""') + '"'
+    return _one_line("environment", _literal("environment", quoted))
+
+
+def _check_old_environment(value: object) -> None:
+    """Refuse what looks like several variables and is one, with blanks in its value: ";" separates them, unless the
+    whole is in quotation marks.
+    """
+    if not isinstance(value, str) or value.lstrip().startswith('"'):
+        return
+    if swallowed := re.search(r"[^;\s][ \t]+([A-Za-z_]\w*)=", value, re.ASCII):
+        raise ValueError(
+            f"in environment={value!r}, {swallowed[1]} is part of the value before it; use a mapping, "
+            'such as {"A": 1, "B": 2}, or quotation marks around it all'
+        )

@@ -1,0 +1,150 @@
+"""Bundles that wait for futures among their calls' arguments."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from condor_futures.calls.bundle import Bundle
+from condor_futures.resolving.resolver import Resolver
+
+__all__ = ["Dependencies"]
+
+
+@dataclass(eq=False)
+class _Barrier:
+    """Futures that bundles come after, and those bundles: they wait for it as one."""
+
+    futures: Sequence[Future[Any]]
+    unfinished: int
+    bundles: list[Bundle]
+    failed: list[Future[Any]] = field(default_factory=list)
+
+
+class Dependencies:
+    """Keeps bundles until their parents have ended, and has the parents' outcomes added to their calls.
+
+    It belongs to the watcher's thread; what other threads have to say, they post.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        post: Callable[[Callable[[], None]], None],
+        ready: Callable[[Bundle], None],
+        forget: Callable[[Bundle, str], None],
+    ) -> None:
+        """Make it.
+
+        Args:
+            resolver: fails calls whose parents failed, and hands values down.
+            post: has a function called in the watcher's thread.
+            ready: told of a bundle that can be submitted.
+            forget: told of a call, by its bundle and key, that was failed.
+
+        """
+        self._resolver = resolver
+        self._post = post
+        self._ready = ready
+        self._forget = forget
+        self._unfinished: dict[Bundle, int] = {}
+        #: By the identity of what bundles come after, which is one object for all calls of a derived executor.
+        self._barriers: dict[int, _Barrier] = {}
+        #: How many of a cluster; counted, because that is asked for each time that anything could be submitted.
+        self._of_cluster: Counter[str | None] = Counter()
+
+    @property
+    def waiting(self) -> bool:
+        """Some wait."""
+        return bool(self._unfinished)
+
+    def bundles(self) -> list[Bundle]:
+        """Those that wait."""
+        return list(self._unfinished)
+
+    def awaits(self, cluster: str | None) -> bool:
+        """Some of the bundles whose options name *cluster* wait."""
+        return self._of_cluster[cluster] > 0
+
+    def add(self, bundle: Bundle) -> None:
+        """Wait for the parents of *bundle*, and for what it is to come after."""
+        awaited = [([call], parent) for call, needed in bundle.parents.items() for parent in needed.values()]
+        self._unfinished[bundle] = len(awaited) + bool(bundle.after)
+        self._of_cluster[bundle.options.cluster] += 1
+        for calls, parent in awaited:
+            # Called in whatever thread ends the parent, or in this one, at once, if it has ended. (It keeps no parent:
+            # a future keeps its callbacks, and its value would stay until the garbage collector comes.)
+            ended = functools.partial(self._ended, bundle, calls)
+            parent.add_done_callback(lambda parent, ended=ended: self._post(functools.partial(ended, parent)))  # type: ignore[misc]
+        if bundle.after:
+            self._add_after(bundle)
+
+    def _add_after(self, bundle: Bundle) -> None:
+        barrier = self._barriers.get(id(bundle.after))
+        if barrier is not None:
+            barrier.bundles.append(bundle)
+            for parent in barrier.failed:
+                self._fail(bundle, list(bundle.futures), parent)
+            return
+        barrier = self._barriers[id(bundle.after)] = _Barrier(bundle.after, len(bundle.after), [bundle])
+        for parent in bundle.after:
+            parent.add_done_callback(lambda parent: self._post(functools.partial(self._passed, barrier, parent)))
+
+    def _passed(self, barrier: _Barrier, parent: Future[Any]) -> None:
+        barrier.unfinished -= 1
+        if parent.cancelled() or parent.exception() is not None:
+            barrier.failed.append(parent)
+            for bundle in barrier.bundles:
+                self._fail(bundle, list(bundle.futures), parent)
+        if not barrier.unfinished:
+            self._barriers.pop(id(barrier.futures), None)
+            bundles, barrier.bundles = barrier.bundles, []
+            barrier.futures, barrier.failed = (), []  # which have it among their callbacks
+            for bundle in bundles:
+                self._one_less(bundle)
+
+    def discard(self, bundle: Bundle) -> None:
+        """Nobody wants it any more."""
+        self._pop(bundle)
+
+    def clear(self) -> None:
+        """Nobody wants any of them any more."""
+        self._unfinished.clear()
+        self._of_cluster.clear()
+        self._barriers.clear()
+
+    def _pop(self, bundle: Bundle) -> bool:
+        """Let go of it; says whether it was still waiting."""
+        if self._unfinished.pop(bundle, None) is None:
+            return False
+        self._of_cluster[bundle.options.cluster] -= 1
+        return True
+
+    def _ended(self, bundle: Bundle, calls: Sequence[str], parent: Future[Any]) -> None:
+        self._fail(bundle, calls, parent)
+        self._one_less(bundle)
+
+    def _fail(self, bundle: Bundle, calls: Sequence[str], parent: Future[Any]) -> None:
+        error = CancelledError() if parent.cancelled() else parent.exception()
+        for call in calls if error is not None else ():
+            if bundle in self._unfinished and call not in bundle.cancelled:
+                self._resolver.fail_call(bundle, call, cast("BaseException", error))
+                self._forget(bundle, call)
+
+    def _one_less(self, bundle: Bundle) -> None:
+        if bundle in self._unfinished:
+            self._unfinished[bundle] -= 1
+            if self._unfinished[bundle] == 0:
+                self._resolver.hand_down(bundle, lambda failed: self._post(lambda: self._handed_down(bundle, failed)))
+
+    def _handed_down(self, bundle: Bundle, failed: Mapping[str, BaseException]) -> None:
+        for call, error in failed.items():
+            if bundle in self._unfinished and call not in bundle.cancelled:
+                self._resolver.fail(bundle, error, call)
+                self._forget(bundle, call)
+        if self._pop(bundle):  # unless nobody wants any of its calls
+            self._ready(bundle)

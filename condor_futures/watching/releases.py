@@ -1,0 +1,100 @@
+"""How held jobs are released: many at a time, and as often as it takes the access point to have them on hold."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from condor_futures.access_point.requests import AccessPoint, AwayError
+from condor_futures.calls.bundle import Bundle
+from condor_futures.errors import AccessPointError
+from condor_futures.state_machine import states
+
+__all__ = ["Releases"]
+
+logger = logging.getLogger(__name__)
+
+#: The event comes before the job is on hold: what cannot be released yet is tried again after this time in seconds,
+#: then twice as long, up to the longest.
+AGAIN, AGAIN_LONGEST = 0.1, 5.0
+#: A release that the access point refuses is asked for so often before the job is given up. (One that is away refuses
+#: nothing.)
+ATTEMPTS = 3
+LARGEST_RELEASE = 200
+
+
+class Releases:
+    """Releases jobs of one session. It belongs to the watcher's thread."""
+
+    def __init__(
+        self,
+        access_point: AccessPoint,
+        *,
+        read_log: Callable[[], None],
+        advance: Callable[[Bundle, states.Event], None],
+    ) -> None:
+        """Make it.
+
+        Args:
+            access_point: where the jobs are.
+            read_log: makes sure that what the log says counts first.
+            advance: takes the answer to a release, as an event.
+
+        """
+        self._access_point = access_point
+        self._read_log = read_log
+        self._advance = advance
+        self._waiting: dict[str, tuple[Bundle, int | None]] = {}
+        self._asking = False
+        self._failures = 0
+        self._pause = AGAIN
+        self._not_before = 0.0
+
+    def release(self, bundle: Bundle, memory_max: int | None) -> None:
+        """Have the job of *bundle* released, with more memory if *memory_max* (MiB) says how much at most."""
+        self._waiting[bundle.job.job_id or ""] = bundle, memory_max
+        self._pause, self._not_before = AGAIN, 0.0
+
+    def forget(self, job_id: str) -> None:
+        """It is not on hold any more."""
+        self._waiting.pop(job_id, None)
+
+    def proceed(self) -> None:
+        """Ask for what is due."""
+        if self._asking or not self._waiting or time.monotonic() < self._not_before:
+            return
+        limit = next(iter(self._waiting.values()))[1]
+        alike = (job_id for job_id, (_, memory_max) in self._waiting.items() if memory_max == limit)
+        asked = {job_id: self._waiting[job_id][0] for job_id in itertools.islice(alike, LARGEST_RELEASE)}
+        holds = {job_id: bundle.job.holds for job_id, bundle in asked.items()}
+        self._asking = True
+        self._access_point.request(
+            "release",
+            functools.partial(self._released, asked, holds),
+            jobs=list(asked),
+            memory_max=limit,
+        )
+
+    def _released(
+        self, asked: dict[str, Bundle], holds: dict[str, int], result: Any, error: AccessPointError | None
+    ) -> None:
+        self._asking = False
+        self._not_before = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, AGAIN_LONGEST)
+        if error is not None:
+            logger.warning("%d jobs could not be released: %s", len(asked), error)
+            self._failures += not isinstance(error, AwayError)
+            if self._failures < ATTEMPTS:
+                return
+            result = {"released": [], "refused": dict.fromkeys(asked, f"it cannot be released: {error}")}
+        self._failures = 0
+        self._read_log()  # a job may be on hold again by now
+        # Those that are in neither are not on hold yet, or not any more, which an event will tell.
+        for job_id in result["released"]:
+            self._advance(asked[job_id], states.Released(job_id, holds[job_id]))
+        for job_id, reason in result["refused"].items():
+            self._advance(asked[job_id], states.NotReleased(job_id, holds[job_id], reason))

@@ -1,0 +1,267 @@
+"""How bundles get into the queue: gathered, and submitted many at a time, as far as there is room."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import logging
+import math
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from condor_futures.access_point.requests import AccessPoint, AwayError
+from condor_futures.calls.bundle import Bundle
+from condor_futures.errors import AccessPointError
+from condor_futures.options.options import Options
+from condor_futures.session.session import Session
+from condor_futures.state_machine.states import Event, State
+from condor_futures.submit.description import describe
+from condor_futures.watching.queue_limit import QueueLimit
+
+__all__ = ["Submissions"]
+
+logger = logging.getLogger(__name__)
+
+#: Submissions are one cluster if none comes for QUIET seconds, or after GATHER seconds; a bundle takes 0.2 ms to write.
+QUIET, GATHER = 0.005, 0.1
+LARGEST_CLUSTER = 1000
+#: So often what does not fit into a spool directory that others use too is tried alone: for some 20 minutes.
+LONE_REFUSALS = 40
+
+
+class Submissions:
+    """Keeps the bundles of one session until they are in the queue. It belongs to the watcher's thread.
+
+    Attributes:
+        under_way: those that are being submitted.
+        early: events that came meanwhile, of jobs that nobody knows yet.
+        stuck: the access point is away, and it is not known when those under way will be in its queue.
+
+    """
+
+    def __init__(
+        self,
+        access_point: AccessPoint,
+        session: Session,
+        live: Mapping[str, Bundle],
+        *,
+        max_jobs: int,
+        categories: Mapping[str, int],
+        transfer: Literal["YES", "IF_NEEDED"],
+        incomplete: Callable[[Options], bool],
+        answer: Callable[[Sequence[Bundle], Any, AccessPointError | None], None],
+    ) -> None:
+        """Make it.
+
+        Args:
+            access_point: where to.
+            session: whose jobs.
+            live: the jobs in the queue, by job id; the watcher keeps it up to date.
+            max_jobs: how many jobs may be in the queue at once.
+            categories: how many of a category; it may change at any time.
+            transfer: the default of ``should_transfer_files``.
+            incomplete: whether more bundles of a cluster are still to come.
+            answer: takes what the schedd says to a submission.
+
+        """
+        self.under_way: Sequence[Bundle] = ()
+        self.early: list[Event] = []
+        self.stuck = False
+        self._access_point = access_point
+        self._session = session
+        self._live = live
+        self._max_jobs = max_jobs
+        self._categories = categories
+        self._transfer = transfer
+        self._incomplete = incomplete
+        self._answer = answer
+        #: By the key of their options: those of one key share a cluster.
+        self._pending: dict[Hashable, list[Bundle]] = {}
+        self._withdrawn = False
+        self._limit = QueueLimit()
+        self._largest = LARGEST_CLUSTER
+        self._lone_refusals: Counter[str] = Counter()
+        self._first_arrival = self._last_arrival = 0.0
+        # No other client that takes up the session, before or after this one, gives a submission the same name.
+        self._names = (f"{session.id}#{secrets.token_hex(4)}-{number}" for number in itertools.count())
+
+    def bundles(self) -> list[Bundle]:
+        """Those that wait, and those that are being submitted."""
+        return [*itertools.chain.from_iterable(self._pending.values()), *self.under_way]
+
+    @property
+    def empty(self) -> bool:
+        """None waits, and none is being submitted."""
+        return not (self._pending or self.under_way)
+
+    def add(self, bundles: Iterable[Bundle], *, complete: bool = False) -> None:
+        """Have *bundles* submitted; *complete* says that nothing more comes that could share their cluster."""
+        now = time.monotonic()
+        if not self._pending:
+            self._first_arrival = now
+        self._last_arrival = now - QUIET if complete else now
+        for bundle in bundles:
+            self._pending.setdefault(bundle.options.key, []).append(bundle)
+
+    def withdraw(self) -> None:
+        """Some of them are not wanted any more, as their states say."""
+        self._withdrawn = True
+
+    def clear(self) -> None:
+        """None is wanted any more."""
+        self._pending.clear()
+        self.under_way = ()
+
+    def due(self) -> bool:
+        """There is something to submit, and room for it, now or within QUIET seconds."""
+        return not self.under_way and bool(self._next())
+
+    def patience(self) -> float:
+        """Seconds until there may be something to submit that nothing announces."""
+        if self.under_way or not self._pending:
+            return math.inf
+        now = time.monotonic()  # before it is found out what is due, so that nothing falls between
+        return QUIET if self.due() else self._limit.patience(now)
+
+    def proceed(self, *, hurry: bool) -> None:
+        """Submit what is due; in a *hurry* without waiting for company."""
+        if self.under_way or not self._pending:
+            return
+        if self._withdrawn:
+            self._withdrawn = False
+            kept = ((key, [b for b in group if b.job.state is State.PENDING]) for key, group in self._pending.items())
+            self._pending = {key: group for key, group in kept if group}
+        now = time.monotonic()
+        batch = self._next()
+        quiet = now - self._last_arrival >= QUIET or now - self._first_arrival >= GATHER or hurry
+        if batch and (quiet or len(batch) >= self._largest):
+            self._submit(batch)
+
+    def _next(self) -> list[Bundle]:
+        """Those that could be the next cluster: of the first options that have room."""
+        live = len(self._live)
+        allowed = self._limit.room(live, time.monotonic())
+        room = int(min(self._max_jobs - live, allowed))
+        if room <= 0 and live:
+            return []
+        in_queue = Counter(bundle.options.category for bundle in self._live.values()) if self._categories else Counter()
+        for bundles in self._pending.values():
+            options = bundles[0].options
+            limit = self._categories.get(options.category) if options.category is not None else None
+            free = room if limit is None else min(room, limit - in_queue[options.category])
+            if not options.cluster:
+                if free > 0:
+                    return bundles[: min(free, self._largest)]
+            elif len(bundles) > room and (live or len(bundles) > allowed):
+                # Or those behind it would take the room that it needs, one after the other. (It may be larger than
+                # max_jobs, which may have been another number when it was asked for.)
+                return []
+            elif (len(bundles) <= free or not in_queue[options.category]) and not self._incomplete(options):
+                return bundles  # (also more than are free, where the limit was lowered since it was asked for)
+        return []
+
+    def _submit(self, batch: list[Bundle]) -> None:
+        self.under_way = batch  # first: what fails from here on fails these too
+        self.early.clear()
+        options = batch[0].options
+        rest = self._pending[options.key][len(batch) :]
+        if rest:
+            self._pending[options.key] = rest
+        else:
+            del self._pending[options.key]
+        name = next(self._names)
+        description = describe(
+            options.commands,
+            session_id=self._session.id,
+            runner=self._session.runner,
+            directory=self._session.bundles,
+            event_log=self._session.event_log,
+            shipped=options.ship.files,
+            # Without a transfer, nobody would bring the user's own files to where an unspooled job runs, and back.
+            should_transfer_files="YES" if options.own_files and not options.spool else self._transfer,
+            own_log=options.keep_logs is not None,
+        )
+        description["MY.CondorFuturesBatch"] = f'"{name}"'
+        items = [
+            {"bundle": bundle.key, "directory": bundle.directory.name, "calls": str(len(bundle.futures))}
+            for bundle in batch
+        ]
+        batch_of_name = f'CondorFuturesBatch == "{name}"'
+        self._ask(description=description, items=items, spool=options.spool, batch=batch_of_name)
+
+    def _ask(self, **arguments: Any) -> None:
+        self._access_point.request("submit", functools.partial(self._submitted, arguments), **arguments)
+
+    def _submitted(self, arguments: dict[str, Any], result: Any, error: AccessPointError | None) -> None:
+        wanted = any(bundle.job.state is not State.DISCARDED for bundle in self.under_way)
+        if isinstance(error, AwayError) and wanted:
+            if not self.stuck:
+                logger.warning(
+                    "%d jobs could not be submitted, which will be tried until it works: %s", len(self.under_way), error
+                )
+            self.stuck = True
+            # The same again, by its name: the schedd may have taken it, and not have lived to say so.
+            self._ask(**{**arguments, "again": True})
+            return
+        self.stuck = False
+        for bundle in self.under_way:
+            if bundle.job.state is State.DISCARDED:
+                bundle.cancel_calls()  # until now it was to be there: see Watcher._unwant
+        if error is None and "refused" in result:
+            batch, self.under_way = self.under_way, ()
+            if not batch:
+                return  # nobody wants it any more
+            if "error" in result:
+                self._no_room(batch, **result)
+            else:
+                self._limited(batch, **result)
+            return
+        self._answer(self.under_way, result, error)
+        self.under_way = ()  # only now: until here, events of unknown jobs may be of these
+        self._limit.taken(len(self._live))
+
+    # Refusals: nothing of the batch is in the queue.
+
+    def _limited(self, batch: Sequence[Bundle], refused: str, room: int, limit: int | None) -> None:
+        """The queue had room for so many of *batch*, because of the limit *refused*; never for more than *limit*."""
+        options = batch[0].options
+        if limit is not None and len(batch) > limit and options.cluster:
+            error = f"it takes {limit} jobs at most ({refused}), and the cluster has {len(batch)}"
+            self._answer(batch, None, AccessPointError(error))
+            return
+        if refused == "MAX_JOBS_PER_SUBMISSION":
+            self._largest = max(room, 1)
+        else:
+            self._wait_for_room(batch, refused, room)
+        # They were first, and are again.
+        self._pending = {options.key: [*batch, *self._pending.pop(options.key, ())], **self._pending}
+
+    def _no_room(self, batch: Sequence[Bundle], refused: str, room: int, error: str, others: bool) -> None:
+        """There is no room for the files of all of *batch*, perhaps for some; jobs of *others* may take some of it."""
+        options = batch[0].options
+        group = self._pending.pop(options.key, [])
+        if room and not options.cluster:
+            self._pending = {options.key: [*batch, *group], **self._pending}
+        else:
+            # What does not fit alone may be too large, and is not to keep what is smaller from being tried.
+            self._lone_refusals[batch[0].key] += 1
+            hopeless = not (others or self._live) and self._limit.stuck
+            if hopeless or self._lone_refusals[batch[0].key] >= LONE_REFUSALS:
+                if group:
+                    self._pending[options.key] = group
+                self._limit.skip()
+                self._answer(batch, None, AccessPointError(error))
+                return
+            self._pending[options.key] = [*group, *batch]
+            room = 0
+        self._wait_for_room(batch, refused, room)
+
+    def _wait_for_room(self, batch: Sequence[Bundle], why: str, room: int) -> None:
+        if not self._limit.reached:
+            logger.warning(
+                "the access point takes no more jobs at present (%s); %d or more wait", why, len(batch) - room
+            )
+        self._limit.refused(len(self._live), room, time.monotonic())

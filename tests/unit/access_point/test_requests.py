@@ -1,0 +1,866 @@
+"""Requests to the helper process and their answers, when all goes well and when the helper does not live to answer.
+
+The helpers here are small scripts in the place of the real one: what they do is die or stall on demand. What the real
+one does with a schedd is tested on a real pool.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from condor_futures.access_point import requests
+from condor_futures.access_point.helper import operations
+from condor_futures.access_point.location import Location
+from condor_futures.access_point.requests import AccessPoint
+from condor_futures.errors import AccessPointError, CredentialError
+
+# Where an access point is.
+
+
+@pytest.mark.parametrize(
+    ("argument", "location"),
+    [
+        (None, Location()),
+        ("ap1@example.org", Location(name="ap1@example.org")),
+        (("cm.example.org:9618", "ap1@example.org"), Location(pool="cm.example.org:9618", name="ap1@example.org")),
+    ],
+)
+def test_argument_of_the_executor_is_understood(argument, location):
+    assert Location.parse(argument) == location
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["", (), ("pool",), ("pool", "name", "more"), ("pool", None), ("pool", 3), b"name", 3, True, object()],
+)
+def test_other_argument_is_a_type_error(argument):
+    """The message says what may be given, and what was."""
+    with pytest.raises(TypeError) as caught:
+        Location.parse(argument)
+    assert repr(argument) in str(caught.value)
+    assert "name@host" in str(caught.value)
+
+
+def test_location_can_be_named_in_a_message():
+    assert str(Location()) == "the local schedd"
+    assert str(Location(name="ap1@example.org")) == "the schedd ap1@example.org"
+    assert str(Location("cm", "ap1@example.org")) == "the schedd ap1@example.org in the pool cm"
+
+
+# The helper process.
+
+HELPER = """
+import json, os, sys, time
+LOG = {log!r}
+assert isinstance(json.loads(sys.stdin.readline()), list)
+with open(LOG, "a") as file:
+    print("started", os.getpid(), file=file)
+
+def log():
+    with open(LOG) as file:
+        return file.read()
+
+def answer(request, **content):
+    print(json.dumps({{"id": request["id"], **content}}), flush=True)
+
+for line in sys.stdin:
+    request = json.loads(line)
+    operation, arguments = request["operation"], request["arguments"]
+    with open(LOG, "a") as file:
+        print(operation, json.dumps(arguments), file=file)
+    starts = log().count("started")
+{body}
+    else:
+        answer(request, result=arguments)
+"""
+
+CONNECTS = """
+    if operation == "connect":
+        answer(request, result={"Name": "ap1@example.org"})
+"""
+
+
+class Helper:
+    """A stand-in for the helper: what is asked of it goes to a log."""
+
+    def __init__(self, path: Path) -> None:
+        self.script = path / "helper.py"
+        self.log = path / "helper.log"
+        self.log.touch()
+
+    def write(self, body: str) -> None:
+        self.script.write_text(HELPER.format(log=str(self.log), body=body))
+
+    def asked(self) -> list[tuple]:
+        """All that was asked, in order, by whichever process."""
+        lines = [line.partition(" ") for line in self.log.read_text().splitlines()]
+        return [(word, json.loads(rest)) for word, _, rest in lines if word not in {"started", "connect"}]
+
+    def pids(self) -> list[int]:
+        return [int(line.split()[1]) for line in self.log.read_text().splitlines() if line.startswith("started")]
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """All processes that are started."""
+    started = []
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            started.append(self)
+
+    monkeypatch.setattr(requests.subprocess, "Popen", Popen)
+    yield started
+    for process in started:
+        assert process.returncode is not None, "it was left behind"
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+
+
+@pytest.fixture
+def helper(tmp_path, monkeypatch, processes):
+    """A helper that does whatever its test has it do; nothing may be left of it afterwards."""
+    helper = Helper(tmp_path)
+    helper.write(CONNECTS)
+    before = set(threading.enumerate())  # the session's executor may have threads of the same names
+    monkeypatch.setattr(requests, "_HELPER", helper.script)
+    yield helper
+    left = {thread.name for thread in set(threading.enumerate()) - before}
+    assert not [name for name in left if name.startswith("condor_futures")]
+
+
+@pytest.fixture
+def connect():
+    """Connect to access points, and close them in the end."""
+    made = []
+
+    def connect(location=Location(), **options):  # noqa: B008 - it is frozen
+        made.append(AccessPoint(location))
+        made[-1].connect(**options)
+        return made[-1]
+
+    yield connect
+    for point in made:
+        point.kill()
+
+
+@pytest.fixture
+def answers():
+    """Answers, as they come."""
+    return queue.SimpleQueue()
+
+
+def ask(point, answers, operation="echo", **arguments):
+    point.request(operation, lambda result, error: answers.put((result, error)), **arguments)
+
+
+def outcome(answers, timeout=None):
+    """The next answer; pytest's timeout is the limit, unless there is another."""
+    result, error = answers.get(timeout=timeout)
+    assert (result is None) or (error is None)
+    return result if error is None else error
+
+
+def test_connect_tells_who_answers(helper, connect):
+    point = connect()
+    assert point.about == {"Name": "ap1@example.org"}
+    assert point.usable
+
+
+def test_connect_says_which_schedd_is_meant(helper, connect):
+    helper.write("    if True:\n        answer(request, result=arguments)")
+    assert connect(Location("cm", "ap1")).about == {"pool": "cm", "name": "ap1", "local": False}
+
+
+def test_helper_has_the_environment_of_the_location(helper, connect):
+    """Which HTCondor is meant is a matter of CONDOR_CONFIG, which the client's own environment keeps."""
+    helper.write("    if True:\n        answer(request, result={'config': os.environ.get('CONDOR_CONFIG')})")
+    assert connect(Location(environment={"CONDOR_CONFIG": "/pool/config"})).about == {"config": "/pool/config"}
+
+
+FAILS = """
+    if operation == "connect":
+        answer(request, error="Failed to connect to schedd", type="HTCondorException")
+"""
+
+
+def test_local_schedd_that_cannot_be_reached(helper):
+    """The error gives HTCondor's reason, and a way out."""
+    helper.write(FAILS)
+    point = AccessPoint(Location())
+    with pytest.raises(AccessPointError) as caught:
+        point.connect()
+    message = str(caught.value)
+    assert message.startswith("the local schedd cannot be used: Failed to connect to schedd")
+    assert "access_point='personal'" in message
+    assert "\n" not in message
+    assert not point.usable
+
+
+def test_remote_schedd_that_cannot_be_reached(helper):
+    """A personal pool is no answer to whoever named a schedd."""
+    helper.write(FAILS)
+    with pytest.raises(AccessPointError) as caught:
+        AccessPoint(Location("cm", "ap1")).connect()
+    assert str(caught.value) == "the schedd ap1 in the pool cm cannot be used: Failed to connect to schedd"
+
+
+def test_schedd_that_does_not_answer(helper):
+    """The process that waits for it is not left waiting."""
+    helper.write("    if operation == 'connect':\n        pass")
+    with pytest.raises(AccessPointError, match=r"^the schedd ap1 did not answer within 0\.5 s$"):
+        AccessPoint(Location(name="ap1")).connect(timeout=0.5)
+
+
+def test_helper_that_cannot_even_start(helper):
+    """As without htcondor2: it is tried a few times, and that is an AccessPointError too."""
+    helper.write("    if True:\n        os._exit(4)")
+    with pytest.raises(AccessPointError, match="cannot be used"):
+        AccessPoint(Location()).connect()
+
+
+def test_answers_come_in_the_order_of_the_requests(helper, connect, answers):
+    point = connect()
+    for number in range(100):
+        ask(point, answers, number=number)
+    assert [outcome(answers) for _ in range(100)] == [{"number": number} for number in range(100)]
+
+
+def test_answers_find_their_requests(helper, connect, answers):
+    """By number: also if they come in another order."""
+    helper.write(
+        CONNECTS
+        + """
+    elif operation == "first":
+        kept = request
+    elif operation == "second":
+        answer(request, result="second")
+        answer(kept, result="first")
+"""
+    )
+    point = connect()
+    found = {}
+    for operation in ("first", "second"):
+        point.request(operation, lambda result, error, operation=operation: answers.put((operation, result)))
+    found = dict(answers.get() for _ in range(2))
+    assert found == {"first": "first", "second": "second"}
+
+
+def test_requests_from_many_threads(helper, connect, answers):
+    """Each gets its own answer, however their writing interleaves."""
+    point = connect()
+    threads = [
+        threading.Thread(target=lambda n=n: [ask(point, answers, n=n, i=i, text="x" * 10_000) for i in range(20)])
+        for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    results = [outcome(answers) for _ in range(80)]
+    for n in range(4):
+        assert [result["i"] for result in results if result["n"] == n] == list(range(20))
+
+
+def test_error_of_an_operation_is_an_access_point_error(helper, connect, answers):
+    """The helper lives on."""
+    helper.write(CONNECTS + "    elif operation == 'act':\n        answer(request, error='no such job', type='X')")
+    point = connect()
+    ask(point, answers, "act")
+    ask(point, answers, number=1)
+    error = outcome(answers)
+    assert isinstance(error, AccessPointError)
+    assert str(error) == "no such job"
+    assert outcome(answers) == {"number": 1}
+    assert len(helper.pids()) == 1
+
+
+def test_asking_gives_the_result_or_raises_the_error(helper, connect):
+    """As the class that the helper's own error stands for."""
+    helper.write(
+        CONNECTS
+        + """
+    elif operation == "refuse":
+        answer(request, error="no ticket", type=arguments["type"])
+    elif operation == "sleep":
+        pass
+"""
+    )
+    point = connect()
+    assert point.ask("echo", 30, word="hello") == {"word": "hello"}
+    for name, kind in {"CredentialError": CredentialError, "HTCondorException": AccessPointError}.items():
+        with pytest.raises(AccessPointError, match="no ticket") as caught:
+            point.ask("refuse", 30, type=name)
+        assert type(caught.value) is kind
+    with pytest.raises(AccessPointError, match=r"the schedd ap1@example.org did not answer within 0\.1 s"):
+        point.ask("sleep", 0.1)
+
+
+DIES_ONCE = (
+    CONNECTS
+    + """
+    elif starts == 1:
+        os._exit(3)
+"""
+)
+
+
+@pytest.fixture
+def deaths(caplog):
+    """What is logged of helpers that died."""
+    caplog.set_level(logging.WARNING, "condor_futures")
+    return caplog
+
+
+def test_request_whose_helper_dies_is_made_again(helper, connect, answers, deaths):
+    """By another helper, which is told where the schedd is; a query can simply be repeated."""
+    helper.write(DIES_ONCE)
+    point = connect(Location(name="ap1"))
+    ask(point, answers, "query", constraint="true")
+    assert outcome(answers) == {"constraint": "true"}
+    assert helper.asked() == [("query", {"constraint": "true"})] * 2
+    assert len(helper.pids()) == 2
+    assert helper.log.read_text().count('connect {"pool": null, "name": "ap1", "local": false}') == 2
+    assert "ended with status 3" in deaths.text
+
+
+def test_submission_whose_helper_dies_is_made_again_with_care(helper, connect, answers):
+    """The first may have succeeded before the helper died: the second is told to look for it."""
+    helper.write(DIES_ONCE)
+    point = connect()
+    ask(point, answers, "submit", batch="B == 1")
+    assert outcome(answers) == {"batch": "B == 1", "again": True}
+    assert helper.asked() == [("submit", {"batch": "B == 1"}), ("submit", {"batch": "B == 1", "again": True})]
+
+
+def test_helper_that_dies_again_and_again_is_given_up(helper, connect, answers, deaths, monkeypatch):
+    """With nothing to do it would be started for ever; who asks something then is told."""
+    helper.write("    if starts > 1:\n        os._exit(4)\n" + CONNECTS.replace("if operation", "elif operation", 1))
+    monkeypatch.setattr(AccessPoint, "PAUSE", 0.001)
+    point = connect(Location(name="ap1"))
+    reader = point._reader
+    os.kill(helper.pids()[0], signal.SIGKILL)
+    while point.usable:
+        reader.join(0.01)
+        reader = point._reader
+    assert len(helper.pids()) == AccessPoint.DEATHS
+    assert deaths.text.count("starting another") == AccessPoint.DEATHS - 1
+    ask(point, answers)
+    error = outcome(answers)
+    assert isinstance(error, AccessPointError)
+    assert "the schedd ap1 does not live" in str(error)
+
+
+@pytest.fixture
+def refused_starts(processes, monkeypatch):
+    """As if the machine had no memory for so many processes; gives how many were asked for since."""
+    monkeypatch.setattr(AccessPoint, "PAUSE", 0.001)
+    start = requests.subprocess.Popen
+    asked = []
+
+    def refuse(times):
+        def popen(*args, **options):
+            asked.append(args)
+            if len(asked) <= times:
+                raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+            return start(*args, **options)
+
+        monkeypatch.setattr(requests.subprocess, "Popen", popen)
+        return asked
+
+    return refuse
+
+
+def test_helper_that_cannot_be_started_is_tried_again(helper, connect, answers, refused_starts):
+    """A machine without memory for a process has some later; what was asked meanwhile is answered then."""
+    point = connect()
+    asked = refused_starts(AccessPoint.DEATHS - 2)
+    os.kill(helper.pids()[0], signal.SIGKILL)
+    ask(point, answers, number=1)
+    assert outcome(answers) == {"number": 1}
+    assert len(asked) == AccessPoint.DEATHS - 1
+
+
+def test_helper_that_can_never_be_started_is_given_up(helper, connect, answers, deaths, refused_starts):
+    """What was asked before and after that is told why."""
+    point = connect()
+    asked = refused_starts(100)
+    helper.write(STALLS)
+    os.kill(helper.pids()[0], signal.SIGKILL)
+    ask(point, answers, number=1)
+    errors = [outcome(answers)]
+    assert not point.usable
+    ask(point, answers, number=2)
+    errors.append(outcome(answers))
+    said = (
+        "the process that speaks with the schedd ap1@example.org does not live: it cannot be started: [Errno 12] Cannot"
+    )
+    assert [str(error)[: len(said)] for error in errors] == [said] * 2
+    assert len(asked) == AccessPoint.DEATHS - 1
+
+
+def test_end_while_no_helper_can_be_started(helper, connect, answers, refused_starts, monkeypatch):
+    """Nobody waits for the next attempt."""
+    point = connect()
+    monkeypatch.setattr(AccessPoint, "PAUSE", 1000.0)
+    monkeypatch.setattr(AccessPoint, "LONGEST_PAUSE", 1000.0)
+    asked = refused_starts(100)
+    os.kill(helper.pids()[0], signal.SIGKILL)
+    ask(point, answers, number=1)
+    while not asked:
+        point._reader.join(0.01)
+    point.close()
+    assert isinstance(outcome(answers), AccessPointError)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("which", ["_reader", "_writer"])
+def test_helper_without_a_thread_beside_it_ends(helper, processes, monkeypatch, which):
+    """As where the user may have no more threads."""
+    point = AccessPoint(Location())
+
+    def refuse():
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(getattr(point, which), "start", refuse)
+    with pytest.raises(AccessPointError, match="cannot be started: can't start new thread"):
+        point.connect()
+    assert [process.returncode for process in processes] == [-signal.SIGKILL]
+    point.close()
+
+
+def test_helper_that_is_replaced_speaks_with_the_same_schedd(helper, connect, answers):
+    """Whatever is local by then."""
+    helper.write("""
+    if operation == "connect":
+        with open(LOG + ".where", "a") as file:
+            print(json.dumps(arguments), file=file)
+        answer(request, result={"Name": "ap1@example.org", "Pool": "cm"})
+    elif operation == "die":
+        os._exit(3)
+""")
+    point = connect()
+    assert str(point.location) == "the schedd ap1@example.org in the pool cm"
+    ask(point, answers, "die")
+    outcome(answers)
+    where = [json.loads(line) for line in Path(f"{helper.log}.where").read_text().splitlines()]
+    assert where[0] == {"pool": None, "name": None, "local": False}
+    assert where[1] == {"pool": "cm", "name": "ap1@example.org", "local": True}
+
+
+def test_schedd_is_looked_up_only_if_it_is_not_the_one_that_is_configured(monkeypatch):
+    performer = operations.Operations()
+    monkeypatch.setattr(performer, "_look_up", lambda pool, name: {"Name": name, "MyAddress": f"by {pool}"})
+
+    class HTCondor:
+        HTCondorException, DaemonType = performer._htcondor.HTCondorException, performer._htcondor.DaemonType
+
+        class Collector:
+            def locate(self, _):
+                return {"Name": "ap1", "MyAddress": "here"}
+
+        class Schedd:
+            def __init__(self, ad):
+                pass
+
+            def query(self, *_, **__):
+                return []
+
+    monkeypatch.setattr(performer, "_htcondor", HTCondor)
+
+    def found(name, *, local):
+        performer._where, performer._local = ("cm", name), local
+        return performer._locate()["MyAddress"]
+
+    assert found(None, local=False) == "here"
+    assert found("ap1", local=True) == "here"
+    assert found("ap2", local=True) == "by cm"
+    assert found("ap1", local=False) == "by cm"
+
+
+def test_first_helper_that_cannot_be_started_is_an_error(helper, refused_starts):
+    refused_starts(1)
+    with pytest.raises(AccessPointError, match=r"local schedd cannot be started: Cannot allocate memory$"):
+        AccessPoint(Location()).connect()
+
+
+def test_a_helper_is_given_up_within_the_time_that_is_promised():
+    """The pauses between one helper and the next; see the guarantees."""
+    pauses = [min(AccessPoint.PAUSE * 2**n, AccessPoint.LONGEST_PAUSE) for n in range(2, AccessPoint.DEATHS)]
+    assert sum(pauses) == 35
+
+
+def test_helper_that_answers_is_started_again_without_limit(helper, connect, answers, monkeypatch):
+    """Each of these dies, but not before it has been of use."""
+    helper.write(CONNECTS + "    elif operation == 'die':\n        os._exit(4)")
+    monkeypatch.setattr(AccessPoint, "PAUSE", 0.001)
+    point = connect()
+    for number in range(AccessPoint.DEATHS + 2):
+        ask(point, answers, "die")
+        assert isinstance(outcome(answers), AccessPointError)
+        ask(point, answers, number=number)
+        assert outcome(answers) == {"number": number}
+
+
+def test_all_requests_under_way_are_made_again(helper, connect, answers):
+    """In their order."""
+    helper.write(DIES_ONCE)
+    point = connect()
+    for number in range(20):
+        ask(point, answers, number=number)
+    assert [outcome(answers) for _ in range(20)] == [{"number": number} for number in range(20)]
+    assert len(helper.pids()) == 2
+
+
+def test_helper_that_is_killed_between_requests_is_replaced(helper, connect, answers):
+    point = connect()
+    ask(point, answers, number=1)
+    assert outcome(answers) == {"number": 1}
+    os.kill(helper.pids()[0], signal.SIGKILL)
+    ask(point, answers, number=2)
+    assert outcome(answers) == {"number": 2}
+    assert len(helper.pids()) == 2
+
+
+def test_request_that_kills_every_helper_is_an_error(helper, connect, answers):
+    """After ATTEMPTS helpers; the requests after it are none the worse for it."""
+    helper.write(CONNECTS + "    elif operation == 'deadly':\n        os._exit(9)")
+    point = connect()
+    ask(point, answers, "deadly")
+    error = outcome(answers)
+    assert isinstance(error, AccessPointError)
+    assert "(9)" in str(error)
+    assert [word for word, _ in helper.asked()] == ["deadly"] * AccessPoint.ATTEMPTS
+    ask(point, answers, number=1)
+    assert outcome(answers) == {"number": 1}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_helper_that_dies_while_it_answers(helper, connect, answers):
+    """Half an answer is none: the request is made again."""
+    helper.write(
+        CONNECTS
+        + """
+    elif starts == 1:
+        sys.stdout.write('{"id": 1, "result": [1, 2, 3')
+        sys.stdout.flush()
+        os._exit(3)
+"""
+    )
+    point = connect()
+    ask(point, answers, number=1)
+    assert outcome(answers, timeout=3.0) == {"number": 1}
+
+
+def test_close_lets_the_helper_finish(helper, connect, answers):
+    """What was asked before is answered; nothing is asked afterwards."""
+    point = connect()
+    for number in range(10):
+        ask(point, answers, number=number)
+    point.close()
+    assert not point.usable
+    assert [outcome(answers) for _ in range(10)] == [{"number": number} for number in range(10)]
+    ask(point, answers, number=10)
+    error = outcome(answers)
+    assert isinstance(error, AccessPointError)
+    assert str(error) == "the executor is closed"
+    assert len(helper.asked()) == 10
+    assert len(helper.pids()) == 1
+
+
+STALLS = CONNECTS + "    elif operation == 'stall':\n        time.sleep(1000)"
+
+
+@pytest.mark.parametrize("how", ["close", "kill"])
+def test_end_of_a_helper_that_does_not_answer(helper, connect, answers, how):
+    """Nobody is left waiting: what is under way gets an error, and no other helper is started."""
+    helper.write(STALLS)
+    point = connect()
+    ask(point, answers, "stall")
+    ask(point, answers, number=1)
+    if how == "close":
+        point.close(timeout=0.1)
+    else:
+        point.kill()
+    assert [type(outcome(answers)) for _ in range(2)] == [AccessPointError] * 2
+    assert len(helper.pids()) == 1
+
+
+@pytest.mark.parametrize("how", ["close", "kill"])
+def test_end_may_come_twice(helper, connect, how):
+    point = connect()
+    for _ in range(2):
+        getattr(point, how)()
+    assert not point.usable
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "close",
+        pytest.param("kill"),
+        pytest.param("die"),
+    ],
+)
+def test_nothing_of_an_ended_helper_stays_open(helper, processes, connect, answers, how):
+    """However it ended, both its pipes are closed, so that no descriptor is lost with each helper that dies."""
+    helper.write(DIES_ONCE if how == "die" else STALLS)
+    point = connect()
+    if how == "kill":
+        point.kill()
+    else:
+        ask(point, answers, "stall")
+        if how == "die":
+            outcome(answers)
+        point.close(timeout=0.1)
+    assert [process.stdout.closed for process in processes] == [True] * len(processes)
+    assert [process.stdin.closed for process in processes] == [True] * len(processes)
+
+
+def test_end_before_the_beginning():
+    """An executor that fails while it is made closes what it has."""
+    point = AccessPoint(Location())
+    point.close()
+    point.kill()
+
+
+def test_large_requests_do_not_wait_for_their_answers(helper, connect, answers):
+    """Both pipes may be full: answers are read while requests are written."""
+    point = connect()
+    text = "x" * 1_000_000
+    for number in range(5):
+        ask(point, answers, number=number, text=text)
+    assert [outcome(answers)["number"] for _ in range(5)] == list(range(5))
+
+
+def test_large_request_does_not_wait_for_the_schedd(helper, connect, answers):
+    """request() returns at once, also while the helper is waiting for the schedd and reads nothing."""
+    helper.write(STALLS)
+    point = connect()
+    ask(point, answers, "stall")
+    thread = threading.Thread(target=ask, args=(point, answers), kwargs={"text": "x" * 1_000_000})
+    thread.start()
+    thread.join(2.0)
+    waits = thread.is_alive()
+    point.kill()
+    thread.join()
+    assert not waits
+
+
+# The real helper, without a schedd.
+
+SERVE = """
+import os, sys
+sys.path.insert(0, {directory!r})
+from condor_futures.access_point.helper import operations
+
+class Operations:
+    def perform(self, operation, arguments, patience):
+        if operation == "noise":
+            os.write(1, b"noise of a C library\\n")
+            print("noise of Python")
+        if operation == "fail":
+            raise ValueError()
+        return arguments
+
+operations.serve(Operations)
+"""
+
+
+@pytest.fixture
+def server():
+    directory = str(Path(operations.__file__).parents[3])
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVE.format(directory=directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        yield process
+        process.kill()
+
+
+def serve(server, operation, **arguments):
+    request = {"id": 1, "operation": operation, "arguments": arguments, "patience": 0}
+    server.stdin.write(json.dumps(request) + "\n")
+    server.stdin.flush()
+    return json.loads(server.stdout.readline())
+
+
+def test_what_the_bindings_print_is_no_answer(server):
+    """It goes to standard error."""
+    assert serve(server, "noise", number=1) == {"id": 1, "result": {"number": 1}}
+    assert serve(server, "echo", number=2) == {"id": 1, "result": {"number": 2}}
+    _, errors = server.communicate()
+    assert "noise of a C library" in errors
+    assert "noise of Python" in errors
+
+
+def test_error_without_words_has_its_type(server):
+    assert serve(server, "fail") == {"id": 1, "error": "ValueError", "type": "ValueError"}
+
+
+def test_interrupt_is_the_clients_business(server):
+    """Ctrl-C in a terminal: the client decides what becomes of its jobs, and needs the helper for it."""
+    assert serve(server, "echo") == {"id": 1, "result": {}}
+    server.send_signal(signal.SIGINT)
+    assert serve(server, "echo") == {"id": 1, "result": {}}
+
+
+def test_helper_ends_with_its_client(server):
+    """However the client ends, its end of the pipe is closed."""
+    assert serve(server, "echo") == {"id": 1, "result": {}}
+    server.stdin.close()
+    assert server.wait() == 0
+
+
+def test_without_htcondor_the_error_says_so(tmp_path, processes):
+    """The real helper, and a configuration of no pool."""
+    config = tmp_path / "condor_config"
+    config.write_text("COLLECTOR_HOST = 127.0.0.1:1\n")
+    point = AccessPoint(Location(environment={"CONDOR_CONFIG": str(config)}))
+    with pytest.raises(AccessPointError, match=r"^the local schedd cannot be used: .*access_point='personal'"):
+        point.connect()
+    assert not point.usable
+
+
+# Outcomes that do not fit on this disk.
+
+
+def test_outcomes_that_do_not_fit_keep_no_others_from_coming(monkeypatch):
+    """Nor does one that cannot be had at all."""
+    performer = operations.Operations()
+    broken = performer._htcondor.HTCondorException
+    reasons = {"1.3": "Error: writing to file b3: (errno 28) No space left on device", "1.7": "no such job"}
+    came, may_leave = set(), []
+
+    class Schedd:
+        def retrieve(self, jobs):
+            for job in jobs:
+                if job in reasons:
+                    raise broken(reasons[job])
+                came.add(job)
+
+        def query(self, *_):
+            return []
+
+        def edit(self, constraint, attribute, value):
+            may_leave.append((constraint, attribute, value))
+
+    performer._schedd = Schedd()
+    monkeypatch.setattr(performer, "_reach", lambda: None)
+    jobs = [f"1.{number}" for number in range(9)]
+    answer = performer.retrieve(jobs)
+    assert answer == {"failed": {"1.7": reasons["1.7"]}, "no_room": {"1.3": reasons["1.3"]}}
+    assert came == set(jobs) - set(reasons)
+    [(constraint, attribute, value)] = may_leave
+    assert (attribute, value) == ("LeaveJobInQueue", "false")
+    assert [job for job in jobs if f"ProcId == {job[-1]})" not in constraint] == list(reasons)
+
+
+# A schedd that comes and goes.
+
+
+class Schedd:
+    """A schedd by the clock: it is away from each of the times on, for so many seconds; then it has another address."""
+
+    def __init__(self, monkeypatch, *away):
+        self.now, self.away = 0.0, away
+        monkeypatch.setattr(operations, "time", self)
+        self.operations = operations.Operations()
+        self.operations._locate = self.locate
+        self.operations._check_permission = lambda: None
+        self.operations._schedd = object()
+        self.operations.ask = self.ask
+        self.attempts = 0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+    @property
+    def address(self):
+        return str(sum(self.now >= start + seconds for start, seconds in self.away))
+
+    def check(self):
+        if any(start <= self.now < start + seconds for start, seconds in self.away):
+            raise self.operations._htcondor.HTCondorException("Failed to connect to schedd")
+
+    def locate(self):
+        self.check()
+        self.operations._address = self.address
+
+    def ask(self):
+        self.attempts += 1
+        self.check()
+        if self.operations._address != self.address:
+            raise self.operations._htcondor.HTCondorException("Error when performing action on the schedd")
+        return self.now
+
+
+def test_schedd_that_is_restarted_again_and_again_does_what_it_is_asked(monkeypatch):
+    """As long as that is within the patience; it is asked soon after it has come back."""
+    schedd = Schedd(monkeypatch, (0, 7), (9, 1.5), (11, 1), (12.5, 5))
+    schedd.operations._address = "0"
+    assert schedd.operations.perform("ask", {}, 60.0) < 20
+
+
+def test_schedd_that_is_away_for_longer_than_the_patience_is_an_error(monkeypatch):
+    schedd = Schedd(monkeypatch, (0, 100))
+    with pytest.raises(operations.AwayError, match="Failed to connect"):
+        schedd.operations.perform("ask", {}, 60.0)
+    assert 60 <= schedd.now < 75
+
+
+def test_schedd_that_does_not_know_the_user_any_more_is_away(monkeypatch):
+    """It still answers whoever may only look; what is asked of it meanwhile is done when it knows the user again."""
+    schedd = Schedd(monkeypatch)
+    schedd.operations._address = "0"
+
+    def check_permission():
+        if schedd.now < 30:
+            raise PermissionError("authentication failed")
+
+    schedd.operations._check_permission = check_permission
+    schedd.operations.ask = lambda: schedd.check() or (schedd.now if schedd.now >= 30 else schedd.refuse())
+
+    def refuse():
+        raise schedd.operations._htcondor.HTCondorException("no")
+
+    schedd.refuse = refuse
+    with pytest.raises(operations.AwayError, match="authentication failed"):
+        schedd.operations.perform("ask", {}, 10.0)
+    assert 30 <= schedd.operations.perform("ask", {}, 60.0) < 45
+
+
+def test_request_that_a_schedd_refuses_is_tried_twice(monkeypatch):
+    schedd = Schedd(monkeypatch)
+    schedd.operations._address = "0"
+    schedd.operations.ask = lambda: schedd.check() or schedd.refuse()
+    refused = []
+
+    def refuse():
+        refused.append(schedd.now)
+        raise schedd.operations._htcondor.HTCondorException("no")
+
+    schedd.refuse = refuse
+    with pytest.raises(schedd.operations._htcondor.HTCondorException, match="no"):
+        schedd.operations.perform("ask", {}, 60.0)
+    assert refused == [0.0, 0.5]

@@ -1,0 +1,528 @@
+"""Calls become bytes and outcomes become values, or one clear error; bytes that are not the runner's are refused."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import pickle
+import threading
+import tracemalloc
+from concurrent.futures import Future
+
+import cloudpickle
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from condor_futures.calls.calls_file import Call, append_value, copy_outcome, write_bundle
+from condor_futures.calls.outcomes_file import read_outcomes, signal_name
+from condor_futures.calls.pickling import pickle_object
+from condor_futures.errors import (
+    BrokenCondorExecutor,
+    DependencyError,
+    JobCrashedError,
+    OutcomeError,
+    PayloadError,
+    PythonMismatchError,
+    RemoteExceptionError,
+)
+from condor_futures.execution_point import runner
+
+SESSION, SECRET = "20260101-000000-0a1b2c3d", bytes(range(32))
+
+
+# Futures among the arguments.
+
+
+def test_call_knows_the_futures_of_function_and_arguments():
+    one, two = Future(), Future()
+    keys = {one: "c000001", two: "c000002"}
+    function = pickle_object(functools.partial(pow, one), "function", keys.__getitem__)
+    arguments = pickle_object(((two, one), {}), "(args, kwargs)", keys.__getitem__)
+    assert Call("c000003", function, arguments).futures == {"c000001": one, "c000002": two}
+
+
+def test_outcome_of_a_parent_is_copied_as_it_is(outcomes):
+    """Byte by byte: what the execution point signed is what the next one reads; nothing is unpickled on the way."""
+    file = io.BytesIO()
+    copy_outcome(file, "c000001", outcomes)
+    [(header, segments)] = frames_of(file.getvalue())
+    assert (header["call"], pickle.loads(segments[0])) == ("c000001", "second")
+    assert outcomes.read_bytes().endswith(file.getvalue())
+
+
+def test_large_outcome_of_a_parent_is_copied_whole(tmp_path):
+    path = tmp_path / "b000000.outcomes"
+    with path.open("wb") as file:
+        write_outcome(file, "c000000", bytes(3_000_000))
+        write_outcome(file, "c000001", "next")
+    copy = io.BytesIO()
+    copy_outcome(copy, "c000000", path)
+    assert pickle.loads(frames_of(copy.getvalue())[0][1][0]) == bytes(3_000_000)
+
+
+def test_outcome_of_a_parent_that_is_gone_is_an_error(outcomes):
+    for key, path in (("c000009", outcomes), ("c000000", outcomes.with_name("gone"))):
+        with pytest.raises(OutcomeError, match=key):
+            copy_outcome(io.BytesIO(), key, path)
+
+
+def test_value_of_a_future_of_another_executor_is_appended():
+    """It is on the client, so it is pickled here, as if it had come back from a job."""
+    file = io.BytesIO()
+    append_value(file, "x000001", {"a": 1}, session=SESSION, secret=SECRET)
+    [(header, segments)] = frames_of(file.getvalue())
+    assert (header["kind"], header["call"], header["result"]) == ("outcome", "x000001", "value")
+    assert pickle.loads(segments[0]) == {"a": 1}
+    with pytest.raises(PayloadError, match=r"\[0\] cannot be pickled"):
+        append_value(io.BytesIO(), "x000002", [threading.Lock()], session=SESSION, secret=SECRET)
+
+
+# Bundles.
+
+
+def pickled_call(key, function, *args):
+    return Call(key, function, pickle_object((args, {}), "(args, kwargs)"))
+
+
+def frames_of(data: bytes):
+    return list(runner.read_frames(io.BytesIO(data), SECRET))
+
+
+def bundle_of(calls, **options) -> bytes:
+    file = io.BytesIO()
+    write_bundle(file, calls, session=SESSION, bundle="b000000", secret=SECRET, **options)
+    return file.getvalue()
+
+
+def test_function_that_calls_share_is_written_once():
+    """map() over a large closure sends it once per job, not once per call."""
+    shared, other = pickle_object(lambda: b"\x99" * 10_000, "f"), pickle_object(len, "f")
+    data = bundle_of([pickled_call(f"c{n}", shared if n != 2 else other, n) for n in range(5)])
+    assert data.count(bytes(shared.segments[0])) == 1
+    headers = [header for header, _ in frames_of(data)]
+    assert [header["kind"] for header in headers] == ["bundle", "function", "call", "call", "function", *["call"] * 3]
+    assert [header["function"] for header in headers if header["kind"] == "call"] == [0, 0, 1, 0, 0]
+
+
+def test_bundle_has_what_the_runner_needs():
+    initializer = pickle_object((print, ()), "initializer")
+    data = bundle_of(
+        [pickled_call("c1", pickle_object(len, "f"), "abc")],
+        initializer=initializer,
+        max_tasks_per_child=3,
+    )
+    (head, segments), _, (_, arguments) = frames_of(data)
+    assert (head["session"], head["bundle"], head["secret"]) == (SESSION, "b000000", SECRET.hex())
+    assert head["cloudpickle"] == cloudpickle.__version__
+    assert head["max_tasks_per_child"] == 3
+    assert [bytes(segment) for segment in initializer.segments] == segments
+    assert pickle.loads(arguments[0]) == (("abc",), {})
+
+
+# Frames.
+
+headers = st.dictionaries(
+    st.text(max_size=10).filter(lambda key: key != "segments"),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    max_size=5,
+)
+
+
+@given(st.lists(st.tuples(headers, st.lists(st.binary(max_size=100), max_size=4)), max_size=5))
+def test_frames_round_trip(frames):
+    """What was written is read, whatever is in it, and the headers can be had alone."""
+    file = io.BytesIO()
+    for header, segments in frames:
+        runner.write_frame(file, SECRET, header, segments)
+    expected = [({**header, "segments": [len(part) for part in segments]}, segments) for header, segments in frames]
+    assert frames_of(file.getvalue()) == expected
+
+
+@given(segments=st.lists(st.binary(max_size=100), max_size=4), cut=st.floats(0, 1))
+def test_skimming_stops_at_a_torn_frame(tmp_path_factory, segments, cut):
+    """The headers of whole frames are had without reading, and a torn one does not count."""
+    path = tmp_path_factory.mktemp("skim") / "frames"
+    with path.open("wb") as file:
+        runner.write_frame(file, SECRET, {"number": 0}, segments)
+        size = file.tell()
+        runner.write_frame(file, SECRET, {"number": 1}, segments)
+        file.truncate(size + int(size * cut * 0.999))
+    with path.open("rb") as file:
+        assert [(header["number"], start, end) for header, start, end in runner.skim(file)] == [(0, 0, size)]
+
+
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_frame_are_refused(data):
+    """Only FrameError comes out of reading, whatever the bytes are."""
+    for prefix in (b"", runner.MAGIC, runner.MAGIC + b"\0\0\0\x08"):
+        with pytest.raises(runner.FrameError):
+            list(runner.read_frames(io.BytesIO(prefix + data + b"."), SECRET))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"null",
+        b"\xff",
+        b'{"segments": 3}',
+        b'{"segments": null}',
+        b'{"segments": {"a": 1}}',
+        b'{"segments": {}}',
+        b'{"segments": ""}',
+        b'{"segments": [NaN]}',
+        b'"segments"',
+        b'{"segments": [' + b"9" * 5000 + b"]}",
+        b'{"segments": [-1]}',
+        b'{"segments": ["1"]}',
+        b'{"segments": [1e99]}',
+        b'{"segments": [true]}',
+        b'{"segments": [null]}',
+    ],
+)
+def test_header_that_makes_no_sense_is_refused(head):
+    data = runner.MAGIC + len(head).to_bytes(4, "big") + head + bytes(100)
+    with pytest.raises(runner.FrameError):
+        list(runner.read_frames(io.BytesIO(data), SECRET))
+
+
+def test_first_frame_brings_the_secret():
+    """The runner knows nothing before it has read the bundle; what follows has to fit."""
+    data = bundle_of([pickled_call("c1", pickle_object(len, "f"), "abc")])
+    assert len(list(runner.read_frames(io.BytesIO(data)))) == 3
+
+
+@pytest.mark.parametrize("secret", [None, 3, "zz", [1], "00" * 65], ids=lambda secret: repr(secret)[:9])
+def test_secret_that_is_none_is_refused(secret):
+    file = io.BytesIO()
+    runner.write_frame(file, SECRET, {"secret": secret})
+    with pytest.raises(runner.FrameError):
+        list(runner.read_frames(io.BytesIO(file.getvalue())))
+
+
+# Outcomes.
+
+
+def write_outcome(file, call, value, *, result="value", session=SESSION, secret=SECRET, **details):
+    header = {"kind": "outcome", "session": session, "call": call, "result": result, "host": "ep1", **details}
+    runner.write_frame(file, secret, header, runner.dumps(value))
+
+
+@pytest.fixture
+def outcomes(tmp_path):
+    """A file of two outcomes; reads it again after a change."""
+    path = tmp_path / "b000000.outcomes"
+    with path.open("wb") as file:
+        write_outcome(file, "c000000", "first")
+        write_outcome(file, "c000001", "second")
+    return path
+
+
+def read(path, **options):
+    return read_outcomes(path, **{"session": SESSION, "secret": SECRET, **options})
+
+
+def values(found) -> dict:
+    return {key: outcome.unpickle("7.0") for key, outcome in found.items()}
+
+
+def test_outcomes_are_read(outcomes):
+    found, trouble = read(outcomes)
+    assert trouble is None
+    assert values(found) == {"c000000": ("first", None), "c000001": ("second", None)}
+
+
+def test_file_that_is_not_there_holds_none(tmp_path):
+    assert read(tmp_path / "b000000.outcomes") == ({}, None)
+
+
+def test_outcome_file_that_cannot_be_read_is_trouble(tmp_path):
+    found, trouble = read(tmp_path)
+    assert found == {}
+    assert "is no regular file" in trouble
+
+
+def test_tampered_byte_is_refused_wherever_it_is(outcomes):
+    """Every single byte counts: the outcome it is in is not read, nor what comes after it; what comes before is."""
+    data = outcomes.read_bytes()
+    second = data.rindex(runner.MAGIC)
+    for position in range(len(data)):
+        changed = bytearray(data)
+        changed[position] ^= 0x55
+        outcomes.write_bytes(changed)
+        found, trouble = read(outcomes)
+        assert list(found) == (["c000000"] if position >= second else []), position
+        assert trouble, position
+
+
+@given(st.data())
+def test_no_change_gives_another_value(tmp_path_factory, data):
+    """Some bytes replaced by others, anywhere, of any number: the values are the true ones, or missing."""
+    file = io.BytesIO()
+    write_outcome(file, "c000000", "first")
+    write_outcome(file, "c000001", "second")
+    whole = file.getvalue()
+    start = data.draw(st.integers(0, len(whole)))
+    end = data.draw(st.integers(start, len(whole)))
+    path = tmp_path_factory.mktemp("outcomes") / "b000000.outcomes"
+    path.write_bytes(whole[:start] + data.draw(st.binary(max_size=50)) + whole[end:])
+    found, _ = read(path)
+    true = {"c000000": ("first", None), "c000001": ("second", None)}
+    assert values(found).items() <= true.items()
+
+
+def test_truncation_is_noticed_at_every_length(outcomes):
+    """A frame is whole or it does not count; only at the end of a frame is there nothing to notice."""
+    data = outcomes.read_bytes()
+    second = data.rindex(runner.MAGIC)
+    for length in range(len(data)):
+        outcomes.write_bytes(data[:length])
+        found, trouble = read(outcomes)
+        assert list(found) == (["c000000"] if length >= second else []), length
+        assert (trouble is None) == (length in (0, second)), length
+
+
+def forged(head: bytes) -> bytes:
+    return runner.MAGIC + len(head).to_bytes(4, "big") + head + bytes(100)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(runner.MAGIC + b"\xff" * 100, id="a header of 4 GB"),
+        pytest.param(
+            forged(b'{"segments": [%d]}' % (1 << 60)),
+            id="a segment of an exabyte",
+        ),
+        pytest.param(
+            forged(b'{"segments": [%d]}' % (1 << 100)),
+            id="a segment of more than there is",
+        ),
+        pytest.param(
+            forged(b'{"segments": [], "a": ' + b"[" * 100_000),
+            id="a header without end",
+        ),
+    ],
+)
+def test_forged_header_is_refused_like_any_other(outcomes, data):
+    """It is read before it can be known for a forgery: what it claims is neither allocated nor followed."""
+    outcomes.write_bytes(outcomes.read_bytes() + data)
+    found, trouble = read(outcomes)
+    assert list(found) == ["c000000", "c000001"]
+    assert trouble
+    with outcomes.open("rb") as file:
+        assert [header["call"] for header, _, _ in runner.skim(file)] == ["c000000", "c000001"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        runner.MAGIC + (300_000_000).to_bytes(4, "big") + b"{",
+        forged(b'{"segments": [0, 300000000]}'),
+        forged(b'{"segments": [300000000]}'),
+    ],
+    ids=["header", "buffer", "pickle"],
+)
+def test_no_memory_is_taken_for_what_a_forgery_claims(outcomes, data):
+    outcomes.write_bytes(outcomes.read_bytes() + data)
+    tracemalloc.start()
+    try:
+        found, trouble = read(outcomes)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+    assert (list(found), bool(trouble)) == (["c000000", "c000001"], True)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+names = ["kind", "session", "call", "result", "host", "traceback", "message", "type_name", "stdout", "signal", "stage"]
+odd_headers = st.fixed_dictionaries(
+    {"kind": st.just("outcome") | anything, "session": st.just(SESSION) | anything},
+    optional={
+        **dict.fromkeys(names[2:], anything | st.text(max_size=8)),
+        "result": st.sampled_from(["value", "exception", "initializer", "crashed", "python", "dependency"]) | anything,
+        "call": st.just("c000002") | anything,
+        "host": st.just("ep1") | anything,
+    },
+)
+
+
+@given(data=st.binary(max_size=80) | (anything | odd_headers).map(lambda header: forged(json.dumps(header).encode())))
+def test_whatever_is_appended_costs_nothing_that_was_there(tmp_path_factory, data):
+    """Bytes, or headers of any kind: the outcomes before it count, and nothing is raised but what says so."""
+    path = tmp_path_factory.mktemp("outcomes") / "b000000.outcomes"
+    with path.open("wb") as file:
+        write_outcome(file, "c000000", "first")
+        file.write(data)
+    found, trouble = read(path)
+    assert values(found) == {"c000000": ("first", None)}
+    assert bool(trouble) == bool(data)
+
+
+@given(header=odd_headers)
+def test_an_authentic_outcome_may_say_anything(tmp_path_factory, header):
+    """A call can find the secret. What makes no sense is refused; what does is unpickled, or cannot be, as others."""
+    path = tmp_path_factory.mktemp("outcomes") / "b000000.outcomes"
+    with path.open("wb") as file:
+        write_outcome(file, "c000000", "first")
+        runner.write_frame(file, SECRET, header, runner.dumps("second"))
+    found, trouble = read(path)
+    assert values(found).pop("c000000") == ("first", None)
+    assert trouble or header["call"] in found
+    assert [info for outcome in found.values() for info in outcome.stream_ranges.values() if len(info) != 2] == []
+
+
+def test_a_call_whose_parent_has_no_value_depends_on_it(tmp_path):
+    """As whoever attaches learns, after the job has found it so."""
+    path = tmp_path / "b000000.outcomes"
+    with path.open("wb") as file:
+        write_outcome(file, "c000003", None, result="dependency", parent="c000001")
+        write_outcome(file, "c000004", None, result="dependency", parent="x7f00")
+    ours, strangers = (error for _, error in values(read(path)[0]).values())
+    assert type(ours) is type(strangers) is DependencyError
+    assert "the value of the call c000001, which" in str(ours)
+    assert "the value of another executor's future, which" in str(strangers)
+
+
+def test_outcomes_of_another_session_are_refused(outcomes):
+    """Even with the right tag: a session's secret is not shared, but nothing is to depend on that."""
+    found, trouble = read(outcomes, session="20260101-000000-ffffffff")
+    assert (found, trouble) == ({}, "it is not of this session")
+
+
+def test_outcomes_with_another_secret_are_refused(outcomes):
+    found, trouble = read(outcomes, secret=bytes(32))
+    assert found == {}
+    assert "altered" in trouble
+
+
+def test_outcome_of_another_session_in_the_file_is_refused(outcomes):
+    """One that was put there from another session's file ends the reading; what stands before it counts."""
+    with outcomes.open("ab") as file:
+        write_outcome(file, "c000002", "foreign", session="another", secret=bytes(32))
+    found, trouble = read(outcomes)
+    assert list(found) == ["c000000", "c000001"]
+    assert trouble
+
+
+def test_calls_frame_is_no_outcome(outcomes):
+    """The client's own frames have the session's tag as well, but say what they are."""
+    outcomes.write_bytes(bundle_of([pickled_call("c000000", pickle_object(len, "f"), "abc")]))
+    found, trouble = read(outcomes)
+    assert found == {}
+    assert trouble
+
+
+def test_nothing_is_unpickled_before_it_is_authentic(outcomes):
+    """A forged outcome's pickle is never looked at, which would run it."""
+
+    class Bomb:
+        def __reduce__(self):
+            return exec, ("raise SystemExit('unpickled')",)
+
+    with outcomes.open("wb") as file:
+        header = {"kind": "outcome", "session": SESSION, "call": "c000000", "result": "value", "host": "ep1"}
+        runner.write_frame(file, bytes(32), header, [pickle.dumps(Bomb())])
+    assert read(outcomes)[0] == {}
+
+
+def outcome_of(tmp_path, value, result, **details):
+    path = tmp_path / "b000000.outcomes"
+    with path.open("wb") as file:
+        write_outcome(file, "c000000", value, result=result, **details)
+    return read(path)[0]["c000000"]
+
+
+TOLD = {"type_name": "module.MyError", "message": "the message", "traceback": "Traceback ...\n"}
+
+
+def test_exception_has_where_it_was_raised(tmp_path):
+    value, error = outcome_of(tmp_path, KeyError("key"), "exception", **TOLD).unpickle("7.0")
+    assert value is None
+    assert isinstance(error, KeyError)
+    assert (error.__cause__.text, error.__cause__.host, error.__cause__.job_id) == ("Traceback ...\n", "ep1", "7.0")
+
+
+def test_exception_that_came_as_text(tmp_path):
+    _, error = outcome_of(tmp_path, None, "exception", **TOLD).unpickle("7.0")
+    assert isinstance(error, RemoteExceptionError)
+    assert error.type_name == "module.MyError"
+    assert "module.MyError" in str(error)
+    assert "the message" in str(error)
+
+
+def test_failed_initializer_breaks_the_executor(tmp_path):
+    _, error = outcome_of(tmp_path, OSError("no license"), "initializer", **TOLD).unpickle("7.0")
+    assert isinstance(error, BrokenCondorExecutor)
+    assert "the message" in str(error)
+    assert isinstance(error.__cause__, OSError)
+
+
+@pytest.mark.parametrize(
+    ("details", "parts"),
+    [
+        ({"signal": 9, "stage": "c000000"}, ["was killed by SIGKILL (signal 9)"]),
+        ({"signal": 64, "stage": "c000000"}, ["was killed by", "64"]),
+        ({"exit_status": 3, "stage": "c000000"}, ["left with exit status 3"]),
+        ({"exit_status": 1, "stage": "start"}, ["left with exit status 1", "before it could make the call"]),
+        ({"signal": 11, "stage": "initializer"}, ["SIGSEGV", "in the initializer"]),
+    ],
+)
+def test_crash_says_how_and_when(tmp_path, details, parts):
+    _, error = outcome_of(tmp_path, None, "crashed", **details).unpickle("7.0", "the tail")
+    assert isinstance(error, JobCrashedError)
+    assert (error.signal, error.exit_status) == (details.get("signal"), details.get("exit_status"))
+    assert (error.job_id, error.stderr_tail) == ("7.0", "the tail")
+    for part in [*parts, "7.0", "ep1"]:
+        assert part in str(error)
+
+
+def test_mismatch_names_both_versions(tmp_path):
+    details = {"here": "3.6", "wanted": "3.11", "executable": "/usr/bin/python3"}
+    _, error = outcome_of(tmp_path, None, "python", **details).unpickle("7.0")
+    assert isinstance(error, PythonMismatchError)
+    assert error.job_id == "7.0"
+    for part in ("3.6", "3.11", "/usr/bin/python3", "ep1"):
+        assert part in str(error)
+
+
+@pytest.mark.parametrize("raised", ["ValueError", "SystemExit", "KeyboardInterrupt"])
+def test_value_whose_unpickling_raises_is_refused(tmp_path, raised):
+    """Unpickling runs the user's code, which may do anything; the thread that does it goes on."""
+
+    class Raises:
+        def __reduce__(self):
+            return exec, (f"raise {raised}('in unpickling')",)
+
+    value, error = outcome_of(tmp_path, Raises(), "value").unpickle("7.0")
+    assert value is None
+    assert isinstance(error, OutcomeError)
+    assert "7.0" in str(error)
+    assert type(error.__cause__).__name__ == raised
+
+
+class GuardedError(Exception):
+    """Its class has its own ideas of a cause."""
+
+    __cause__ = property(lambda self: None)
+
+
+def test_exception_whose_class_hides_its_cause_is_the_calls_own(tmp_path):
+    """And no error of the calls beside it."""
+    about = {"traceback": "Traceback ...\n", "host": "ep1", "type_name": "GuardedError", "message": "no"}
+    value, error = outcome_of(tmp_path, GuardedError("no"), "exception", **about).unpickle("7.0")
+    assert value is None
+    assert type(error) is GuardedError
+    assert vars(BaseException)["__cause__"].__get__(error).text == "Traceback ...\n"
+
+
+def test_signal_without_a_name_has_its_number():
+    assert signal_name(99) == "signal 99"

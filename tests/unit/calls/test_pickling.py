@@ -1,0 +1,393 @@
+"""Objects become bytes, with futures as references, or one error that names what in them cannot be pickled."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import gc
+import importlib
+import pickle
+import pkgutil
+import re
+import subprocess
+import sys
+import threading
+from concurrent.futures import Future
+
+import pytest
+
+from condor_futures.calls.pickling import Pickled, pickle_object
+from condor_futures.calls.procid import procid
+from condor_futures.errors import PayloadError
+from condor_futures.execution_point import runner
+from condor_futures.options.ship import Shipping
+
+
+class Thing:
+    """An object with attributes."""
+
+    def __init__(self, **attributes):
+        self.__dict__.update(attributes)
+
+    def method(self):
+        return self
+
+
+class Slotted:
+    __slots__ = ("part",)
+
+
+def lock():
+    return threading.Lock()
+
+
+def slotted(part):
+    thing = Slotted()
+    thing.part = part
+    return thing
+
+
+def closure():
+    guard = lock()
+    return lambda: guard
+
+
+def nested_closure():
+    inner = closure()
+    return lambda: [inner]
+
+
+GLOBAL_LOCK = threading.Lock()
+
+
+def by_value(function):
+    """As cloudpickle has a function of a user's script."""
+    function.__module__ = "__main__"
+    return function
+
+
+# What cannot be pickled.
+
+
+@pytest.mark.parametrize(
+    ("make", "path"),
+    [
+        pytest.param(lock, "x", id="itself"),
+        pytest.param(lambda: [1, [2, lock()]], "x[1][1]", id="lists"),
+        pytest.param(lambda: (1, (lock(),)), "x[1][0]", id="tuples"),
+        pytest.param(lambda: {"a": 1, "b": {"c": lock()}}, "x['b']['c']", id="dicts"),
+        pytest.param(lambda: {1: [{"deep": (0, lock())}]}, "x[1][0]['deep'][1]", id="a mixture"),
+        pytest.param(lambda: Thing(part=lock()), "x.part", id="an attribute"),
+        pytest.param(lambda: Thing(part=[Thing(whole=1, other=lock())]), "x.part[0].other", id="attributes"),
+        pytest.param(lambda: Thing(part=lock()).method, "x.__self__.part", id="a bound method"),
+        pytest.param(lambda: functools.partial(pow, 2, mod=lock()), "x.keywords['mod']", id="a partial's keyword"),
+        pytest.param(lambda: functools.partial(pow, lock()), "x.args[0]", id="a partial's argument"),
+        pytest.param(closure, "x closure variable 'guard'", id="a closure"),
+        pytest.param(
+            nested_closure,
+            "x closure variable 'inner' closure variable 'guard'",
+            id="a closure's closure",
+        ),
+        pytest.param(lambda: functools.partial(closure()), "x.func closure variable 'guard'", id="a partial's closure"),
+        pytest.param(lambda: by_value(lambda: GLOBAL_LOCK), "x global variable 'GLOBAL_LOCK'", id="a global variable"),
+        pytest.param(lambda: by_value(lambda guard=GLOBAL_LOCK: guard), "x default <unlocked", id="a default"),
+        pytest.param(lambda: {lock()}, "x element <unlocked", id="a set's element"),
+        pytest.param(lambda: {lock(): 1}, "x key <unlocked", id="a dict's key"),
+    ],
+)
+def test_error_has_the_path_to_the_culprit(make, path):
+    """It names the smallest part that cannot be pickled, as one would write it in Python."""
+    with pytest.raises(PayloadError) as caught:
+        pickle_object(make(), "x")
+    message = str(caught.value)
+    assert message.startswith(path)
+    assert message.endswith("cannot be pickled: cannot pickle '_thread.lock' object")
+    assert isinstance(caught.value.__cause__, TypeError)
+    assert isinstance(caught.value, pickle.PicklingError)
+
+
+def test_culprit_in_a_module_that_travels_is_found(tmp_path, monkeypatch):
+    """The way to it leads through functions that are pickled by value, as the whole is."""
+    (tmp_path / "analysis_of_mine.py").write_text(
+        "import threading\nLOCK = threading.Lock()\ndef inner(): return LOCK\ndef outer(): return inner()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("analysis_of_mine")
+    monkeypatch.delitem(sys.modules, "analysis_of_mine")
+    monkeypatch.setitem(sys.modules, "analysis_of_mine", module)
+    path = "function global variable 'inner' global variable 'LOCK' cannot be pickled"
+    with pytest.raises(PayloadError, match=path):
+        pickle_object(module.outer, "function", ship=Shipping("auto"))
+
+
+def test_culprit_without_parts_we_know_of_is_named_by_its_owner():
+    """Where the way down ends, the last object on it is named, and the reason is the real one."""
+    with pytest.raises(PayloadError, match=r"^x\[0\] cannot be pickled: cannot pickle '_thread\.lock' object$"):
+        pickle_object([slotted(lock())], "x")
+
+
+def test_culprit_in_a_cycle_is_found():
+    """Looking for it ends although the object contains itself."""
+    thing = Thing(part=lock())
+    thing.itself = [thing]
+    with pytest.raises(PayloadError, match=r"^x\.part cannot be pickled"):
+        pickle_object(thing, "x")
+
+
+def test_cycle_with_a_culprit_behind_it_is_an_error_all_the_same():
+    thing = Thing()
+    thing.itself = [thing]
+    thing.part = lock()
+    with pytest.raises(PayloadError, match=r"cannot pickle '_thread\.lock' object"):
+        pickle_object(thing, "x")
+
+
+class Refuses:
+    def __reduce__(self):
+        raise ValueError
+
+    def __repr__(self):
+        raise RuntimeError("no repr either")
+
+
+@pytest.mark.parametrize("make", [Refuses, lambda: [Refuses()], lambda: {"key": Refuses()}], ids=["it", "list", "dict"])
+def test_any_error_of_a_reducer_is_a_payload_error(make):
+    with pytest.raises(PayloadError) as caught:
+        pickle_object(make(), "x")
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_culprit_whose_repr_fails_is_an_error_all_the_same():
+    """The message about a set's element shows it, if it can be shown."""
+    with pytest.raises(PayloadError):
+        pickle_object({Refuses()}, "x")
+
+
+def test_nesting_too_deep_for_pickle_says_so():
+    """One sentence, not the whole way down."""
+    nested = []
+    for _ in range(50_000):
+        nested = [nested]
+    with pytest.raises(PayloadError) as caught:
+        pickle_object(nested, "(args, kwargs)")
+    message = str(caught.value)
+    assert len(message) < 500
+    assert "nested too deeply" in message
+
+
+def test_generator_is_named_by_its_argument():
+    with pytest.raises(PayloadError, match=r"^\(args, kwargs\)\[0\]\[1\] cannot be pickled: cannot pickle 'generator'"):
+        pickle_object(((1, (i for i in range(3))), {}), "(args, kwargs)")
+
+
+# Futures among the arguments.
+
+
+def test_future_is_refused_unless_somebody_knows_its_key():
+    """The message says what to do instead."""
+    with pytest.raises(PayloadError, match=r"^x\[0\].*future\.result\(\)"):
+        pickle_object([Future()], "x")
+
+
+def test_futures_become_references_at_any_depth():
+    """Each is listed once, however often it is met, and its value is not needed."""
+    one, two = Future(), Future()
+    keys = {one: "c000001", two: "c000002"}
+    pickled = pickle_object({"a": [one, (two, one)], "b": Thing(part=two), "c": {one}}, "x", keys.__getitem__)
+    assert pickled.futures == {"c000001": one, "c000002": two}
+    assert b"c000001" in bytes(pickled.segments[0])
+    assert b"c000002" in bytes(pickled.segments[0])
+
+
+# Buffers.
+
+
+class Buffer:
+    """Large data that pickles out of band, as a numpy array does."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def __reduce_ex__(self, protocol):
+        return Buffer, (pickle.PickleBuffer(self.data),)
+
+
+def test_large_buffer_is_not_copied():
+    """It is a view of the object's own memory, until it is written to the file."""
+    data = bytearray(1 << 20)
+    pickled = pickle_object([Buffer(data)], "x")
+    head, view = pickled.segments
+    assert len(head) < 1000
+    data[5] = 42
+    assert (view.nbytes, view[5]) == (1 << 20, 42)
+    view.release()
+
+
+def test_pickle_in_a_cycle_is_collected_quietly(monkeypatch):
+    """Nothing is printed on standard error when the interpreter finds it."""
+    complaints = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    cycle = [pickle_object([1, 2], "x")]
+    cycle.append(cycle)
+    del cycle
+    gc.collect()
+    assert not complaints
+
+
+def test_numpy_array_is_not_copied():
+    numpy = pytest.importorskip("numpy")
+    array = numpy.zeros((1000, 100))
+    head, view = pickle_object({"array": array}, "x").segments
+    array[0, 0] = 1.0
+    assert len(head) < 1000
+    assert bytes(view) == array.tobytes()
+
+
+def test_pickled_is_what_the_runner_unpickles():
+    """The other side's own function reads it, buffers included."""
+    pickled = pickle_object({"a": Buffer(bytearray(b"buffer")), "b": [1, 2]}, "x")
+    assert isinstance(pickled, Pickled)
+    value = runner._loads([bytes(segment) for segment in pickled.segments])
+    assert (bytes(value["a"].data), value["b"]) == (b"buffer", [1, 2])
+
+
+def test_a_copy_of_procid_stands_for_the_same():
+    """``dataclasses.asdict`` copies what it finds."""
+    assert copy.copy(procid) is procid
+    assert copy.deepcopy({"index": [procid]}) == {"index": [procid]}
+
+
+def test_procid_has_no_text():
+    """``f"out{procid}.txt"`` would be one and the same in all calls."""
+    for text in (str, "{}".format, "out%s.txt".__mod__):
+        with pytest.raises(TypeError, match="make the text in the call"):
+            text(procid)
+    assert repr(procid) == "condor_futures.procid"
+
+
+def test_cached_functions_and_properties_of_modules_that_travel_do_too(tmp_path):
+    """By their names they could not be found; what is installed goes by its name."""
+    (tmp_path / "caching.py").write_text("""
+import functools, re
+
+@functools.lru_cache(maxsize=7)
+def fib(n):
+    return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+class Table:
+    @functools.cached_property
+    def size(self):
+        return fib(10)
+
+    @functools.cache
+    def row(self, n):
+        return [n] * self.size
+
+def use(n):
+    table = Table()
+    return fib(n), table.size, len(table.row(3)), fib.cache_parameters()["maxsize"], re.escape
+""")
+    code = """
+import re
+import subprocess
+import sys
+sys.path.insert(0, sys.argv[1])
+import caching
+from condor_futures.calls.pickling import pickle_object
+from condor_futures.options.ship import Shipping
+sys.stdout.buffer.write(pickle_object(caching.use, "function", ship=Shipping("auto")).segments[0])
+"""
+    # (-bb: bytes and text are not compared either)
+    done = subprocess.run([sys.executable, "-bb", "-c", code, tmp_path], capture_output=True, check=True)
+    assert pickle.loads(done.stdout)(20) == (6765, 55, 55, 7, re.escape)
+
+
+def test_generic_functions_of_modules_that_travel_do_too(tmp_path):
+    """With all their implementations, those that call it and those that other modules register included."""
+    (tmp_path / "generic.py").write_text("""
+import functools
+
+@functools.singledispatch
+def describe(thing):
+    "Say what it is."
+    return "something"
+
+@describe.register
+def _(thing: list):
+    return [describe(item) for item in thing]
+
+@describe.register(int)
+@describe.register(float)
+def number(thing):
+    return "number", describe(str(thing))
+
+class Scale:
+    @functools.singledispatchmethod
+    def weigh(self, thing):
+        return 1
+
+    @weigh.register
+    def _(self, thing: list):
+        return sum(map(self.weigh, thing))
+
+def use(thing):
+    about = describe.__name__, describe.__doc__
+    return describe(thing), about, describe.dispatch(bool) is number, Scale().weigh([thing])
+""")
+    (tmp_path / "more.py").write_text("""
+import generic
+
+@generic.describe.register
+def text(thing: str):
+    return "text"
+""")
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import generic
+import more
+from condor_futures.calls.pickling import pickle_object
+from condor_futures.options.ship import Shipping
+sys.stdout.buffer.write(pickle_object(generic.use, "function", ship=Shipping("auto")).segments[0])
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, check=True)
+    use = pickle.loads(done.stdout)
+    assert use([1.5, ["a", None]]) == (
+        [("number", "text"), ["text", "something"]],
+        ("describe", "Say what it is."),
+        True,
+        3,
+    )
+    with pytest.raises(TypeError, match="describe requires at least 1 positional argument"):
+        use.__globals__["describe"]()
+
+
+def test_generic_function_that_is_installed_goes_by_its_name():
+    """As any function does."""
+    installed = pkgutil.iter_importer_modules
+    assert pickle.loads(pickle_object(installed, "function").segments[0]) is installed
+    generic = functools.singledispatch(lambda thing: thing)
+    assert pickle.loads(pickle_object(generic, "function").segments[0])(3) == 3
+
+
+def test_code_keeps_the_name_of_its_file():
+    """Or nobody could tell from a remote traceback where a line is."""
+    assert pickle.loads(pickle_object(lambda: 1, "function").segments[0]).__code__.co_filename == __file__
+
+
+class Loud(functools.cached_property):
+    """One of the user's own kind."""
+
+    def __get__(self, instance, owner=None):
+        return "loud", super().__get__(instance, owner)
+
+
+def test_a_cached_property_of_another_kind_does_not_become_a_plain_one():
+    """Where it cannot travel (it has a lock, up to Python 3.11) that is an error."""
+    kind = type("Table", (), {"size": Loud(lambda self: 3)})
+    try:
+        again = pickle.loads(pickle_object(kind, "function").segments[0])
+    except PayloadError:
+        assert sys.version_info < (3, 12)
+    else:
+        assert again().size == ("loud", 3)

@@ -1,0 +1,191 @@
+"""What a DAG writes and what it makes of DAGMan's files, without HTCondor."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from condor_futures import CondorFuturesError, DagExecutor, JobHeldError
+from condor_futures.dag import follower
+from condor_futures.dag.checks import warn_of_old_dagman
+from condor_futures.dag.dagman import Dagman, submit_error
+from condor_futures.session import session
+from condor_futures.state_machine import states
+from condor_futures.state_machine.transitions import IllegalTransition
+
+SUBMITTED = (
+    "000 ({job}) 2026-11-21 08:35:20.377 Job submitted from host: <192.0.2.1:43217>\n    of a DAG\n    {note}\n...\n"
+)
+STARTED = "001 ({job}) 2026-11-21 08:35:20.500 Job executing on host: <192.0.2.1:43217>\n\tSlotName: slot1_1@ep\n...\n"
+NOTED = "008 ({job}) 2026-11-21 08:35:21.505 Something.\n...\n"
+HELD = "012 ({job}) 2026-11-21 08:35:21.505 Job was held.\n\tjust so\n\tCode 1 Subcode 0\n...\n"
+SHADOW_DIED = "007 ({job}) 2026-11-21 08:35:21.506 Shadow exception!\n\tit was told to\n...\n"
+ABORTED = "009 ({job}) 2026-11-21 08:35:21.510 Job was aborted.\n\tby PeriodicRemove\n...\n"
+ENDED = (
+    "005 ({job}) 2026-11-21 08:35:22.000 Job terminated.\n\t(1) Normal termination (return value {status})\n"
+    "\t\tUsr 0 00:00:00, Sys 0 00:00:00  -  Run Remote Usage\n"
+    "\t\tUsr 0 00:00:00, Sys 0 00:00:00  -  Run Local Usage\n"
+    "\t\tUsr 0 00:00:00, Sys 0 00:00:00  -  Total Remote Usage\n"
+    "\t\tUsr 0 00:00:00, Sys 0 00:00:00  -  Total Local Usage\n...\n"
+)
+
+
+def events(job, bundle, *texts, **values):
+    return "".join(
+        text.format(job=f"{job:03d}.000.000", note=f"bundle={bundle}", **values) for text in (SUBMITTED, *texts)
+    )
+
+
+def verdict(node, status, details=""):
+    return f'[ Type = "NodeStatus"; Node = "{node}"; NodeStatus = {status}; StatusDetails = "{details}"; ]\n'
+
+
+def written(dag, nodes_log, status):
+    """*dag*, as a run has left it."""
+    dag.write()
+    files = dag._driver.graph.files
+    files.dagman_log.write_text(events(1, "", STARTED, ENDED, status=1))
+    files.nodes_log.write_text(nodes_log)
+    files.status.write_text(status)
+    return dag.directory
+
+
+def test_a_hold_is_remembered_until_the_release(new_dag):
+    """Events that come between it and the removal change nothing."""
+    dag = new_dag()
+    dag.submit(abs, -1)
+    log = events(2, "b000000", STARTED, HELD, NOTED, SHADOW_DIED, ABORTED)
+    with DagExecutor.attach(written(dag, log, verdict("b000000", 6, "removed"))) as attached:
+        error = attached.futures[0].exception(10)
+    assert isinstance(error, JobHeldError)
+    assert error.reason == "just so"
+
+
+def test_an_event_without_a_meaning_costs_only_its_node(new_dag, monkeypatch):
+    dag = new_dag()
+    dag.map(abs, [-1, -2])
+
+    def advance(job, event):
+        if job.bundle == "b000000" and isinstance(event, states.Executing):
+            raise IllegalTransition(job, event)
+        return real(job, event)
+
+    real = follower.advance
+    monkeypatch.setattr(follower, "advance", advance)
+    log = events(2, "b000000", STARTED, HELD, ABORTED) + events(3, "b000001", STARTED, HELD, ABORTED)
+    with DagExecutor.attach(written(dag, log, verdict("b000000", 6) + verdict("b000001", 6))) as attached:
+        first, second = (future.exception(10) for future in attached.futures)
+    assert type(first) is CondorFuturesError
+    assert "a bug in condor_futures: Executing" in str(first)
+    assert isinstance(second, JobHeldError)
+
+
+def test_dagmans_last_words_are_of_its_last_run(new_dag):
+    """Those of earlier runs are in the same file, and the names of states are no errors."""
+    files = new_dag()._driver.graph.files
+    start = "11/21/26 08:00:00 ** condor_scheduniv_exec.{}.0 (CONDOR_DAGMAN) STARTING UP\n"
+    earlier = start.format(1) + "11/21/26 08:00:01 a line\n11/21/26 08:00:01 ERROR: of the first run\n"
+    later = start.format(2) + "11/21/26 08:00:02 ... but status is STATUS_ERROR\n"
+    dagman = Dagman(files, "2.0")
+    files.dagman_out.write_text(earlier + later)
+    assert str(dagman.why(states.Terminated("2.0", 1))).startswith(
+        "DAGMan (job 2.0) ended before it had run all nodes; "
+    )
+    files.dagman_out.write_text(earlier + later + "11/21/26 08:00:03 why\n11/21/26 08:00:03 ERROR: of the second\n")
+    message = str(dagman.why(states.Terminated("2.0", 1)))
+    assert message.startswith("DAGMan (job 2.0) ended before it had run all nodes: why: of the second;")
+
+
+@pytest.mark.parametrize(("version", "warned"), [("25.9.0", True), ("24.0.14", True), ("25.14.0", False), ("?", False)])
+def test_a_dagman_that_removes_the_rest_of_a_cluster_is_warned_of(caplog, version, warned):
+    warn_of_old_dagman(f"$CondorVersion: {version} 2026-03-01 BuildID: 1 $")
+    assert ("removes the others" in caplog.text) is warned
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "sentence"),
+    [
+        ("pre_script", ["$RETURN"], r"'\$RETURN' means nothing to DAGMan .* runs before the job"),
+        ("pre_script", ["$HOME"], r"'\$HOME' means nothing"),
+        ("post_script", ["$RETURN_CODE", "x"], r"\$RETRY, \$RETURN, \$SUCCESS"),
+        ("post_script", ["x", "y\\"], "backslash"),
+    ],
+)
+def test_script_arguments_that_end_a_dag_are_refused(new_dag, kind, words, sentence):
+    """DAGMan gives up the whole DAG, by default, when it comes to the script."""
+    dag = new_dag()
+    dag.with_options(pre_script=["/bin/true", "$retry", "a$b\\", "c"], post_script=["/bin/true", "$Return", "$JOBID"])
+    with pytest.raises(ValueError, match=sentence):
+        dag.with_options(**{kind: ["/bin/true", *words]})
+
+
+def test_disk_that_is_full_at_once_leaves_nothing(tmp_path, monkeypatch):
+    """So that the same DAG can be made when there is room."""
+
+    def full():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "pack_runner", full)
+        with pytest.raises(CondorFuturesError, match="cannot be written to: No space left on device"):
+            DagExecutor("work", tmp_path / "work")
+    DagExecutor("work", tmp_path / "work").shutdown()
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (["ERROR: on Line 20 of submit file: Failed to produce job credentials"], "Failed to produce job credentials"),
+        (
+            ["ERROR: on Line 20 of submit file: failed to create job classad", "submit error: no such group"],
+            "no such group",
+        ),
+        (["ERROR: at another time"], ""),
+    ],
+)
+def test_why_a_node_could_not_be_submitted_is_the_last_word_on_it(new_dag, lines, reason):
+    """DAGMan's log has it on one line or on two."""
+    files = new_dag()._driver.graph.files
+    about = ["Submitting HTCondor Node b000000 job(s)...", *lines, "Submitting HTCondor Node b000001 job(s)..."]
+    files.dagman_out.write_text("".join(f"11/21/26 08:00:00 {line}\n" for line in about))
+    assert submit_error(files, "b000000") == reason
+    assert submit_error(files, "b000001") == ""
+
+
+def test_the_node_is_named_without_which_others_are_not_run(new_dag):
+    """Where all of its calls have values."""
+    dag = new_dag()
+    child = dag.submit(str, dag.submit(abs, -1))
+    dag.submit(str, child)
+    first, second, third = dag._driver.graph.nodes
+    verdicts = {
+        first.key: {"NodeStatus": 6, "StatusDetails": "Job submit failed"},
+        second.key: {"NodeStatus": 7},
+    }
+    assert follower._failed_ancestor(third, verdicts) == "the node b000000 before it failed: Job submit failed"
+
+
+@pytest.mark.parametrize(("after", "kind"), [(3, "int"), ("abc", "str"), ([3], "int")])
+def test_calls_come_after_futures_only(new_dag, after, kind):
+    with pytest.raises(TypeError, match=f"^after must be a future, or several, not {kind}$"):
+        new_dag().with_options(after=after)
+
+
+def test_a_picture_without_a_suffix_is_where_it_was_wanted(new_dag, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")  # no Graphviz
+    dag = new_dag()
+    dag.submit(abs, -1)
+    assert b"<svg" in dag.draw(tmp_path / "picture").read_bytes()
+
+
+def test_a_limit_of_no_call_is_warned_of(new_dag, caplog):
+    dag = new_dag()
+    dag.categories.update(adder=1, other=2)
+    dag.with_options(category="other").submit(abs, -1)
+    dag.with_options(category="ader").submit(abs, -1)
+    dag.write()
+    assert [record.getMessage() for record in caplog.records] == [
+        "no call of the DAG work is of the category adder, which has a limit"
+    ]

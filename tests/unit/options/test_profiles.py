@@ -1,0 +1,104 @@
+"""Profiles: which file counts, what is inherited, and what is said about one that is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from condor_futures import CondorExecutor, CondorFuturesError
+from condor_futures.options.profiles import load_profile, profile_files, read_profiles
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """The user's and the site's file, both not there yet."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user"))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "site"))
+    found = profile_files()
+    for origin in ("user", "site"):
+        assert found[origin].is_relative_to(tmp_path / origin)
+        found[origin].parent.mkdir(parents=True)
+    return found
+
+
+def test_user_goes_before_site_goes_before_package(files):
+    """The first one that has a profile says all of it."""
+    files["site"].write_text('[cern]\nspool = false\nrequest_cpus = 2\n[institute]\naccess_point = ["cm", "ap1"]\n')
+    assert load_profile("cern") == {"spool": False, "request_cpus": 2}
+    files["user"].write_text("[cern]\nrequest_cpus = 4\n")
+    assert load_profile("cern") == {"request_cpus": 4}
+    assert load_profile("institute") == {"access_point": ["cm", "ap1"]}
+    assert [(profile.name, profile.path) for profile in read_profiles()] == [
+        ("cern", files["user"]),
+        ("cern", files["site"]),
+        ("institute", files["site"]),
+        ("cern", files["package"]),
+    ]
+
+
+def test_profile_inherits_from_another(files):
+    """At any number of steps; what is nearer wins. A user's may inherit from the one that it hides."""
+    files["site"].write_text("[base]\nspool = false\nrequest_cpus = 1\nmax_retries = 2\n")
+    files["user"].write_text(
+        '[mine]\ninherits = "large"\nmax_retries = 3\n[large]\ninherits = "base"\nrequest_cpus = 8\n'
+        '[base]\ninherits = "base"\nmax_retries = 4\n'
+    )
+    assert load_profile("mine") == {"spool": False, "request_cpus": 8, "max_retries": 3}
+    assert load_profile("mine", {"RequestCpus": 1}) == {"spool": False, "RequestCpus": 1, "max_retries": 3}
+    assert load_profile("base") == {"spool": False, "request_cpus": 1, "max_retries": 4}
+
+
+def test_any_submit_command_can_be_in_a_profile(files):
+    files["user"].write_text("[x]\n'MY.Project' = '\"theory\"'\nrequest_memory = '2GB'\nenvironment = {THREADS = 1}\n")
+    assert load_profile("x") == {"MY.Project": '"theory"', "request_memory": "2GB", "environment": {"THREADS": 1}}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[cern]\nspool = yes\n", r"profiles\.toml is no TOML: .*line 2"),
+        ("spool = true\n", "has 'spool' outside of a profile"),
+        ("[cern]\ninherits = 3\n", "inherits of the profile 'cern' is the name of another one"),
+        ('[cern]\ninherits = "base"\n[base]\ninherits = "cern"\n', "in a circle: cern -> base -> cern"),
+        ('[cern]\ninherits = "bse"\n[base]\n', "no profile 'bse', which 'cern' in .* inherits; did you mean 'base'"),
+        (
+            '[base]\ninherits = "base"\n[cern]\ninherits = "base"',
+            "profile 'base' in .* inherits 'base', which no file further down has",
+        ),
+    ],
+)
+def test_file_that_is_wrong_is_named(files, text, sentence):
+    files["user"].write_text(text)
+    with pytest.raises(CondorFuturesError, match=sentence) as error:
+        load_profile("cern")
+    assert str(files["user"]) in str(error.value) or "circle" in sentence
+
+
+def test_file_that_cannot_be_read_is_named(files):
+    files["site"].mkdir()
+    with pytest.raises(CondorFuturesError, match=r"site/.*profiles\.toml cannot be read: Is a directory"):
+        load_profile("cern")
+
+
+def test_unknown_profile_names_the_nearest_and_the_files(files):
+    files["user"].write_text("[institute]\n")
+    with pytest.raises(CondorFuturesError, match="no profile 'institut'; did you mean 'institute'") as error:
+        load_profile("institut")
+    for path in files.values():
+        assert str(path) in str(error.value)
+    assert f"{files['site']} (not there)" in str(error.value)
+
+
+def test_what_the_constructor_refuses_it_refuses_in_a_profile_too(files):
+    """Before anything is connected to."""
+    files["user"].write_text('[x]\nrequest_memry = "2GB"\n')
+    with pytest.raises(TypeError, match="no submit command 'request_memry'; did you mean 'request_memory'"):
+        CondorExecutor.from_profile("x")
+    with pytest.raises(ValueError, match="max_workers must be greater than 0"):
+        CondorExecutor.from_profile("x", max_workers=0)
+
+
+def test_package_has_a_profile_for_cern(files):
+    """The configuration of lxplus names the access point."""
+    profile = load_profile("cern")
+    assert (profile["credentials"], profile["spool"], profile["job_flavour"]) == ("kerberos", True, "espresso")
+    assert "access_point" not in profile

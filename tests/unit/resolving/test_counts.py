@@ -1,0 +1,96 @@
+"""Counts of calls add up, whoever counts and whenever."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from condor_futures.calls.bundle import Bundle
+from condor_futures.future import CondorFuture
+from condor_futures.options.options import Options
+from condor_futures.resolving.counts import Tally
+from condor_futures.state_machine.states import Job, State
+
+
+def bundle(*calls: str, state: State = State.PENDING) -> Bundle:
+    return Bundle("b", Path(), Options({}, True, ""), {key: CondorFuture(key) for key in calls}, Job("b", True, state))
+
+
+def test_a_call_is_in_the_state_of_its_job_until_it_has_ended():
+    tally = Tally()
+    made = bundle("c0", "c1", state=State.RUNNING)
+    tally.opened([made, bundle("c2")])
+    assert tally.counts() == {"running": 2, "pending": 1}
+    tally.ended(made, "c0", "done")
+    assert tally.counts() == {"running": 1, "pending": 1, "done": 1}
+
+
+def test_a_call_whose_job_has_ended_is_completed_until_its_future_knows():
+    tally = Tally()
+    made = bundle("c0", state=State.ENDED)
+    tally.opened([made])
+    assert tally.counts() == {"completed": 1}
+    tally.ended(made, "c0", "failed")
+    assert tally.counts() == {"failed": 1}
+
+
+def test_a_call_that_failed_of_a_hold_has_failed():
+    """As its future's state says: held is what may go on."""
+    tally = Tally()
+    waits, fails = bundle("c0", state=State.HELD), bundle("c1", state=State.HELD)
+    tally.opened([waits, fails])
+    assert tally.counts() == {"held": 2}
+    tally.ended(fails, "c1", "failed")
+    assert tally.counts() == {"held": 1, "failed": 1}
+
+
+def test_a_call_ends_once():
+    """Cancelled by one thread, resolved by another: the first counts."""
+    tally = Tally()
+    made = bundle("c0")
+    tally.opened([made])
+    for how in ("cancelled", "done", "cancelled"):
+        tally.ended(made, "c0", how)
+    assert tally.counts() == {"cancelled": 1}
+
+
+def test_counts_add_up_while_other_threads_end_calls():
+    tally = Tally()
+    bundles = [bundle(*(f"c{n}" for n in range(10))) for _ in range(300)]
+    tally.opened(bundles)
+    ready = threading.Barrier(4)
+
+    def end(some: list[Bundle]) -> None:
+        ready.wait()
+        for made in some:
+            for call in list(made.futures):
+                tally.ended(made, call, "done")
+
+    threads = [threading.Thread(target=end, args=(bundles[n::3],)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    sums = {sum(tally.counts().values()) for _ in range(200)}
+    for thread in threads:
+        thread.join()
+    assert sums == {3000}
+    assert tally.counts() == {"done": 3000}
+
+
+def test_a_call_may_end_in_the_middle_of_counting():
+    """A signal handler or the garbage collector may cancel it, in the thread that counts."""
+    tally = Tally()
+    made, other = bundle("c0", "c1"), bundle("c2")
+
+    class Telling(dict):
+        """Ends a call while it is looked through."""
+
+        def items(self):
+            tally.ended(made, "c0", "cancelled")
+            return super().items()
+
+    tally._open = Telling()
+    tally.opened([made, other])
+    counts = tally.counts()
+    assert sum(counts.values()) == 3
+    assert tally.counts()["cancelled"] == 1

@@ -1,0 +1,175 @@
+"""Every error has a sentence that reads well, also where the event log that knew the job's id is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.outcomes_file import Outcome
+from condor_futures.calls.pickling import pickle_object
+from condor_futures.errors import OutcomeError, PayloadError, RemoteTraceback
+from condor_futures.execution_point import runner
+from condor_futures.future import CondorFuture
+from condor_futures.options.options import Options
+from condor_futures.resolving.counts import Tally
+from condor_futures.resolving.resolver import Resolver
+from condor_futures.session.session import Session
+from condor_futures.state_machine import states
+
+CAUSES = [
+    states.Held("", 13, 2, "no such file"),
+    states.Held("", 47, 0, "too long"),
+    states.NotReleased("", 1, "it asked for 100 MiB"),
+    states.Aborted("", "via condor_rm"),
+    states.Aborted(""),
+    states.Refused("", "no"),
+    states.Terminated("", exit_status=1),
+    states.Terminated("", signal=9),
+    states.NotRetrieved("", "it is away"),
+    states.ShadowException("", "no reason"),
+    states.Evicted(""),
+    states.Gone(""),
+    states.Retrieved(""),
+]
+
+
+def sentence(cause, job_id, trouble=None):
+    job = states.Job("b000001", spooled=True, job_id=job_id, holds=1)
+    bundle = Bundle("b000001", Path(), Options({}, spool=True), {}, job)
+    return str(Resolver._missing(bundle, cause, trouble, ""))
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=repr)
+def test_a_job_without_an_id_is_the_job_of_the_call(cause):
+    """With one, it is named by it."""
+    unknown = sentence(cause, None)
+    assert "None" not in unknown
+    if not isinstance(cause, states.Refused):
+        assert "the job of the call " in unknown
+        assert sentence(cause, "7.0") == unknown.replace("the job of the call ", "the job 7.0 ")
+
+
+def test_so_it_is_where_the_outcomes_are_refused():
+    assert (
+        sentence(states.Gone(""), None, "it is short")
+        == "the outcome file of the job of the call is refused: it is short"
+    )
+
+
+def test_outcomes_say_where_they_are_from_as_far_as_that_is_known():
+    crash = Outcome("c000000", "crashed", {"signal": 9, "host": "ep1"}, ())
+    assert str(crash.unpickle(None)[1]).endswith("was killed by SIGKILL (signal 9) (on ep1)")
+    assert str(crash.unpickle("7.0")[1]).endswith("was killed by SIGKILL (signal 9) (job 7.0 on ep1)")
+    spoilt = Outcome("c000000", "value", {"host": "ep1"}, (b"no pickle",))
+    assert "the value of the call came back but cannot be unpickled here: " in str(spoilt.unpickle(None)[1])
+    assert "came back from job 7.0 but cannot" in str(spoilt.unpickle("7.0")[1])
+    assert str(RemoteTraceback("Traceback", "ep1")) == "\non ep1:\nTraceback"
+
+
+def test_what_a_callback_raises_is_no_business_of_the_other_calls(tmp_path):
+    """Even what is no Exception, as asyncio.CancelledError."""
+    session = Session.create(tmp_path / "session")
+    tally = Tally()
+    resolver = Resolver(session, tally, lambda bundle, error: None)
+    resolver.start()
+    ended = []
+    for number, tell in enumerate([resolver.report, resolver.fail]):
+        futures = {key: CondorFuture(key, lambda future: None) for key in ("c000000", "c000001", "c000002")}
+        bundle = Bundle(f"b{number}", tmp_path, Options({}, spool=True), futures, states.Job(f"b{number}", True))
+        tally.opened([bundle])
+        with bundle.path("outcomes").open("wb") as file:
+            for key in futures:
+                header = {"kind": "outcome", "session": session.id, "call": key, "result": "value", "host": "ep1"}
+                runner.write_frame(file, session.secret, header, runner.dumps(key))
+        futures["c000000"].add_done_callback(raise_cancelled)
+        tell(bundle, states.Report(states.Retrieved("1.0")) if number == 0 else ValueError("all of them"))
+        ended += futures.values()
+    resolver.close()
+    session.remove()
+    assert [future.result(0) for future in ended[:3]] == ["c000000", "c000001", "c000002"]
+    assert [str(future.exception(0)) for future in ended[3:]] == ["all of them"] * 3
+    assert tally.counts() == {"done": 3, "failed": 3}
+
+
+def test_a_value_that_cannot_be_handed_down_leaves_nothing_of_it(tmp_path):
+    """Half a frame would hide those that come after it; and only the calls hear of it that take the value."""
+    session = Session.create(tmp_path / "session")
+    resolver = Resolver(session, Tally(), lambda bundle, error: None)
+    resolver.start()
+    gone, locked, fine = CondorFuture("c000000"), Future(), Future()
+    parent = Bundle("b0", session.bundles, Options({}, spool=True), {"c000000": gone}, states.Job("b0", True))
+    gone._resolve(1, None)
+    with parent.path("outcomes").open("wb") as file:  # cut short since it was read
+        header = {"kind": "outcome", "session": session.id, "call": "c000000", "result": "value", "host": "ep1"}
+        runner.write_frame(file, session.secret, header, [bytes(3_000_000)])
+        file.truncate(2_000_000)
+    locked.set_result(threading.Lock())
+    fine.set_result("fine")
+    child = Bundle("b1", session.bundles, Options({}, spool=True), {}, states.Job("b1", True))
+    child.path("calls").write_bytes(b"")
+    child.parents = {
+        "c1": {"c000000": gone},
+        "c2": {"x2": locked},
+        "c3": {"x3": fine},
+        "c4": {"x3": fine, "x2": locked},
+    }
+    answers = []
+    resolver.hand_down(child, answers.append)
+    resolver.close()
+    with child.path("calls").open("rb") as file:
+        assert [header["call"] for header, _ in runner.read_frames(file, session.secret)] == ["x3"]
+    session.remove()
+    [failed] = answers
+    assert {call: type(error) for call, error in failed.items()} == {
+        "c1": OutcomeError,
+        "c2": PayloadError,
+        "c4": PayloadError,
+    }
+
+
+def raise_cancelled(future):
+    raise asyncio.CancelledError
+
+
+class OddError(Exception):
+    """Its text cannot be had."""
+
+    def __str__(self):
+        return self.nothing
+
+    def __reduce__(self):
+        raise OddError
+
+
+def raise_odd():
+    raise OddError
+
+
+def test_an_exception_without_a_text_is_an_error_all_the_same(tmp_path):
+    """Of a parent, of unpickling, of pickling."""
+    session = Session.create(tmp_path / "session")
+    resolver = Resolver(session, Tally(), lambda bundle, error: None)
+    resolver.start()
+    future = CondorFuture("c000000", lambda future: None)
+    bundle = Bundle("b0", tmp_path, Options({}, spool=True), {"c000000": future}, states.Job("b0", True))
+    resolver.fail_call(bundle, "c000000", OddError())
+    resolver.close()
+    session.remove()
+    assert str(future.exception(0)) == "a call that this one depends on raised OddError: (its text cannot be had)"
+    spoilt = Outcome("c000000", "value", {"host": "ep1"}, (pickle.dumps(Unpickles()),)).unpickle("7.0")[1]
+    assert str(spoilt).endswith("cannot be unpickled here: OddError: (its text cannot be had)")
+    with pytest.raises(PayloadError, match="its text cannot be had"):
+        pickle_object([OddError()], "argument")
+
+
+class Unpickles:
+    """Raises it then."""
+
+    def __reduce__(self):
+        return raise_odd, ()

@@ -1,0 +1,490 @@
+"""A session's files: their names, who may read them, and how long they stay."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import condor_futures
+from condor_futures import purge
+from condor_futures.errors import CondorFuturesError
+from condor_futures.files.process_lock import SessionLock
+from condor_futures.session import record
+from condor_futures.session.finding import sessions_directory
+from condor_futures.session.session import BUNDLES_PER_DIRECTORY, Session, own_sessions
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch):
+    """Sessions without a directory of their own are below tmp_path."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+def fill(session: Session) -> list[Path]:
+    """Make everything that an executor makes; gives all paths."""
+    session.write_runner()
+    with session.create_file(session.bundle_directory(0) / "b000000.calls") as file:
+        file.write(b"calls")
+    return [session.directory, *session.directory.rglob("*")]
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o777], ids=oct)
+@pytest.mark.parametrize("own", [True, False], ids=["own directory", "ephemeral"])
+def test_nobody_else_can_read_anything(tmp_path, umask, own):
+    """Whatever the user's umask is: directories are 0700, files 0600; only the runner can be executed."""
+    before = os.umask(umask)
+    try:
+        session = Session.create(tmp_path / "session" if own else None)
+        modes = {path: stat.S_IMODE(path.stat().st_mode) for path in fill(session)}
+    finally:
+        os.umask(before)
+    assert modes[session.runner] == 0o700
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if path.is_file() and path != session.runner} == {0o600}
+
+
+def test_directory_that_was_there_becomes_private(tmp_path):
+    """It was made by the user, who may not have thought of the secret in it."""
+    tmp_path.chmod(0o755)
+    directory = tmp_path / "session"
+    directory.mkdir(mode=0o755)
+    Session.create(directory)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+def test_file_has_its_name_only_once_it_is_whole(tmp_path):
+    session = Session.create(tmp_path / "session")
+    path = session.directory / "file"
+    with session.create_file(path) as file:
+        file.write(b"half")
+        assert not path.exists()
+        [temporary] = session.directory.glob("file*")
+        assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
+    assert path.read_bytes() == b"half"
+    assert list(session.directory.glob("file*")) == [path]
+
+
+def test_runner_can_be_executed_as_soon_as_it_has_its_name(tmp_path, monkeypatch):
+    """A session that is taken up gets another one, while its jobs start."""
+    session = Session.create(tmp_path / "session")
+    modes = []
+    rename = Path.rename
+
+    def watched(path, target):
+        modes.append((target.name, path.stat().st_mode & 0o777))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", watched)
+    session.write_runner()
+    assert modes == [("runner", 0o700)]
+
+
+def test_file_that_is_not_finished_leaves_nothing(tmp_path):
+    session = Session.create(tmp_path / "session")
+
+    def write_half():
+        with session.create_file(session.directory / "file") as file:
+            file.write(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
+    assert list(session.directory.glob("file*")) == []
+
+
+def test_names(tmp_path):
+    """What the documentation says lies where."""
+    session = Session.create(tmp_path / "session")
+    paths = {str(path.relative_to(session.directory)) for path in fill(session)}
+    bundles = {"bundles", "bundles/000", "bundles/000/b000000.calls"}
+    assert paths == {".", "session.json", "lock", "event_log", "runner", *bundles}
+    assert session.event_log == session.directory / "event_log"
+    assert session.event_log.read_bytes() == b""
+
+
+def test_session_file_has_what_attaching_needs(tmp_path):
+    session = Session.create(tmp_path / "session")
+    about = json.loads((session.directory / "session.json").read_text())
+    assert about["id"] == session.id
+    assert bytes.fromhex(about["secret"]) == session.secret
+    assert (about["client"], about["pid"]) == (os.uname().nodename, os.getpid())
+
+
+def test_no_directory_gets_too_many_bundles(tmp_path):
+    session = Session.create(tmp_path / "session")
+    first, last, next_ = (session.bundle_directory(n) for n in (0, BUNDLES_PER_DIRECTORY - 1, BUNDLES_PER_DIRECTORY))
+    assert (first.name, last.name, next_.name) == ("000", "000", "001")
+    assert session.bundle_directory(BUNDLES_PER_DIRECTORY**2).name == "1000"
+    assert first.is_dir()
+    assert next_.is_dir()
+
+
+def test_keys_sort_in_their_order():
+    """As text, as far as anybody counts."""
+    for key in (Session.bundle_key, Session.call_key):
+        keys = [key(number) for number in (0, 9, 10, 99_999, 100_000, 999_999)]
+        assert keys == sorted(keys)
+        assert len(set(keys)) == len(keys)
+
+
+def test_sessions_differ(tmp_path):
+    """Also those that are made in the same second: by name, and in their secrets."""
+    sessions = [Session.create() for _ in range(5)]
+    assert len({session.id for session in sessions}) == 5
+    assert len({session.directory for session in sessions}) == 5
+    assert len({session.secret for session in sessions}) == 5
+    assert all(len(session.secret) >= 32 for session in sessions)
+
+
+def test_session_without_a_directory_is_below_the_state_directory(state):
+    session = Session.create()
+    assert not session.kept
+    assert session.directory.parent == sessions_directory()
+    assert state in session.directory.parents
+
+
+def test_ephemeral_session_goes_with_its_last_reference():
+    session = Session.create()
+    fill(session)
+    directory, also = session.directory, session
+    del session
+    gc.collect()
+    assert directory.is_dir()
+    del also
+    gc.collect()
+    assert not directory.exists()
+
+
+def test_kept_session_stays(tmp_path):
+    session = Session.create(tmp_path / "session")
+    assert session.kept
+    directory = session.directory
+    del session
+    gc.collect()
+    assert (directory / "session.json").is_file()
+
+
+SCRIPT = """
+import os, sys
+from condor_futures.session.session import Session
+
+session = Session.create()
+print(session.directory, flush=True)
+child = os.fork()
+if child == 0:
+    if sys.argv[1] == "collected":
+        del session
+    sys.exit()  # with all that Python does at its end
+os.waitpid(child, 0)
+print((session.directory / "session.json").exists())
+"""
+
+
+@pytest.mark.parametrize("how", ["collected", "exits"])
+def test_forked_child_removes_nothing(how):
+    """A copy of the session in a child is not the session; when the parent ends, its directory goes."""
+    done = python(SCRIPT, how)
+    assert done.returncode == 0, done.stderr
+    directory, there = done.stdout.split()
+    assert there == "True"
+    assert not Path(directory).exists()
+
+
+def test_directory_in_use_is_refused(tmp_path):
+    """In one sentence, and nothing in it is touched."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "thesis.tex").write_text("do not lose this")
+    with pytest.raises(CondorFuturesError) as caught:
+        Session.create(tmp_path)
+    assert str(caught.value) == f"{tmp_path} is not empty; a new session needs a directory of its own"
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_second_session_does_not_take_the_directory_of_the_first(tmp_path):
+    """It says what can be done with that one."""
+    Session.create(tmp_path / "session", settings={"access_point": None})
+    with pytest.raises(CondorFuturesError, match=r"/session has a session already, which attach\('/.*/session'\)"):
+        Session.create(tmp_path / "session")
+    Session.create(tmp_path / "dag")
+    with pytest.raises(CondorFuturesError, match=r"has a DAG already, which DagExecutor\.attach"):
+        Session.create(tmp_path / "dag")
+    (tmp_path / "dag" / "session.json").write_text("")
+    with pytest.raises(CondorFuturesError, match=r"has a session already"):
+        Session.create(tmp_path / "dag")
+
+
+def test_session_of_this_process_is_in_use_here(tmp_path):
+    """Nobody is told to end the very process that asks."""
+    session = Session.create(tmp_path / "session")
+    with pytest.raises(CondorFuturesError, match="is in use in this process; shut its executor down, or detach"):
+        Session.open(session.directory).take_up(0.0)
+    session.leave()
+
+
+def test_session_in_use_is_known_by_every_path(tmp_path):
+    """To take it up would succeed, because the kernel lets a process share its own locks; to let go would free it."""
+    session = Session.create(tmp_path / "session")
+    (tmp_path / "link").symlink_to(session.directory)
+    link = Session.open(tmp_path / "link")
+    assert link.lock.holder == os.getpid()
+    with pytest.raises(CondorFuturesError, match="is in use in this process"):
+        link.take_up(0.0)
+    assert not taken_up_elsewhere(session.directory)
+    session.leave()
+    link.take_up(0.0)
+    with pytest.raises(CondorFuturesError, match="is in use in this process"):
+        Session.open(session.directory).take_up(0.0)
+    link.leave()
+    assert taken_up_elsewhere(session.directory)
+
+
+def taken_up_elsewhere(directory: Path) -> bool:
+    """Another process can take it up, for a moment."""
+    code = "import sys; from pathlib import Path; from condor_futures.session.session import Session; "
+    done = python(code + "Session.open(Path(sys.argv[1])).take_up(0.0)", directory)
+    assert done.returncode == 0 or "is in use by the process" in done.stderr
+    return done.returncode == 0
+
+
+def python(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run it in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(condor_futures.__file__).parents[1])}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+FORKS = """
+import os, sys
+from pathlib import Path
+from condor_futures.session.session import Session
+
+session = Session.create(Path(sys.argv[1]))
+left, leave = os.pipe()
+child = os.fork()
+if child == 0:
+    os.read(left, 1)
+    Session.open(session.directory).take_up(0.0)
+    print("taken up")
+else:
+    session.leave()
+    os.write(leave, b"x")
+    os.waitpid(child, 0)
+"""
+
+
+def test_child_takes_up_what_its_parent_has_left(tmp_path):
+    """It has a copy of what the parent knew of its locks, but none of them."""
+    done = python(FORKS, tmp_path / "session")
+    assert done.stdout == "taken up\n", done.stderr
+
+
+def no_room(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_session_that_cannot_be_taken_up_can_be_later(tmp_path, monkeypatch):
+    """The disk was full; that does not make it one that is in use here."""
+    Session.create(tmp_path / "session").leave()
+    with monkeypatch.context() as full:
+        full.setattr(Session, "_sign", no_room)
+        with pytest.raises(CondorFuturesError, match=r"cannot be taken up: /.*/session: No space left on device$"):
+            Session.open(tmp_path / "session").take_up(0.0)
+    session = Session.open(tmp_path / "session")
+    session.take_up(0.0)
+    session.leave()
+
+
+def test_session_whose_event_log_is_a_pipe_is_refused(tmp_path):
+    """It could be read for ever; whoever put it there can take it away."""
+    session = Session.create(tmp_path / "session")
+    session.leave()
+    session.event_log.unlink()
+    os.mkfifo(session.event_log)
+    with pytest.raises(CondorFuturesError, match=r"cannot be taken up: /.*: event_log is no regular file"):
+        Session.open(session.directory).take_up(0.0)
+    session.event_log.unlink()
+    session = Session.open(session.directory)
+    session.take_up(0.0)
+    session.leave()
+
+
+def test_full_disk_keeps_no_session_from_being_purged(tmp_path, monkeypatch):
+    """That is when it is."""
+    Session.create(tmp_path / "session", settings={"access_point": None}).leave()
+    monkeypatch.setattr(Session, "create_file", no_room)
+    assert purge(tmp_path / "session", force=True) == 0
+    assert not (tmp_path / "session").exists()
+
+
+def test_session_whose_place_cannot_be_looked_at_is_told(tmp_path, monkeypatch):
+    """So that whoever goes through several sessions gets to the next one."""
+    Session.create(tmp_path / "session").leave()
+    monkeypatch.setattr(record, "check_place", no_room)
+    with pytest.raises(CondorFuturesError, match=r"/session cannot be read: No space left on device$"):
+        Session.open(tmp_path / "session")
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_no_sessions_where_nobody_may_look(monkeypatch):
+    """As where XDG_STATE_HOME was kept by sudo."""
+    closed = Path(tempfile.mkdtemp())  # and not tmp_path, above which nobody else may look either
+    try:
+        (closed / "state" / "condor_futures" / "sessions").mkdir(parents=True)
+        monkeypatch.setenv("XDG_STATE_HOME", str(closed / "state"))
+        os.seteuid(1)
+        try:
+            assert list(own_sessions()) == []
+        finally:
+            os.seteuid(0)
+    finally:
+        shutil.rmtree(closed)
+
+
+def test_what_is_kept_for_later_does_not_keep_an_ephemeral_session():
+    """It goes with its last reference all the same, or is left."""
+    first = Session.create(settings={"access_point": ("cm", "ap1")})
+    first.keep(schedd=("cm", "ap1"))
+    directory = first.directory
+    first.leave()
+    del first
+    again = Session.open(directory)
+    assert again.record.access_point == ("cm", "ap1")
+    assert again.settings["schedd"] == ["cm", "ap1"]
+    again.take_up(0.0)
+    again.keep(max_workers=3)
+    del again
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["empty directory", "no directory"])
+def test_session_that_cannot_be_made_can_be_later(tmp_path, monkeypatch, there):
+    """The disk was full; the directory is as it was, and the lock is not held."""
+    directory = tmp_path / "session"
+    if there:
+        directory.mkdir()
+    with monkeypatch.context() as full:
+        full.setattr(Session, "_sign", no_room)
+        with pytest.raises(
+            CondorFuturesError, match=r"no session can be made at /.*/session: No space left on device$"
+        ):
+            Session.create(directory)
+    assert directory.exists() == there
+    assert not (there and list(directory.iterdir()))
+    Session.create(directory).leave()
+
+
+def test_lock_that_cannot_be_had_is_not_held(tmp_path, monkeypatch):
+    """Whatever the reason is."""
+    lock = SessionLock(tmp_path / "missing" / "lock")
+    with pytest.raises(FileNotFoundError):
+        lock.acquire()
+    lock = SessionLock(tmp_path / "lock")
+    with monkeypatch.context() as broken:
+        broken.setattr(SessionLock, "_lock", no_room)
+        with pytest.raises(OSError, match="No space"):
+            lock.acquire()
+    assert lock.holder is None
+    assert lock.acquire()
+    lock.release()
+
+
+def test_sessions_that_are_gone_keep_no_file_open(state):
+    """A program may make many executors."""
+    session = Session.create()
+    assert files_open_below(state) == [session.lock.path]
+    session.finish()
+    del session
+    gc.collect()
+    assert files_open_below(state) == []
+
+
+def files_open_below(directory: Path) -> list[Path]:
+    """By this process; also those that have been removed."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it is closed by now
+            found.append(descriptor.readlink())
+    return [path for path in found if directory in path.parents]
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"\xff"), "a\ud800", "a\0b", "a" * 300])
+def test_name_of_no_session_may_be_anything(name):
+    with pytest.raises(CondorFuturesError, match="there is no session"):
+        Session.find(name)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_directory_that_may_not_be_looked_into_is_told():
+    """It is another user's."""
+    base = Path(tempfile.mkdtemp())
+    try:
+        base.chmod(0o755)
+        Session.create(base / "other")
+        os.seteuid(65534)
+        for name in (base / "other", base / "other/session"):
+            with pytest.raises(CondorFuturesError, match=r"/session\.json cannot be read: Permission denied"):
+                Session.find(name)
+    finally:
+        os.seteuid(0)
+        shutil.rmtree(base)
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_directory_that_cannot_be_made_is_refused(tmp_path, name):
+    """A file stands in the way; the error is ours, and says where and why."""
+    (tmp_path / "file").touch()
+    with pytest.raises(CondorFuturesError) as caught:
+        Session.create(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.strerror in str(caught.value)
+
+
+def test_relative_directory_stays_where_it_is_when_the_program_moves(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    session = Session.create(Path("session"))
+    assert session.directory == tmp_path / "session"
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_files_belong_to_the_user_that_jobs_of_root_run_as(tmp_path):
+    """HTCondor runs root's jobs as another user, who has to be able to read them; nobody else is."""
+    session = Session.create(tmp_path / "session", owner=1)
+    own = ("lock", "session.json")
+    assert {path.stat().st_uid for path in fill(session) if path.name not in own} == {1}
+    assert {(session.directory / name).stat().st_uid for name in own} == {0}
+    session.lock.release()
+    assert Session.open(session.directory).record.owner == 1
+
+
+def test_what_a_client_left_half_written_is_in_nobodys_way(tmp_path):
+    """It was killed between a file's first byte and its name; or the event log has gone meanwhile."""
+    left = Session.create(tmp_path / "session", settings={})
+    left.write_runner()
+    left.leave()
+    halves = [left.directory / name for name in ("session.json.new", "runner.new")]
+    for half in halves:
+        half.write_bytes(b"half")
+    left.event_log.unlink()
+    session = Session.open(tmp_path / "session")
+    session.take_up(0.0)
+    session.write_runner()
+    assert not any(half.exists() for half in halves)
+    assert session.event_log.read_bytes() == b""
+    session.leave()

@@ -1,0 +1,41 @@
+"""Held jobs are released as often as it takes; who is away refuses nothing."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+from condor_futures.access_point.requests import AwayError
+from condor_futures.calls.bundle import Bundle
+from condor_futures.errors import AccessPointError
+from condor_futures.options.options import Options
+from condor_futures.state_machine.states import Job, NotReleased, State
+from condor_futures.watching import releases
+from condor_futures.watching.releases import ATTEMPTS, Releases
+
+
+def test_a_job_is_not_given_up_while_the_access_point_is_away(monkeypatch):
+    """Only where it answers, and refuses, some times."""
+    error: AccessPointError = AwayError("no answer")
+    asked, events = [], []
+
+    class AccessPoint:
+        def request(self, operation, answer, **arguments):
+            asked.append((operation, arguments))
+            answer(None, error)
+
+    held = Releases(
+        AccessPoint(),
+        read_log=lambda: None,
+        advance=lambda _, event: events.append(event),
+    )
+    held.release(Bundle("b", Path(), Options({}, True, ""), {}, Job("b", True, State.HELD, "7.0", holds=1)), None)
+    monkeypatch.setattr(releases.time, "monotonic", itertools.count(1e9, 100.0).__next__)
+    for _ in range(3 * ATTEMPTS):
+        held.proceed()
+    assert len(asked) == 3 * ATTEMPTS
+    assert events == []
+    error = AccessPointError("no")
+    for _ in range(ATTEMPTS):
+        held.proceed()
+    assert events == [NotReleased("7.0", 1, "it cannot be released: no")]

@@ -1,0 +1,167 @@
+"""The watcher and an access point that does what no real one can be made to do at a given moment."""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+import pytest
+from support import until
+
+from condor_futures import BrokenCondorExecutor, CondorFuturesError, JobError
+from condor_futures.access_point.requests import AwayError
+from condor_futures.calls.bundle import Bundle
+from condor_futures.executor.engine import Engine
+from condor_futures.future import CondorFuture
+from condor_futures.options.categories import Categories
+from condor_futures.options.options import Options
+from condor_futures.session.session import Session
+from condor_futures.state_machine.states import Job, State, Terminated
+from condor_futures.watching.watcher import Watcher
+
+
+class AccessPoint:
+    """Keeps the questions, until the test answers them."""
+
+    def __init__(self) -> None:
+        self.asked = []
+
+    def request(self, operation, answer, **arguments):
+        self.asked.append((operation, answer, arguments))
+
+    def ask(self, *_, **__):
+        return []
+
+    def close(self):
+        pass
+
+
+class Scene:
+    """A watcher whose thread is the test's own."""
+
+    def __init__(self) -> None:
+        self.access_point = AccessPoint()
+        self.session = Session.create()
+        self.watcher = Watcher(
+            self.session, self.access_point, max_jobs=10, categories={}, transfer="YES", afterwards=lambda: None
+        )
+        self.watcher._resolver.start()
+
+    def receive(self):
+        try:
+            while True:
+                self.watcher._inbox.get_nowait()()
+        except queue.Empty:
+            self.watcher._submissions.proceed(hurry=True)
+
+    def bundle(self, number):
+        """One of one call."""
+        key = Session.bundle_key(number)
+        future = CondorFuture(Session.call_key(number), self.watcher.cancel)
+        directory = self.session.bundle_directory(number)
+        bundle = Bundle(key, directory, Options({}, spool=True), {future.key: future}, Job(key, spooled=True))
+        bundle.path("calls").touch()
+        future._bundle = bundle
+        return bundle
+
+    def submit(self, number, job_id):
+        """A bundle of one call, in the queue."""
+        bundle = self.bundle(number)
+        [future] = bundle.futures.values()
+        self.watcher.add([bundle], complete=True)
+        self.receive()
+        cluster, proc = map(int, job_id.split("."))
+        self.answer("submit", {"cluster": cluster, "first": proc, "warnings": []})
+        return future, bundle
+
+    def answer(self, operation, result):
+        index = next(index for index, (asked, *_) in enumerate(self.access_point.asked) if asked == operation)
+        _, answer, arguments = self.access_point.asked.pop(index)
+        answer(result, None)
+        self.receive()
+        return arguments
+
+    def close(self):
+        self.watcher._resolver.close()
+        self.watcher._log.close()
+        self.session.finish()
+
+
+@pytest.fixture
+def scene():
+    scene = Scene()
+    yield scene
+    scene.close()
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["waits for its retrieval", "is being retrieved"])
+def test_id_of_an_ended_job_that_is_given_again(scene, asked):
+    """The schedd has lost its queue: the job that had ended fails, and the new one is nobody else's."""
+    old, ended = scene.submit(0, "1.0")
+    scene.watcher._handle(Terminated("1.0", exit_status=0))
+    assert ended.job.state is State.COMPLETED
+    if asked:
+        scene.watcher._departures.proceed(under_way=1)
+    new, bundle = scene.submit(1, "1.0")
+    if asked:
+        scene.answer("retrieve", {"failed": {"1.0": "no such job"}, "no_room": {}})
+    until(old.done)
+    assert isinstance(old.exception(), JobError)
+    scene.watcher._departures.proceed(under_way=1)
+    assert scene.access_point.asked == [], "neither retrieved nor removed in the name of the other"
+    scene.watcher._handle(Terminated("1.0", exit_status=0))
+    assert bundle.job.state is State.COMPLETED
+    scene.watcher._departures.proceed(under_way=1)
+    assert scene.answer("retrieve", {"failed": {}, "no_room": {}}) == {"jobs": ["1.0"]}
+    until(new.done)
+    assert not scene.watcher._bundles()
+
+
+def test_call_that_comes_while_the_watcher_breaks_ends(scene, monkeypatch):
+    """What is taken before it is known that nothing comes of it fails too; what comes later is refused."""
+    engine = Engine(scene.session, scene.watcher, 10, Categories())
+    bundle = scene.bundle(0)
+    [future] = bundle.futures.values()
+    failure = CondorFuturesError("it broke")
+    breaks = threading.Thread(target=scene.watcher._break, args=(failure, failure))
+    add = scene.watcher.add
+
+    def add_late(*args, **options):
+        breaks.start()
+        breaks.join(0.1)
+        add(*args, **options)
+
+    monkeypatch.setattr(scene.watcher, "add", add_late)
+    engine.add([bundle])
+    breaks.join()
+    assert future.exception(10) is failure
+    with pytest.raises(BrokenCondorExecutor, match="it broke"):
+        engine.add([scene.bundle(1)])
+
+
+def leaves_at_once_when_away(scene):
+    """What it was asked last is not answered; that is waited for, but not by who leaves."""
+    assert not scene.watcher._quiet()
+    _, answer, _ = scene.access_point.asked.pop()
+    answer(None, AwayError("no answer"))
+    scene.receive()
+    assert scene.watcher._quiet()
+    assert not scene.watcher._finished()
+
+
+def test_client_that_leaves_does_not_wait_for_an_access_point_that_is_away(scene):
+    """Whoever attaches later fetches what there is."""
+    _, bundle = scene.submit(0, "1.0")
+    scene.watcher._handle(Terminated("1.0", exit_status=0))
+    scene.watcher._departures.proceed(under_way=1)
+    leaves_at_once_when_away(scene)
+    assert bundle.job.state is State.COMPLETED
+
+
+def test_client_that_leaves_does_not_wait_for_a_submission_either(scene):
+    """Whoever attaches finds out whether the access point has taken it."""
+    scene.submit(0, "1.0")
+    bundle = scene.bundle(1)
+    scene.watcher._submissions.add([bundle], complete=True)
+    scene.watcher._submissions.proceed(hurry=True)
+    leaves_at_once_when_away(scene)
