@@ -1,7 +1,8 @@
 """What the files of a bundle hold: calls as bytes; outcomes, which become a value or an exception.
 
 The frames and the pickling on the other side are in :mod:`condor_futures.execution_point`, which travels to the
-execution point; both sides use the same functions. How objects are pickled here is in :mod:`condor_futures.calls.pickling`.
+execution point; both sides use the same functions. How objects are pickled here is in
+:mod:`condor_futures.calls.pickling`.
 """
 
 from __future__ import annotations
