@@ -1,71 +1,20 @@
-"""HTCondor's job event log, as our own small events."""
+"""Reads a job event log with HTCondor's own reader; what its events mean to us, ``state_machine.log_events`` says."""
 
 from __future__ import annotations
 
 import logging
 import os
 import stat
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import htcondor2
-from htcondor2 import JobEventType
 
 from condor_futures.state_machine import states
+from condor_futures.state_machine.log_events import translate
 
-__all__ = ["EventLog", "translate"]
+__all__ = ["EventLog"]
 
 logger = logging.getLogger(__name__)
-
-#: The note that submit_event_user_notes leaves in each SUBMIT event; see submit_description.describe.
-_NOTE = "bundle="
-
-
-def _submitted(job: str, event: Mapping[str, Any]) -> states.Event:
-    notes = str(event.get("UserNotes", ""))
-    return states.Submitted(job, notes.removeprefix(_NOTE).strip() if notes.startswith(_NOTE) else "")
-
-
-def _executing(job: str, event: Mapping[str, Any]) -> states.Event:
-    # SlotName is slot1_2@host; ExecuteHost is an address.
-    slot = str(event.get("SlotName", ""))
-    return states.Executing(job, slot.rpartition("@")[2] or str(event.get("ExecuteHost", "")))
-
-
-def _terminated(job: str, event: Mapping[str, Any]) -> states.Event:
-    if event.get("TerminatedNormally", True):
-        return states.Terminated(job, exit_status=int(event.get("ReturnValue", 0)))
-    return states.Terminated(job, signal=int(event.get("TerminatedBySignal", 0)))
-
-
-def _held(job: str, event: Mapping[str, Any]) -> states.Event:
-    return states.Held(
-        job,
-        int(event.get("HoldReasonCode", 0)),
-        int(event.get("HoldReasonSubCode", 0)),
-        str(event.get("HoldReason", "")),
-    )
-
-
-_TRANSLATIONS: dict[JobEventType, Callable[[str, Mapping[str, Any]], states.Event]] = {
-    JobEventType.SUBMIT: _submitted,
-    JobEventType.EXECUTE: _executing,
-    JobEventType.JOB_EVICTED: lambda job, _: states.Evicted(job),
-    JobEventType.JOB_RECONNECT_FAILED: lambda job, _: states.Evicted(job),
-    JobEventType.JOB_TERMINATED: _terminated,
-    JobEventType.JOB_ABORTED: lambda job, event: states.Aborted(job, str(event.get("Reason", ""))),
-    JobEventType.JOB_HELD: _held,
-    JobEventType.JOB_RELEASED: lambda job, _: states.Released(job),
-    JobEventType.SHADOW_EXCEPTION: lambda job, event: states.ShadowException(job, str(event.get("Message", ""))),
-}
-
-
-def translate(event: htcondor2.JobEvent) -> states.Event:
-    """One event of HTCondor's as one of ours; those without a meaning of their own become a Note."""
-    job = f"{event.cluster}.{event.proc}"
-    translation = _TRANSLATIONS.get(event.type)
-    return translation(job, event) if translation else states.Note(job)
 
 
 class EventLog:
@@ -113,7 +62,8 @@ class EventLog:
         log = self._log.events(stop_after=0)
         while True:
             try:
-                events.append(translate(next(log)))
+                event = next(log)
+                events.append(translate(event.type.name, f"{event.cluster}.{event.proc}", event))
             except StopIteration:
                 # Where it has met garbage it stops short of the end, and goes on behind it the next time.
                 self._size = file.st_size if self._position() == position else -1

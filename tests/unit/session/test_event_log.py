@@ -11,16 +11,14 @@ from pathlib import Path
 import htcondor2
 import pytest
 
-from condor_futures.session.event_log import EventLog, translate
+from condor_futures.session.event_log import EventLog
 from condor_futures.state_machine.states import (
     Aborted,
-    Evicted,
     Executing,
     Held,
     Job,
     MarkRunning,
     Note,
-    Released,
     Report,
     Retrieve,
     Retrieved,
@@ -208,35 +206,6 @@ def test_shadow_exception_has_its_reason(log):
         b"\t0  -  Run Bytes Sent By Job\n\t0  -  Run Bytes Received By Job\n...\n",
     )
     assert reader.read() == [ShadowException("175.0", "no space left on the access point")]
-
-
-class Bare(dict):
-    """An event of HTCondor's that lacks every attribute it could lack."""
-
-    cluster, proc = 12, 3
-
-    def __init__(self, kind):
-        super().__init__()
-        self.type = kind
-
-
-@pytest.mark.parametrize("kind", htcondor2.JobEventType, ids=lambda kind: kind.name)
-def test_every_kind_of_event_is_translated(kind):
-    """What an event lacks is not missed, and kinds that mean nothing to us are notes."""
-    event = translate(Bare(kind))
-    assert event.job_id == "12.3"
-    meaningful = {
-        "SUBMIT": Submitted,
-        "EXECUTE": Executing,
-        "JOB_EVICTED": Evicted,
-        "JOB_RECONNECT_FAILED": Evicted,
-        "JOB_TERMINATED": Terminated,
-        "JOB_ABORTED": Aborted,
-        "JOB_HELD": Held,
-        "JOB_RELEASED": Released,
-        "SHADOW_EXCEPTION": ShadowException,
-    }
-    assert type(event) is meaningful.get(kind.name, Note)
 
 
 def test_log_without_news_gives_nothing(log):
