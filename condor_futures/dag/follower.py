@@ -258,7 +258,8 @@ class Follower:
             for effect in effects:
                 self._perform(bundle, effect, held)
         except (IllegalTransition, NotImplementedError) as error:
-            logger.exception("bundle %s", bundle.key)
+            story = error.line() if isinstance(error, IllegalTransition) else error
+            logger.exception("bundle %s: %s", bundle.key, story)
             self._live.pop(event.job_id, None)
             node, _ = self._by_bundle[bundle.key]
             self._reports.stopped(node, CondorFuturesError(f"a bug in condor_futures: {error}"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 __all__ = [
     "SPOOLING_INPUT",
@@ -38,6 +38,7 @@ __all__ = [
     "Retrieved",
     "ShadowException",
     "State",
+    "Story",
     "Submitted",
     "Terminated",
     "Unspooled",
@@ -318,6 +319,8 @@ class Job:
         policy: what is to become of its holds.
         holds: how many there were.
         hold: the last of them.
+        story: how it came to be as it is; None before its first event, and once nothing can go wrong any more. Two
+            jobs are equal whatever their stories.
 
     """
 
@@ -335,8 +338,22 @@ class Job:
     policy: HoldPolicy = field(default_factory=HoldPolicy)
     holds: int = 0
     hold: Held | None = None
+    story: Story | None = field(default=None, compare=False, repr=False)
 
     @property
     def shown(self) -> State:
         """As futures show it: what has ended counts as completed until its future knows."""
         return State.COMPLETED if self.state in (State.ENDED, State.DISCARDED) else self.state
+
+
+class Story(NamedTuple):
+    """The last events of a job, for whoever has to find out how it came to what cannot happen.
+
+    Attributes:
+        before: the job before the first of *events*, without a story of its own.
+        events: those that changed it since, in their order: with *before* they lead to the job as it is.
+
+    """
+
+    before: Job
+    events: tuple[Event, ...]

@@ -1,17 +1,21 @@
 """What a job's events mean: a pure table, without HTCondor, threads, clock or I/O.
 
-``advance(job, event)`` gives the job's next state and the effects to carry out. HTCondor promises little: submit comes
-before terminate, terminate before the job leaves the queue; an execute event can be missing or repeated, a
-terminate repeated, and events can come after a removal. The table has an entry for each of these; what it has no entry
-for cannot happen, and raises :class:`IllegalTransition`.
+``TABLE`` has, for each state, the events that can come in it; for each event, the states that it can lead to, and the
+function that chooses among them and says what there is to do. ``advance(job, event)`` takes one such step. An event
+that the table does not list cannot happen, and raises :class:`IllegalTransition`.
+
+HTCondor promises little: submit comes before terminate, terminate before the job leaves the queue. An execute event can
+be missing or repeated, a terminate repeated, and events can come after a removal. Each of these has its entry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Final, Literal, NamedTuple
 
+from condor_futures.state_machine.plain import plain
 from condor_futures.state_machine.states import (
     SPOOLING_INPUT,
     Aborted,
@@ -24,6 +28,7 @@ from condor_futures.state_machine.states import (
     Executing,
     Gone,
     Held,
+    HoldPolicy,
     Job,
     MarkRunning,
     Note,
@@ -39,209 +44,258 @@ from condor_futures.state_machine.states import (
     Retrieved,
     ShadowException,
     State,
+    Story,
     Submitted,
     Terminated,
     Unspooled,
     Unwanted,
 )
 
-__all__ = ["TABLE", "IllegalTransition", "advance"]
+__all__ = ["STORY_LENGTH", "TABLE", "Chapter", "Entry", "IllegalTransition", "advance", "chapters"]
+
+#: So many of a job's last events are kept, without those that changed nothing. A job's usual life has four or five.
+STORY_LENGTH: Final = 20
+
+PENDING, IDLE, RUNNING, HELD, COMPLETED, DISCARDED, ENDED = State
+
+Step = tuple[State, tuple[Effect, ...], Mapping[str, Any]]
+"""The next state, what there is to do, and which other attributes of the job change."""
 
 
-Step = tuple[Job, tuple[Effect, ...]]
-Entry = Callable[[Job, Any], Step]
+class Entry(NamedTuple):
+    """What one kind of event means in one state.
+
+    Attributes:
+        to: the states that it can lead to; the same state where the job stays as it is.
+        step: chooses among them.
+
+    """
+
+    to: tuple[State, ...]
+    step: Callable[[Job, Any], Step]
 
 
-class IllegalTransition(Exception):  # noqa: N818 - it is a bug of ours, not an error to be handled
-    """The table has no entry for this event in this state."""
-
-    def __init__(self, job: Job, event: Event) -> None:
-        super().__init__(f"{event} has no meaning for {job}")
-        self.job = job
-        self.event = event
+# The steps. Each is the effect of some entries of the table below, and says nothing of where it may happen.
 
 
-def _to(job: Job, state: State, *effects: Effect) -> Step:
-    return replace(job, state=state), effects
+def _nothing(job: Job, _event: Event) -> Step:
+    return job.state, (), {}
 
 
-def _submitted(job: Job, event: Submitted) -> Step:
-    return _to(replace(job, job_id=event.job_id), State.IDLE)
+def _submitted(_job: Job, event: Submitted) -> Step:
+    return IDLE, (), {"job_id": event.job_id}
 
 
-def _discard_submitted(job: Job, event: Submitted) -> Step:
+def _unwanted(job: Job, _event: Unwanted) -> Step:
+    return DISCARDED, (Remove(),) if job.job_id is not None else (), {}
+
+
+def _remove_once_known(job: Job, event: Submitted) -> Step:
     if job.job_id == event.job_id:
-        return job, ()  # the second of the two: the removal is under way
-    # It was unwanted while its submission was under way: only now there is an id to remove.
-    return replace(job, job_id=event.job_id), (Remove(),)
+        return DISCARDED, (), {}  # the second of the two: the removal is under way
+    return DISCARDED, (Remove(),), {"job_id": event.job_id}
 
 
-def _running(job: Job, event: Executing) -> Step:
-    return _to(replace(job, host=event.host, false_starts=0), State.RUNNING, MarkRunning())
+def _running(_job: Job, event: Executing) -> Step:
+    return RUNNING, (MarkRunning(),), {"host": event.host, "false_starts": 0}
 
 
 def _false_start(job: Job, event: Evicted | ShadowException) -> Step:
     times = event.times if isinstance(event, ShadowException) else 1
-    job = replace(job, false_starts=job.false_starts + times)
-    if job.false_starts < Job.FALSE_STARTS_LIMIT:
-        return _to(job, State.IDLE)
-    return _to(job, State.ENDED, Report(event), Remove())
+    news = {"false_starts": job.false_starts + times}
+    if news["false_starts"] < Job.FALSE_STARTS_LIMIT:
+        return IDLE, (), news
+    return ENDED, (Report(event), Remove()), news
 
 
 def _terminated(job: Job, event: Terminated) -> Step:
-    job = replace(job, exit=event)
-    return _to(job, State.COMPLETED, Retrieve()) if job.spooled else _to(job, State.ENDED, Report(event))
+    return (COMPLETED, (Retrieve(),), {"exit": event}) if job.spooled else (ENDED, (Report(event),), {"exit": event})
+
+
+def _over(_job: Job, event: Aborted | Refused | Gone) -> Step:
+    return ENDED, (Report(event),), {}
 
 
 def _held(job: Job, event: Held) -> Step:
     if event.code == SPOOLING_INPUT:
-        return job, ()
-    return _judge(replace(job, hold=event, holds=job.holds + 1))
+        return job.state, (), {}
+    return *_judge(job.policy, event, job.holds + 1), {"hold": event, "holds": job.holds + 1}
 
 
-def _judge(job: Job) -> Step:
-    """What becomes of the hold that the job is in."""
-    policy, hold = job.policy, job.hold
-    if hold is None:
-        return job, ()
+def _judge(policy: HoldPolicy, hold: Held, holds: int) -> tuple[State, tuple[Effect, ...]]:
+    """What becomes of *hold*, which is the job's hold number *holds*."""
     if hold.for_memory and policy.memory_max is not None:
-        return _to(job, State.HELD, Release(policy.memory_max))
+        return HELD, (Release(policy.memory_max),)
     if policy.action == "ask":
-        return _to(job, State.HELD, Ask())
-    if policy.action == "release" and (job.holds > policy.releases or hold.time_limit):
-        return _carry_out(job, "fail")
-    return _carry_out(job, policy.action)
+        return HELD, (Ask(),)
+    if policy.action == "release" and (holds > policy.releases or hold.time_limit):
+        return _carry_out("fail", hold)
+    return _carry_out(policy.action, hold)
 
 
-def _carry_out(job: Job, action: Literal["fail", "release", "wait"]) -> Step:
+def _carry_out(action: Literal["fail", "release", "wait"], hold: Held) -> tuple[State, tuple[Effect, ...]]:
     match action:
         case "release":
-            return _to(job, State.HELD, Release())
+            return HELD, (Release(),)
         case "wait":
-            return _to(job, State.HELD)
-    return _to(job, State.ENDED, Report(job.hold or Held(job.job_id or "")), Remove())
+            return HELD, ()
+    return ENDED, (Report(hold), Remove())
 
 
 def _decided(job: Job, event: Decided) -> Step:
-    return _carry_out(job, event.action) if event.hold == job.holds else (job, ())
+    if event.hold != job.holds:
+        return HELD, (), {}
+    return *_carry_out(event.action, job.hold or Held(job.job_id or "")), {}
 
 
 def _released(job: Job, event: Released) -> Step:
-    return _to(job, State.IDLE) if event.hold in (0, job.holds) else (job, ())
+    return IDLE if event.hold in (0, job.holds) else HELD, (), {}
 
 
 def _not_released(job: Job, event: NotReleased) -> Step:
-    return _to(job, State.ENDED, Report(event), Remove()) if event.hold == job.holds else (job, ())
+    return (ENDED, (Report(event), Remove()), {}) if event.hold == job.holds else (HELD, (), {})
 
 
 def _attached(job: Job, event: Attached) -> Step:
-    job = replace(job, policy=event.policy)
-    return _judge(job) if job.state is State.HELD else (job, ())
+    return job.state, (), {"policy": event.policy}
 
 
-def _over(job: Job, event: Aborted | Refused | Gone) -> Step:
-    return _to(job, State.ENDED, Report(event))
+def _attached_on_hold(job: Job, event: Attached) -> Step:
+    state, effects = (HELD, ()) if job.hold is None else _judge(event.policy, job.hold, job.holds)
+    return state, effects, {"policy": event.policy}
+
+
+def _unspooled(_job: Job, _event: Unspooled) -> Step:
+    return PENDING, (Resubmit(),), {}
 
 
 def _removed_at_the_end(job: Job, event: Aborted) -> Step:
-    """Before its outcomes have been fetched, or meanwhile: if it ended well and any are missing, this is why."""
     well = isinstance(job.exit, Terminated) and job.exit.exit_status == 0
-    return (replace(job, exit=event) if well else job), ()
+    return COMPLETED, (), {"exit": event} if well else {}
 
 
 def _retrieved(job: Job, event: Retrieved) -> Step:
-    return _to(job, State.ENDED, Report(job.exit or event))
+    return ENDED, (Report(job.exit or event),), {}
 
 
 def _not_retrieved(job: Job, event: NotRetrieved) -> Step:
     if isinstance(job.exit, Aborted):
-        return _to(job, State.ENDED, Report(job.exit))
-    return _to(job, State.ENDED, Report(event), Remove())
+        return ENDED, (Report(job.exit),), {}
+    return ENDED, (Report(event), Remove()), {}
 
 
-def _unwanted(job: Job, _event: Unwanted) -> Step:
-    return _to(job, State.DISCARDED, *([Remove()] if job.job_id is not None else []))
+def _absorbed(state: State) -> dict[type[Event], Entry]:
+    """The entries of a state in which no event means anything any more."""
+    return dict.fromkeys(
+        (
+            Submitted,
+            Executing,
+            Evicted,
+            ShadowException,
+            Terminated,
+            Aborted,
+            Held,
+            Released,
+            NotReleased,
+            Decided,
+            Attached,
+            Refused,
+            Retrieved,
+            NotRetrieved,
+            Unwanted,
+            Gone,
+            Unspooled,
+            Note,
+        ),
+        Entry((state,), _nothing),
+    )
 
 
-def _unspooled(job: Job, _event: Unspooled) -> Step:
-    return _to(job, State.PENDING, Resubmit())
-
-
-def _nothing(job: Job, _event: Event) -> Step:
-    return job, ()
-
-
-_QUEUED: dict[type[Event], Entry] = {
-    # The answer to submit() and the SUBMIT event both say so, in either order.
-    Submitted: _nothing,
-    Executing: _running,
-    Evicted: _false_start,
-    ShadowException: _false_start,
-    Terminated: _terminated,
-    Aborted: _over,
-    Held: _held,
-    Released: _nothing,
-    NotReleased: _nothing,  # somebody else has released it meanwhile
-    Decided: _nothing,
-    Attached: _attached,
-    Unwanted: _unwanted,
-    Gone: _over,
-    Unspooled: _unspooled,
-    Note: _nothing,
-}
-
-# After the end nothing counts: a repeated terminate, the abort of a job that was removed when it had been retrieved,
-# an execute that the log delivers late.
-_OVER: dict[type[Event], Entry] = dict.fromkeys(
-    (
-        Submitted,
-        Executing,
-        Evicted,
-        ShadowException,
-        Terminated,
-        Aborted,
-        Held,
-        Released,
-        NotReleased,
-        Decided,
-        Attached,
-        Refused,
-        Retrieved,
-        NotRetrieved,
-        Unwanted,
-        Gone,
-        Unspooled,
-        Note,
-    ),
-    _nothing,
-)
-
-TABLE: dict[State, dict[type[Event], Entry]] = {
-    State.PENDING: {Submitted: _submitted, Refused: _over, Unwanted: _unwanted},
-    State.IDLE: _QUEUED,
-    State.RUNNING: _QUEUED,
-    State.HELD: {
-        **_QUEUED,
-        Held: _nothing,  # log and queue may both say so
+TABLE: Final[Mapping[State, Mapping[type[Event], Entry]]] = {
+    # Only the schedd's answer, and the user, can say anything of a job that is not in the queue. (The log may speak of
+    # it earlier; until the answer says whose job it is, those events are kept.)
+    PENDING: {
+        Submitted: Entry((IDLE,), _submitted),
+        Refused: Entry((ENDED,), _over),
+        # While its submission is under way: as soon as it has an id it is removed.
+        Unwanted: Entry((DISCARDED,), _unwanted),
+    },
+    IDLE: {
+        # The answer to submit() and the SUBMIT event both say so, in either order.
+        Submitted: Entry((IDLE,), _nothing),
+        Executing: Entry((RUNNING,), _running),
+        # HTCondor tries again after each false start, without end: at the limit the job is given up.
+        Evicted: Entry((IDLE, ENDED), _false_start),
+        ShadowException: Entry((IDLE, ENDED), _false_start),
+        # The execute event may be missing. Unless it is spooled, its outcomes are here already, and it has ended.
+        Terminated: Entry((COMPLETED, ENDED), _terminated),
+        Aborted: Entry((ENDED,), _over),
+        # It stays idle where it is on hold only until its input is spooled; the policy decides about any other hold.
+        Held: Entry((IDLE, HELD, ENDED), _held),
+        Released: Entry((IDLE,), _nothing),  # as each spooled job is, once its input is there
+        # An answer that comes late: somebody else has released it meanwhile.
+        NotReleased: Entry((IDLE,), _nothing),
+        Decided: Entry((IDLE,), _nothing),
+        Attached: Entry((IDLE,), _attached),
+        Unwanted: Entry((DISCARDED,), _unwanted),
+        Gone: Entry((ENDED,), _over),
+        Unspooled: Entry((PENDING,), _unspooled),
+        Note: Entry((IDLE,), _nothing),
+    },
+    # As idle, for what is known of a running job may be out of date.
+    RUNNING: {
+        Submitted: Entry((RUNNING,), _nothing),
+        Executing: Entry((RUNNING,), _running),  # it may be repeated, or be elsewhere: the eviction was not told
+        Evicted: Entry((IDLE, ENDED), _false_start),
+        ShadowException: Entry((IDLE, ENDED), _false_start),
+        Terminated: Entry((COMPLETED, ENDED), _terminated),
+        Aborted: Entry((ENDED,), _over),
+        Held: Entry((RUNNING, HELD, ENDED), _held),
+        Released: Entry((RUNNING,), _nothing),
+        NotReleased: Entry((RUNNING,), _nothing),
+        Decided: Entry((RUNNING,), _nothing),
+        Attached: Entry((RUNNING,), _attached),
+        Unwanted: Entry((DISCARDED,), _unwanted),
+        Gone: Entry((ENDED,), _over),
+        Unspooled: Entry((PENDING,), _unspooled),
+        Note: Entry((RUNNING,), _nothing),
+    },
+    HELD: {
+        Submitted: Entry((HELD,), _nothing),
+        Executing: Entry((RUNNING,), _running),  # the release was not told
         # It loses its slot and its shadow because it is held.
-        Evicted: _nothing,
-        ShadowException: _nothing,
-        Released: _released,
-        NotReleased: _not_released,
-        Decided: _decided,
+        Evicted: Entry((HELD,), _nothing),
+        ShadowException: Entry((HELD,), _nothing),
+        Terminated: Entry((COMPLETED, ENDED), _terminated),
+        Aborted: Entry((ENDED,), _over),
+        Held: Entry((HELD,), _nothing),  # log and queue may both say so
+        # The next three may be about an earlier hold, which is over: then they mean nothing.
+        Released: Entry((IDLE, HELD), _released),
+        NotReleased: Entry((ENDED, HELD), _not_released),
+        Decided: Entry((HELD, ENDED), _decided),
+        # Of the holds in the log's past, this is the one that is not over.
+        Attached: Entry((HELD, ENDED), _attached_on_hold),
+        Unwanted: Entry((DISCARDED,), _unwanted),
+        Gone: Entry((ENDED,), _over),
+        Unspooled: Entry((PENDING,), _unspooled),
+        Note: Entry((HELD,), _nothing),
     },
-    State.COMPLETED: {
-        **_OVER,
-        Aborted: _removed_at_the_end,
-        Retrieved: _retrieved,
-        NotRetrieved: _not_retrieved,
-        Unwanted: _unwanted,
-        # Gone says nothing new: a retrieved job leaves the queue by itself, and the answer to Retrieve is on its way.
+    # A repeated terminate, or an execute that the log delivers late, means nothing any more; nor does Gone: a retrieved
+    # job leaves the queue by itself, and the answer to Retrieve is on its way.
+    COMPLETED: {
+        **_absorbed(COMPLETED),
+        # Before its outcomes have been fetched, or meanwhile: if it ended well and any are missing, this is why.
+        Aborted: Entry((COMPLETED,), _removed_at_the_end),
+        Retrieved: Entry((ENDED,), _retrieved),
+        NotRetrieved: Entry((ENDED,), _not_retrieved),
+        Unwanted: Entry((DISCARDED,), _unwanted),
     },
-    State.DISCARDED: {**_OVER, Submitted: _discard_submitted},
-    State.ENDED: _OVER,
+    # It was unwanted, perhaps while its submission was under way: then only now there is an id to remove.
+    DISCARDED: {**_absorbed(DISCARDED), Submitted: Entry((DISCARDED,), _remove_once_known)},
+    # Events may come after the end: the abort of a job that was removed when it had been retrieved, for example.
+    ENDED: _absorbed(ENDED),
 }
-"""State -> event -> the step to take; the documentation's diagram is drawn from it."""
+"""State -> event -> the states that it can lead to, and the step; the documentation's diagram is drawn from it."""
 
 
 def advance(job: Job, event: Event) -> tuple[Job, tuple[Effect, ...]]:
@@ -257,7 +311,90 @@ def advance(job: Job, event: Event) -> tuple[Job, tuple[Effect, ...]]:
     (<State.COMPLETED: 'completed'>, (Retrieve(),))
 
     """
-    step = TABLE[job.state].get(type(event))
-    if step is None:
+    state, effects, news = _step(job, event)
+    if state is job.state and not news and not effects:
+        return job, effects
+    # In the last two states no event is illegal, so nobody will ask for the story of the many jobs that have ended.
+    story = None if state is ENDED or state is DISCARDED else _continued(job, event)
+    return replace(job, state=state, story=story, **news), effects
+
+
+def _step(job: Job, event: Event) -> Step:
+    entry = TABLE[job.state].get(type(event))
+    if entry is None:
         raise IllegalTransition(job, event)
-    return step(job, event)
+    step = entry.step(job, event)
+    assert step[0] in entry.to, f"{event} led {job} to {step[0]}, which the table does not list"
+    return step
+
+
+def _continued(job: Job, event: Event) -> Story:
+    """The story of *job* with *event* at its end."""
+    if job.story is None:
+        return Story(job, (event,))
+    before, events = job.story
+    if len(events) == STORY_LENGTH:
+        # The first of them is told by where the story begins.
+        state, _, news = _step(before, events[0])
+        before, events = replace(before, state=state, **news), events[1:]
+    return Story(before, (*events, event))
+
+
+class Chapter(NamedTuple):
+    """One event of a job's story, the state that it led to, and the effects that it had."""
+
+    event: Event
+    state: State
+    effects: tuple[Effect, ...]
+
+
+def chapters(story: Story | None) -> tuple[Chapter, ...]:
+    """Tell *story* event by event: effects follow from events, so that only these are kept.
+
+    >>> job, _ = advance(Job("b000001", spooled=True), Submitted("7.0", "b000001"))
+    >>> chapters(job.story)
+    (Chapter(event=Submitted(job_id='7.0', bundle='b000001'), state=<State.IDLE: 'idle'>, effects=()),)
+
+    """
+    if story is None:
+        return ()
+    job, told = story.before, []
+    for event in story.events:
+        job, effects = advance(job, event)
+        told.append(Chapter(event, job.state, effects))
+    return tuple(told)
+
+
+class IllegalTransition(Exception):  # noqa: N818 - it is a bug of ours, not an error to be handled
+    """The table has no entry for this event in this state.
+
+    Attributes:
+        job: as it was.
+        event: the one that has no entry.
+        story: the job's last events before that, with the state and the effects of each.
+
+    """
+
+    def __init__(self, job: Job, event: Event) -> None:
+        super().__init__(job, event)
+        self.job = job
+        self.event = event
+        self.story = chapters(job.story)
+
+    def __str__(self) -> str:
+        return f"{self.event} has no meaning for {self.job}"
+
+    def line(self) -> str:
+        """All of it, for the log: one line of JSON, from which :func:`~.replaying.replay` can replay the job."""
+        before = self.job.story.before if self.job.story is not None else self.job
+        return json.dumps(
+            {
+                "event": plain(self.event),
+                "job": plain(self.job),
+                "before": plain(before),
+                "story": [
+                    {"event": plain(event), "state": state.value, "effects": [plain(effect) for effect in effects]}
+                    for event, state, effects in self.story
+                ],
+            }
+        )

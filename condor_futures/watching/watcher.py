@@ -437,7 +437,7 @@ class Watcher:
         try:
             bundle.job, effects = advance(before, event)
         except IllegalTransition as error:
-            logger.exception("bundle %s", bundle.key)
+            logger.exception("bundle %s: %s", bundle.key, error.line())
             self._resolver.fail(bundle, CondorFuturesError(f"a bug in condor_futures: {error}"))
             bundle.job, effects = advance(before, states.Unwanted(event.job_id))
         if bundle.job.state is not State.HELD or bundle.job.holds > before.holds:

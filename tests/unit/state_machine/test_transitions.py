@@ -43,7 +43,15 @@ from condor_futures.state_machine.states import (
     Unspooled,
     Unwanted,
 )
-from condor_futures.state_machine.transitions import TABLE, IllegalTransition, advance
+from condor_futures.state_machine.transitions import (
+    STORY_LENGTH,
+    TABLE,
+    Chapter,
+    Entry,
+    IllegalTransition,
+    advance,
+    chapters,
+)
 
 PENDING, IDLE, RUNNING, HELD, COMPLETED, DISCARDED, ENDED = State
 JOB = "7.0"
@@ -177,6 +185,62 @@ def test_event_in_state(state, event):
     job, performed = advance(job_in(state), EVENTS[event])
     assert job.state is (expected or state)
     assert [type(effect) for effect in performed] == effects
+
+
+VARIANTS = {
+    Held: [EVENTS[Held], Held(JOB, SPOOLING_INPUT)],
+    Released: [EVENTS[Released], Released(JOB, 9)],
+    NotReleased: [EVENTS[NotReleased], NotReleased(JOB, 9)],
+    Decided: [*(Decided(JOB, 1, action) for action in ("fail", "release", "wait")), Decided(JOB, 9)],
+    Attached: [Attached(JOB, HoldPolicy(action)) for action in ("fail", "release", "wait", "ask")],
+}
+"""The events of these kinds that a step tells apart."""
+
+
+@pytest.mark.parametrize(("state", "event"), LEGAL, ids=map(named, LEGAL))
+def test_each_entry_lists_the_states_that_it_can_lead_to_and_no_other(state, event):
+    """The next states can be read from the table: whatever the job is like, and whatever the event says."""
+    reached = set()
+    for spooled, starts, action in itertools.product(
+        (True, False), (0, Job.FALSE_STARTS_LIMIT), ("fail", "release", "wait", "ask")
+    ):
+        job = replace(job_in(state, spooled=spooled), false_starts=starts, policy=HoldPolicy(action))
+        reached |= {advance(job, variant)[0].state for variant in VARIANTS.get(event, [EVENTS[event]])}
+    assert set(TABLE[state][event].to) == reached
+
+
+def test_a_step_to_a_state_that_the_table_does_not_list_is_refused(monkeypatch):
+    """Whoever changes a step changes the table, too."""
+    wrong = Entry((RUNNING,), TABLE[IDLE][Terminated].step)
+    monkeypatch.setitem(TABLE[IDLE], Terminated, wrong)
+    with pytest.raises(AssertionError, match="which the table does not list"):
+        advance(job_in(IDLE), Terminated(JOB, 0))
+
+
+def test_a_job_has_a_story():
+    """The events that changed it, with what each did; not those that changed nothing."""
+    events = [Submitted(JOB), Submitted(JOB), Note(JOB), Executing(JOB, "ep1"), Note(JOB), Terminated(JOB, 1)]
+    job, _ = after(job_in(PENDING), *events)
+    assert chapters(job.story) == (
+        Chapter(events[0], IDLE, ()),
+        Chapter(events[3], RUNNING, (MarkRunning(),)),
+        Chapter(events[5], COMPLETED, (Retrieve(),)),
+    )
+
+
+def test_a_story_has_a_last_part_only():
+    """It leads to the job as it is all the same, from where it begins."""
+    job, _ = after(job_in(PENDING), Submitted(JOB), *[Executing(JOB, "ep1"), Evicted(JOB)] * 30)
+    assert len(job.story.events) == STORY_LENGTH
+    assert job.story.before == replace(job_in(IDLE), host="ep1", false_starts=1)
+    assert after(job.story.before, *job.story.events)[0] == job
+
+
+@pytest.mark.parametrize("end", [Aborted(JOB), Unwanted(JOB)], ids=["ended", "discarded"])
+def test_nothing_is_kept_of_a_story_that_is_over(end):
+    """No event is illegal from then on, and there may be 100,000 such jobs."""
+    job, _ = after(job_in(PENDING), Submitted(JOB), Executing(JOB, "ep1"), end)
+    assert job.story is None
 
 
 @pytest.mark.parametrize(("state", "event"), ILLEGAL, ids=map(named, ILLEGAL))
