@@ -12,7 +12,7 @@ import platformdirs
 
 from condor_futures.errors import CondorFuturesError
 from condor_futures.session.record import RECORD, constraint_of
-from condor_futures.submit.values import INEXPRESSIBLE, NO_DIRECTORY
+from condor_futures.submit.values import is_directory_name
 
 __all__ = [
     "check_session_directory",
@@ -114,7 +114,7 @@ def check_session_directory(directory: Path) -> None:
         ValueError: a session cannot be in '/data/a$$(b)': HTCondor cannot take this as the name of a directory; ...
 
     """
-    if INEXPRESSIBLE.search(f"{directory}/") or NO_DIRECTORY.search(f"{directory}/"):
+    if not is_directory_name(directory):
         raise ValueError(
             f"a session cannot be in {str(directory)!r}: HTCondor cannot take this as the name of a directory; "
             "choose another one"

@@ -1,7 +1,7 @@
 """From the executor's keyword arguments to a submit description, without HTCondor at hand.
 
 Any submit command is a keyword of the executor, in HTCondor's own language. This module checks the names
-against `submit_commands`, has the values written by `submit_values` and checked by `submit_expressions`, and
+against `commands`, has the values written by `values` and checked by `expressions`, and
 adds what the executor owns: the runner, the bundle's files, the session's event log.
 
 Example:
@@ -53,7 +53,7 @@ def check_submit_commands(options: Mapping[str, object]) -> dict[str, str]:
 
             - `str`: passed on, in submit language. For a custom attribute that is a ClassAd expression, so a
               string in it carries its own double quotes: `**{"MY.JobFlavour": '"tomorrow"'}`.
-            - `bool`, `int`, `float` (finite): HTCondor's units apply, see `submit_values`.
+            - `bool`, `int`, `float` (finite): HTCondor's units apply, see `values`.
             - `pathlib.Path`: made absolute.
             - `list` or `tuple` of `str` and paths, where the command takes a list of files. Input files are
               found from the current directory; URLs are left alone. Where it takes another list
@@ -71,7 +71,7 @@ def check_submit_commands(options: Mapping[str, object]) -> dict[str, str]:
             given twice under two names, and a value of a wrong type.
         ValueError: for a value that cannot be written in a submit description: one with a line break or a
             NUL, one that ends in a backslash, a nan or an infinity, a comma in a file name; for a size, a time
-            or an expression that HTCondor cannot read (see `submit_expressions`); for an unknown `job_flavour`,
+            or an expression that HTCondor cannot read (see `expressions`); for an unknown `job_flavour`,
             which is CERN's name for how long a job may run (attribute JobFlavour).
 
     Example:

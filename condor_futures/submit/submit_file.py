@@ -9,9 +9,9 @@ from collections.abc import Collection, Container, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from condor_futures.submit import values
 from condor_futures.submit.commands import ALIASES, OWNED
 from condor_futures.submit.description import canonical_name, check_submit_commands, merge
+from condor_futures.submit.files_here import CLIENT_FILES, CLIENT_LISTS, absolute, file_names, is_elsewhere
 
 __all__ = ["add_submit_file", "read_submit_file"]
 
@@ -189,10 +189,9 @@ class _SubmitFile:
     def value(self, name: str, value: str) -> str:
         """The value of a submit command as it is without the file."""
         value = self._expand(value, f"{name} in {self._path}")
-        if name in values._CLIENT_LISTS:
-            files = values._FILE_NAME.findall(value.strip().strip('"'))
-            return ", ".join(self._in_directory(name, file.strip()) for file in files if file.strip())
-        if name in values._CLIENT_FILES:
+        if name in CLIENT_LISTS:
+            return ", ".join(self._in_directory(name, file) for file in file_names(value))
+        if name in CLIENT_FILES:
             return self._in_directory(name, value.strip())
         if name == "transfer_output_remaps" and "\\" not in value:
             pairs = (pair.partition("=") for pair in value.strip().strip('"').split(";") if pair.strip())
@@ -203,7 +202,7 @@ class _SubmitFile:
 
     def _in_directory(self, name: str, file: str) -> str:
         """A file of the client by absolute path: HTCondor takes a relative one from the job's directory."""
-        elsewhere = values._NOT_A_LOCAL_PATH.match(file) and not _NUMBERED.match(file)
+        elsewhere = is_elsewhere(file) and not _NUMBERED.match(file)
         if not file or file.startswith("/") or elsewhere:
             return file
         if self._set_directory:
@@ -213,7 +212,7 @@ class _SubmitFile:
             )
         given = (self._defined[key] for key in self._defined if ALIASES.get(key, key) == "initialdir")
         directory = next((value.strip() for value in given if value.strip()), "")
-        directory = values._absolute(self._expand(directory, f"initialdir in {self._path}"))
+        directory = absolute(self._expand(directory, f"initialdir in {self._path}"))
         return os.path.join(directory or Path.cwd(), file)  # noqa: PTH118 - a slash at the end must survive
 
     def _expand(self, value: str, where: str, depth: int = 0) -> str:

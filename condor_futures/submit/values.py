@@ -8,7 +8,8 @@ Units are HTCondor's: a bare number is MiB in `request_memory` and KiB in `reque
 `allowed_execute_duration` and `keep_claim_idle`. `request_memory="4GB"` is clearer than 4096, and a site may
 insist on a unit (`SUBMIT_REQUEST_MISSING_UNITS`).
 
-Which commands there are, and what the executor makes of them, is `submit_description`'s business.
+Which commands there are, and what the executor makes of them, is `description`'s business; which of them name files
+of this machine, that of `files_here`.
 """
 
 from __future__ import annotations
@@ -20,25 +21,27 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Final
 
-# A name in a list of files. The comma in $CHOICE(1,a,b) separates nothing: macros are expanded first.
-_FILE_NAME: Final = re.compile(r"(?:\$\w*\([^)]*\)|[^,])+")
-INEXPRESSIBLE: Final = re.compile(r"\$\$\w*\(|\$\(dollar\b|\$\w*\([^)]*\$\w*\(", re.IGNORECASE)
-# A backslash before a slash disappears (25.14). Surrogates are what Python makes of bytes that are not UTF-8.
-NO_DIRECTORY: Final = re.compile(r"[\n\r\0]|\\/|[\ud800-\udfff]")
-_NOT_A_LOCAL_PATH: Final = re.compile(r"[a-z][a-z0-9+.-]*://|docker:|\$", re.IGNORECASE)
+from condor_futures.submit.files_here import (
+    CLIENT_FILES,
+    CLIENT_LISTS,
+    FILE_LISTS,
+    absolute,
+    file_names,
+    is_one_name,
+)
 
-# Relative names in these are files of the client, named from where the user's program runs. HTCondor would
-# look for them in `initialdir`, which is the session's batch directory.
-_CLIENT_LISTS: Final = frozenset({"transfer_input_files", "transfer_common_input", "public_input_files", "jar_files"})
-_CLIENT_FILES: Final = frozenset({"container_image", "scitokens_file", "x509userproxy"})
-_FILE_LISTS: Final = _CLIENT_LISTS | {
-    "dont_encrypt_input_files",
-    "dont_encrypt_output_files",
-    "encrypt_input_files",
-    "encrypt_output_files",
-    "transfer_checkpoint_files",
-    "transfer_output_files",
-}
+__all__ = [
+    "is_directory_name",
+    "quote_arguments",
+    "quote_environment",
+    "quote_file",
+    "quote_remaps",
+    "quote_value",
+]
+
+_INEXPRESSIBLE: Final = re.compile(r"\$\$\w*\(|\$\(dollar\b|\$\w*\([^)]*\$\w*\(", re.IGNORECASE)
+# A backslash before a slash disappears (25.14). Surrogates are what Python makes of bytes that are not UTF-8.
+_NO_DIRECTORY: Final = re.compile(r"[\n\r\0]|\\/|[\ud800-\udfff]")
 # Other commands that take a list, whose items commas separate.
 _LISTS: Final = frozenset(
     {
@@ -60,7 +63,7 @@ def quote_value(name: str, value: object) -> str:
 
     Args:
         name: a submit command by its first name, or `MY.<attribute>`.
-        value: as `submit_description.check_submit_commands` takes it.
+        value: as `description.check_submit_commands` takes it.
 
     Raises:
         TypeError: for a value of a wrong type.
@@ -77,14 +80,14 @@ def quote_value(name: str, value: object) -> str:
         _check_old_environment(value)
     if name == "transfer_output_remaps" and isinstance(value, Mapping):
         return quote_remaps(value)
-    if isinstance(value, (list, tuple, Mapping)) and name not in _FILE_LISTS:
+    if isinstance(value, (list, tuple, Mapping)) and name not in FILE_LISTS:
         return _one_line(name, _collection(name, value))
-    if name in _FILE_LISTS:
+    if name in FILE_LISTS:
         return _one_line(name, ", ".join(_files(name, value)))
     if isinstance(value, Path) and not name.startswith("MY."):
         return _one_line(name, _literal(name, str(value.absolute())))
     text = _scalar(name, value)
-    return _one_line(name, _absolute(text) if name in _CLIENT_FILES else text)
+    return _one_line(name, absolute(text) if name in CLIENT_FILES else text)
 
 
 def _collection(name: str, value: Sequence[object] | Mapping[object, object]) -> str:
@@ -139,7 +142,7 @@ def quote_remaps(remaps: Mapping[object, object]) -> str:
                     f"transfer_output_remaps cannot have the name {str(name)!r}: blanks, ';', '=' and '\"' end names"
                 )
         place = _literal("transfer_output_remaps", str(target.absolute())) if isinstance(target, Path) else target
-        pairs.append(f"{source} = {_absolute(str(place))}")
+        pairs.append(f"{source} = {absolute(str(place))}")
     return _one_line("transfer_output_remaps", '"' + "; ".join(pairs) + '"')
 
 
@@ -211,26 +214,16 @@ def _literal(name: str, text: str) -> str:
     made (expand_macro in config.cpp). So three texts cannot be escaped: `$$(`, which becomes a macro of the
     execution point, `$(DOLLAR)` itself, and a macro within another.
     """
-    if trouble := INEXPRESSIBLE.search(text):
+    if trouble := _INEXPRESSIBLE.search(text):
         raise ValueError(
             f"the value of the submit command {name!r} has {trouble[0]!r}, which HTCondor cannot take as text"
         )
     return re.sub(r"\$(?=\w*\()", "$(DOLLAR)", text)
 
 
-def _absolute(file: str) -> str:
-    """Return a file of the client by absolute path; URLs, images and names that begin with a macro stay."""
-    file = file.strip()
-    if not file or _NOT_A_LOCAL_PATH.match(file):
-        return file
-    # A slash at the end means "the contents of this directory" and must survive.
-    return f"{Path(file).absolute()}{'/' if file.endswith('/') else ''}"
-
-
 def _files(name: str, value: object) -> list[str]:
     if isinstance(value, str):
-        # As condor_submit does: quotation marks around the whole list go, and empty names, too.
-        return [quote_file(name, file) for file in _FILE_NAME.findall(value.strip().strip('"')) if file.strip()]
+        return [quote_file(name, file) for file in file_names(value)]
     return [quote_file(name, file) for file in (value if isinstance(value, (list, tuple)) else [value])]
 
 
@@ -247,14 +240,26 @@ def quote_file(name: str, file: object) -> str:
 
     """
     if isinstance(file, Path):
-        text = _literal(name, str(file.absolute() if name in _CLIENT_LISTS else file))
+        text = _literal(name, str(file.absolute() if name in CLIENT_LISTS else file))
     elif isinstance(file, str):
-        text = _absolute(file) if name in _CLIENT_LISTS else file.strip()
+        text = absolute(file) if name in CLIENT_LISTS else file.strip()
     else:
         raise TypeError(f"the submit command {name!r} takes files as str or pathlib.Path, not {type(file).__name__}")
-    if _FILE_NAME.findall(text) != [text]:
+    if not is_one_name(text):
         raise ValueError(f"the submit command {name!r} cannot name the file {text!r}: commas separate its file names")
     return _utf8(name, text)
+
+
+def is_directory_name(directory: Path) -> bool:
+    """Whether a submit description can name *directory*, as the directory of jobs.
+
+    Example:
+        >>> is_directory_name(Path("/data/a $(b)")), is_directory_name(Path("/data/a$$(b)"))
+        (True, False)
+
+    """
+    text = f"{directory}/"
+    return not (_INEXPRESSIBLE.search(text) or _NO_DIRECTORY.search(text))
 
 
 def quote_environment(variables: Mapping[str, object]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import re
 from collections.abc import Sequence
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 from submit_language import expanded, htcondor2
 
-from condor_futures import CondorExecutor, DagExecutor
 from condor_futures.submit.commands import ALIASES, COMMANDS, ELSEWHERE, KNOWN, OPTIONS, OWNED, OWNED_ATTRIBUTES
 from condor_futures.submit.description import canonical_name, check_submit_commands, describe, description_key, merge
 
@@ -138,12 +136,6 @@ class TestNames:
         with pytest.raises(ValueError, match="espresso, microcentury"):
             check_submit_commands({"job_flavour": 3})
 
-    def test_aliases_lead_to_first_names(self) -> None:
-        """No alias is an alias's alias, and each leads to a command."""
-        assert set(ALIASES.values()) <= COMMANDS
-        assert not COMMANDS & ALIASES.keys()
-        assert OWNED.keys() - {"request_gpu_memory", "request_gpus_memory"} <= COMMANDS
-
 
 class TestMerge:
     """A derived executor changes what it names and inherits the rest."""
@@ -256,16 +248,3 @@ def test_equal_commands_in_any_order_have_one_key() -> None:
     keys = {description_key(check_submit_commands(dict(items))) for items in itertools.permutations(options.items())}
     assert len(keys) == 1
     assert description_key(check_submit_commands({"rank": "y"})) not in keys
-
-
-def test_the_executors_own_keywords_are_known_as_such():
-    """Else the advice about a misspelt one would not name them."""
-    constructor = set(inspect.signature(CondorExecutor).parameters) - {"submit_commands"}
-    derived = set(inspect.signature(CondorExecutor.with_options).parameters) - {"self", "submit_commands"}
-    dag = set(inspect.signature(DagExecutor).parameters)
-    assert {
-        **dict.fromkeys(constructor - derived, "CondorExecutor() only"),
-        **dict.fromkeys((constructor - derived) & dag, "CondorExecutor() and DagExecutor() only"),
-        **dict.fromkeys(derived - constructor, "with_options() only"),
-        **dict.fromkeys(constructor & derived, "CondorExecutor() and its with_options()"),
-    } == OPTIONS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from submit_language import classad2, expanded, htcondor2
 
-from condor_futures.session.finding import check_session_directory
-from condor_futures.submit.description import check_submit_commands, describe
-from condor_futures.submit.files_here import missing_file
+from condor_futures.submit.description import check_submit_commands
 from condor_futures.submit.values import quote_environment
 
 
@@ -297,69 +294,3 @@ def test_what_is_no_text_is_refused(options: dict[str, object]) -> None:
     """File names and variables that are not UTF-8 come as surrogates."""
     with pytest.raises(ValueError, match=r"'\\udce9', which stands for a byte that is not UTF-8"):
         check_submit_commands(options)
-
-
-class TestMissingFiles:
-    """Those that are read on this machine."""
-
-    @pytest.mark.parametrize(
-        "options",
-        [
-            {"transfer_input_files": ["there", "missing"]},
-            {"transfer_input_files": "there, missing"},
-            {"transfer_input_files": "there/missing"},
-            {"container_image": "missing"},
-            {"transfer_common_input": "missing/"},
-            {"x509userproxy": "missing"},
-        ],
-    )
-    def test_a_missing_file_is_found(self, options: dict[str, object], tmp_path: Path, monkeypatch) -> None:
-        """And named as HTCondor would."""
-        monkeypatch.chdir(tmp_path)
-        Path("there").touch()
-        missing = missing_file(check_submit_commands(options))
-        assert missing is not None
-        assert missing[0] in options
-        assert missing[1].startswith(str(tmp_path))
-        assert missing[1].rstrip("/").endswith("missing")
-
-    @pytest.mark.parametrize(
-        "options",
-        [
-            {},
-            {"transfer_input_files": ["there", Path("directory"), "directory/", "https://example.org/a"]},
-            {"transfer_input_files": "$(name).txt, $ENV(HOME)/a"},
-            {"transfer_output_files": "missing"},
-            {"container_image": "docker://missing"},
-            {"container_image": "docker:missing"},
-            {"container_image": "/cvmfs/example.org/image"},
-            {"container_image": "/missing", "transfer_container": False},
-        ],
-    )
-    def test_what_is_there_or_elsewhere_is_not_missing(self, options: dict[str, object], tmp_path, monkeypatch) -> None:
-        """Nobody can look."""
-        monkeypatch.chdir(tmp_path)
-        Path("there").touch()
-        Path("directory").mkdir()
-        assert missing_file(check_submit_commands(options)) is None
-
-
-@pytest.mark.parametrize("name", ["a$$(b)", "$$([1+1])", "a$(DOLLAR)", "$(a$(b))", "a\nb", "a\\", "\udcff"])
-@pytest.mark.parametrize("within", [".", "deeper"])
-def test_session_directory_that_htcondor_cannot_take_is_refused(tmp_path, name, within):
-    """In one sentence, which names it."""
-    directory = tmp_path / name / within
-    with pytest.raises(ValueError, match=re.escape(f"a session cannot be in {str(directory)!r}: HTCondor")):
-        check_session_directory(directory)
-
-
-@pytest.mark.parametrize(
-    "name", ["a b", "a$(b)", "a$$b", "a,b", "a'b", 'a"b', "ä", "a#b", "a\\b", "a;b", "*", "-a", "a "]
-)
-def test_session_directory_that_htcondor_can_take_is_not_refused(tmp_path, name):
-    """Jobs ran in each of these (25.14)."""
-    check_session_directory(tmp_path / name)
-    description = describe(
-        {}, session_id="1", runner=tmp_path / name / "runner", directory=tmp_path / name, event_log=tmp_path
-    )
-    assert expanded("executable", description["executable"]) == str(tmp_path / name / "runner")
