@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import re
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from condor_futures.options.ship import file_of_the_users
 from condor_futures.state_machine.states import Job, State
-from condor_futures.submit.commands import ALIASES, KNOWN, OPTIONS, OWNED
 
 __all__ = ["CondorFuture"]
 
@@ -20,7 +16,6 @@ T = TypeVar("T")
 
 #: Where concurrent.futures itself tells of callbacks that raise.
 logger = logging.getLogger("concurrent.futures")
-_UNEXPECTED: Final = re.compile(r"got an unexpected keyword argument '(\w+)'")
 
 
 class _Bundle(Protocol):
@@ -51,12 +46,12 @@ class CondorFuture(Future[T]):
         super().__init__()
         self.key = key
         """The call's key: calls are counted in the order of their submission."""
-        self._told = cancelled
-        self._bundle: _Bundle | None = None
+        self._canceller = cancelled
+        self.bundle: _Bundle | None = None
 
     def __repr__(self) -> str:
         """As the standard library has it, with what is known of the call and its job, once it is to have one."""
-        if self._bundle is None:
+        if self.bundle is None:
             return super().__repr__()
         job = f", job {self.job_id}" if self.job_id is not None else ""
         return f"{super().__repr__()[:-1]}, call {self.key} {self.state}{job}>"
@@ -87,7 +82,7 @@ class CondorFuture(Future[T]):
         finally:  # also if a callback raised KeyboardInterrupt: the others would never learn of it
             # wait() and as_completed() learn of it only now; elsewhere a worker would do this when it meets the call.
             self.set_running_or_notify_cancel()
-            self._told(self)
+            self._canceller(self)
         return True
 
     @property
@@ -101,7 +96,7 @@ class CondorFuture(Future[T]):
             '12.0'
 
         """
-        return self._bundle.job.job_id if self._bundle else None
+        return self.bundle.job.job_id if self.bundle else None
 
     @property
     def state(self) -> str:
@@ -117,7 +112,7 @@ class CondorFuture(Future[T]):
         """
         if self.done():  # asked first: from then on nothing changes, while another thread might cancel until then
             return "cancelled" if self.cancelled() else "done" if self.exception() is None else "failed"
-        return str((self._bundle.job.shown if self._bundle else State.PENDING).value)
+        return str((self.bundle.job.shown if self.bundle else State.PENDING).value)
 
     @property
     def host(self) -> str | None:
@@ -130,7 +125,7 @@ class CondorFuture(Future[T]):
             'ep17'
 
         """
-        return (self._bundle.job.host or None) if self._bundle else None
+        return (self.bundle.job.host or None) if self.bundle else None
 
     def stdout(self) -> str:
         r"""What the call wrote to standard output; empty until its job has ended.
@@ -142,7 +137,7 @@ class CondorFuture(Future[T]):
             'converged\n'
 
         """
-        return self._bundle.text("stdout", self.key) if self._bundle else ""
+        return self.bundle.text("stdout", self.key) if self.bundle else ""
 
     def stderr(self) -> str:
         r"""What the call wrote to standard error; empty until its job has ended.
@@ -156,7 +151,7 @@ class CondorFuture(Future[T]):
             'far from the data\n'
 
         """
-        return self._bundle.text("stderr", self.key) if self._bundle else ""
+        return self.bundle.text("stderr", self.key) if self.bundle else ""
 
     def _invoke_callbacks(self) -> None:
         # The standard library's lets what is not an Exception through: sys.exit() in a callback would end the thread
@@ -167,16 +162,25 @@ class CondorFuture(Future[T]):
             except (Exception, SystemExit):
                 logger.exception("exception calling callback for %r", self)
 
-    def _mark_running(self) -> None:
+    def disconnect(self) -> None:
+        """Have cancelling the future remove no job from now on; for executors."""
+        self._canceller = lambda _: None
+
+    def is_cancelled_by(self, canceller: Callable[[CondorFuture[Any]], None]) -> bool:
+        """Whether *canceller* is what learns of it when the future is cancelled; for executors."""
+        return self._canceller == canceller
+
+    def mark_running(self) -> None:
+        """Have the future say that its call runs; for executors."""
         with self._condition:
             if self._state == PENDING:
                 self._state = RUNNING
 
-    def _resolve(self, value: Any, error: BaseException | None) -> None:
-        if error is not None:
-            with contextlib.suppress(Exception):  # it is the user's, and may be odd
-                if (advice := _advice(error)) and hasattr(error, "add_note"):
-                    error.add_note(advice)
+    def resolve(self, value: Any, error: BaseException | None) -> None:
+        """Set the result, or the exception if there is an *error*; for executors.
+
+        Unlike ``set_result()``, it accepts a future that has been cancelled, or has ended, and leaves it as it is.
+        """
         try:
             if error is None:
                 self.set_result(value)
@@ -184,23 +188,3 @@ class CondorFuture(Future[T]):
                 self.set_exception(error)
         except InvalidStateError:
             pass  # it was cancelled in the meantime
-
-
-def _advice(error: BaseException) -> str:
-    """What to do about an exception that a call raises because it is made in a job; empty for any other.
-
-    >>> _advice(TypeError("f() got an unexpected keyword argument 'request_memory'"))
-    'If request_memory is meant for the job: executor.with_options(request_memory=...).submit(...)'
-    """
-    if type(error) is TypeError:
-        text = error.args[0] if error.args else None
-        refused = _UNEXPECTED.search(text) if isinstance(text, str) else None
-        name = refused[1] if refused else ""
-        if (name in KNOWN and ALIASES.get(name, name) not in OWNED) or "with_options" in OPTIONS.get(name, ""):
-            return f"If {name} is meant for the job: executor.with_options({name}=...).submit(...)"
-    if type(error) is ModuleNotFoundError and error.name and (file := file_of_the_users(error.name)):
-        return (
-            f"What a function imports itself has to be where its job runs: ship=['auto', Path({str(file)!r})] sends it "
-            "along."
-        )
-    return ""

@@ -48,7 +48,7 @@ class Bundle:
     def __post_init__(self) -> None:
         self._calls = tuple(self.futures)
         for future in self.futures.values():
-            future._bundle = self
+            future.bundle = self
 
     def path(self, suffix: str) -> Path:
         """The file ``BUNDLE.suffix``: calls, outcomes, stdout or stderr."""

@@ -232,7 +232,7 @@ class Driver:
 
     def _give_up(self) -> None:
         for future in self.graph.futures.values():
-            future._told = lambda _: None  # no job is to be removed
+            future.disconnect()
             future.cancel()
 
 

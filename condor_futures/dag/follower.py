@@ -111,7 +111,7 @@ class Follower:
 
     def cancel(self, future: Future[Any]) -> None:
         """When nobody wants any call of its job any more, remove the job."""
-        key = future._bundle.key  # type: ignore[attr-defined]
+        key = future.bundle.key  # type: ignore[attr-defined]
         self._inbox.put(lambda: self._remove_if_unwanted(key))
 
     def remove(self) -> None:
@@ -271,7 +271,7 @@ class Follower:
         match effect:
             case states.MarkRunning():
                 for future in bundle.futures.values():
-                    future._mark_running()
+                    future.mark_running()
             case states.Remove():
                 self._to_remove.add(job_id)
             case states.Report(cause):

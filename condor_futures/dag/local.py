@@ -322,7 +322,7 @@ class LocalRun:
         if calls:
             calls.job = replace(calls.job, state=states.State.RUNNING, host=os.uname().nodename)
             for future in calls.futures.values():
-                future._mark_running()
+                future.mark_running()
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True, **options)
         running = _Running(process, wanted)
         with self._lock:

@@ -10,6 +10,7 @@ from condor_futures.calls.outcomes_file import read_outcomes
 from condor_futures.dag.dagman import submit_error
 from condor_futures.dag.graph import Graph, Node
 from condor_futures.errors import CondorFuturesError, JobError
+from condor_futures.resolving import failures
 from condor_futures.resolving.counts import Tally
 from condor_futures.resolving.resolver import Resolver
 from condor_futures.state_machine import states
@@ -86,14 +87,14 @@ class Reports(Resolver):
         bundle.stream_ranges.update((key, outcome.stream_ranges) for key, outcome in good.items())
         for key, future in futures.items():
             if key in good:
-                self._resolve(bundle, future, *good[key].unpickle(bundle.job.job_id))
+                self._resolve(bundle, future, *failures.value_or_error(good[key], bundle.job.job_id))
 
     def _held(self, bundle: Bundle, hold: states.Held) -> None:
         session = self._session
         outcomes, _ = read_outcomes(bundle.path("outcomes"), session=session.id, secret=session.secret)
         if outcomes.keys() >= bundle.futures.keys():
             # All calls were made, and something else of the job did not come back, such as an output file.
-            self._fail_rest(bundle, self._missing(bundle, hold, None, ""))
+            self._fail_rest(bundle, failures.missing(bundle, hold, None, ""))
         else:
             self._report(bundle, hold)
 

@@ -619,7 +619,7 @@ class CondorExecutor(Executor):
             return future, Call(key, arguments=arguments(), function=function(), number=number)
         except (PayloadError, TypeError) as error:
             self._engine.watcher.tally.failed_at_once()
-            future._resolve(None, error)
+            future.resolve(None, error)
             return future, None
 
     def _add(self, bundles: Iterable[Bundle | None], *, complete: bool = False) -> None:
@@ -655,7 +655,7 @@ class CondorExecutor(Executor):
         for future, _ in calls:
             if not future.done():
                 self._engine.watcher.tally.failed_at_once()
-                future._resolve(None, failure)
+                future.resolve(None, failure)
 
     def _write_bundle(self, calls: Sequence[tuple[CondorFuture[Any], Call]]) -> Bundle:
         engine = self._engine

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from condor_futures.access_point.choosing import Place
 from condor_futures.access_point.requests import AccessPoint
@@ -89,14 +89,15 @@ class Engine:
         """The key by which calls refer to the value of *future*: a call's own, or one that is made up for a
         stranger.
         """
-        bundle = getattr(future, "_bundle", None)
-        if bundle is not None:
-            ours = bundle.directory.is_relative_to(self.session.directory)
-        else:  # a call that could not be submitted has none
-            ours = getattr(future, "_told", None) == self.watcher.cancel
-        if ours:
-            return str(future.key)  # type: ignore[attr-defined]
+        if isinstance(future, CondorFuture) and self._is_ours(future):
+            return future.key
         return f"x{id(future):x}"  # unique for as long as the call that refers to it waits for it
+
+    def _is_ours(self, future: CondorFuture[Any]) -> bool:
+        bundle = cast("Bundle | None", future.bundle)
+        if bundle is not None:
+            return bundle.directory.is_relative_to(self.session.directory)
+        return future.is_cancelled_by(self.watcher.cancel)  # a call that could not be submitted has no bundle
 
 
 #: Seconds for credentials to be stored: the site's program makes them, the credd waits for the credmon, 20 s each; a

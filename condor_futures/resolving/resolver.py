@@ -10,26 +10,19 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import CancelledError, Future
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, cast
 
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import append_value, copy_outcome, writing_calls
-from condor_futures.calls.outcomes_file import read_outcomes, signal_name
+from condor_futures.calls.outcomes_file import read_outcomes
 from condor_futures.errors import (
-    AccessPointError,
     BrokenCondorExecutor,
-    DependencyError,
-    JobCrashedError,
-    JobHeldError,
-    JobLostError,
-    JobRemovedError,
-    JobTimeLimitError,
-    OutcomeError,
     words,
 )
 from condor_futures.files.private_files import open_patiently
 from condor_futures.future import CondorFuture
+from condor_futures.resolving import failures
 from condor_futures.resolving.counts import Tally
 from condor_futures.resolving.kept_logs import keep_logs
 from condor_futures.session.session import Session
@@ -42,8 +35,6 @@ logger = logging.getLogger(__name__)
 
 #: How much of a job's standard error goes into an error, in characters.
 STDERR_TAIL = 2000
-#: HoldReasonCode of a job whose initial working directory, which is the session's, cannot be entered.
-NO_INITIAL_DIRECTORY = 14
 
 
 class Resolver:
@@ -76,10 +67,7 @@ class Resolver:
         self._surely(bundle, lambda: self._fail_call(bundle, call, cause))
 
     def _fail_call(self, bundle: Bundle, call: str, cause: BaseException) -> None:
-        how = "was cancelled" if isinstance(cause, CancelledError) else f"raised {type(cause).__name__}"
-        error = DependencyError(f"a call that this one depends on {how}: {words(cause)}".rstrip(": "))
-        error.__cause__ = cause
-        self._fail_one(bundle, call, error)
+        self._fail_one(bundle, call, failures.dependency_failed(cause))
 
     def _fail_one(self, bundle: Bundle, call: str, error: BaseException) -> None:
         future = bundle.futures.get(call)
@@ -134,7 +122,7 @@ class Resolver:
         if parent.cancelled() or parent.exception() is not None:
             return  # the calls that wanted it have failed
         session, path = self._session, bundle.path("calls")
-        of = getattr(parent, "_bundle", None)
+        of = cast("Bundle | None", parent.bundle) if isinstance(parent, CondorFuture) else None
         with writing_calls(session.directory):
             end = path.stat().st_size
             try:
@@ -201,10 +189,10 @@ class Resolver:
             outcome = outcomes.pop(key, None)
             outcome_result = outcome.result if outcome is not None else ""
             if outcome is None:
-                error = self._missing(bundle, cause, trouble, tail)
+                error = failures.missing(bundle, cause, trouble, tail)
             else:
                 bundle.stream_ranges[key] = outcome.stream_ranges
-                value, error = outcome.unpickle(bundle.job.job_id, tail)
+                value, error = failures.value_or_error(outcome, bundle.job.job_id, tail)
             del outcome
             if outcome_result == "initializer" and isinstance(error, BrokenCondorExecutor):
                 self._initializer_failed(bundle, error)
@@ -222,66 +210,8 @@ class Resolver:
             how = "failed" if error is not None else "done"
             self._tally.ended(bundle, future.key, how)
         try:
-            future._resolve(value, error)
+            if error is not None:
+                failures.advise(error)
+            future.resolve(value, error)
         except BaseException:  # a callback's, such as asyncio.CancelledError: none of the other futures' business
             logger.exception("exception calling callback for %r", future)
-
-    @staticmethod
-    def _missing(bundle: Bundle, cause: states.Event, trouble: str | None, tail: str) -> BaseException:
-        """Why there is no outcome."""
-        job_id, the_job = bundle.job.job_id, _the_job(bundle)
-        match cause:
-            case states.Held():
-                return _held(bundle, cause, tail)
-            case states.NotReleased(_, _, reason, error):
-                held = _held(bundle, bundle.job.hold or states.Held(job_id or ""), tail, f"; {reason}")
-                held.__cause__ = error
-                return held
-            case states.Aborted(_, reason):
-                message = f"{the_job} was removed: {reason or 'HTCondor gives no reason'}"
-                return JobRemovedError(message, job_id=job_id, reason=reason, stderr_tail=tail)
-            case states.Refused(_, reason):
-                return AccessPointError(f"the access point did not take the job: {reason}")
-            case _ if trouble is not None:
-                return OutcomeError(f"the outcome file of {the_job} is refused: {trouble}")
-            case states.Terminated(_, exit_status, signal):
-                how = (
-                    f"was killed by {signal_name(signal)}" if signal is not None else f"left with status {exit_status}"
-                )
-                message = f"{the_job} {how} before it could report an outcome"
-                return JobCrashedError(message, job_id=job_id, exit_status=exit_status, signal=signal, stderr_tail=tail)
-            case states.NotRetrieved(_, reason):
-                message = f"the outcome of {the_job} cannot be retrieved: {reason}"
-                return JobLostError(message, job_id=job_id, reason=reason)
-            case states.ShadowException(_, reason):
-                message = f"{the_job} was given up: its shadow died again and again, the last time of: {reason}"
-                return JobLostError(message, job_id=job_id, reason=reason)
-            case states.Evicted():
-                message = f"{the_job} was given up: it was evicted again and again, and never ran in between"
-                return JobLostError(message, job_id=job_id)
-            case _:
-                message = (
-                    f"{the_job} is in no queue any more, and no event says what became of it; submit the call again"
-                )
-                return JobLostError(message, job_id=job_id)
-
-
-def _the_job(bundle: Bundle) -> str:
-    """It, by its id; which is not known where the event log of a session that was taken up again is lost."""
-    return f"the job {bundle.job.job_id}" if bundle.job.job_id is not None else "the job of the call"
-
-
-def _held(bundle: Bundle, hold: states.Held, tail: str, more: str = "") -> JobHeldError:
-    job_id, the_job, commands = bundle.job.job_id, _the_job(bundle), bundle.options.commands
-    kind = JobTimeLimitError if hold.time_limit else JobHeldError
-    message = f"{the_job} was put on hold (code {hold.code}, subcode {hold.subcode}): {hold.reason}"
-    if hold.time_limit:
-        limit = f"{hold.time_limit}={commands.get(hold.time_limit, '?')}"
-        message = f"{the_job} ran for longer than {limit} allows: {hold.reason}"
-    elif hold.code == NO_INITIAL_DIRECTORY and not bundle.options.spool:
-        message += "; with spool=False the access point has to see this directory, spool=True works with any"
-    if bundle.job.holds > 1:
-        message += f"; it was the job's hold number {bundle.job.holds}"
-    return kind(
-        message + more, job_id=job_id, code=hold.code, subcode=hold.subcode, reason=hold.reason, stderr_tail=tail
-    )

@@ -185,7 +185,7 @@ class Watcher:
 
     def cancel(self, future: CondorFuture[Any]) -> None:
         """Forget one call; when all calls of its job are forgotten, remove the job."""
-        bundle = cast("Bundle | None", future._bundle)
+        bundle = cast("Bundle | None", future.bundle)
         if bundle is not None:
             self.tally.ended(bundle, future.key, "cancelled")
             self._inbox.put(functools.partial(self._cancel, bundle, future.key))
@@ -459,7 +459,7 @@ class Watcher:
         match effect:
             case states.MarkRunning():
                 for future in bundle.futures.values():
-                    future._mark_running()
+                    future.mark_running()
             case states.Retrieve():
                 self._departures.retrieve(bundle)
             case states.Remove():

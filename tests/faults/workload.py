@@ -154,7 +154,7 @@ class Client:
         if futures[0].done() and isinstance(futures[0].exception(), PayloadError):  # the disk is full
             self.note("refused", keys=keys, error=repr(futures[0].exception()))
             return
-        self.note("submitted", keys=keys, bundle=futures[0]._bundle.key)
+        self.note("submitted", keys=keys, bundle=futures[0].bundle.key)
         for key, future in zip(keys, futures, strict=True):
             assert future.key == key, "the journal is wrong about keys"
             self.follow(key, future)

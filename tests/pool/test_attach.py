@@ -275,7 +275,7 @@ def test_what_was_cancelled_stays_so(client, attach):
         # Two calls of one job, one of which has its outcome.
         here = executor.with_options(spool=False)
         [half] = [list(some) for some in here._submit_chunks(call, iter([(4,), (5, "never")]), 2, None)]
-        outcomes = half[0]._bundle.path("outcomes")
+        outcomes = half[0].bundle.path("outcomes")
         while not (outcomes.exists() and outcomes.stat().st_size):
             time.sleep(0.02)
         for future in half:
@@ -307,7 +307,7 @@ def test_a_job_that_is_still_ending_is_no_other_calls(new_executor, attach, tmp_
     """Its calls were cancelled, and it reports all the same, where the next client's calls have their files."""
     executor = new_executor(session=tmp_path / "session", spool=False)
     old = next(iter(executor._submit_chunks(graceful, iter([(0,), (1,)]), 2, None)))
-    outcomes = old[0]._bundle.path("outcomes")
+    outcomes = old[0].bundle.path("outcomes")
     until(lambda: outcomes.exists() and outcomes.stat().st_size)  # the first has its outcome
     before = outcomes.stat().st_size
     assert all(future.cancel() for future in old)
@@ -608,7 +608,7 @@ def test_values_of_other_executors_that_had_arrived_are_there(client, attach):
         first = executor.submit(call, 1, "go")
         with ThreadPoolExecutor() as threads:
             child = executor.submit(call, threads.submit(int, 6))
-        while not (child._bundle.parents == {} and first.state == "running"):
+        while not (child.bundle.parents == {} and first.state == "running"):
             time.sleep(0.02)
         said("ready")
         time.sleep(600)

@@ -86,7 +86,7 @@ def test_a_value_that_cannot_be_sent_on_fails_no_other_call_of_the_chunk(new_exe
     assert (fine.result(60), gone.result(60)) == (32, 8)
     calls = iter([(stranger,), (fine, stranger), (gone, fine), (fine,), (7,)])
     futures = next(iter(executor._submit_chunks(show, calls, 5, None)))
-    gone._bundle.path("outcomes").unlink()
+    gone.bundle.path("outcomes").unlink()
     stranger.set_result(threading.Lock())
     assert [type(future.exception(60)) for future in futures] == [
         PayloadError,

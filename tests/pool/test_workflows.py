@@ -138,7 +138,7 @@ def test_a_cluster_across_bundle_directories_stays_one(new_executor):
     futures = executor.submit_cluster(pow, procid, 2, count=6)
     assert [future.result() for future in futures] == [n * n for n in range(6)]
     assert len({future.job_id.split(".")[0] for future in futures}) == 1
-    assert len({future._bundle.directory for future in futures}) == 2
+    assert len({future.bundle.directory for future in futures}) == 2
 
 
 def test_one_bad_job_of_a_cluster_harms_no_other(executor):
@@ -191,7 +191,7 @@ def test_a_value_that_is_not_wanted_is_not_brought_back(executor):
     quiet = executor.with_options(discard_result=True)
     future = quiet.submit(bytes, 1_000_000)
     assert future.result() is None
-    assert future._bundle.path("outcomes").stat().st_size < 1000
+    assert future.bundle.path("outcomes").stat().st_size < 1000
     with pytest.raises(ZeroDivisionError):
         quiet.submit(lambda: 1 / 0).result()
     assert quiet.with_options(discard_result=False).submit(pow, 2, 2).result() == 4

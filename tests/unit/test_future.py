@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
 import threading
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, CancelledError, Future, as_completed, wait
 from concurrent.futures._base import CANCELLED_AND_NOTIFIED
@@ -41,19 +40,19 @@ def bundle(tmp_path, future):
         {future.key: future},
         Job("b000000", spooled=True, state=State.IDLE, job_id="7.0"),
     )
-    future._bundle = bundle
+    future.bundle = bundle
     return bundle
 
 
 def done(value=1):
     future = CondorFuture("c000001")
-    future._resolve(value, None)
+    future.resolve(value, None)
     return future
 
 
 def failed(error=None):
     future = CondorFuture("c000002")
-    future._resolve(None, error or ValueError("no"))
+    future.resolve(None, error or ValueError("no"))
     return future
 
 
@@ -64,7 +63,7 @@ def failed(error=None):
 def test_call_can_be_cancelled_also_while_it_runs(future, told, running):
     """Its job can be removed, so cancel() says True where the standard library's says False."""
     if running:
-        future._mark_running()
+        future.mark_running()
         assert future.running()
     assert future.cancel() is True
     assert future.cancelled()
@@ -103,7 +102,7 @@ def test_cancellation_wakes_whoever_waits(running):
     other = CondorFuture("other")
     if running:
         for future in futures:
-            future._mark_running()
+            future.mark_running()
     results = []
 
     def result():
@@ -133,7 +132,7 @@ def test_callbacks_run_once_when_it_is_cancelled(future):
     future.add_done_callback(seen.append)
     future.cancel()
     future.cancel()
-    future._resolve(1, None)
+    future.resolve(1, None)
     assert seen == [future]
     future.add_done_callback(seen.append)
     assert seen == [future, future]
@@ -158,7 +157,7 @@ def test_asyncio_waits_for_it(future):
 
     async def main():
         wrapped = asyncio.wrap_future(future)
-        threading.Thread(target=future._resolve, args=("value", None)).start()
+        threading.Thread(target=future.resolve, args=("value", None)).start()
         return await wrapped
 
     assert asyncio.run(main()) == "value"
@@ -166,7 +165,7 @@ def test_asyncio_waits_for_it(future):
 
 def test_cancelled_task_cancels_the_call(future, told):
     async def main():
-        future._mark_running()
+        future.mark_running()
         task = asyncio.ensure_future(asyncio.wrap_future(future))
         await asyncio.sleep(0)
         task.cancel()
@@ -191,8 +190,8 @@ def test_value_and_error(future):
 def test_outcome_that_comes_after_the_cancellation_is_dropped(future):
     """The job may have ended while it was being cancelled; that is no error, and changes nothing."""
     future.cancel()
-    future._resolve("late", None)
-    future._resolve(None, ValueError("late"))
+    future.resolve("late", None)
+    future.resolve(None, ValueError("late"))
     assert future.cancelled()
     with pytest.raises(CancelledError):
         future.result()
@@ -200,22 +199,22 @@ def test_outcome_that_comes_after_the_cancellation_is_dropped(future):
 
 def test_first_outcome_counts():
     future = done("first")
-    future._resolve("second", None)
-    future._resolve(None, ValueError("third"))
+    future.resolve("second", None)
+    future.resolve(None, ValueError("third"))
     assert (future.result(), future.exception()) == ("first", None)
 
 
 def test_running_is_said_only_of_what_may_run(future):
     """An execute event may be repeated, or come after the end."""
     for _ in range(2):
-        future._mark_running()
+        future.mark_running()
         assert future.running()
     over = [done(), failed()]
     for each in over:
-        each._mark_running()
+        each.mark_running()
         assert each.done()
     future.cancel()
-    future._mark_running()
+    future.mark_running()
     assert future.cancelled()
 
 
@@ -228,8 +227,8 @@ def test_cancelling_and_resolving_at_once_has_one_winner():
 
         def resolve(future=future, start=start):
             start.wait()
-            future._mark_running()
-            future._resolve("value", None)
+            future.mark_running()
+            future.resolve("value", None)
 
         def cancel(future=future, start=start, said=said):
             start.wait()
@@ -322,49 +321,12 @@ def test_output_of_a_call_that_wrote_nothing_is_empty(future, bundle):
 def test_its_repr_has_the_call_and_the_job(future, bundle):
     """After what the standard library says, in its form; and nothing else where there is no job to come."""
     assert re.fullmatch(r"<CondorFuture at 0x[0-9a-f]+ state=pending, call c000000 idle, job 7\.0>", repr(future))
-    future._resolve(4, None)
+    future.resolve(4, None)
     assert repr(future).endswith(" state=finished returned int, call c000000 done, job 7.0>")
     bundle.job = Job("b000000", spooled=True)
     bundle.futures["c000003"] = waits = CondorFuture("c000003")
-    waits._bundle = bundle
+    waits.bundle = bundle
     assert repr(waits).endswith(" state=pending, call c000003 pending>")
     waits.cancel()
     assert repr(waits).endswith(", call c000003 cancelled>")
     assert repr(failed()).endswith(" state=finished raised ValueError>")
-
-
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
-def test_a_resource_that_was_given_to_the_function_is_told_where_it_goes():
-    """The call may have been made by hand too: it is a note, and what is raised stays what it is."""
-
-    def told(error):
-        with pytest.raises(type(error)) as raised:
-            failed(error).result()
-        assert raised.value is error
-        return getattr(error, "__notes__", [])
-
-    refused = "f() got an unexpected keyword argument "
-    assert told(TypeError(refused + "'request_memory'")) == [
-        "If request_memory is meant for the job: executor.with_options(request_memory=...).submit(...)"
-    ]
-    assert len(told(TypeError(refused + "'on_hold'"))) == 1
-    for other in ("'x'", "'arguments'", "'max_workers'"):
-        assert told(TypeError(refused + other)) == []
-    assert told(ValueError(refused + "'request_memory'")) == []
-    assert told(TypeError()) == told(TypeError(1)) == []
-
-
-def test_an_odd_module_keeps_no_future_from_ending(monkeypatch):
-    """Advice is looked for in what the user's program has, which may be anything."""
-
-    class Facade:
-        """An object in the place of a module."""
-
-        def __getattr__(self, name):
-            raise OSError(name)
-
-    monkeypatch.setitem(sys.modules, "odd", Facade())
-    for name in ("odd.part", 5):
-        future = CondorFuture("c000000")
-        future._resolve(None, ModuleNotFoundError("nothing there", name=name))
-        assert type(future.exception(0)) is ModuleNotFoundError

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from condor_futures.calls.calls_file import Call, append_value, copy_outcome, write_bundle
-from condor_futures.calls.outcomes_file import read_outcomes, signal_name
+from condor_futures.calls.outcomes_file import read_outcomes
 from condor_futures.calls.pickling import pickle_object
 from condor_futures.errors import (
     BrokenCondorExecutor,
@@ -28,6 +28,7 @@ from condor_futures.errors import (
     RemoteExceptionError,
 )
 from condor_futures.execution_point import runner
+from condor_futures.resolving.failures import signal_name, value_or_error
 
 SESSION, SECRET = "20260101-000000-0a1b2c3d", bytes(range(32))
 
@@ -227,7 +228,7 @@ def read(path, **options):
 
 
 def values(found) -> dict:
-    return {key: outcome.unpickle("7.0") for key, outcome in found.items()}
+    return {key: value_or_error(outcome, "7.0") for key, outcome in found.items()}
 
 
 def test_outcomes_are_read(outcomes):
@@ -445,14 +446,14 @@ TOLD = {"type_name": "module.MyError", "message": "the message", "traceback": "T
 
 
 def test_exception_has_where_it_was_raised(tmp_path):
-    value, error = outcome_of(tmp_path, KeyError("key"), "exception", **TOLD).unpickle("7.0")
+    value, error = value_or_error(outcome_of(tmp_path, KeyError("key"), "exception", **TOLD), "7.0")
     assert value is None
     assert isinstance(error, KeyError)
     assert (error.__cause__.text, error.__cause__.host, error.__cause__.job_id) == ("Traceback ...\n", "ep1", "7.0")
 
 
 def test_exception_that_came_as_text(tmp_path):
-    _, error = outcome_of(tmp_path, None, "exception", **TOLD).unpickle("7.0")
+    _, error = value_or_error(outcome_of(tmp_path, None, "exception", **TOLD), "7.0")
     assert isinstance(error, RemoteExceptionError)
     assert error.type_name == "module.MyError"
     assert "module.MyError" in str(error)
@@ -460,7 +461,7 @@ def test_exception_that_came_as_text(tmp_path):
 
 
 def test_failed_initializer_breaks_the_executor(tmp_path):
-    _, error = outcome_of(tmp_path, OSError("no license"), "initializer", **TOLD).unpickle("7.0")
+    _, error = value_or_error(outcome_of(tmp_path, OSError("no license"), "initializer", **TOLD), "7.0")
     assert isinstance(error, BrokenCondorExecutor)
     assert "the message" in str(error)
     assert isinstance(error.__cause__, OSError)
@@ -477,7 +478,7 @@ def test_failed_initializer_breaks_the_executor(tmp_path):
     ],
 )
 def test_crash_says_how_and_when(tmp_path, details, parts):
-    _, error = outcome_of(tmp_path, None, "crashed", **details).unpickle("7.0", "the tail")
+    _, error = value_or_error(outcome_of(tmp_path, None, "crashed", **details), "7.0", "the tail")
     assert isinstance(error, JobCrashedError)
     assert (error.signal, error.exit_status) == (details.get("signal"), details.get("exit_status"))
     assert (error.job_id, error.stderr_tail) == ("7.0", "the tail")
@@ -487,7 +488,7 @@ def test_crash_says_how_and_when(tmp_path, details, parts):
 
 def test_mismatch_names_both_versions(tmp_path):
     details = {"here": "3.6", "wanted": "3.11", "executable": "/usr/bin/python3"}
-    _, error = outcome_of(tmp_path, None, "python", **details).unpickle("7.0")
+    _, error = value_or_error(outcome_of(tmp_path, None, "python", **details), "7.0")
     assert isinstance(error, PythonMismatchError)
     assert error.job_id == "7.0"
     for part in ("3.6", "3.11", "/usr/bin/python3", "ep1"):
@@ -502,7 +503,7 @@ def test_value_whose_unpickling_raises_is_refused(tmp_path, raised):
         def __reduce__(self):
             return exec, (f"raise {raised}('in unpickling')",)
 
-    value, error = outcome_of(tmp_path, Raises(), "value").unpickle("7.0")
+    value, error = value_or_error(outcome_of(tmp_path, Raises(), "value"), "7.0")
     assert value is None
     assert isinstance(error, OutcomeError)
     assert "7.0" in str(error)
@@ -518,7 +519,7 @@ class GuardedError(Exception):
 def test_exception_whose_class_hides_its_cause_is_the_calls_own(tmp_path):
     """And no error of the calls beside it."""
     about = {"traceback": "Traceback ...\n", "host": "ep1", "type_name": "GuardedError", "message": "no"}
-    value, error = outcome_of(tmp_path, GuardedError("no"), "exception", **about).unpickle("7.0")
+    value, error = value_or_error(outcome_of(tmp_path, GuardedError("no"), "exception", **about), "7.0")
     assert value is None
     assert type(error) is GuardedError
     assert vars(BaseException)["__cause__"].__get__(error).text == "Traceback ...\n"

@@ -41,6 +41,7 @@ from condor_futures.errors import (
 )
 from condor_futures.execution_point import runner
 from condor_futures.execution_point.packing import pack_runner
+from condor_futures.resolving.failures import value_or_error
 
 SESSION, SECRET, BUNDLE = "20260101-000000-0a1b2c3d", bytes(range(32)), "b000000"
 SOURCE = Path(runner.__file__)
@@ -121,7 +122,7 @@ class Sandbox:
 
     def results(self) -> list:
         """Value or error of each call, in the order of the calls."""
-        unpickled = [outcome.unpickle("7.0") for _, outcome in sorted(self.outcomes().items())]
+        unpickled = [value_or_error(outcome, "7.0") for _, outcome in sorted(self.outcomes().items())]
         return [value if error is None else error for value, error in unpickled]
 
     @property

@@ -1,4 +1,4 @@
-"""Every error has a sentence that reads well, also where the event log that knew the job's id is lost."""
+"""The resolver tells futures, in its own thread, and what is odd about one call costs no other."""
 
 from __future__ import annotations
 
@@ -6,70 +6,21 @@ import asyncio
 import pickle
 import threading
 from concurrent.futures import Future
-from pathlib import Path
 
 import pytest
 
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.outcomes_file import Outcome
 from condor_futures.calls.pickling import pickle_object
-from condor_futures.errors import OutcomeError, PayloadError, RemoteTraceback
+from condor_futures.errors import OutcomeError, PayloadError
 from condor_futures.execution_point import runner
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
 from condor_futures.resolving.counts import Tally
+from condor_futures.resolving.failures import value_or_error
 from condor_futures.resolving.resolver import Resolver
 from condor_futures.session.session import Session
 from condor_futures.state_machine import states
-
-CAUSES = [
-    states.Held("", 13, 2, "no such file"),
-    states.Held("", 47, 0, "too long"),
-    states.NotReleased("", 1, "it asked for 100 MiB"),
-    states.Aborted("", "via condor_rm"),
-    states.Aborted(""),
-    states.Refused("", "no"),
-    states.Terminated("", exit_status=1),
-    states.Terminated("", signal=9),
-    states.NotRetrieved("", "it is away"),
-    states.ShadowException("", "no reason"),
-    states.Evicted(""),
-    states.Gone(""),
-    states.Retrieved(""),
-]
-
-
-def sentence(cause, job_id, trouble=None):
-    job = states.Job("b000001", spooled=True, job_id=job_id, holds=1)
-    bundle = Bundle("b000001", Path(), Options({}, spool=True), {}, job)
-    return str(Resolver._missing(bundle, cause, trouble, ""))
-
-
-@pytest.mark.parametrize("cause", CAUSES, ids=repr)
-def test_a_job_without_an_id_is_the_job_of_the_call(cause):
-    """With one, it is named by it."""
-    unknown = sentence(cause, None)
-    assert "None" not in unknown
-    if not isinstance(cause, states.Refused):
-        assert "the job of the call " in unknown
-        assert sentence(cause, "7.0") == unknown.replace("the job of the call ", "the job 7.0 ")
-
-
-def test_so_it_is_where_the_outcomes_are_refused():
-    assert (
-        sentence(states.Gone(""), None, "it is short")
-        == "the outcome file of the job of the call is refused: it is short"
-    )
-
-
-def test_outcomes_say_where_they_are_from_as_far_as_that_is_known():
-    crash = Outcome("c000000", "crashed", {"signal": 9, "host": "ep1"}, ())
-    assert str(crash.unpickle(None)[1]).endswith("was killed by SIGKILL (signal 9) (on ep1)")
-    assert str(crash.unpickle("7.0")[1]).endswith("was killed by SIGKILL (signal 9) (job 7.0 on ep1)")
-    spoilt = Outcome("c000000", "value", {"host": "ep1"}, (b"no pickle",))
-    assert "the value of the call came back but cannot be unpickled here: " in str(spoilt.unpickle(None)[1])
-    assert "came back from job 7.0 but cannot" in str(spoilt.unpickle("7.0")[1])
-    assert str(RemoteTraceback("Traceback", "ep1")) == "\non ep1:\nTraceback"
 
 
 def test_what_a_callback_raises_is_no_business_of_the_other_calls(tmp_path):
@@ -104,7 +55,7 @@ def test_a_value_that_cannot_be_handed_down_leaves_nothing_of_it(tmp_path):
     resolver.start()
     gone, locked, fine = CondorFuture("c000000"), Future(), Future()
     parent = Bundle("b0", session.bundles, Options({}, spool=True), {"c000000": gone}, states.Job("b0", True))
-    gone._resolve(1, None)
+    gone.resolve(1, None)
     with parent.path("outcomes").open("wb") as file:  # cut short since it was read
         header = {"kind": "outcome", "session": session.id, "call": "c000000", "result": "value", "host": "ep1"}
         runner.write_frame(file, session.secret, header, [bytes(3_000_000)])
@@ -162,7 +113,8 @@ def test_an_exception_without_a_text_is_an_error_all_the_same(tmp_path):
     resolver.close()
     session.remove()
     assert str(future.exception(0)) == "a call that this one depends on raised OddError: (its text cannot be had)"
-    spoilt = Outcome("c000000", "value", {"host": "ep1"}, (pickle.dumps(Unpickles()),)).unpickle("7.0")[1]
+    outcome = Outcome("c000000", "value", {"host": "ep1"}, (pickle.dumps(Unpickles()),))
+    spoilt = value_or_error(outcome, "7.0")[1]
     assert str(spoilt).endswith("cannot be unpickled here: OddError: (its text cannot be had)")
     with pytest.raises(PayloadError, match="its text cannot be had"):
         pickle_object([OddError()], "argument")

@@ -48,7 +48,7 @@ def bundle(watcher, number, after=(), cluster="k000000"):
     future = CondorFuture(call, watcher.cancel)
     options = Options({}, spool=True, cluster=cluster)
     made = Bundle(key, watcher.session.bundle_directory(0), options, {call: future}, Job(key, True), after=after)
-    future._bundle = made
+    future.bundle = made
     return made
 
 

@@ -61,7 +61,7 @@ class Scene:
         directory = self.session.bundle_directory(number)
         bundle = Bundle(key, directory, Options({}, spool=True), {future.key: future}, Job(key, spooled=True))
         bundle.path("calls").touch()
-        future._bundle = bundle
+        future.bundle = bundle
         return bundle
 
     def submit(self, number, job_id):

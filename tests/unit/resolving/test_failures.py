@@ -1,0 +1,98 @@
+"""Every error has a sentence that reads well, also where the event log that knew the job's id is lost."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.outcomes_file import Outcome
+from condor_futures.errors import RemoteTraceback
+from condor_futures.options.options import Options
+from condor_futures.resolving.failures import advise, missing, value_or_error
+from condor_futures.state_machine import states
+
+CAUSES = [
+    states.Held("", 13, 2, "no such file"),
+    states.Held("", 47, 0, "too long"),
+    states.NotReleased("", 1, "it asked for 100 MiB"),
+    states.Aborted("", "via condor_rm"),
+    states.Aborted(""),
+    states.Refused("", "no"),
+    states.Terminated("", exit_status=1),
+    states.Terminated("", signal=9),
+    states.NotRetrieved("", "it is away"),
+    states.ShadowException("", "no reason"),
+    states.Evicted(""),
+    states.Gone(""),
+    states.Retrieved(""),
+]
+
+
+def sentence(cause, job_id, trouble=None):
+    job = states.Job("b000001", spooled=True, job_id=job_id, holds=1)
+    bundle = Bundle("b000001", Path(), Options({}, spool=True), {}, job)
+    return str(missing(bundle, cause, trouble, ""))
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=repr)
+def test_a_job_without_an_id_is_the_job_of_the_call(cause):
+    """With one, it is named by it."""
+    unknown = sentence(cause, None)
+    assert "None" not in unknown
+    if not isinstance(cause, states.Refused):
+        assert "the job of the call " in unknown
+        assert sentence(cause, "7.0") == unknown.replace("the job of the call ", "the job 7.0 ")
+
+
+def test_so_it_is_where_the_outcomes_are_refused():
+    assert (
+        sentence(states.Gone(""), None, "it is short")
+        == "the outcome file of the job of the call is refused: it is short"
+    )
+
+
+def test_outcomes_say_where_they_are_from_as_far_as_that_is_known():
+    crash = Outcome("c000000", "crashed", {"signal": 9, "host": "ep1"}, ())
+    assert str(value_or_error(crash, None)[1]).endswith("was killed by SIGKILL (signal 9) (on ep1)")
+    assert str(value_or_error(crash, "7.0")[1]).endswith("was killed by SIGKILL (signal 9) (job 7.0 on ep1)")
+    spoilt = Outcome("c000000", "value", {"host": "ep1"}, (b"no pickle",))
+    assert "the value of the call came back but cannot be unpickled here: " in str(value_or_error(spoilt, None)[1])
+    assert "came back from job 7.0 but cannot" in str(value_or_error(spoilt, "7.0")[1])
+    assert str(RemoteTraceback("Traceback", "ep1")) == "\non ep1:\nTraceback"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
+def test_a_resource_that_was_given_to_the_function_is_told_where_it_goes():
+    """The call may have been made by hand too: it is a note, and what is raised stays what it is."""
+
+    def told(error):
+        advise(error)
+        return getattr(error, "__notes__", [])
+
+    refused = "f() got an unexpected keyword argument "
+    assert told(TypeError(refused + "'request_memory'")) == [
+        "If request_memory is meant for the job: executor.with_options(request_memory=...).submit(...)"
+    ]
+    assert len(told(TypeError(refused + "'on_hold'"))) == 1
+    for other in ("'x'", "'arguments'", "'max_workers'"):
+        assert told(TypeError(refused + other)) == []
+    assert told(ValueError(refused + "'request_memory'")) == []
+    assert told(TypeError()) == told(TypeError(1)) == []
+
+
+def test_an_odd_module_keeps_no_future_from_ending(monkeypatch):
+    """Advice is looked for in what the user's program has, which may be anything."""
+
+    class Facade:
+        """An object in the place of a module."""
+
+        def __getattr__(self, name):
+            raise OSError(name)
+
+    monkeypatch.setitem(sys.modules, "odd", Facade())
+    for name in ("odd.part", 5):
+        advise(error := ModuleNotFoundError("nothing there", name=name))
+        assert not hasattr(error, "__notes__")
