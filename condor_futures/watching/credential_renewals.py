@@ -14,7 +14,7 @@ from condor_futures.options.credentials import RETRY_AFTER, renew_after
 
 __all__ = ["Renewals"]
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("condor_futures.renewals")  # the name that the documentation has
 
 
 class Renewals:

@@ -41,7 +41,7 @@ from condor_futures.watching.submissions import Submissions
 
 __all__ = ["Watcher", "last_error"]
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("condor_futures.watcher")  # the name that the documentation has
 
 #: The log is looked at again after this share of the time since something last happened, so that waiting adds at most
 #: that much to what one waits anyway; within these bounds, in seconds.
