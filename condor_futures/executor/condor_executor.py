@@ -101,6 +101,9 @@ class CondorExecutor(Executor):
 
     """
 
+    #: Of an executor that attaches, the session that it attaches to: set before __init__, which is the same for both.
+    _left: attaching.Left | None = None
+
     def __init__(
         self,
         max_workers: int | None = None,
@@ -111,7 +114,7 @@ class CondorExecutor(Executor):
         max_tasks_per_child: int | None = None,
         access_point: str | tuple[str, str] | None = None,
         spool: bool = True,
-        session: str | Path | attaching.Left | None = None,
+        session: str | Path | None = None,
         ship: Literal["auto"] | Iterable[ModuleType | str | Path] = "auto",
         credentials: str | Sequence[str] | None = None,
         keep_logs: str | Path | None = None,
@@ -145,9 +148,7 @@ class CondorExecutor(Executor):
         self._after: tuple[Future[Any], ...] = ()
         self._after_keys: Sequence[str] = ()
         where = access_point, max_workers, to_store(commands)
-        self._engine = (
-            attaching.take_up(session, *where) if isinstance(session, attaching.Left) else engine.start(session, *where)
-        )
+        self._engine = engine.start(session, *where) if self._left is None else attaching.attach(self._left, *where)
         # Executors derived from this one share the engine: only when the last of them is gone is there nothing to come.
         weakref.finalize(self._engine, self._engine.watcher.close).atexit = False
 
@@ -204,8 +205,10 @@ class CondorExecutor(Executor):
             c000000 1024
 
         """
-        left, options = attaching.Left.by(session, options)
-        return cls(session=left, **options)
+        executor = cls.__new__(cls)
+        executor._left, options = attaching.Left.by(session, options)
+        cls.__init__(executor, **options)
+        return executor
 
     def detach(self) -> str:
         """Leave the session while its jobs go on; gives its id, or its directory, for :meth:`attach`.

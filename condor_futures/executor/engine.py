@@ -6,8 +6,9 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,16 +20,13 @@ from condor_futures.executor import at_exit
 from condor_futures.future import CondorFuture
 from condor_futures.options.categories import Categories
 from condor_futures.options.credentials import renew_after
+from condor_futures.recovery.evidence import Unused
+from condor_futures.session.event_log import EventLog
 from condor_futures.session.finding import check_session_directory, session_path, sessions_directory
 from condor_futures.session.session import Session
 from condor_futures.watching.watcher import Watcher
 
-__all__ = [
-    "DEFAULT_MAX_WORKERS",
-    "Engine",
-    "begin",
-    "start",
-]
+__all__ = ["DEFAULT_MAX_WORKERS", "Connection", "Engine", "connect", "make_engine", "start", "start_watcher"]
 
 #: Seconds for the pool's collector to say how many cores there are.
 _CORES_TIMEOUT = 10.0
@@ -54,6 +52,12 @@ class Engine:
         #: Of a session that was taken up, the futures of all its calls, by key.
         self.futures: dict[str, CondorFuture[Any]] = {}
         self.process = os.getpid()
+
+    def count_from(self, unused: Unused) -> None:
+        """Give out numbers from *unused* on: smaller ones are in use, or were."""
+        self.calls = itertools.count(unused.calls)
+        self.bundles = itertools.count(unused.bundles)
+        self.clusters = itertools.count(unused.clusters)
 
     def workers(self) -> int:
         """How many jobs may run at once, as far as is known: in a small pool fewer than may be in the queue."""
@@ -136,26 +140,46 @@ def start(
         undo.callback(place.leave)
         made = Session.create(directory, owner=place.owner, settings=settings)
         undo.callback(made.remove)
-        return begin(made, place, settings, credentials, undo)
+        engine = make_engine(connect(made, place, settings, credentials, undo), EventLog(made.event_log))
+        start_watcher(engine, undo)
+        return engine
 
 
-def begin(
+@dataclass(frozen=True)
+class Connection:
+    """A session that this process has, and the access point that its jobs go to.
+
+    Attributes:
+        session: the session.
+        access_point: connected, by a helper process.
+        place: how the jobs are submitted there.
+        max_workers: how many jobs may be in the queue at once.
+        renewal: the jobs' credentials, and the seconds until they have to be stored again; None if there are none.
+
+    """
+
+    session: Session
+    access_point: AccessPoint
+    place: Place
+    max_workers: int
+    renewal: tuple[Mapping[str, Any], float] | None
+
+
+def connect(
     session: Session,
     place: Place,
     settings: Mapping[str, Any],
     credentials: Mapping[str, Any] | None,
     undo: contextlib.ExitStack,
-    resume: Callable[[Engine, AccessPoint], None] = lambda *_: None,
-) -> Engine:
-    """Go to work on *session*, a new one or one that was left.
+) -> Connection:
+    """Connect to the access point of *session*, a new one or one that was left, and keep what the next client needs.
 
     Args:
         session: this process has it.
         place: where its jobs are, or are to be.
-        settings: kept in it, for whoever takes it up.
+        settings: kept in the session, for a client that attaches.
         credentials: what has to be stored first; None for nothing.
-        undo: what takes back what was done so far, if this fails; afterwards it is the watcher's, at the end.
-        resume: finds out about the calls that it has, before there are others.
+        undo: what takes back what was done so far, if a later step fails.
 
     """
     helper = AccessPoint(place.location, lock=session.lock.path)
@@ -164,23 +188,31 @@ def begin(
     renewal = None if credentials is None else (credentials, _store(helper, credentials))
     session.keep(**settings, schedd=helper.location.schedd)
     session.write_runner()
-    categories, max_workers = Categories(), settings["max_workers"]
+    return Connection(session, helper, place, settings["max_workers"], renewal)
+
+
+def make_engine(connection: Connection, event_log: EventLog) -> Engine:
+    """An engine whose watcher has not started; it reads *event_log* from where that was read to."""
+    categories = Categories()
     watcher = Watcher(
-        session,
-        helper,
-        max_jobs=max_workers,
+        connection.session,
+        connection.access_point,
+        event_log,
+        max_jobs=connection.max_workers,
         categories=categories,
-        transfer=place.transfer,
-        afterwards=place.leave,
-        renewal=renewal,
+        transfer=connection.place.transfer,
+        afterwards=connection.place.leave,
+        renewal=connection.renewal,
     )
-    engine = Engine(session, watcher, max_workers, categories)
-    resume(engine, helper)
-    at_exit.wait_for(watcher)
-    undo.callback(at_exit.forget, watcher)
-    watcher.start()
+    return Engine(connection.session, watcher, connection.max_workers, categories)
+
+
+def start_watcher(engine: Engine, undo: contextlib.ExitStack) -> None:
+    """Start the watcher, which sees from now on to what *undo* would have taken back."""
+    at_exit.wait_for(engine.watcher)
+    undo.callback(at_exit.forget, engine.watcher)
+    engine.watcher.start()
     undo.pop_all()
-    return engine
 
 
 def _store(helper: AccessPoint, credentials: Mapping[str, Any]) -> float:

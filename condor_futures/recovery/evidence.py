@@ -20,6 +20,7 @@ from condor_futures.state_machine import states
 __all__ = [
     "BY_US",
     "PROJECTION",
+    "Evidence",
     "Found",
     "LoggedJob",
     "LoggedJobs",
@@ -55,6 +56,7 @@ class Found:
         ended: all of its calls have an outcome.
         counts: False where all its calls were cancelled, or nothing can be read of them: only that their keys are not
             to be given again is of interest.
+        retrieved: the outputs of a job are here.
 
     """
 
@@ -65,6 +67,7 @@ class Found:
     after: Sequence[str] = ()
     ended: bool = False
     counts: bool = True
+    retrieved: bool = False
 
     @property
     def number(self) -> int:
@@ -141,6 +144,35 @@ class Unused:
     clusters: int
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that is known of a session whose client left: what :func:`.verdicts.settle` decides from.
+
+    Attributes:
+        bundles: all bundles of which there is a file.
+        queue: the ads of the session's jobs that are in the queue.
+        log: what the event log says.
+        logged: by bundle, its jobs that count, from the event log or else from the schedd's history.
+        unused: where new keys begin.
+        removed: jobs that were removed on attaching, because their input files never arrived.
+        told: by bundle, what the schedd's history says of a job that has left the queue.
+
+    """
+
+    bundles: Sequence[Found]
+    queue: Sequence[Mapping[str, Any]]
+    log: LoggedJobs
+    logged: Mapping[str, Sequence[LoggedJob]]
+    unused: Unused
+    removed: Collection[str] = ()
+    told: Mapping[str, Sequence[states.Event]] = field(default_factory=dict)
+
+    @property
+    def found(self) -> list[Found]:
+        """The bundles whose outcomes count."""
+        return [bundle for bundle in self.bundles if bundle.counts]
+
+
 def unused_numbers(bundles: Collection[Found], history: LoggedJobs, queue: Iterable[Mapping[str, Any]]) -> Unused:
     """Where to go on counting, so that nothing new is taken for what had its key before.
 
@@ -193,7 +225,8 @@ def find_bundles(session: Session) -> list[Found]:
         known.update(lost)
         calls = {**bundle.calls, **dict.fromkeys(lost, ())}
         counts, ended = bundle.counts and bool(calls), calls.keys() <= set(reported)
-        bundles.append(replace(bundle, calls=calls, counts=counts, ended=ended))
+        retrieved = (bundle.directory / f"{bundle.key}.stdout").exists()
+        bundles.append(replace(bundle, calls=calls, counts=counts, ended=ended, retrieved=retrieved))
     return sorted(bundles, key=lambda bundle: bundle.number)
 
 

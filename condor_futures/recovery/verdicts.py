@@ -1,4 +1,4 @@
-"""What a session's files, its event log and the queue say of its bundles, for whoever attaches to it.
+"""What became of the bundles of a session whose client left: decided from the evidence alone.
 
 Little is kept for this but what there is anyway: ``BUNDLE.calls`` says which calls there are, what their job is
 submitted with and what they wait for; ``BUNDLE.outcomes`` what came of them; ``BUNDLE.cancelled`` that nothing of them
@@ -11,16 +11,76 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from condor_futures.recovery.evidence import BY_US, Found, LoggedJob, never_ran
+from condor_futures.recovery.evidence import BY_US, Evidence, Found, LoggedJob, never_ran
 from condor_futures.state_machine import states
 from condor_futures.state_machine.states import HoldPolicy, Job, JobStatus, State
 from condor_futures.state_machine.transitions import advance
 
 __all__ = [
+    "Ended",
     "Recovery",
+    "Verdicts",
     "fate",
     "judge",
+    "settle",
 ]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A bundle of which nothing more can come.
+
+    Attributes:
+        found: the bundle.
+        job: its job, as it ended.
+        cause: why a call without an outcome has none.
+
+    """
+
+    found: Found
+    job: Job
+    cause: states.Event
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What became of each bundle of a session whose client left.
+
+    Attributes:
+        ended: nothing more can come of them.
+        under_way: by the id of the job that is in the queue, the bundle and the events of the job so far.
+        pending: the bundles to be submitted, in the order in which they were made.
+
+    """
+
+    ended: Sequence[Ended]
+    under_way: Mapping[str, tuple[Found, Sequence[states.Event]]]
+    pending: Sequence[Found]
+
+
+def settle(evidence: Evidence) -> Verdicts:
+    """Decide what became of each bundle, from the evidence alone."""
+    recovery = judge(evidence.found, evidence.queue, evidence.logged, evidence.removed)
+    ended = []
+    for found, job_id in recovery.ended:
+        job = replace(_job(found), state=State.ENDED, job_id=job_id)
+        ended.append(Ended(found, job, states.Retrieved(job_id or "")))
+    pending = list(recovery.pending)
+    for found, logged in recovery.gone:
+        job, cause = fate(_job(found), logged.events, evidence.told.get(found.key, ()), retrieved=found.retrieved)
+        if cause is None:
+            pending.append(found)
+        else:
+            ended.append(Ended(found, job, cause))
+    under_way = {
+        job_id: (found, evidence.log.events(job_id, found.key)) for job_id, found in recovery.under_way.items()
+    }
+    return Verdicts(ended, under_way, sorted(pending, key=lambda found: found.number))
+
+
+def _job(found: Found) -> Job:
+    """The job of a bundle before anything is known of it; of a bundle without its options only outcomes are left."""
+    return Job(found.key, spooled=found.options.spool if found.options is not None else True)
 
 
 @dataclass

@@ -62,6 +62,7 @@ class Watcher:
         self,
         session: Session,
         access_point: AccessPoint,
+        event_log: EventLog,
         *,
         max_jobs: int,
         categories: Mapping[str, int],
@@ -74,6 +75,7 @@ class Watcher:
         Args:
             session: whose jobs.
             access_point: connected.
+            event_log: the session's; the watcher closes it.
             max_jobs: how many jobs may be in the queue at once.
             categories: how many of a category; it may change at any time.
             transfer: the default of ``should_transfer_files``.
@@ -90,7 +92,7 @@ class Watcher:
         self.last_error = last_error()
         self._access_point = access_point
         self._afterwards = afterwards
-        self._log = EventLog(session.event_log)
+        self._log = event_log
         self.tally = Tally()
         self._resolver = Resolver(session, self.tally, self._initializer_failed)
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -142,10 +144,6 @@ class Watcher:
         self.tally.opened(bundles)
         self.last_error = last_error()
         self._inbox.put(functools.partial(self._add, bundles, complete))
-
-    def read_past(self) -> list[states.Event]:
-        """All that the event log of a session that was left has; before :meth:`resume`."""
-        return self._log.read_all()
 
     def resume(
         self,

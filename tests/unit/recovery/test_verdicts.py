@@ -14,8 +14,8 @@ from condor_futures.calls.pickling import pickle_object
 from condor_futures.execution_point import runner
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
-from condor_futures.recovery.evidence import Found, LoggedJobs, Unused, find_bundles, unused_numbers
-from condor_futures.recovery.verdicts import fate, judge
+from condor_futures.recovery.evidence import Evidence, Found, LoggedJobs, Unused, find_bundles, unused_numbers
+from condor_futures.recovery.verdicts import fate, judge, settle
 from condor_futures.session.session import Session
 from condor_futures.sessions import SessionInfo
 from condor_futures.state_machine.states import (
@@ -247,3 +247,48 @@ def test_what_becomes_of_a_spooled_job_that_is_gone(events, last, retrieved, cau
 def test_a_job_that_is_not_spooled_leaves_when_it_has_ended():
     job = Job("b000001", spooled=False)
     assert fate(job, [SUBMITTED, RUNS, BADLY], GONE, retrieved=False)[1] == BADLY
+
+
+# The whole judgement, without a pool.
+
+
+def evidence(bundles, queue=(), events=(), **more):
+    log = LoggedJobs(events)
+    return Evidence(bundles, queue, log, log.of_bundle, unused_numbers(bundles, log, queue), **more)
+
+
+def test_each_bundle_of_a_session_gets_one_verdict():
+    """One that has ended, one in the queue, one that was removed, one that never got there, and a cancelled one."""
+    ended, queued, gone, pending = (found(f"b00000{n}", f"c00000{n}", ended=n == 1) for n in range(1, 5))
+    cancelled = Found("b000005", Path(), None, {"c000005": ()}, counts=False)
+    events = [
+        *(Submitted(f"{n}.0", f"b00000{n}") for n in (1, 2, 3)),
+        Terminated("1.0", exit_status=0),
+        Executing("2.0", "ep1"),
+        Aborted("3.0", "via condor_rm"),
+    ]
+    queue = [{"ClusterId": 2, "ProcId": 0, "JobStatus": 2, "CondorFuturesBundle": "b000002"}]
+    verdicts = settle(evidence([ended, queued, gone, pending, cancelled], queue, events))
+    assert [(one.found.key, one.job.job_id, one.job.state) for one in verdicts.ended] == [
+        ("b000001", "1.0", State.ENDED),
+        ("b000003", "3.0", State.ENDED),
+    ]
+    assert verdicts.ended[1].cause == Aborted("3.0", "via condor_rm")
+    assert {job_id: (one.key, told) for job_id, (one, told) in verdicts.under_way.items()} == {
+        "2.0": ("b000002", [events[1], events[4]])
+    }
+    assert verdicts.pending == [pending]
+
+
+def test_a_job_that_never_counted_is_submitted_again_in_the_order_of_the_bundles():
+    """We removed it because another one was to count, which there is not."""
+    first, second = found("b000001"), found("b000002", "c000002")
+    lost = [Submitted(JOB, "b000001"), RUNS]
+    told = {"b000001": (Aborted(JOB, NEVER_RAN),)}
+    assert settle(evidence([second, first], events=lost, told=told)).pending == [first, second]
+
+
+def test_what_the_history_says_of_a_job_counts_after_the_log():
+    """The log ends while it runs; the schedd knows how it ended, and that nobody fetched what it made."""
+    verdicts = settle(evidence([found("b000001")], events=[SUBMITTED, RUNS], told={"b000001": (BADLY,)}))
+    assert [one.cause for one in verdicts.ended] == [BADLY]

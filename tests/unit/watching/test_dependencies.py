@@ -11,6 +11,7 @@ import pytest
 from condor_futures.calls.bundle import Bundle
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
+from condor_futures.session.event_log import EventLog
 from condor_futures.session.session import Session
 from condor_futures.state_machine.states import Job
 from condor_futures.watching.dependencies import Dependencies
@@ -37,7 +38,15 @@ def access_point():
 def watcher(tmp_path, access_point):
     """Not started: its thread is the test's."""
     session = Session.create(tmp_path / "session")
-    watcher = Watcher(session, access_point, max_jobs=10, categories={}, transfer="YES", afterwards=lambda: None)
+    watcher = Watcher(
+        session,
+        access_point,
+        EventLog(session.event_log),
+        max_jobs=10,
+        categories={},
+        transfer="YES",
+        afterwards=lambda: None,
+    )
     yield watcher
     watcher._log.close()
 

@@ -15,6 +15,7 @@ from condor_futures.executor.engine import Engine
 from condor_futures.future import CondorFuture
 from condor_futures.options.categories import Categories
 from condor_futures.options.options import Options
+from condor_futures.session.event_log import EventLog
 from condor_futures.session.session import Session
 from condor_futures.state_machine.states import Job, State, Terminated
 from condor_futures.watching.watcher import Watcher
@@ -43,7 +44,13 @@ class Scene:
         self.access_point = AccessPoint()
         self.session = Session.create()
         self.watcher = Watcher(
-            self.session, self.access_point, max_jobs=10, categories={}, transfer="YES", afterwards=lambda: None
+            self.session,
+            self.access_point,
+            EventLog(self.session.event_log),
+            max_jobs=10,
+            categories={},
+            transfer="YES",
+            afterwards=lambda: None,
         )
         self.watcher._resolver.start()
 

@@ -1,0 +1,57 @@
+"""Collects the evidence of what became of a session: its files, its event log, the job queue, the schedd's history."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+
+from condor_futures.access_point.helper.words import NEVER_RAN, either
+from condor_futures.access_point.requests import AccessPoint
+from condor_futures.recovery.evidence import PROJECTION, Evidence, LoggedJob, LoggedJobs, find_bundles, unused_numbers
+from condor_futures.recovery.history import LAST_REQUESTS, jobs_of_history, told_by_history
+from condor_futures.recovery.verdicts import judge
+from condor_futures.session.event_log import EventLog
+from condor_futures.session.session import Session
+from condor_futures.state_machine.states import SPOOLING_INPUT, JobStatus
+
+__all__ = ["collect"]
+
+
+def collect(session: Session, helper: AccessPoint, event_log: EventLog) -> Evidence:
+    """Everything that is known of the calls of a session whose client left.
+
+    Jobs that do not count, because their input files never arrived or because they are copies, are removed on the way.
+
+    Args:
+        session: held by this process.
+        helper: connected.
+        event_log: the session's, at its start; the watcher reads on from where this leaves it.
+
+    Raises:
+        AccessPointError: if the access point does not answer.
+
+    """
+    bundles = find_bundles(session)
+    found = [bundle for bundle in bundles if bundle.counts]
+    query = functools.partial(helper.ask, "query", LAST_REQUESTS, constraint=session.constraint, projection=PROJECTION)
+    remove = functools.partial(helper.ask, "act", LAST_REQUESTS, action="remove", reason=NEVER_RAN)
+    queue = query()
+    # Read after the queue was asked: the log then has every job that had left the queue before.
+    log = LoggedJobs(event_log.read_all())
+    unused = unused_numbers(bundles, log, queue)
+    logged: Mapping[str, Sequence[LoggedJob]] = log.of_bundle
+    verdicts = judge(found, queue, logged)
+    if verdicts.pending and not log.bundles:  # the access point does not write the log, or the log was lost
+        logged = jobs_of_history(helper, session)
+        verdicts = judge(found, queue, logged)
+    half = verdicts.half
+    if half:
+        # The schedd takes a second to note that the files have arrived (25.14), so only jobs that still wait are
+        # removed.
+        waiting = f"JobStatus == {JobStatus.HELD:d} && HoldReasonCode == {SPOOLING_INPUT}"
+        remove(jobs=f"{waiting} && ({either(half)})")
+        queue = query()
+        verdicts = judge(found, queue, logged, removed=half)
+    remove(jobs=verdicts.stray + verdicts.half)
+    told = told_by_history(helper, session, verdicts.gone)
+    return Evidence(bundles, queue, log, logged, unused, removed=tuple(half), told=told)
