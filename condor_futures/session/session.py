@@ -1,18 +1,4 @@
-"""A session: one executor's directory, and the only module that knows the name of anything in it.
-
-::
-
-    SESSION/                     0700
-        session.json             0600  who and where; the secret that outcomes are authenticated with (session_record)
-        lock                     0600  held by who is at work on it (session_lock)
-        event_log                the job event log of all jobs of the session
-        runner                   what every job executes: a zip file with a shell's first lines (see executable)
-        bundles/000/             initialdir of the jobs of the first 1,000 bundles, and so on
-            b000017.calls        0600  what goes to the execution point
-            b000017.outcomes     what comes back
-            b000017.cancelled    in the place of .calls: nothing of them counts any more
-            b000017.stdout, b000017.stderr
-"""
+"""A session: what one executor keeps on disk, who works on it, and how long it stays."""
 
 from __future__ import annotations
 
@@ -22,7 +8,6 @@ import secrets
 import shutil
 import tempfile
 import time
-import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -34,17 +19,16 @@ from condor_futures.errors import CondorFuturesError
 from condor_futures.execution_point.packing import pack_runner
 from condor_futures.files.private_files import check_place, make_directory
 from condor_futures.files.process_lock import SessionLock
-from condor_futures.session.finding import find_directory, is_session, sessions_directory, usual_directories
-from condor_futures.session.record import RECORD, SECRET_SIZE, SessionRecord
+from condor_futures.session.finding import find_directory, sessions_directory, usual_directories
+from condor_futures.session.lifetime import Disposal, check_empty, runs
+from condor_futures.session.names import SessionNames
+from condor_futures.session.record import SECRET_SIZE, SessionRecord
 
-__all__ = ["BUNDLES_PER_DIRECTORY", "Session", "own_sessions"]
-
-BUNDLES_PER_DIRECTORY = 1000
-"""No directory gets more bundles than this: file systems, and AFS above all, are slow with more."""
+__all__ = ["Session", "own_sessions"]
 
 
 @dataclass(eq=False)
-class Session:
+class Session(SessionNames):
     """The names of everything that one executor keeps on disk.
 
     An ephemeral session is removed when the last reference to it is gone (the futures keep one, so that their
@@ -53,7 +37,7 @@ class Session:
 
     directory: Path
     record: SessionRecord
-    _disposal: weakref.finalize[[Path, SessionLock, int], Session] | None = field(default=None, init=False)
+    _disposal: Disposal | None = field(default=None, init=False)
 
     @classmethod
     def create(
@@ -86,9 +70,9 @@ class Session:
                 path.chmod(0o700)  # mkdir's mode is subject to the umask
             # What was there may be another's, or a link of another's, and so would be what is written there.
             check_place(path)
-            _check_empty(path)
+            check_empty(path)
             path.chmod(0o700)
-            _check_empty(path)  # again: until now, others might have put something there
+            check_empty(path)  # again: until now, others might have put something there
         except CondorFuturesError:
             if fresh:
                 path.rmdir()
@@ -120,7 +104,7 @@ class Session:
         self.leave()
         shutil.rmtree(self.bundles, ignore_errors=True)
         with contextlib.suppress(OSError):
-            for path in (self.event_log, self.lock.path, self._about):
+            for path in (self.event_log, self.lock.path, self.record_file):
                 path.unlink(missing_ok=True)
             if directory_too:
                 self.directory.rmdir()
@@ -157,7 +141,7 @@ class Session:
         """
         here = self.record.client == os.uname().nodename
         try:
-            held = self.lock.acquire(0.0 if not here or _runs(self.record.pid) else timeout)
+            held = self.lock.acquire(0.0 if not here or runs(self.record.pid) else timeout)
         except OSError as error:
             raise self._cannot_be_taken_up(error) from error
         if not held:
@@ -196,24 +180,23 @@ class Session:
         try:
             self._sign()
         except OSError as error:
-            raise CondorFuturesError(f"{self._about} cannot be written: {error.strerror or error}") from error
+            raise CondorFuturesError(f"{self.record_file} cannot be written: {error.strerror or error}") from error
 
     def _sign(self, *, finished: bool = False) -> None:
         """Say who is at work on it."""
         self.record = self.record.signed(finished=finished)
         # The client's own, also where all else is given to the jobs' owner: to be trusted by its owner alone (read).
-        with self.create_file(self._about, give=False) as file:
+        with self.create_file(self.record_file, give=False) as file:
             file.write(self.record.encode())
 
     def _go_with_the_last_reference(self) -> None:
         if not self.kept:
-            # Futures that outlive the interpreter's last frames would otherwise leave the directory behind.
-            self._disposal = weakref.finalize(self, _dispose, self.directory, self.lock, os.getpid())
+            self._disposal = Disposal(self, self.directory, self.lock)
 
     def give_to(self, owner: int) -> None:
         """Make all that jobs use belong to the user with the uid *owner*, as whom root's jobs run."""
         for path in [self.directory, *self.directory.rglob("*")]:
-            if path != self._about:  # which must stay its user's own
+            if path != self.record_file:  # which must stay its user's own
                 os.chown(path, owner, -1, follow_symlinks=False)
         self.record = replace(self.record, owner=owner)
         self._sign()
@@ -233,12 +216,12 @@ class Session:
     def dispose(self) -> None:
         """Remove it now, if it was to go with the last reference to it."""
         if self._disposal is not None:
-            self._disposal()
+            self._disposal.now()
 
     def stay(self) -> None:
         """Have its directory stay when the last reference to it is gone; it is still this process's."""
         if self._disposal is not None:
-            self._disposal.detach()
+            self._disposal.cancel()
 
     def remove(self) -> None:
         """Remove its directory."""
@@ -302,62 +285,16 @@ class Session:
         """Selects its jobs, in the queue and in the history."""
         return self.record.constraint
 
-    @property
-    def _about(self) -> Path:
-        return self.directory / RECORD
-
     @cached_property
     def lock(self) -> SessionLock:
         """Held by who is at work on the session."""
-        return SessionLock(self.directory / "lock")
-
-    @property
-    def event_log(self) -> Path:
-        """The job event log that schedd and shadows write (submit command ``dagman_log``)."""
-        return self.directory / "event_log"
-
-    @property
-    def runner(self) -> Path:
-        """The executable of the jobs."""
-        return self.directory / "runner"
-
-    @property
-    def bundles(self) -> Path:
-        """Where the directories with the bundles' files are."""
-        return self.directory / "bundles"
+        return SessionLock(self.lock_file)
 
     def bundle_directory(self, number: int) -> Path:
-        """The directory of bundle *number*: ``initialdir`` of its job. It is made at first use."""
-        path = self.bundles / f"{number // BUNDLES_PER_DIRECTORY:03d}"
+        """The directory of bundle *number*, which is made at first use."""
+        path = self.directory_of_bundle(number)
         self._make_directory(path)
         return path
-
-    @staticmethod
-    def bundle_key(number: int) -> str:
-        """The key of bundle *number*, which names its files and its job.
-
-        >>> Session.bundle_key(17)
-        'b000017'
-        """
-        return f"b{number:06d}"
-
-    @staticmethod
-    def call_key(number: int) -> str:
-        """The key of call *number*, counted in the order of submission.
-
-        >>> Session.call_key(17)
-        'c000017'
-        """
-        return f"c{number:06d}"
-
-    @staticmethod
-    def cluster_key(number: int) -> str:
-        """The key of cluster *number* of those that were asked for as such.
-
-        >>> Session.cluster_key(17)
-        'k000017'
-        """
-        return f"k{number:06d}"
 
     def _make_directory(self, path: Path) -> None:
         if path == self.directory or not path.exists():
@@ -408,36 +345,3 @@ def own_sessions() -> Iterator[Session]:
     for path in usual_directories():
         with contextlib.suppress(CondorFuturesError):  # it is not ours, or has just been removed
             yield Session.open(path)
-
-
-def _check_empty(path: Path) -> None:
-    if is_session(path):
-        try:
-            of_dag = SessionRecord.read(path).of_dag
-        except CondorFuturesError:  # not ours
-            of_dag = False
-        raise CondorFuturesError(
-            f"{path} has a DAG already, which DagExecutor.attach({str(path)!r}) comes back to; a new one needs a "
-            "directory of its own"
-            if of_dag
-            else f"{path} has a session already, which attach({str(path)!r}) takes up and `condor-futures purge` "
-            "removes; a new one needs a directory of its own"
-        )
-    if any(path.iterdir()):
-        raise CondorFuturesError(f"{path} is not empty; a new session needs a directory of its own")
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's, who has its number now
-        return False
-    return True
-
-
-def _dispose(path: Path, lock: SessionLock, owner: int) -> None:
-    if os.getpid() == owner:  # not in a child that was forked with a copy of the session
-        lock.release()
-        shutil.rmtree(path, ignore_errors=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from condor_futures import DagExecutor, DependencyError, JobCrashedError, JobError, PayloadError, procid
-from condor_futures.session import session
+from condor_futures.session import names
 
 pytestmark = pytest.mark.pool
 
@@ -218,7 +218,7 @@ def test_a_site_with_other_settings_of_dagman(new_dag, tmp_path, monkeypatch):
 @pytest.mark.parametrize("local", [True, False], ids=["local", "HTCondor"])
 def test_parents_in_other_directories(new_dag, monkeypatch, local):
     """No directory gets more than 1,000 bundles (here 2), and values come from all of them."""
-    monkeypatch.setattr(session, "BUNDLES_PER_DIRECTORY", 2)
+    monkeypatch.setattr(names, "BUNDLES_PER_DIRECTORY", 2)
     dag = new_dag()
     total = dag.submit(sum, dag.map(abs, range(5)))
     # Its own input file makes HTCondor transfer all of them, into one sandbox.

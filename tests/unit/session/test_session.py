@@ -22,7 +22,8 @@ from condor_futures.errors import CondorFuturesError
 from condor_futures.files.process_lock import SessionLock
 from condor_futures.session import record
 from condor_futures.session.finding import sessions_directory
-from condor_futures.session.session import BUNDLES_PER_DIRECTORY, Session, own_sessions
+from condor_futures.session.names import BUNDLES_PER_DIRECTORY
+from condor_futures.session.session import Session, own_sessions
 
 
 @pytest.fixture(autouse=True)

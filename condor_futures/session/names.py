@@ -1,0 +1,88 @@
+"""The names of everything in a session's directory; no other module knows one.
+
+::
+
+    SESSION/                     0700
+        session.json             0600  who and where; the secret that outcomes are authenticated with (session_record)
+        lock                     0600  held by who is at work on it (session_lock)
+        event_log                the job event log of all jobs of the session
+        runner                   what every job executes: a zip file with a shell's first lines (see executable)
+        bundles/000/             initialdir of the jobs of the first 1,000 bundles, and so on
+            b000017.calls        0600  what goes to the execution point
+            b000017.outcomes     what comes back
+            b000017.cancelled    in the place of .calls: nothing of them counts any more
+            b000017.stdout, b000017.stderr
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from condor_futures.session.record import RECORD
+
+__all__ = ["BUNDLES_PER_DIRECTORY", "SessionNames"]
+
+BUNDLES_PER_DIRECTORY = 1000
+"""No directory gets more bundles than this: file systems, and AFS above all, are slow with more."""
+
+
+class SessionNames:
+    """The paths of the files of the session in *directory*, and the keys that bundles, calls and clusters have."""
+
+    directory: Path
+
+    @property
+    def record_file(self) -> Path:
+        """Who and where: see :mod:`condor_futures.session.record`."""
+        return self.directory / RECORD
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the process that works on the session."""
+        return self.directory / "lock"
+
+    @property
+    def event_log(self) -> Path:
+        """The job event log that schedd and shadows write (submit command ``dagman_log``)."""
+        return self.directory / "event_log"
+
+    @property
+    def runner(self) -> Path:
+        """The executable of the jobs."""
+        return self.directory / "runner"
+
+    @property
+    def bundles(self) -> Path:
+        """Where the directories with the bundles' files are."""
+        return self.directory / "bundles"
+
+    @staticmethod
+    def bundle_key(number: int) -> str:
+        """The key of bundle *number*, which names its files and its job.
+
+        >>> SessionNames.bundle_key(17)
+        'b000017'
+        """
+        return f"b{number:06d}"
+
+    @staticmethod
+    def call_key(number: int) -> str:
+        """The key of call *number*, counted in the order of submission.
+
+        >>> SessionNames.call_key(17)
+        'c000017'
+        """
+        return f"c{number:06d}"
+
+    @staticmethod
+    def cluster_key(number: int) -> str:
+        """The key of cluster *number* of those that were asked for as such.
+
+        >>> SessionNames.cluster_key(17)
+        'k000017'
+        """
+        return f"k{number:06d}"
+
+    def directory_of_bundle(self, number: int) -> Path:
+        """The directory of bundle *number*: ``initialdir`` of its job."""
+        return self.bundles / f"{number // BUNDLES_PER_DIRECTORY:03d}"
