@@ -1,32 +1,60 @@
-"""Where a session may be."""
+"""Which session a name means, and where nobody may look."""
 
 from __future__ import annotations
 
-import re
+import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
-from submit_language import expanded
 
-from condor_futures.session.finding import check_session_directory
-from condor_futures.submit.description import describe
-
-
-@pytest.mark.parametrize("name", ["a$$(b)", "$$([1+1])", "a$(DOLLAR)", "$(a$(b))", "a\nb", "a\\", "\udcff"])
-@pytest.mark.parametrize("within", [".", "deeper"])
-def test_session_directory_that_htcondor_cannot_take_is_refused(tmp_path, name, within):
-    """In one sentence, which names it."""
-    directory = tmp_path / name / within
-    with pytest.raises(ValueError, match=re.escape(f"a session cannot be in {str(directory)!r}: HTCondor")):
-        check_session_directory(directory)
+from condor_futures.errors import CondorFuturesError
+from condor_futures.session.session import Session, own_sessions
 
 
-@pytest.mark.parametrize(
-    "name", ["a b", "a$(b)", "a$$b", "a,b", "a'b", 'a"b', "ä", "a#b", "a\\b", "a;b", "*", "-a", "a "]
-)
-def test_session_directory_that_htcondor_can_take_is_not_refused(tmp_path, name):
-    """Jobs ran in each of these (25.14)."""
-    check_session_directory(tmp_path / name)
-    description = describe(
-        {}, session_id="1", runner=tmp_path / name / "runner", directory=tmp_path / name, event_log=tmp_path
-    )
-    assert expanded("executable", description["executable"]) == str(tmp_path / name / "runner")
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch):
+    """Sessions without a directory of their own are below tmp_path."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_no_sessions_where_nobody_may_look(monkeypatch):
+    """As where XDG_STATE_HOME was kept by sudo."""
+    closed = Path(tempfile.mkdtemp())  # and not tmp_path, above which nobody else may look either
+    try:
+        (closed / "state" / "condor_futures" / "sessions").mkdir(parents=True)
+        monkeypatch.setenv("XDG_STATE_HOME", str(closed / "state"))
+        os.seteuid(1)
+        try:
+            assert list(own_sessions()) == []
+        finally:
+            os.seteuid(0)
+    finally:
+        shutil.rmtree(closed)
+
+
+@pytest.mark.parametrize("name", [os.fsdecode(b"\xff"), "a\ud800", "a\0b", "a" * 300])
+def test_name_of_no_session_may_be_anything(name):
+    with pytest.raises(CondorFuturesError, match="there is no session"):
+        Session.find(name)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_directory_that_may_not_be_looked_into_is_told():
+    """It is another user's."""
+    base = Path(tempfile.mkdtemp())
+    try:
+        base.chmod(0o755)
+        Session.create(base / "other")
+        os.seteuid(65534)
+        for name in (base / "other", base / "other/session"):
+            with pytest.raises(CondorFuturesError, match=r"/session\.json cannot be read: Permission denied"):
+                Session.find(name)
+    finally:
+        os.seteuid(0)
+        shutil.rmtree(base)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import gc
-import json
 import os
-import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -20,10 +15,8 @@ import condor_futures
 from condor_futures import purge
 from condor_futures.errors import CondorFuturesError
 from condor_futures.files.process_lock import SessionLock
-from condor_futures.session import record
 from condor_futures.session.finding import sessions_directory
-from condor_futures.session.names import BUNDLES_PER_DIRECTORY
-from condor_futures.session.session import Session, own_sessions
+from condor_futures.session.session import Session
 
 
 @pytest.fixture(autouse=True)
@@ -105,41 +98,6 @@ def test_file_that_is_not_finished_leaves_nothing(tmp_path):
     assert list(session.directory.glob("file*")) == []
 
 
-def test_names(tmp_path):
-    """What the documentation says lies where."""
-    session = Session.create(tmp_path / "session")
-    paths = {str(path.relative_to(session.directory)) for path in fill(session)}
-    bundles = {"bundles", "bundles/000", "bundles/000/b000000.calls"}
-    assert paths == {".", "session.json", "lock", "event_log", "runner", *bundles}
-    assert session.event_log == session.directory / "event_log"
-    assert session.event_log.read_bytes() == b""
-
-
-def test_session_file_has_what_attaching_needs(tmp_path):
-    session = Session.create(tmp_path / "session")
-    about = json.loads((session.directory / "session.json").read_text())
-    assert about["id"] == session.id
-    assert bytes.fromhex(about["secret"]) == session.secret
-    assert (about["client"], about["pid"]) == (os.uname().nodename, os.getpid())
-
-
-def test_no_directory_gets_too_many_bundles(tmp_path):
-    session = Session.create(tmp_path / "session")
-    first, last, next_ = (session.bundle_directory(n) for n in (0, BUNDLES_PER_DIRECTORY - 1, BUNDLES_PER_DIRECTORY))
-    assert (first.name, last.name, next_.name) == ("000", "000", "001")
-    assert session.bundle_directory(BUNDLES_PER_DIRECTORY**2).name == "1000"
-    assert first.is_dir()
-    assert next_.is_dir()
-
-
-def test_keys_sort_in_their_order():
-    """As text, as far as anybody counts."""
-    for key in (Session.bundle_key, Session.call_key):
-        keys = [key(number) for number in (0, 9, 10, 99_999, 100_000, 999_999)]
-        assert keys == sorted(keys)
-        assert len(set(keys)) == len(keys)
-
-
 def test_sessions_differ(tmp_path):
     """Also those that are made in the same second: by name, and in their secrets."""
     sessions = [Session.create() for _ in range(5)]
@@ -154,53 +112,6 @@ def test_session_without_a_directory_is_below_the_state_directory(state):
     assert not session.kept
     assert session.directory.parent == sessions_directory()
     assert state in session.directory.parents
-
-
-def test_ephemeral_session_goes_with_its_last_reference():
-    session = Session.create()
-    fill(session)
-    directory, also = session.directory, session
-    del session
-    gc.collect()
-    assert directory.is_dir()
-    del also
-    gc.collect()
-    assert not directory.exists()
-
-
-def test_kept_session_stays(tmp_path):
-    session = Session.create(tmp_path / "session")
-    assert session.kept
-    directory = session.directory
-    del session
-    gc.collect()
-    assert (directory / "session.json").is_file()
-
-
-SCRIPT = """
-import os, sys
-from condor_futures.session.session import Session
-
-session = Session.create()
-print(session.directory, flush=True)
-child = os.fork()
-if child == 0:
-    if sys.argv[1] == "collected":
-        del session
-    sys.exit()  # with all that Python does at its end
-os.waitpid(child, 0)
-print((session.directory / "session.json").exists())
-"""
-
-
-@pytest.mark.parametrize("how", ["collected", "exits"])
-def test_forked_child_removes_nothing(how):
-    """A copy of the session in a child is not the session; when the parent ends, its directory goes."""
-    done = python(SCRIPT, how)
-    assert done.returncode == 0, done.stderr
-    directory, there = done.stdout.split()
-    assert there == "True"
-    assert not Path(directory).exists()
 
 
 def test_directory_in_use_is_refused(tmp_path):
@@ -330,47 +241,6 @@ def test_full_disk_keeps_no_session_from_being_purged(tmp_path, monkeypatch):
     assert not (tmp_path / "session").exists()
 
 
-def test_session_whose_place_cannot_be_looked_at_is_told(tmp_path, monkeypatch):
-    """So that whoever goes through several sessions gets to the next one."""
-    Session.create(tmp_path / "session").leave()
-    monkeypatch.setattr(record, "check_place", no_room)
-    with pytest.raises(CondorFuturesError, match=r"/session cannot be read: No space left on device$"):
-        Session.open(tmp_path / "session")
-
-
-@pytest.mark.root
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
-def test_no_sessions_where_nobody_may_look(monkeypatch):
-    """As where XDG_STATE_HOME was kept by sudo."""
-    closed = Path(tempfile.mkdtemp())  # and not tmp_path, above which nobody else may look either
-    try:
-        (closed / "state" / "condor_futures" / "sessions").mkdir(parents=True)
-        monkeypatch.setenv("XDG_STATE_HOME", str(closed / "state"))
-        os.seteuid(1)
-        try:
-            assert list(own_sessions()) == []
-        finally:
-            os.seteuid(0)
-    finally:
-        shutil.rmtree(closed)
-
-
-def test_what_is_kept_for_later_does_not_keep_an_ephemeral_session():
-    """It goes with its last reference all the same, or is left."""
-    first = Session.create(settings={"access_point": ("cm", "ap1")})
-    first.keep(schedd=("cm", "ap1"))
-    directory = first.directory
-    first.leave()
-    del first
-    again = Session.open(directory)
-    assert again.record.access_point == ("cm", "ap1")
-    assert again.settings["schedd"] == ["cm", "ap1"]
-    again.take_up(0.0)
-    again.keep(max_workers=3)
-    del again
-    assert not directory.exists()
-
-
 @pytest.mark.parametrize("there", [True, False], ids=["empty directory", "no directory"])
 def test_session_that_cannot_be_made_can_be_later(tmp_path, monkeypatch, there):
     """The disk was full; the directory is as it was, and the lock is not held."""
@@ -401,48 +271,6 @@ def test_lock_that_cannot_be_had_is_not_held(tmp_path, monkeypatch):
     assert lock.holder is None
     assert lock.acquire()
     lock.release()
-
-
-def test_sessions_that_are_gone_keep_no_file_open(state):
-    """A program may make many executors."""
-    session = Session.create()
-    assert files_open_below(state) == [session.lock.path]
-    session.finish()
-    del session
-    gc.collect()
-    assert files_open_below(state) == []
-
-
-def files_open_below(directory: Path) -> list[Path]:
-    """By this process; also those that have been removed."""
-    found = []
-    for descriptor in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # it is closed by now
-            found.append(descriptor.readlink())
-    return [path for path in found if directory in path.parents]
-
-
-@pytest.mark.parametrize("name", [os.fsdecode(b"\xff"), "a\ud800", "a\0b", "a" * 300])
-def test_name_of_no_session_may_be_anything(name):
-    with pytest.raises(CondorFuturesError, match="there is no session"):
-        Session.find(name)
-
-
-@pytest.mark.root
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
-def test_directory_that_may_not_be_looked_into_is_told():
-    """It is another user's."""
-    base = Path(tempfile.mkdtemp())
-    try:
-        base.chmod(0o755)
-        Session.create(base / "other")
-        os.seteuid(65534)
-        for name in (base / "other", base / "other/session"):
-            with pytest.raises(CondorFuturesError, match=r"/session\.json cannot be read: Permission denied"):
-                Session.find(name)
-    finally:
-        os.seteuid(0)
-        shutil.rmtree(base)
 
 
 @pytest.mark.parametrize("name", ["file", "file/below"])
