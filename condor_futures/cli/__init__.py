@@ -1,4 +1,8 @@
-"""The command line: ``condor-futures``; a module for each command."""
+"""The command line: ``condor-futures``; a module for each command.
+
+These lines run in a process of their own, which a user starts in a terminal. They print with rich, and turn every error
+of this package into one sentence on standard error and an exit status.
+"""
 
 from __future__ import annotations
 

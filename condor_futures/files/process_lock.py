@@ -40,6 +40,11 @@ class SessionLock:
         self._file: int | None = None
         self._identity = (0, 0, 0)
 
+    @classmethod
+    def forked(cls) -> None:
+        """In a forked child: another thread, which is not here, may have had the lock of this class."""
+        cls._looking = threading.Lock()
+
     def acquire(self, timeout: float = 0.0) -> bool:
         """Have it alone for a moment, then share it; False if others still have it after *timeout* seconds."""
         with self._looking:
@@ -121,8 +126,4 @@ def _identity(file: os.stat_result) -> tuple[int, int, int]:
     return os.getpid(), file.st_dev, file.st_ino
 
 
-def _forked() -> None:
-    SessionLock._looking = threading.Lock()  # another thread, which is not here, may have had it
-
-
-os.register_at_fork(after_in_child=_forked)
+os.register_at_fork(after_in_child=SessionLock.forked)

@@ -378,6 +378,11 @@ class PersonalPool:
         if self._files.temporary.exists():
             shutil.rmtree(self.directory)
 
+    def stop_unless_used(self) -> None:
+        """Stop the pool if no process has a share of it; for pools whose users were killed."""
+        with self._alone(), contextlib.closing(FileLock(self._files.users_lock)) as share:
+            self._stop_if_unused(share)
+
     def _leave(self) -> None:
         atexit.unregister(self.close)
         if self._share is not None:
@@ -391,6 +396,4 @@ def _remove_orphans() -> None:
         # Without a record its maker has not come as far as taking its share.
         with contextlib.suppress(OSError, PersonalPoolError):
             if directory.lstat().st_uid == os.geteuid() and PoolFiles(directory).read_record():
-                orphan = PersonalPool(directory)
-                with orphan._alone(), contextlib.closing(FileLock(orphan._files.users_lock)) as share:
-                    orphan._stop_if_unused(share)
+                PersonalPool(directory).stop_unless_used()
