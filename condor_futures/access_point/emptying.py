@@ -7,6 +7,7 @@ import time
 
 from condor_futures.access_point.job_info import _TIMEOUT
 from condor_futures.access_point.requests import AccessPoint
+from condor_futures.access_point.schedd import Schedd
 from condor_futures.errors import AccessPointError
 
 __all__ = ["wait_until_gone"]
@@ -32,7 +33,8 @@ def wait_until_gone(
     """
     jobs = set[tuple[int, int]]()
     began, pause, remove_at = time.monotonic(), 0.05, remove_after
-    while ads := access_point.ask("query", _TIMEOUT, constraint=constraint, projection=["ClusterId", "ProcId"]):
+    schedd = Schedd(access_point)
+    while ads := schedd.query(constraint, ["ClusterId", "ProcId"]).wait(_TIMEOUT):
         jobs.update((ad["ClusterId"], ad["ProcId"]) for ad in ads)
         waited = time.monotonic() - began
         if waited > timeout:
@@ -41,7 +43,7 @@ def wait_until_gone(
                 f"condor_rm -constraint '{constraint}' removes them"
             )
         if waited >= remove_at:
-            access_point.ask("act", _TIMEOUT, action="remove", jobs=constraint)
+            schedd.remove(constraint).wait(_TIMEOUT)
             remove_at = waited + _AGAIN
         time.sleep(pause)
         pause = min(1.5 * pause, 1.0)

@@ -9,6 +9,7 @@ from typing import Any
 
 from condor_futures.access_point.location import Location
 from condor_futures.access_point.requests import AccessPoint
+from condor_futures.access_point.schedd import Schedd
 from condor_futures.access_point.why_idle import why_idle
 from condor_futures.errors import AccessPointError
 from condor_futures.state_machine import states
@@ -166,7 +167,7 @@ def query_jobs(access_point: AccessPoint, constraint: str, *, mine: bool = False
 
     """
     projection = _PROJECTION + _ASKED_FOR if why else _PROJECTION
-    ads = access_point.ask("query", _TIMEOUT, constraint=constraint, projection=projection, mine=mine)
+    ads = Schedd(access_point).query(constraint, projection, mine).wait(_TIMEOUT)
     ads.sort(key=lambda ad: (ad["ClusterId"], ad["ProcId"]))
     jobs, reasons = [], _Reasons(access_point.given)
     for ad in ads:

@@ -9,7 +9,6 @@ import contextlib
 import difflib
 import functools
 import itertools
-import json
 import logging
 import os
 import queue
@@ -24,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from condor_futures.access_point.helper import words
 from condor_futures.access_point.location import Location
 from condor_futures.errors import AccessPointError, CredentialError
 
@@ -166,7 +166,7 @@ class AccessPoint:
         return self.about
 
     def request(self, operation: str, answer: Answer, **arguments: Any) -> None:
-        """Ask for an operation of :class:`condor_futures.access_point.helper.Operations`; returns at once.
+        """Ask for an operation, and return at once; :class:`~condor_futures.access_point.schedd.Schedd` does.
 
         *answer* is called with the result and None, or None and an error.
         """
@@ -243,10 +243,10 @@ class AccessPoint:
     def _where(self) -> dict[str, Any]:
         return {"pool": self.location.pool, "name": self.location.name, "local": self.location.local}
 
-    def _start(self, *messages: object) -> None:
+    def _start(self, *messages: words.Request) -> None:
         """Start a helper; tell it where to import from, and *messages*, before anybody else can tell it anything."""
-        first = [[os.fspath(place) for place in sys.path], *messages]
-        data = b"".join(json.dumps(message).encode() + b"\n" for message in first)
+        first: list[list[str] | words.Request] = [[os.fspath(place) for place in sys.path], *messages]
+        data = b"".join(map(words.encode, first))
         with self._write_lock:
             # A new session keeps Ctrl-C and a closing terminal away from it. It ends when its input does, that is when
             # the client ends, however that happens.
@@ -263,8 +263,8 @@ class AccessPoint:
                 process.stdin.flush()
             self._process = process
 
-    def _write(self, message: object, request: _Request | None = None) -> None:
-        data = json.dumps(message).encode() + b"\n"
+    def _write(self, message: words.Request | None, request: _Request | None = None) -> None:
+        data = words.encode(message)
         with self._write_lock:
             process = self._process
             assert process is not None
@@ -330,17 +330,26 @@ class AccessPoint:
             for line in process.stdout:
                 if not line.endswith(b"\n"):
                     break  # it died while it was writing
-                message = json.loads(line)
+                try:
+                    message = words.answer_from(line)
+                except words.MessageError as error:
+                    # What it was to say is not known, nor what else is wrong: another helper is asked instead.
+                    logger.error("the helper of %s wrote a %s", self.location, error)  # noqa: TRY400
+                    process.kill()
+                    break
                 self._deaths = 0
-                with self._lock:
-                    request = self._requests.pop(message["id"], None)
-                if request is not None:
-                    kind = _ERRORS.get(message.get("type"), AccessPointError)
-                    error = kind(message["error"]) if "error" in message else None
-                    try:
-                        request.answer(message.get("result"), error)
-                    except Exception:
-                        logger.exception("an answer of the schedd's could not be used")
+                self._answer(message)
+
+    def _answer(self, message: words.Answer) -> None:
+        with self._lock:
+            request = self._requests.pop(message["id"], None)
+        if request is not None:
+            kind = _ERRORS.get(message.get("type", ""), AccessPointError)
+            error = kind(message["error"]) if "error" in message else None
+            try:
+                request.answer(message.get("result"), error)
+            except Exception:
+                logger.exception("an answer of the schedd's could not be used")
 
     def _replace(self, status: int) -> bool:
         """Start another helper, if that makes sense."""
@@ -376,6 +385,6 @@ class AccessPoint:
         for request in lost:
             request.answer(None, AccessPointError(self._why_closed if self._deaths >= self.DEATHS else ended))
         for request in again:
-            if request.operation.startswith("submit") and request.attempts:
+            if request.operation in words.SUBMISSIONS and request.attempts:
                 request.arguments["again"] = True
             self._outbox.put(request)

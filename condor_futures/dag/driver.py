@@ -11,6 +11,7 @@ from condor_futures.access_point.choosing import Place
 from condor_futures.access_point.emptying import wait_until_gone
 from condor_futures.access_point.job_info import JobInfo
 from condor_futures.access_point.requests import AccessPoint
+from condor_futures.access_point.schedd import Schedd
 from condor_futures.dag.checks import warn_of_old_dagman
 from condor_futures.dag.dagman import Dagman
 from condor_futures.dag.follower import SCHEDULER_UNIVERSE, Follower
@@ -173,7 +174,7 @@ class Driver:
     def _submit(self, helper: AccessPoint) -> str:
         graph = self.graph
         constraint = graph.session.constraint
-        ads = helper.ask("query", 60.0, constraint=constraint, projection=["ClusterId", "ProcId", "JobUniverse"])
+        ads = Schedd(helper).query(constraint, ["ClusterId", "ProcId", "JobUniverse"]).wait(60.0)
         dagman = [ad for ad in ads if ad["JobUniverse"] == SCHEDULER_UNIVERSE]
         if dagman:
             raise RuntimeError(f"the DAG is being driven by the job {dagman[0]['ClusterId']}.0 already; attach to it")
@@ -185,16 +186,15 @@ class Driver:
         # Without a run whose end is known, the values are those of one on this machine, in another process.
         graph.add_to_rescue(judged=self._run is not None)
         graph.session.keep(schedd=helper.location.schedd)
-        answer = helper.ask(
-            "submit_dag",
-            120.0,  # where the site's jobs have a Kerberos ticket, it is stored first
+        request = Schedd(helper).submit_dag(
             dag=str(files.dag),
             # Without a rescue DAG condor_submit_dag would refuse where an earlier run left files.
             options={} if files.rescue else {"Force": True},
             commands={"initialdir": str(files.directory)},
             batch=f"{constraint} && JobUniverse == {SCHEDULER_UNIVERSE}",
         )
-        return f"{answer['cluster']}.0"
+        submitted = request.wait(120.0)  # where the site's jobs have a Kerberos ticket, it is stored first
+        return f"{submitted['cluster']}.0"
 
     # The end.
 

@@ -21,6 +21,7 @@ import classad2
 from condor_futures.access_point.emptying import wait_until_gone
 from condor_futures.access_point.job_info import JobInfo, query_jobs
 from condor_futures.access_point.requests import AccessPoint
+from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.dag.dagman import Dagman
 from condor_futures.dag.graph import Graph, Node
@@ -305,7 +306,7 @@ class Follower:
                 logger.warning("%d jobs could not be removed: %s", len(jobs), error)
                 self._not_removed(jobs)
 
-        self._access_point.request("act", answer, action="remove", jobs=jobs)
+        Schedd(self._access_point).remove(jobs).send(answer)
 
     def _not_removed(self, jobs: Sequence[str]) -> None:
         self._removing.difference_update(jobs)

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from condor_futures.access_point.choosing import Place
 from condor_futures.access_point.requests import AccessPoint
+from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CredentialError
 from condor_futures.executor import at_exit
@@ -63,7 +64,7 @@ class Engine:
         """How many jobs may run at once, as far as is known: in a small pool fewer than may be in the queue."""
         if self._cores is None:
             try:
-                self._cores = int(self.watcher.ask("cores", _CORES_TIMEOUT))
+                self._cores = self.watcher.cores(_CORES_TIMEOUT)
             except AccessPointError:  # not every collector tells everybody
                 return self.max_workers
         return min(self.max_workers, self._cores or self.max_workers)
@@ -222,7 +223,7 @@ def _store(helper: AccessPoint, credentials: Mapping[str, Any]) -> float:
         CredentialError: if that is not possible.
 
     """
-    stored = helper.ask("store_credentials", _CREDENTIALS_TIMEOUT, **credentials)
+    stored = Schedd(helper).store_credentials(**credentials).wait(_CREDENTIALS_TIMEOUT)
     if stored["url"]:
         raise CredentialError(
             f"the access point needs your consent for a token: visit {stored['url']} and make the executor again",

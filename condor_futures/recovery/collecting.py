@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 
 from condor_futures.access_point.helper.words import NEVER_RAN, either
 from condor_futures.access_point.requests import AccessPoint
+from condor_futures.access_point.schedd import Schedd
 from condor_futures.recovery.evidence import PROJECTION, Evidence, LoggedJob, LoggedJobs, find_bundles, unused_numbers
 from condor_futures.recovery.history import LAST_REQUESTS, jobs_of_history, told_by_history
 from condor_futures.recovery.verdicts import judge
@@ -33,9 +33,9 @@ def collect(session: Session, helper: AccessPoint, event_log: EventLog) -> Evide
     """
     bundles = find_bundles(session)
     found = [bundle for bundle in bundles if bundle.counts]
-    query = functools.partial(helper.ask, "query", LAST_REQUESTS, constraint=session.constraint, projection=PROJECTION)
-    remove = functools.partial(helper.ask, "act", LAST_REQUESTS, action="remove", reason=NEVER_RAN)
-    queue = query()
+    schedd = Schedd(helper)
+    query = schedd.query(session.constraint, PROJECTION)
+    queue = query.wait(LAST_REQUESTS)
     # Read after the queue was asked: the log then has every job that had left the queue before.
     log = LoggedJobs(event_log.read_all())
     unused = unused_numbers(bundles, log, queue)
@@ -49,9 +49,9 @@ def collect(session: Session, helper: AccessPoint, event_log: EventLog) -> Evide
         # The schedd takes a second to note that the files have arrived (25.14), so only jobs that still wait are
         # removed.
         waiting = f"JobStatus == {JobStatus.HELD:d} && HoldReasonCode == {SPOOLING_INPUT}"
-        remove(jobs=f"{waiting} && ({either(half)})")
-        queue = query()
+        schedd.remove(f"{waiting} && ({either(half)})", NEVER_RAN).wait(LAST_REQUESTS)
+        queue = query.wait(LAST_REQUESTS)
         verdicts = judge(found, queue, logged, removed=half)
-    remove(jobs=verdicts.stray + verdicts.half)
+    schedd.remove(verdicts.stray + verdicts.half, NEVER_RAN).wait(LAST_REQUESTS)
     told = told_by_history(helper, session, verdicts.gone)
     return Evidence(bundles, queue, log, logged, unused, removed=tuple(half), told=told)

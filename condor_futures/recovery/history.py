@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from condor_futures.access_point.requests import AccessPoint
+from condor_futures.access_point.schedd import Schedd
 from condor_futures.errors import AccessPointError
 from condor_futures.recovery.evidence import (
     BY_US,
@@ -34,7 +35,7 @@ def jobs_of_history(helper: AccessPoint, session: Session) -> Mapping[str, Seque
     """
     by_us = f'regexp("^{BY_US}", RemoveReason ?: "")'
     try:
-        ads = helper.ask("past", LAST_REQUESTS, constraint=f"{session.constraint} && !{by_us}", projection=PROJECTION)
+        ads = Schedd(helper).past(f"{session.constraint} && !{by_us}", PROJECTION).wait(LAST_REQUESTS)
     except AccessPointError as error:
         logger.warning("the access point's history cannot be asked which calls were made: %s", error)
         return {}
@@ -52,13 +53,12 @@ def told_by_history(
     ads: list[dict[str, Any]] = []
     if gone:
         try:
-            ads = helper.ask(
-                "look",
-                LAST_REQUESTS,
-                constraint=session.constraint,
-                projection=[*queue_events.PROJECTION, "CondorFuturesBundle"],
-                jobs=[job.job_id for _, job in gone],
-            )["ads"]
+            request = Schedd(helper).look(
+                session.constraint,
+                [*queue_events.PROJECTION, "CondorFuturesBundle"],
+                [job.job_id for _, job in gone],
+            )
+            ads = request.wait(LAST_REQUESTS)["ads"]
         except AccessPointError as error:
             logger.warning("the access point's history cannot be asked: %s", error)
     told = {}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from condor_futures.access_point.requests import AccessPoint
+from condor_futures.access_point.schedd import Schedd
 from condor_futures.errors import AccessPointError
 from condor_futures.options.credentials import RETRY_AFTER, renew_after
 
@@ -28,7 +29,7 @@ class Renewals:
             renewal: as the helper is asked for them, and the seconds until the first time; None if there are none.
 
         """
-        self._access_point = access_point
+        self._schedd = Schedd(access_point)
         self._credentials, seconds = renewal or ({}, math.inf)
         self._due = time.monotonic() + seconds
 
@@ -40,7 +41,7 @@ class Renewals:
         """Ask for it, if it is time."""
         if time.monotonic() >= self._due:
             self._due = math.inf
-            self._access_point.request("store_credentials", self._renewed, **self._credentials)
+            self._schedd.store_credentials(**self._credentials).send(self._renewed)
 
     def _renewed(self, stored: Any, error: AccessPointError | None) -> None:
         """Plan the next time; a failure is no harm yet, for what was stored before may serve for hours."""

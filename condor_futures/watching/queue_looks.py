@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from condor_futures.access_point.requests import AccessPoint
+from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
 from condor_futures.state_machine import states
@@ -68,6 +69,7 @@ class JobQueue:
         """
         self.log_speaks = True
         self._access_point = access_point
+        self._schedd = Schedd(access_point)
         self._constraint = constraint
         self._jobs = jobs
         self._read_log = read_log
@@ -103,13 +105,7 @@ class JobQueue:
             return
         self._asking = True
         asked = list(self._jobs)  # what is submitted from now on need not be in the answer
-        self._access_point.request(
-            "look",
-            functools.partial(self._seen, asked),
-            constraint=self._constraint,
-            projection=PROJECTION,
-            jobs=asked,
-        )
+        self._schedd.look(self._constraint, PROJECTION, asked).send(functools.partial(self._seen, asked))
 
     def _check_that_jobs_end(self) -> None:
         """They do without the access point if their outcomes come here by themselves, and the log says when.

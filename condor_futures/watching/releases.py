@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from condor_futures.access_point.requests import AccessPoint, AwayError
+from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
 from condor_futures.state_machine import states
@@ -45,7 +46,7 @@ class Releases:
             advance: takes the answer to a release, as an event.
 
         """
-        self._access_point = access_point
+        self._schedd = Schedd(access_point)
         self._read_log = read_log
         self._advance = advance
         self._waiting: dict[str, tuple[Bundle, int | None]] = {}
@@ -72,12 +73,7 @@ class Releases:
         asked = {job_id: self._waiting[job_id][0] for job_id in itertools.islice(alike, LARGEST_RELEASE)}
         holds = {job_id: bundle.job.holds for job_id, bundle in asked.items()}
         self._asking = True
-        self._access_point.request(
-            "release",
-            functools.partial(self._released, asked, holds),
-            jobs=list(asked),
-            memory_max=limit,
-        )
+        self._schedd.release(list(asked), limit).send(functools.partial(self._released, asked, holds))
 
     def _released(
         self, asked: dict[str, Bundle], holds: dict[str, int], result: Any, error: AccessPointError | None

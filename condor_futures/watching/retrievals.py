@@ -12,6 +12,7 @@ from typing import Any
 
 from condor_futures.access_point.emptying import wait_until_gone
 from condor_futures.access_point.requests import AccessPoint, AwayError
+from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
 from condor_futures.state_machine import states
@@ -76,6 +77,7 @@ class Departures:
 
         """
         self._access_point = access_point
+        self._schedd = Schedd(access_point)
         self._constraint = constraint
         self._advance = advance
         self._ended: dict[str, Bundle] = {}
@@ -152,7 +154,7 @@ class Departures:
             self._ended.pop(job_id, None)
         self._since = time.monotonic()
         self._retrieving = True
-        self._access_point.request("retrieve", functools.partial(self._retrieved, batch), jobs=list(batch))
+        self._schedd.retrieve(list(batch)).send(functools.partial(self._retrieved, batch))
 
     def _retrieved(self, batch: dict[str, Bundle], result: Any, error: AccessPointError | None) -> None:
         self._retrieving = False
@@ -194,7 +196,7 @@ class Departures:
             return
         jobs, self._unwanted = self._unwanted, []
         self._removing = True
-        self._access_point.request("act", functools.partial(self._removed, jobs), action="remove", jobs=jobs)
+        self._schedd.remove(jobs).send(functools.partial(self._removed, jobs))
 
     def _removed(self, jobs: list[str], _: Any, error: AccessPointError | None) -> None:
         self._removing = False

@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from condor_futures.access_point.requests import AccessPoint, AwayError
+from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
 from condor_futures.options.options import Options
@@ -70,7 +71,7 @@ class Submissions:
         self.under_way: Sequence[Bundle] = ()
         self.early: list[Event] = []
         self.stuck = False
-        self._access_point = access_point
+        self._schedd = Schedd(access_point)
         self._session = session
         self._live = live
         self._max_jobs = max_jobs
@@ -193,7 +194,7 @@ class Submissions:
         self._ask(description=description, items=items, spool=options.spool, batch=batch_of_name)
 
     def _ask(self, **arguments: Any) -> None:
-        self._access_point.request("submit", functools.partial(self._submitted, arguments), **arguments)
+        self._schedd.submit(**arguments).send(functools.partial(self._submitted, arguments))
 
     def _submitted(self, arguments: dict[str, Any], result: Any, error: AccessPointError | None) -> None:
         wanted = any(bundle.job.state is not State.DISCARDED for bundle in self.under_way)

@@ -22,6 +22,7 @@ from typing import Any, Literal, cast
 
 from condor_futures.access_point.helper.words import NEVER_RAN
 from condor_futures.access_point.requests import AccessPoint
+from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CondorFuturesError, JobRemovedError
 from condor_futures.future import CondorFuture
@@ -91,6 +92,7 @@ class Watcher:
         #: What the interpreter had printed last when the last call was submitted: an interruption of something else.
         self.last_error = last_error()
         self._access_point = access_point
+        self._schedd = Schedd(access_point)
         self._afterwards = afterwards
         self._log = event_log
         self.tally = Tally()
@@ -188,14 +190,14 @@ class Watcher:
             self.tally.ended(bundle, future.key, "cancelled")
             self._inbox.put(functools.partial(self._cancel, bundle, future.key))
 
-    def ask(self, operation: str, timeout: float) -> Any:
-        """Ask the access point something, and wait.
+    def cores(self, timeout: float) -> int:
+        """How many cores the pool has; waits for the access point's answer.
 
         Raises:
             AccessPointError: if it does not answer within *timeout* seconds.
 
         """
-        return self._access_point.ask(operation, timeout)
+        return self._schedd.cores().wait(timeout)
 
     def remove_all(self, reason: str) -> None:
         """Remove every job and fail every future that is not done."""
@@ -471,7 +473,7 @@ class Watcher:
                 job_id = bundle.job.job_id or ""
                 del self._live[job_id]
                 # What remains of it if this fails goes at the end of the session.
-                self._access_point.request("act", lambda *_: None, action="remove", jobs=[job_id], reason=NEVER_RAN)
+                self._schedd.remove([job_id], NEVER_RAN).send(lambda *_: None)
                 self._submissions.add([bundle])
             case states.Report() as report:
                 self._resolver.report(bundle, report)

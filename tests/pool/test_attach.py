@@ -455,7 +455,7 @@ def test_a_job_that_was_held_or_crashed_is_told_the_same_again(new_executor, att
 
 HELPER = """
 import json, sys, time
-from condor_futures.access_point.helper import operations
+from condor_futures.access_point.helper import serving
 
 
 class Schedd:
@@ -470,7 +470,7 @@ class Schedd:
         time.sleep(600)
 
 
-class Operations(operations.Operations):
+class Performer(serving.Performer):
     def connect(self, *args, **kwargs):
         answer = super().connect(*args, **kwargs)
         self._schedd = Schedd(self._schedd)
@@ -478,7 +478,7 @@ class Operations(operations.Operations):
 
 
 sys.path[:] = json.loads(sys.stdin.readline())
-operations.serve(Operations)
+serving.serve(Performer)
 """
 
 

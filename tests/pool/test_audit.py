@@ -215,7 +215,7 @@ def test_a_lost_execution_point_is_waited_for_as_long_as_the_lease_says(new_exec
 
 HELPER = """
 import json, sys
-from condor_futures.access_point.helper import operations
+from condor_futures.access_point.helper import serving
 
 
 class Schedd:
@@ -233,7 +233,7 @@ class Schedd:
             self.schedd.spool(result)
 
 
-class Operations(operations.Operations):
+class Performer(serving.Performer):
     def _locate(self):
         ad = super()._locate()
         self._schedd = Schedd(self._schedd)
@@ -241,7 +241,7 @@ class Operations(operations.Operations):
 
 
 sys.path[:] = json.loads(sys.stdin.readline())
-operations.serve(Operations)
+serving.serve(Performer)
 """
 
 

@@ -493,7 +493,7 @@ def test_a_removal_that_fails_is_made_again(new_dag, monkeypatch):
     request, refused = helper.request, []
 
     def refuse_once(operation, answer, **arguments):
-        if operation == "act" and not refused:
+        if operation == "remove" and not refused:
             refused.append(arguments["jobs"])
             answer(None, AccessPointError("it is away"))
         else:

@@ -73,7 +73,7 @@ def test_jobs_that_never_got_there_are_submitted(pool, helper):
 HELPER = """
 import json, sys
 import htcondor2
-from condor_futures.access_point.helper import operations
+from condor_futures.access_point.helper import serving
 
 
 class Schedd:
@@ -89,7 +89,7 @@ class Schedd:
         return self.schedd.retrieve(jobs)
 
 
-class Operations(operations.Operations):
+class Performer(serving.Performer):
     failures = FAILURES
 
     def _locate(self):
@@ -99,7 +99,7 @@ class Operations(operations.Operations):
 
 
 sys.path[:] = json.loads(sys.stdin.readline())
-operations.serve(Operations)
+serving.serve(Performer)
 """
 
 

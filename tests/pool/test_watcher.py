@@ -76,7 +76,7 @@ def test_a_helper_that_is_killed_while_it_removes_leaves_no_job(pool, new_execut
     until(lambda: all(future.running() for future in futures))
     for future in futures:
         assert future.cancel()
-    await_request(executor, "act")
+    await_request(executor, "remove")
     os.kill(helper(executor), signal.SIGKILL)
     until(lambda: not [ad for ad in pool.queue(executor) if ad["JobStatus"] == 2])
 

@@ -31,6 +31,6 @@ if __name__ == "__main__":
         lock = open(sys.argv[1], "rb")  # noqa: PTH123, SIM115 - it is held until the end
         with contextlib.suppress(OSError):
             fcntl.lockf(lock, fcntl.LOCK_SH)
-    from condor_futures.access_point.helper.operations import serve
+    from condor_futures.access_point.helper.serving import serve
 
     serve()

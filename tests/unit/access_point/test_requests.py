@@ -14,50 +14,15 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from condor_futures.access_point import requests
-from condor_futures.access_point.helper import operations
 from condor_futures.access_point.location import Location
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.errors import AccessPointError, CredentialError
-
-# Where an access point is.
-
-
-@pytest.mark.parametrize(
-    ("argument", "location"),
-    [
-        (None, Location()),
-        ("ap1@example.org", Location(name="ap1@example.org")),
-        (("cm.example.org:9618", "ap1@example.org"), Location(pool="cm.example.org:9618", name="ap1@example.org")),
-    ],
-)
-def test_argument_of_the_executor_is_understood(argument, location):
-    assert Location.parse(argument) == location
-
-
-@pytest.mark.parametrize(
-    "argument",
-    ["", (), ("pool",), ("pool", "name", "more"), ("pool", None), ("pool", 3), b"name", 3, True, object()],
-)
-def test_other_argument_is_a_type_error(argument):
-    """The message says what may be given, and what was."""
-    with pytest.raises(TypeError) as caught:
-        Location.parse(argument)
-    assert repr(argument) in str(caught.value)
-    assert "name@host" in str(caught.value)
-
-
-def test_location_can_be_named_in_a_message():
-    assert str(Location()) == "the local schedd"
-    assert str(Location(name="ap1@example.org")) == "the schedd ap1@example.org"
-    assert str(Location("cm", "ap1@example.org")) == "the schedd ap1@example.org in the pool cm"
-
 
 # The helper process.
 
@@ -461,36 +426,6 @@ def test_helper_that_is_replaced_speaks_with_the_same_schedd(helper, connect, an
     assert where[1] == {"pool": "cm", "name": "ap1@example.org", "local": True}
 
 
-def test_schedd_is_looked_up_only_if_it_is_not_the_one_that_is_configured(monkeypatch):
-    performer = operations.Operations()
-    monkeypatch.setattr(performer, "_look_up", lambda pool, name: {"Name": name, "MyAddress": f"by {pool}"})
-
-    class HTCondor:
-        HTCondorException, DaemonType = performer._htcondor.HTCondorException, performer._htcondor.DaemonType
-
-        class Collector:
-            def locate(self, _):
-                return {"Name": "ap1", "MyAddress": "here"}
-
-        class Schedd:
-            def __init__(self, ad):
-                pass
-
-            def query(self, *_, **__):
-                return []
-
-    monkeypatch.setattr(performer, "_htcondor", HTCondor)
-
-    def found(name, *, local):
-        performer._where, performer._local = ("cm", name), local
-        return performer._locate()["MyAddress"]
-
-    assert found(None, local=False) == "here"
-    assert found("ap1", local=True) == "here"
-    assert found("ap2", local=True) == "by cm"
-    assert found("ap1", local=False) == "by cm"
-
-
 def test_first_helper_that_cannot_be_started_is_an_error(helper, refused_starts):
     refused_starts(1)
     with pytest.raises(AccessPointError, match=r"local schedd cannot be started: Cannot allocate memory$"):
@@ -563,6 +498,16 @@ def test_helper_that_dies_while_it_answers(helper, connect, answers):
     point = connect()
     ask(point, answers, number=1)
     assert outcome(answers, timeout=3.0) == {"number": 1}
+
+
+def test_helper_that_writes_no_message_is_replaced(helper, connect, answers, deaths):
+    """Nobody knows what it was to say: what was asked is asked again."""
+    helper.write(CONNECTS + "    elif starts == 1:\n        print('noise', flush=True)\n        time.sleep(1000)")
+    point = connect()
+    ask(point, answers, number=1)
+    assert outcome(answers) == {"number": 1}
+    assert len(helper.pids()) == 2
+    assert "wrote a malformed message: b'noise" in deaths.text
 
 
 def test_close_lets_the_helper_finish(helper, connect, answers):
@@ -660,75 +605,6 @@ def test_large_request_does_not_wait_for_the_schedd(helper, connect, answers):
     assert not waits
 
 
-# The real helper, without a schedd.
-
-SERVE = """
-import os, sys
-sys.path.insert(0, {directory!r})
-from condor_futures.access_point.helper import operations
-
-class Operations:
-    def perform(self, operation, arguments, patience):
-        if operation == "noise":
-            os.write(1, b"noise of a C library\\n")
-            print("noise of Python")
-        if operation == "fail":
-            raise ValueError()
-        return arguments
-
-operations.serve(Operations)
-"""
-
-
-@pytest.fixture
-def server():
-    directory = str(Path(operations.__file__).parents[3])
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVE.format(directory=directory)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        yield process
-        process.kill()
-
-
-def serve(server, operation, **arguments):
-    request = {"id": 1, "operation": operation, "arguments": arguments, "patience": 0}
-    server.stdin.write(json.dumps(request) + "\n")
-    server.stdin.flush()
-    return json.loads(server.stdout.readline())
-
-
-def test_what_the_bindings_print_is_no_answer(server):
-    """It goes to standard error."""
-    assert serve(server, "noise", number=1) == {"id": 1, "result": {"number": 1}}
-    assert serve(server, "echo", number=2) == {"id": 1, "result": {"number": 2}}
-    _, errors = server.communicate()
-    assert "noise of a C library" in errors
-    assert "noise of Python" in errors
-
-
-def test_error_without_words_has_its_type(server):
-    assert serve(server, "fail") == {"id": 1, "error": "ValueError", "type": "ValueError"}
-
-
-def test_interrupt_is_the_clients_business(server):
-    """Ctrl-C in a terminal: the client decides what becomes of its jobs, and needs the helper for it."""
-    assert serve(server, "echo") == {"id": 1, "result": {}}
-    server.send_signal(signal.SIGINT)
-    assert serve(server, "echo") == {"id": 1, "result": {}}
-
-
-def test_helper_ends_with_its_client(server):
-    """However the client ends, its end of the pipe is closed."""
-    assert serve(server, "echo") == {"id": 1, "result": {}}
-    server.stdin.close()
-    assert server.wait() == 0
-
-
 def test_without_htcondor_the_error_says_so(tmp_path, processes):
     """The real helper, and a configuration of no pool."""
     config = tmp_path / "condor_config"
@@ -737,130 +613,3 @@ def test_without_htcondor_the_error_says_so(tmp_path, processes):
     with pytest.raises(AccessPointError, match=r"^the local schedd cannot be used: .*access_point='personal'"):
         point.connect()
     assert not point.usable
-
-
-# Outcomes that do not fit on this disk.
-
-
-def test_outcomes_that_do_not_fit_keep_no_others_from_coming(monkeypatch):
-    """Nor does one that cannot be had at all."""
-    performer = operations.Operations()
-    broken = performer._htcondor.HTCondorException
-    reasons = {"1.3": "Error: writing to file b3: (errno 28) No space left on device", "1.7": "no such job"}
-    came, may_leave = set(), []
-
-    class Schedd:
-        def retrieve(self, jobs):
-            for job in jobs:
-                if job in reasons:
-                    raise broken(reasons[job])
-                came.add(job)
-
-        def query(self, *_):
-            return []
-
-        def edit(self, constraint, attribute, value):
-            may_leave.append((constraint, attribute, value))
-
-    performer._schedd = Schedd()
-    monkeypatch.setattr(performer, "_reach", lambda: None)
-    jobs = [f"1.{number}" for number in range(9)]
-    answer = performer.retrieve(jobs)
-    assert answer == {"failed": {"1.7": reasons["1.7"]}, "no_room": {"1.3": reasons["1.3"]}}
-    assert came == set(jobs) - set(reasons)
-    [(constraint, attribute, value)] = may_leave
-    assert (attribute, value) == ("LeaveJobInQueue", "false")
-    assert [job for job in jobs if f"ProcId == {job[-1]})" not in constraint] == list(reasons)
-
-
-# A schedd that comes and goes.
-
-
-class Schedd:
-    """A schedd by the clock: it is away from each of the times on, for so many seconds; then it has another address."""
-
-    def __init__(self, monkeypatch, *away):
-        self.now, self.away = 0.0, away
-        monkeypatch.setattr(operations, "time", self)
-        self.operations = operations.Operations()
-        self.operations._locate = self.locate
-        self.operations._check_permission = lambda: None
-        self.operations._schedd = object()
-        self.operations.ask = self.ask
-        self.attempts = 0
-
-    def monotonic(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
-
-    @property
-    def address(self):
-        return str(sum(self.now >= start + seconds for start, seconds in self.away))
-
-    def check(self):
-        if any(start <= self.now < start + seconds for start, seconds in self.away):
-            raise self.operations._htcondor.HTCondorException("Failed to connect to schedd")
-
-    def locate(self):
-        self.check()
-        self.operations._address = self.address
-
-    def ask(self):
-        self.attempts += 1
-        self.check()
-        if self.operations._address != self.address:
-            raise self.operations._htcondor.HTCondorException("Error when performing action on the schedd")
-        return self.now
-
-
-def test_schedd_that_is_restarted_again_and_again_does_what_it_is_asked(monkeypatch):
-    """As long as that is within the patience; it is asked soon after it has come back."""
-    schedd = Schedd(monkeypatch, (0, 7), (9, 1.5), (11, 1), (12.5, 5))
-    schedd.operations._address = "0"
-    assert schedd.operations.perform("ask", {}, 60.0) < 20
-
-
-def test_schedd_that_is_away_for_longer_than_the_patience_is_an_error(monkeypatch):
-    schedd = Schedd(monkeypatch, (0, 100))
-    with pytest.raises(operations.AwayError, match="Failed to connect"):
-        schedd.operations.perform("ask", {}, 60.0)
-    assert 60 <= schedd.now < 75
-
-
-def test_schedd_that_does_not_know_the_user_any_more_is_away(monkeypatch):
-    """It still answers whoever may only look; what is asked of it meanwhile is done when it knows the user again."""
-    schedd = Schedd(monkeypatch)
-    schedd.operations._address = "0"
-
-    def check_permission():
-        if schedd.now < 30:
-            raise PermissionError("authentication failed")
-
-    schedd.operations._check_permission = check_permission
-    schedd.operations.ask = lambda: schedd.check() or (schedd.now if schedd.now >= 30 else schedd.refuse())
-
-    def refuse():
-        raise schedd.operations._htcondor.HTCondorException("no")
-
-    schedd.refuse = refuse
-    with pytest.raises(operations.AwayError, match="authentication failed"):
-        schedd.operations.perform("ask", {}, 10.0)
-    assert 30 <= schedd.operations.perform("ask", {}, 60.0) < 45
-
-
-def test_request_that_a_schedd_refuses_is_tried_twice(monkeypatch):
-    schedd = Schedd(monkeypatch)
-    schedd.operations._address = "0"
-    schedd.operations.ask = lambda: schedd.check() or schedd.refuse()
-    refused = []
-
-    def refuse():
-        refused.append(schedd.now)
-        raise schedd.operations._htcondor.HTCondorException("no")
-
-    schedd.refuse = refuse
-    with pytest.raises(schedd.operations._htcondor.HTCondorException, match="no"):
-        schedd.operations.perform("ask", {}, 60.0)
-    assert refused == [0.0, 0.5]

@@ -191,7 +191,7 @@ def test_a_removal_that_fails_is_made_again(schedd, caplog):
     assert len(schedd.asked) == 1
     schedd.now += 10
     schedd.departures.proceed(under_way=0)
-    assert schedd.asked[-1][1] == {"action": "remove", "jobs": ["7.0", "7.1"]}
+    assert schedd.asked[-1][:2] == ("remove", {"jobs": ["7.0", "7.1"]})
     schedd.answer(2)
     schedd.now += 1000
     schedd.departures.proceed(under_way=0)

@@ -1,0 +1,85 @@
+"""The schedd as the client sees it: one method per operation, with the types of the helper's own."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from condor_futures.access_point.helper.words import Operations
+from condor_futures.access_point.requests import AccessPoint
+from condor_futures.errors import AccessPointError
+
+__all__ = ["Request", "Schedd"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Request(Generic[T]):
+    """An operation with its arguments. It is carried out once it is sent or waited for.
+
+    Attributes:
+        access_point: where it goes.
+        operation: the name of the operation.
+        arguments: its arguments, by name.
+
+    """
+
+    access_point: AccessPoint
+    operation: str
+    arguments: Mapping[str, Any]
+
+    def send(self, answer: Callable[[T | None, AccessPointError | None], None]) -> None:
+        """Ask, and return at once; *answer* takes the result and None, or None and the error.
+
+        It is called where :attr:`AccessPoint.deliver` says, and has to be quick.
+        """
+        self.access_point.request(self.operation, answer, **self.arguments)
+
+    def wait(self, timeout: float) -> T:
+        """Ask, and wait for the result.
+
+        Raises:
+            AccessPointError: if the operation fails, or takes longer than *timeout* seconds.
+
+        """
+        result: T = self.access_point.ask(self.operation, timeout, **self.arguments)
+        return result
+
+
+def _request(operation: Callable[Concatenate[Operations, P], T]) -> Callable[Concatenate[Schedd, P], Request[T]]:
+    """The client's form of an operation: it takes the same arguments, and returns a request for the result."""
+    signature = inspect.signature(operation)
+
+    @functools.wraps(operation)
+    def request(self: Schedd, /, *args: P.args, **kwargs: P.kwargs) -> Request[T]:
+        _, *arguments = signature.bind(self, *args, **kwargs).arguments.items()
+        return Request(self.access_point, operation.__name__, dict(arguments))
+
+    return request
+
+
+class Schedd:
+    """Makes requests for the schedd of an access point: ``Schedd(access_point).cores().wait(60)``.
+
+    Each method has the parameters of the operation of the same name, and returns a :class:`Request` for its result. See
+    :class:`~condor_futures.access_point.helper.words.Operations` for what they do.
+    """
+
+    def __init__(self, access_point: AccessPoint) -> None:
+        self.access_point = access_point
+
+    submit = _request(Operations.submit)
+    submit_dag = _request(Operations.submit_dag)
+    retrieve = _request(Operations.retrieve)
+    remove = _request(Operations.remove)
+    release = _request(Operations.release)
+    query = _request(Operations.query)
+    look = _request(Operations.look)
+    past = _request(Operations.past)
+    cores = _request(Operations.cores)
+    store_credentials = _request(Operations.store_credentials)
