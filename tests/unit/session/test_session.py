@@ -14,7 +14,6 @@ import pytest
 import condor_futures
 from condor_futures import purge
 from condor_futures.errors import CondorFuturesError
-from condor_futures.files.process_lock import SessionLock
 from condor_futures.session.finding import sessions_directory
 from condor_futures.session.session import Session
 
@@ -256,21 +255,6 @@ def test_session_that_cannot_be_made_can_be_later(tmp_path, monkeypatch, there):
     assert directory.exists() == there
     assert not (there and list(directory.iterdir()))
     Session.create(directory).leave()
-
-
-def test_lock_that_cannot_be_had_is_not_held(tmp_path, monkeypatch):
-    """Whatever the reason is."""
-    lock = SessionLock(tmp_path / "missing" / "lock")
-    with pytest.raises(FileNotFoundError):
-        lock.acquire()
-    lock = SessionLock(tmp_path / "lock")
-    with monkeypatch.context() as broken:
-        broken.setattr(SessionLock, "_lock", no_room)
-        with pytest.raises(OSError, match="No space"):
-            lock.acquire()
-    assert lock.holder is None
-    assert lock.acquire()
-    lock.release()
 
 
 @pytest.mark.parametrize("name", ["file", "file/below"])
