@@ -22,6 +22,7 @@ extensions = [
     "myst_parser",  # pages are Markdown
     "sphinx.ext.autodoc",  # the API reference comes from the docstrings
     "sphinx.ext.napoleon",  # which are in Google style
+    "sphinx.ext.graphviz",  # draws processes and threads
 ]
 exclude_patterns = ["_build", "_generated"]  # what is generated is included by pages, and is not a page
 
@@ -31,6 +32,8 @@ myst_heading_anchors = 3  # so that pages can link to each other's sections
 autodoc_member_order = "bysource"  # the order in which the source tells its story
 autodoc_typehints = "signature"  # the docstrings say what an argument means, the signature its type
 napoleon_use_ivar = True  # "Attributes:" in a class's docstring are fields of a list, not entries of their own
+
+graphviz_output_format = "svg"
 
 html_theme = "furo"
 html_title = f"condor_futures {release}"
