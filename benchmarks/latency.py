@@ -19,7 +19,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=15)
     runs = parser.parse_args().runs
     with pool(), CondorExecutor() as executor:
-        executor._engine.watcher._submissions._transfer = "IF_NEEDED"  # as access_point="personal" has it
+        executor._engine.watcher._under_way.effects.submissions._transfer = (
+            "IF_NEEDED"  # as access_point="personal" has it
+        )
         bare = Bare("IF_NEEDED")
         ours, theirs, unspooled = [], [], []
         direct = executor.with_options(spool=False)

@@ -21,7 +21,9 @@ def main() -> None:
     calls = [(n, 2) for n in range(arguments.calls)]
     expected = [n * n for n in range(arguments.calls)]
     with pool(), CondorExecutor() as executor:
-        executor._engine.watcher._submissions._transfer = "IF_NEEDED"  # as access_point="personal" has it
+        executor._engine.watcher._under_way.effects.submissions._transfer = (
+            "IF_NEEDED"  # as access_point="personal" has it
+        )
         bare = Bare("IF_NEEDED")
         bare.map(pow, calls[:16])  # the first match of a pool takes longer
         ours, theirs, bundled = [], [], []

@@ -30,8 +30,9 @@ from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.files.private_files import PATIENCE
 from condor_futures.session.event_log import EventLog
 from condor_futures.state_machine import states
-from condor_futures.state_machine.transitions import IllegalTransition, advance
-from condor_futures.watching.queue_looks import JobQueue
+from condor_futures.state_machine.transitions import IllegalTransition
+from condor_futures.watching.live_jobs import LiveJobs
+from condor_futures.watching.queue_looks import QueueLooks
 
 __all__ = ["SCHEDULER_UNIVERSE", "Follower"]
 
@@ -82,17 +83,11 @@ class Follower:
         if access_point is not None:
             access_point.deliver = self._inbox.put
         #: What is in the queue, by job id: DAGMan itself, and the nodes' jobs.
-        self._live: dict[str, Bundle] = {}
-        self._queue: JobQueue | None = None
+        self._jobs = LiveJobs(self)
+        self._queue_looks: QueueLooks | None = None
         if access_point is not None and self._dagman.job_id is not None:
-            self._live[self._dagman.job_id] = self._dagman.bundle
-            self._queue = JobQueue(
-                access_point,
-                graph.session.constraint,
-                self._live,
-                read_log=self._read_logs,
-                tell=self._told,
-            )
+            self._jobs.put(self._dagman.job_id, self._dagman.bundle)
+            self._queue_looks = QueueLooks(access_point, graph.session.constraint, self._jobs, self)
         #: Done when it has ended.
         self.ended: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="condor_futures DAG follower", daemon=True)
@@ -155,8 +150,8 @@ class Follower:
                     self._finish(end)
                     return
                 self._remove()
-                if self._queue is not None:
-                    self._queue.look()
+                if self._queue_looks is not None:
+                    self._queue_looks.look()
                 self._receive()
         except BaseException as error:  # whatever it is, no future may be left pending
             logger.exception("the follower of the DAG %s failed; its calls fail with it", self._graph.name)
@@ -204,7 +199,8 @@ class Follower:
 
     # Events.
 
-    def _read_logs(self) -> None:
+    def read_log(self) -> None:
+        """Have what the logs say count before whatever the queue says."""
         self._read_dagman_log()
         self._read_nodes_log()
 
@@ -212,11 +208,11 @@ class Follower:
         self._spoken(self._dagman.read())
 
     def _spoken(self, news: bool) -> None:
-        if news and self._queue is not None:
-            self._queue.log_speaks = True
+        if news and self._queue_looks is not None:
+            self._queue_looks.log_speaks = True
 
-    def _told(self, event: states.Event) -> None:
-        """The queue says what the logs do not."""
+    def handle(self, event: states.Event) -> None:
+        """Take in an event of DAGMan or of a node's job: the queue says what the logs do not."""
         if event.job_id == self._dagman.job_id:
             self._dagman.handle(event)
         else:
@@ -239,7 +235,7 @@ class Follower:
             self._handle(event)
         begun, self._begun = self._begun, {}
         for job_id, bundle in begun.items():
-            if job_id in self._live:  # not one that has ended since, in a log that is read again
+            if job_id in self._jobs:  # not one that has ended since, in a log that is read again
                 self._reports.begun(bundle)
         self._spoken(bool(events))
 
@@ -248,43 +244,51 @@ class Follower:
             _, submitted = self._by_bundle[event.bundle]
             # Another attempt is another job. What becomes of its holds is in its submit description (see writer).
             submitted.job = states.Job(event.bundle, spooled=False, policy=states.HoldPolicy("wait"))
-            self._live[event.job_id] = submitted
+            self._jobs.put(event.job_id, submitted)
             self._begun[event.job_id] = submitted
-        bundle = self._live.get(event.job_id)
+        bundle = self._jobs.get(event.job_id)
         if bundle is None or bundle is self._dagman.bundle:
             return
-        held = bundle.job.hold if bundle.job.state is states.State.HELD else None
-        try:
-            bundle.job, effects = advance(bundle.job, event)
-            for effect in effects:
-                self._perform(bundle, effect, held)
-        except (IllegalTransition, NotImplementedError) as error:
-            story = error.line() if isinstance(error, IllegalTransition) else error
-            logger.exception("bundle %s: %s", bundle.key, story)
-            self._live.pop(event.job_id, None)
-            node, _ = self._by_bundle[bundle.key]
-            self._reports.stopped(node, CondorFuturesError(f"a bug in condor_futures: {error}"))
+        self._jobs.advance(bundle, event)
         if isinstance(event, states.Submitted):
             self._remove_if_unwanted(bundle.key)
 
-    def _perform(self, bundle: Bundle, effect: states.Effect, held: states.Held | None) -> None:
-        job_id = bundle.job.job_id or ""
+    # For LiveJobs.
+
+    def perform(self, bundle: Bundle, effect: states.Effect) -> None:
+        """Do what an event of the job of *bundle* asks for."""
         match effect:
-            case states.MarkRunning():
-                for future in bundle.futures.values():
-                    future.mark_running()
             case states.Remove():
-                self._to_remove.add(job_id)
+                self._to_remove.add(bundle.job.job_id or "")
             case states.Report(cause):
-                self._live.pop(job_id, None)
-                removed = isinstance(cause, states.Aborted | states.Gone)
-                self._causes[bundle.key] = held if held is not None and removed else cause
+                self._causes[bundle.key] = cause
                 # What came back of a job that was put on hold, or removed, does not count; and a post script may undo
                 # what does.
                 if isinstance(cause, states.Terminated) and not self._by_bundle[bundle.key][0].options.post_script:
                     self._reports.values(bundle)
-            case _:
-                raise NotImplementedError(effect)
+            case _:  # a job that is not spooled, and whose holds are DAGMan's business, has no others
+                logger.error("bundle %s: %s", bundle.key, effect)
+                self._give_up(bundle, NotImplementedError(effect))
+
+    def advanced(self, bundle: Bundle, before: states.Job) -> None:
+        """A job that was removed while it was on hold has failed of the hold."""
+        was_held = before.state is states.State.HELD and bundle.job.state is states.State.ENDED
+        removed = isinstance(self._causes.get(bundle.key), states.Aborted | states.Gone)
+        if was_held and removed and before.hold is not None:
+            self._causes[bundle.key] = before.hold
+
+    def illegal(self, bundle: Bundle, error: IllegalTransition) -> None:
+        """Follow this job no further, and fail its node."""
+        self._jobs.drop(error.event.job_id)
+        self._give_up(bundle, error)
+
+    def unknown(self, event: states.Event) -> None:
+        """Nothing: it is of a job that has ended."""
+
+    def _give_up(self, bundle: Bundle, error: Exception) -> None:
+        self._jobs.drop(bundle.job.job_id or "")
+        node, _ = self._by_bundle[bundle.key]
+        self._reports.stopped(node, CondorFuturesError(f"a bug in condor_futures: {error}"))
 
     def _remove_if_unwanted(self, key: str) -> None:
         _, bundle = self._by_bundle[key]

@@ -317,7 +317,7 @@ class CondorExecutor(Executor):
             >>> table = [(job.job_id, job.state, job.host, job.hold_reason or job.why_idle) for job in jobs]
 
         """
-        access_point = self._engine.watcher._access_point
+        access_point = self._engine.watcher.access_point
         try:
             return query_jobs(access_point, self._engine.session.constraint, why=why)
         except AccessPointError:

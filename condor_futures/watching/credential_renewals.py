@@ -13,12 +13,12 @@ from condor_futures.access_point.schedd import Schedd
 from condor_futures.errors import AccessPointError
 from condor_futures.options.credentials import RETRY_AFTER, renew_after
 
-__all__ = ["Renewals"]
+__all__ = ["CredentialRenewals"]
 
 logger = logging.getLogger("condor_futures.renewals")  # the name that the documentation has
 
 
-class Renewals:
+class CredentialRenewals:
     """Has the credentials of one session's jobs stored again. It belongs to the watcher's thread."""
 
     def __init__(self, access_point: AccessPoint, renewal: tuple[Mapping[str, Any], float] | None) -> None:

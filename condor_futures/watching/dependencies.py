@@ -7,12 +7,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from condor_futures.calls.bundle import Bundle
 from condor_futures.resolving.resolver import Resolver
 
 __all__ = ["Dependencies"]
+
+
+class Waiting(Protocol):
+    """Learns what becomes of bundles that waited."""
+
+    def ready(self, bundle: Bundle) -> None:
+        """It can be submitted."""
+
+    def forget(self, bundle: Bundle, call: str) -> None:
+        """One of its calls was failed."""
 
 
 @dataclass(eq=False)
@@ -35,22 +45,19 @@ class Dependencies:
         self,
         resolver: Resolver,
         post: Callable[[Callable[[], None]], None],
-        ready: Callable[[Bundle], None],
-        forget: Callable[[Bundle, str], None],
+        waiting: Waiting,
     ) -> None:
         """Make it.
 
         Args:
             resolver: fails calls whose parents failed, and hands values down.
             post: has a function called in the watcher's thread.
-            ready: told of a bundle that can be submitted.
-            forget: told of a call, by its bundle and key, that was failed.
+            waiting: told what becomes of the bundles.
 
         """
         self._resolver = resolver
         self._post = post
-        self._ready = ready
-        self._forget = forget
+        self._waiting = waiting
         self._unfinished: dict[Bundle, int] = {}
         #: By the identity of what bundles come after, which is one object for all calls of a derived executor.
         self._barriers: dict[int, _Barrier] = {}
@@ -133,7 +140,7 @@ class Dependencies:
         for call in calls if error is not None else ():
             if bundle in self._unfinished and call not in bundle.cancelled:
                 self._resolver.fail_call(bundle, call, cast("BaseException", error))
-                self._forget(bundle, call)
+                self._waiting.forget(bundle, call)
 
     def _one_less(self, bundle: Bundle) -> None:
         if bundle in self._unfinished:
@@ -145,6 +152,6 @@ class Dependencies:
         for call, error in failed.items():
             if bundle in self._unfinished and call not in bundle.cancelled:
                 self._resolver.fail(bundle, error, call)
-                self._forget(bundle, call)
+                self._waiting.forget(bundle, call)
         if self._pop(bundle):  # unless nobody wants any of its calls
-            self._ready(bundle)
+            self._waiting.ready(bundle)

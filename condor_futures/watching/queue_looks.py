@@ -11,7 +11,7 @@ import functools
 import logging
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from condor_futures.access_point.requests import AccessPoint
@@ -21,10 +21,9 @@ from condor_futures.errors import AccessPointError
 from condor_futures.state_machine import states
 from condor_futures.state_machine.queue_events import PROJECTION, queue_events
 from condor_futures.state_machine.states import State
+from condor_futures.watching.live_jobs import Handles
 
-__all__ = [
-    "JobQueue",
-]
+__all__ = ["QueueLooks"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +41,10 @@ SCHEDD_SHARE = 0.1
 SLOWEST = 60.0
 
 
-class JobQueue:
+class QueueLooks:
     """Asks the schedd about the jobs of one session, all in one query, and tells what the event log has not told.
 
-    It belongs to the watcher's thread.
+    It belongs to the thread that follows the jobs.
     """
 
     def __init__(
@@ -53,18 +52,15 @@ class JobQueue:
         access_point: AccessPoint,
         constraint: str,
         jobs: Mapping[str, Bundle],
-        *,
-        read_log: Callable[[], None],
-        tell: Callable[[states.Event], None],
+        follower: Handles,
     ) -> None:
         """Make it.
 
         Args:
             access_point: whose queue.
             constraint: selects the session's jobs.
-            jobs: those under way, by job id; the watcher keeps it up to date.
-            read_log: makes sure that what the log does say counts first.
-            tell: takes the events.
+            jobs: those under way, by job id; whoever follows them keeps it up to date.
+            follower: takes the events, and makes sure that what the log does say counts first.
 
         """
         self.log_speaks = True
@@ -72,8 +68,7 @@ class JobQueue:
         self._schedd = Schedd(access_point)
         self._constraint = constraint
         self._jobs = jobs
-        self._read_log = read_log
-        self._tell = tell
+        self._follower = follower
         self._asking = False
         self._took = 0.0
         self._due = time.monotonic() + AUDIT_INTERVAL
@@ -125,7 +120,7 @@ class JobQueue:
             return
         self._took = result["seconds"]
         logger.debug("the queue has %d jobs, asked in %.3f s", len(result["ads"]), self._took)
-        self._read_log()
+        self._follower.read_log()
         jobs = {job_id: self._jobs[job_id].job for job_id in asked if job_id in self._jobs}
         events = queue_events(jobs, result["ads"])
         suspected, self._suspected = self._suspected, set(events)
@@ -145,7 +140,7 @@ class JobQueue:
                 logger.warning("the event log is silent about the job %s; the queue says %s", job_id, told[-1])
                 self.log_speaks = False  # until it speaks again
             for event in told:
-                self._tell(event)
+                self._follower.handle(event)
         self._due = time.monotonic() + self._interval(self._ages())
 
     def _ages(self) -> list[float]:

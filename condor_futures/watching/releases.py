@@ -6,14 +6,14 @@ import functools
 import itertools
 import logging
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from condor_futures.access_point.requests import AccessPoint, AwayError
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
 from condor_futures.state_machine import states
+from condor_futures.watching.live_jobs import Advances
 
 __all__ = ["Releases"]
 
@@ -28,27 +28,29 @@ ATTEMPTS = 3
 LARGEST_RELEASE = 200
 
 
+class Held(Advances, Protocol):
+    """What releases ask of the jobs."""
+
+    def read_log(self) -> None: ...
+
+
 class Releases:
     """Releases jobs of one session. It belongs to the watcher's thread."""
 
     def __init__(
         self,
         access_point: AccessPoint,
-        *,
-        read_log: Callable[[], None],
-        advance: Callable[[Bundle, states.Event], None],
+        jobs: Held,
     ) -> None:
         """Make it.
 
         Args:
             access_point: where the jobs are.
-            read_log: makes sure that what the log says counts first.
-            advance: takes the answer to a release, as an event.
+            jobs: takes the answer to a release, as an event, and makes sure that what the log says counts first.
 
         """
         self._schedd = Schedd(access_point)
-        self._read_log = read_log
-        self._advance = advance
+        self._jobs = jobs
         self._waiting: dict[str, tuple[Bundle, int | None]] = {}
         self._asking = False
         self._failures = 0
@@ -88,9 +90,9 @@ class Releases:
                 return
             result = {"released": [], "refused": dict.fromkeys(asked, f"it cannot be released: {error}")}
         self._failures = 0
-        self._read_log()  # a job may be on hold again by now
+        self._jobs.read_log()  # a job may be on hold again by now
         # Those that are in neither are not on hold yet, or not any more, which an event will tell.
         for job_id in result["released"]:
-            self._advance(asked[job_id], states.Released(job_id, holds[job_id]))
+            self._jobs.advance(asked[job_id], states.Released(job_id, holds[job_id]))
         for job_id, reason in result["refused"].items():
-            self._advance(asked[job_id], states.NotReleased(job_id, holds[job_id], reason))
+            self._jobs.advance(asked[job_id], states.NotReleased(job_id, holds[job_id], reason))

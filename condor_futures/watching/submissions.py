@@ -9,14 +9,13 @@ import math
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 from condor_futures.access_point.requests import AccessPoint, AwayError
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
-from condor_futures.options.options import Options
 from condor_futures.session.session import Session
 from condor_futures.state_machine.states import Event, State
 from condor_futures.submit.description import describe
@@ -31,6 +30,20 @@ QUIET, GATHER = 0.005, 0.1
 LARGEST_CLUSTER = 1000
 #: So often what does not fit into a spool directory that others use too is tried alone: for some 20 minutes.
 LONE_REFUSALS = 40
+
+
+class Awaits(Protocol):
+    """Knows which bundles are still to come."""
+
+    def awaits(self, cluster: str | None) -> bool: ...
+
+
+class Answers(Protocol):
+    """Takes what the schedd says to a submission."""
+
+    def submitted(self, batch: Sequence[Bundle], result: Mapping[str, Any]) -> None: ...
+
+    def refused(self, batch: Sequence[Bundle], error: AccessPointError) -> None: ...
 
 
 class Submissions:
@@ -52,8 +65,8 @@ class Submissions:
         max_jobs: int,
         categories: Mapping[str, int],
         transfer: Literal["YES", "IF_NEEDED"],
-        incomplete: Callable[[Options], bool],
-        answer: Callable[[Sequence[Bundle], Any, AccessPointError | None], None],
+        dependencies: Awaits,
+        schedd_said: Answers,
     ) -> None:
         """Make it.
 
@@ -64,8 +77,8 @@ class Submissions:
             max_jobs: how many jobs may be in the queue at once.
             categories: how many of a category; it may change at any time.
             transfer: the default of ``should_transfer_files``.
-            incomplete: whether more bundles of a cluster are still to come.
-            answer: takes what the schedd says to a submission.
+            dependencies: knows whether more bundles of a cluster are still to come.
+            schedd_said: takes what the schedd says to a submission.
 
         """
         self.under_way: Sequence[Bundle] = ()
@@ -77,8 +90,8 @@ class Submissions:
         self._max_jobs = max_jobs
         self._categories = categories
         self._transfer = transfer
-        self._incomplete = incomplete
-        self._answer = answer
+        self._dependencies = dependencies
+        self._schedd_said = schedd_said
         #: By the key of their options: those of one key share a cluster.
         self._pending: dict[Hashable, list[Bundle]] = {}
         self._withdrawn = False
@@ -160,7 +173,9 @@ class Submissions:
                 # Or those behind it would take the room that it needs, one after the other. (It may be larger than
                 # max_jobs, which may have been another number when it was asked for.)
                 return []
-            elif (len(bundles) <= free or not in_queue[options.category]) and not self._incomplete(options):
+            elif (len(bundles) <= free or not in_queue[options.category]) and not self._dependencies.awaits(
+                options.cluster
+            ):
                 return bundles  # (also more than are free, where the limit was lowered since it was asked for)
         return []
 
@@ -210,7 +225,7 @@ class Submissions:
         self.stuck = False
         for bundle in self.under_way:
             if bundle.job.state is State.DISCARDED:
-                bundle.cancel_calls()  # until now it was to be there: see Watcher._unwant
+                bundle.cancel_calls()  # until now it was to be there: see UnderWay.unwant
         if error is None and "refused" in result:
             batch, self.under_way = self.under_way, ()
             if not batch:
@@ -220,7 +235,10 @@ class Submissions:
             else:
                 self._limited(batch, **result)
             return
-        self._answer(self.under_way, result, error)
+        if error is not None:
+            self._schedd_said.refused(self.under_way, error)
+        else:
+            self._schedd_said.submitted(self.under_way, result)
         self.under_way = ()  # only now: until here, events of unknown jobs may be of these
         self._limit.taken(len(self._live))
 
@@ -231,7 +249,7 @@ class Submissions:
         options = batch[0].options
         if limit is not None and len(batch) > limit and options.cluster:
             error = f"it takes {limit} jobs at most ({refused}), and the cluster has {len(batch)}"
-            self._answer(batch, None, AccessPointError(error))
+            self._schedd_said.refused(batch, AccessPointError(error))
             return
         if refused == "MAX_JOBS_PER_SUBMISSION":
             self._largest = max(room, 1)
@@ -254,7 +272,7 @@ class Submissions:
                 if group:
                     self._pending[options.key] = group
                 self._limit.skip()
-                self._answer(batch, None, AccessPointError(error))
+                self._schedd_said.refused(batch, AccessPointError(error))
                 return
             self._pending[options.key] = [*group, *batch]
             room = 0

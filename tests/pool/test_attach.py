@@ -493,7 +493,7 @@ def test_jobs_whose_files_never_arrived(client, attach, tmp_path):
         futures = [executor.submit(call, n) for n in range(3)]
         while not (directory / "submitted").exists():
             time.sleep(0.02)
-        said(executor._engine.watcher._access_point._process.pid)
+        said(executor._engine.watcher.access_point._process.pid)
         time.sleep(600)
     """)
     assert client.process is not None
@@ -514,7 +514,7 @@ def test_a_submission_that_is_still_under_way_is_waited_for(client, attach):
     client.start("""
         executor = CondorExecutor(access_point="personal", session=SESSION)
         n = 0
-        while n < 50 or not executor._engine.watcher._submissions.under_way:
+        while n < 50 or not executor._engine.watcher._under_way.effects.submissions.under_way:
             executor.submit(call, n)
             n += 1
         said("ready")

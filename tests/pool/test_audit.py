@@ -130,7 +130,7 @@ def test_a_schedd_that_is_killed_costs_no_call(new_executor, pool, tmp_path):
 def test_a_schedd_that_is_away_for_long_costs_no_call(own_pool, tmp_path, caplog):
     """Neither what it has got already, nor what it is to take when it is back."""
     with CondorExecutor(access_point="personal") as executor:
-        executor._engine.watcher._access_point.patience = 3.0  # 60 s in real life
+        executor._engine.watcher.access_point.patience = 3.0  # 60 s in real life
         calls = Calls(executor, tmp_path)
         own_pool.run("condor_off", "-daemon", "schedd", "-peaceful")
         until(lambda: not own_pool.pids("condor_schedd") or calls.let_go())
@@ -148,7 +148,7 @@ def test_a_schedd_that_is_away_for_long_costs_no_call(own_pool, tmp_path, caplog
 def test_who_shuts_down_at_once_does_not_wait_for_a_schedd_that_is_away(own_pool, caplog):
     """What was to be submitted is not wanted any more."""
     with CondorExecutor(access_point="personal") as executor:
-        executor._engine.watcher._access_point.patience = 1.0
+        executor._engine.watcher.access_point.patience = 1.0
         own_pool.run("condor_off", "-daemon", "schedd", "-fast")
         until(lambda: not own_pool.pids("condor_schedd"))
         late = executor.submit(pow, 2, 5)
@@ -184,7 +184,7 @@ def test_job_ids_that_are_given_again_are_not_mixed_up(own_pool, tmp_path, monke
     with CondorExecutor(access_point="personal") as executor:
         calls = Calls(executor, tmp_path)
         monkeypatch.setattr(queue_looks, "AUDIT_INTERVAL", 1000.0)
-        executor._engine.watcher._queue._due = time.monotonic() + 1000
+        executor._engine.watcher._under_way.effects.queue_looks._due = time.monotonic() + 1000
         wipe(own_pool)
         assert [executor.submit(pow, 2, n).result(BOUND) for n in range(3)] == [1, 2, 4]
         assert {type(future.exception(BOUND)) for future in calls.futures} == {JobLostError}
@@ -260,7 +260,7 @@ def test_jobs_whose_input_is_lost_are_submitted_again(new_executor, pool, tmp_pa
 def test_a_helper_that_is_killed_costs_no_call(new_executor, tmp_path):
     """Whatever it was doing; only what has killed three helpers is given up."""
     executor = new_executor()
-    access_point = executor._engine.watcher._access_point
+    access_point = executor._engine.watcher.access_point
     for n in range(4):
         futures = [executor.submit(pow, n, 2), executor.with_options(spool=False).submit(pow, n, 3)]
         # Both may have been answered already, where nothing else has to be done.

@@ -152,7 +152,7 @@ def test_periodic_release_has_its_effect_where_holds_are_waited_out(pool, execut
     )
     future = watched.submit(patient)
     until(lambda: [ad.get("NumShadowStarts") for ad in pool.queue(executor) if ad["JobStatus"] == 2] == [2])
-    assert patient._engine.watcher._bundles()[0].job.holds == 1
+    assert patient._engine.watcher._under_way.bundles()[0].job.holds == 1
     watched.let_go()
     assert future.result(60) >= 1
 

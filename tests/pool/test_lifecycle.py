@@ -54,7 +54,7 @@ def test_cancelling_one_call_of_a_job_leaves_the_others(executor):
 def test_cancelling_a_call_that_is_being_submitted_costs_no_other(pool, new_executor):
     """The access point is about to read the files of all of them."""
     executor = new_executor()
-    submissions = executor._engine.watcher._submissions
+    submissions = executor._engine.watcher._under_way.effects.submissions
     futures = [executor.submit(pow, n, 2) for n in range(200)]
     until(lambda: len(submissions.under_way) > 1, pause=0.001)
     cancelled = [future.cancel() for future in futures[len(submissions.under_way) // 2 :: 10]]
@@ -382,7 +382,7 @@ def test_a_second_ctrl_c_ends_a_program_whose_jobs_cannot_be_removed(pool):
         import time
         from condor_futures import CondorExecutor
         with CondorExecutor(access_point="personal") as executor:
-            print(executor._engine.session.id, executor._engine.watcher._access_point._process.pid, flush=True)
+            print(executor._engine.session.id, executor._engine.watcher.access_point._process.pid, flush=True)
             future = executor.submit(time.sleep, 300)
             while not future.running():
                 time.sleep(0.02)

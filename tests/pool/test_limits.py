@@ -81,7 +81,7 @@ def test_jobs_of_others_count_too(pool_with, tmp_path):
         theirs = [other.submit(wait_for, tmp_path / "flag", n) for n in range(LIMIT)]
         until(lambda: all(future.running() for future in theirs))
         mine = [executor.submit(pow, n, 2) for n in range(3)]
-        until(lambda: executor._engine.watcher._submissions._limit.reached)
+        until(lambda: executor._engine.watcher._under_way.effects.submissions._limit.reached)
         assert pool.queue(executor) == []
         assert mine[1].cancel()
         (tmp_path / "flag").touch()
@@ -101,7 +101,7 @@ def test_cluster_waits_until_there_is_room_for_all_of_it(pool_with, tmp_path):
             with pytest.raises(AccessPointError, match=r"takes 4 jobs at most \(MAX_JOBS_PER_OWNER\), .* has 5$"):
                 future.result(100)
         cluster = executor.submit_cluster(pow, procid, 2, count=LIMIT)
-        until(lambda: executor._engine.watcher._submissions._limit.reached)
+        until(lambda: executor._engine.watcher._under_way.effects.submissions._limit.reached)
         assert len(pool.queue(executor)) == 2
         (tmp_path / "flag").touch()
         assert [future.result(100) for future in cluster] == [0, 1, 4, 9]

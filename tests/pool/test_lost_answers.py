@@ -145,7 +145,7 @@ def wait_for(flag):
 
 def lose_helper(executor):
     """It is killed, as for want of memory."""
-    access_point = executor._engine.watcher._access_point
+    access_point = executor._engine.watcher.access_point
     os.kill(access_point._process.pid, signal.SIGKILL)
     return access_point
 
@@ -157,7 +157,7 @@ def test_a_helper_that_cannot_be_started_for_a_while_costs_no_call(
     """Nor one whose job only the queue tells of."""
     executor = new_executor()
     if not log_speaks:
-        monkeypatch.setattr(executor._engine.watcher._log, "read", list)
+        monkeypatch.setattr(executor._engine.watcher._under_way.effects.log, "read", list)
     future = executor.submit(wait_for, tmp_path / "flag")
     until(lambda: future.state == "running")
     no_memory(3)
@@ -173,7 +173,7 @@ def test_calls_whose_access_point_cannot_be_spoken_with_any_more_end(new_executo
     executor = new_executor(session=tmp_path / "session")
     with pytest.MonkeyPatch.context() as patch:
         if not log_speaks:
-            patch.setattr(executor._engine.watcher._log, "read", list)
+            patch.setattr(executor._engine.watcher._under_way.effects.log, "read", list)
         future = executor.submit(wait_for, tmp_path / "flag")
         until(lambda: future.state == "running")
         no_memory(100)

@@ -202,7 +202,7 @@ def test_a_removal_that_fails_is_made_again(remote, new_executor, caplog):
     executor = new_executor()
     future = executor.submit(time.sleep, 300)
     until(future.running)
-    executor._engine.watcher._access_point.patience = 0
+    executor._engine.watcher.access_point.patience = 0
     (schedd,) = remote.pids("condor_schedd")
     os.kill(schedd, signal.SIGKILL)
     future.cancel()
@@ -305,7 +305,7 @@ def test_a_job_that_left_no_trace_is_lost(remote, executor):
     """Neither the queue nor the history knows it."""
     future = executor.submit(time.sleep, 300)
     until(future.running)
-    helper = executor._engine.watcher._access_point._process.pid
+    helper = executor._engine.watcher.access_point._process.pid
     os.kill(helper, signal.SIGSTOP)  # so that it does not look while there is still something to see
     try:
         remote.run("condor_rm", future.job_id)
@@ -357,7 +357,7 @@ def test_an_access_point_that_sees_the_session_writes_its_log(neighbour):
     with client_of(neighbour), CondorExecutor(access_point=neighbour.access_point) as executor:
         future = executor.submit(time.sleep, 1)
         until(future.running)
-        assert executor._engine.watcher._queue.log_speaks
+        assert executor._engine.watcher._under_way.effects.queue_looks.log_speaks
         assert b"Job executing on host" in (executor.session / "event_log").read_bytes()
         assert future.result() is None
         assert list(executor.map(pow, range(20), itertools.repeat(2))) == [n * n for n in range(20)]
@@ -385,13 +385,13 @@ def test_a_token_that_expires_costs_no_call(neighbour, monkeypatch, caplog, tmp_
     with client_of(neighbour), CondorExecutor(access_point=neighbour.access_point) as executor:
         futures = [executor.submit(wait) for _ in range(2)]
         until(lambda: all(future.running() for future in futures))
-        helper = executor._engine.watcher._access_point
+        helper = executor._engine.watcher.access_point
         helper.patience = 0.5
         [token] = Path(os.environ["_CONDOR_SEC_TOKEN_DIRECTORY"]).iterdir()
         token.rename(tmp_path / "token")
         os.kill(helper._process.pid, signal.SIGKILL)  # it had authenticated, which it need not do again for a while
         flag.touch()
-        pause = executor._engine.watcher._departures._retrieve_pause
+        pause = executor._engine.watcher._under_way.effects.retrievals._pause
         until(lambda: pause.failures > retrievals.ATTEMPTS)
         assert "jobs could not be retrieved, which will be tried again" in caplog.text
         assert "authentication failed" in caplog.text
@@ -440,7 +440,7 @@ def test_an_access_point_that_sees_the_session_needs_no_spooling(neighbour):
 def test_a_log_that_cannot_be_written_is_silent_until_it_can(neighbour, spool):
     """Its jobs are followed by the queue and, when they leave that at once, by the history."""
     with client_of(neighbour), CondorExecutor(access_point=neighbour.access_point, spool=spool) as executor:
-        queue = executor._engine.watcher._queue
+        queue = executor._engine.watcher._under_way.effects.queue_looks
         log = executor.session / "event_log"
         log.chmod(0o400)
         futures = [executor.submit(pow, n, 2) for n in range(3)]

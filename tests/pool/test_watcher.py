@@ -17,12 +17,12 @@ pytestmark = pytest.mark.pool
 
 def helper(executor):
     """The process that speaks with the schedd."""
-    return executor._engine.watcher._access_point._process.pid
+    return executor._engine.watcher.access_point._process.pid
 
 
 def await_request(executor, operation):
     """Wait until the helper was asked for an operation that it has not answered yet."""
-    requests = executor._engine.watcher._access_point._requests
+    requests = executor._engine.watcher.access_point._requests
     until(lambda: any(r.operation == operation and r.sent_to for r in list(requests.values())), pause=0.0)
 
 
@@ -86,7 +86,7 @@ def test_a_full_queue_is_not_waited_for_busily(new_executor, monkeypatch):
     executor = new_executor(max_workers=1)
     running, *pending = [executor.submit(time.sleep, 300) for _ in range(4)]
     until(running.running)
-    log = executor._engine.watcher._log
+    log = executor._engine.watcher._under_way.effects.log
     looks = []
     read = log.read
     monkeypatch.setattr(log, "read", lambda: looks.append(time.monotonic()) or read())
@@ -154,7 +154,7 @@ def test_what_fails_in_the_watcher_leaves_a_session_that_is_kept(pool, new_execu
     def proceed(*_, **__):
         raise ValueError("out of order")
 
-    monkeypatch.setattr(executor._engine.watcher._releases, "proceed", proceed)
+    monkeypatch.setattr(executor._engine.watcher._under_way.effects.releases, "proceed", proceed)
     with pytest.raises(CondorFuturesError, match=r"out of order; attach\('.*/session'\) takes up what is left"):
         future.result(60)
     executor.shutdown()

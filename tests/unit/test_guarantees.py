@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from condor_futures.access_point import backoff
 from condor_futures.access_point.requests import AccessPoint
-from condor_futures.watching import queue_looks, retrievals
+from condor_futures.watching import queue_looks
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "explanation" / "guarantees.md").read_text()
@@ -42,5 +43,5 @@ def test_times_are_those_of_the_package():
     assert 2 * queue_looks.AUDIT_INTERVAL == 40
     assert queue_looks.SPOOLING < queue_looks.AUDIT_INTERVAL  # so that the second look finds that it has waited enough
     assert inspect.signature(AccessPoint).parameters["patience"].default == 60
-    assert sum(retrievals.AGAIN * 2**failure for failure in range(1, retrievals.ATTEMPTS)) == 60
-    assert retrievals.AGAIN * 2**retrievals.ATTEMPTS < 120  # and the helper tries for up to 10 s, if it is at it
+    assert sum(backoff.AGAIN * 2**failure for failure in range(1, backoff.ATTEMPTS)) == 60
+    assert backoff.AGAIN * 2**backoff.ATTEMPTS < 120  # and the helper tries for up to 10 s, if it is at it

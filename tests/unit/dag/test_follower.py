@@ -14,6 +14,7 @@ from condor_futures.dag.dagman import Dagman, submit_error
 from condor_futures.session import session
 from condor_futures.state_machine import states
 from condor_futures.state_machine.transitions import IllegalTransition
+from condor_futures.watching import live_jobs
 
 SUBMITTED = (
     "000 ({job}) 2026-11-21 08:35:20.377 Job submitted from host: <192.0.2.1:43217>\n    of a DAG\n    {note}\n...\n"
@@ -72,8 +73,8 @@ def test_an_event_without_a_meaning_costs_only_its_node(new_dag, monkeypatch):
             raise IllegalTransition(job, event)
         return real(job, event)
 
-    real = follower.advance
-    monkeypatch.setattr(follower, "advance", advance)
+    real = live_jobs.advance
+    monkeypatch.setattr(live_jobs, "advance", advance)
     log = events(2, "b000000", STARTED, HELD, ABORTED) + events(3, "b000001", STARTED, HELD, ABORTED)
     with DagExecutor.attach(written(dag, log, verdict("b000000", 6) + verdict("b000001", 6))) as attached:
         first, second = (future.exception(10) for future in attached.futures)

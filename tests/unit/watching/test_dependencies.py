@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 
 import pytest
 
@@ -48,7 +50,7 @@ def watcher(tmp_path, access_point):
         afterwards=lambda: None,
     )
     yield watcher
-    watcher._log.close()
+    watcher._under_way.effects.log.close()
 
 
 def bundle(watcher, number, after=(), cluster="k000000"):
@@ -66,12 +68,20 @@ def test_a_cluster_that_is_taken_up_is_submitted_as_a_whole(watcher, access_poin
     first, second = bundle(watcher, 0), bundle(watcher, 1, after=[Future()])
     alone = bundle(watcher, 2, cluster=None)
     watcher.resume({}, {}, [first, second, alone])
-    watcher._submissions.proceed(hurry=True)
+    watcher._under_way.effects.submissions.proceed(hurry=True)
     assert access_point.submitted == [alone.key]
-    watcher._submissions.under_way = ()
-    watcher._dependencies._handed_down(second, {})
-    watcher._submissions.proceed(hurry=True)
+    watcher._under_way.effects.submissions.under_way = ()
+    watcher._under_way.dependencies._handed_down(second, {})
+    watcher._under_way.effects.submissions.proceed(hurry=True)
     assert access_point.submitted == [alone.key, first.key, second.key]
+
+
+@dataclass
+class Waiting:
+    """Learns what becomes of the bundles."""
+
+    ready: Callable
+    forget: Callable = lambda *_: None
 
 
 class Resolver:
@@ -87,7 +97,7 @@ class Resolver:
 @pytest.mark.parametrize("end", ["ready", "failed", "discarded", "cleared"])
 def test_a_cluster_is_awaited_until_none_of_it_waits(watcher, end):
     ready, parents = [], [Future(), Future()]
-    dependencies = Dependencies(Resolver(), lambda call: call(), ready.append, lambda *_: None)
+    dependencies = Dependencies(Resolver(), lambda call: call(), Waiting(ready.append))
     bundles = [bundle(watcher, number, after=[parent]) for number, parent in enumerate(parents)]
     for one in bundles:
         dependencies.add(one)
@@ -113,7 +123,8 @@ def test_only_the_calls_fail_that_take_a_value_which_cannot_be_had(watcher):
     ready, failed = [], []
     resolver = Resolver()
     resolver.fail = lambda one, error, call=None: failed.append((one.key, call))
-    dependencies = Dependencies(resolver, lambda call: call(), ready.append, lambda one, call: one.cancelled.add(call))
+    forget = lambda one, call: one.cancelled.add(call)  # noqa: E731
+    dependencies = Dependencies(resolver, lambda call: call(), Waiting(ready.append, forget))
     bundles = [bundle(watcher, number) for number in range(2)]
     for one in bundles:
         one.parents = {call: {"x1": Future()} for call in one.futures}
@@ -130,7 +141,7 @@ def test_bundles_that_come_after_the_same_wait_for_it_once(watcher):
     resolver = Resolver()
     resolver.fail_call = lambda one, call, cause: failed.append((one.key, type(cause)))
     forget = lambda one, call: one.cancelled.add(call)  # noqa: E731
-    dependencies = Dependencies(resolver, lambda call: call(), ready.append, forget)
+    dependencies = Dependencies(resolver, lambda call: call(), Waiting(ready.append, forget))
     parents = (Future(), Future(), Future())
     bundles = [bundle(watcher, number, after=parents) for number in range(3)]
     for one in bundles[:2]:
@@ -151,7 +162,7 @@ def test_bundles_that_come_after_the_same_wait_for_it_once(watcher):
 @pytest.mark.parametrize("kind", ["parents", "after"])
 def test_a_parent_is_not_kept_by_who_waits_for_it(watcher, kind):
     """Its value would stay in memory until the garbage collector comes."""
-    dependencies = Dependencies(Resolver(), lambda call: call(), lambda _: None, lambda *_: None)
+    dependencies = Dependencies(Resolver(), lambda call: call(), Waiting(lambda _: None))
     parent = Future()
     one = bundle(watcher, 0)
     setattr(one, kind, (parent,) if kind == "after" else {"c000000": {"x1": parent}})

@@ -32,7 +32,7 @@ from condor_futures.state_machine.states import (
 )
 from condor_futures.state_machine.transitions import advance
 from condor_futures.watching import queue_looks
-from condor_futures.watching.queue_looks import JobQueue
+from condor_futures.watching.queue_looks import QueueLooks
 
 
 def job_in(state: State, host: str = "") -> Job:
@@ -163,9 +163,10 @@ class Schedd:
         self.asked: list = []
         self.told: list = []
         self.log: list = []
-        self.queue = JobQueue(
-            self, 'CondorFuturesSession == "s"', self.bundles, read_log=self.read_log, tell=self.told.append
-        )
+        self.queue = QueueLooks(self, 'CondorFuturesSession == "s"', self.bundles, self)
+
+    def handle(self, event) -> None:
+        self.told.append(event)
 
     def request(self, operation, answer, **arguments) -> None:
         assert operation == "look"

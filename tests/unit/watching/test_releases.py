@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 from condor_futures.access_point.requests import AwayError
 from condor_futures.calls.bundle import Bundle
@@ -24,11 +25,8 @@ def test_a_job_is_not_given_up_while_the_access_point_is_away(monkeypatch):
             asked.append((operation, arguments))
             answer(None, error)
 
-    held = Releases(
-        AccessPoint(),
-        read_log=lambda: None,
-        advance=lambda _, event: events.append(event),
-    )
+    jobs = SimpleNamespace(read_log=lambda: None, advance=lambda _, event: events.append(event))
+    held = Releases(AccessPoint(), jobs)
     held.release(Bundle("b", Path(), Options({}, True, ""), {}, Job("b", True, State.HELD, "7.0", holds=1)), None)
     monkeypatch.setattr(releases.time, "monotonic", itertools.count(1e9, 100.0).__next__)
     for _ in range(3 * ATTEMPTS):

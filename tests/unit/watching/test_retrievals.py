@@ -1,4 +1,4 @@
-"""Jobs are retrieved and removed many at a time, and a removal that fails is made again."""
+"""Jobs are retrieved many at a time, and what fails is asked for again."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from condor_futures.access_point import backoff
+from condor_futures.access_point.backoff import ATTEMPTS
 from condor_futures.access_point.requests import AwayError
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
 from condor_futures.options.options import Options
 from condor_futures.state_machine.states import Job, NotRetrieved, Retrieved, State
-from condor_futures.watching import retrievals
-from condor_futures.watching.retrievals import ATTEMPTS, Departures
+from condor_futures.watching.retrievals import Retrievals
 
 
 class Schedd:
@@ -21,10 +22,13 @@ class Schedd:
 
     def __init__(self, monkeypatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(retrievals.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(backoff.time, "monotonic", lambda: self.now)
         self.asked: list = []
         self.events: list = []
-        self.departures = Departures(self, "s", advance=lambda _, event: self.events.append(event))
+        self.retrievals = Retrievals(self, self)
+
+    def advance(self, _, event) -> None:
+        self.events.append(event)
 
     def request(self, operation, answer, **arguments) -> None:
         self.asked.append((operation, arguments, answer))
@@ -43,25 +47,25 @@ def ended(number: int) -> Bundle:
 
 
 def test_the_last_job_is_retrieved_at_once(schedd):
-    schedd.departures.retrieve(ended(0))
-    schedd.departures.proceed(under_way=1)
+    schedd.retrievals.retrieve(ended(0))
+    schedd.retrievals.proceed(under_way=1)
     assert [(operation, arguments) for operation, arguments, _ in schedd.asked] == [("retrieve", {"jobs": ["7.0"]})]
-    assert schedd.departures.busy
+    assert schedd.retrievals.busy
     schedd.answer({"failed": {}, "no_room": {}})
     assert schedd.events == [Retrieved("7.0")]
-    assert not schedd.departures.busy
+    assert not schedd.retrievals.busy
 
 
 def test_others_wait_for_company(schedd):
     """A quarter of a second; each has its own answer."""
     bundles = [ended(number) for number in range(3)]
     for bundle in bundles:
-        schedd.departures.retrieve(bundle)
-        schedd.departures.proceed(under_way=9)
+        schedd.retrievals.retrieve(bundle)
+        schedd.retrievals.proceed(under_way=9)
     assert schedd.asked == []
-    schedd.departures.forget(bundles[1])
+    schedd.retrievals.forget(bundles[1])
     schedd.now += 0.25
-    schedd.departures.proceed(under_way=8)
+    schedd.retrievals.proceed(under_way=8)
     assert schedd.asked[0][1] == {"jobs": ["7.0", "7.2"]}
     schedd.answer({"failed": {"7.2": "no file"}, "no_room": {}})
     assert schedd.events == [Retrieved("7.0"), NotRetrieved("7.2", "no file")]
@@ -69,42 +73,32 @@ def test_others_wait_for_company(schedd):
 
 def test_a_retrieval_from_an_access_point_that_is_away_is_made_again(schedd, caplog):
     """Until it is back, and at least every minute; that it is away is said once, and again for another reason."""
-    schedd.departures.retrieve(ended(0))
+    schedd.retrievals.retrieve(ended(0))
     for attempt in range(20):
-        schedd.departures.proceed(under_way=1)
+        schedd.retrievals.proceed(under_way=1)
         assert len(schedd.asked) == attempt + 1
         schedd.answer(error="no answer" if attempt < 10 else "no token", kind=AwayError)
-        assert schedd.departures.busy
-        assert schedd.departures.stuck
+        assert schedd.retrievals.busy
+        assert schedd.retrievals.stuck
         schedd.now += 64
     assert (caplog.text.count("no answer"), caplog.text.count("no token")) == (1, 1)
-    schedd.departures.proceed(under_way=1)
+    schedd.retrievals.proceed(under_way=1)
     schedd.answer({"failed": {}, "no_room": {}})
     assert schedd.events == [Retrieved("7.0")]
-    assert not schedd.departures.busy
-    assert not schedd.departures.stuck
-
-
-def test_a_removal_at_an_access_point_that_is_away_is_made_again(schedd):
-    """As long as that lasts."""
-    schedd.departures.remove("7.0")
-    for attempt in range(20):
-        schedd.departures.proceed(under_way=1)
-        assert len(schedd.asked) == attempt + 1
-        schedd.answer(error="no answer", kind=AwayError)
-        schedd.now += 64
+    assert not schedd.retrievals.busy
+    assert not schedd.retrievals.stuck
 
 
 def test_a_retrieval_that_cannot_be_asked_for_is_given_up(schedd, caplog):
     """After some attempts, for nothing may wait for ever."""
-    schedd.departures.retrieve(ended(0))
+    schedd.retrievals.retrieve(ended(0))
     attempts = 0
     while not schedd.events:
-        schedd.departures.proceed(under_way=1)
+        schedd.retrievals.proceed(under_way=1)
         if len(schedd.asked) > attempts:
             attempts = len(schedd.asked)
             schedd.answer(error="the helper died")
-        assert schedd.departures.busy or schedd.events
+        assert schedd.retrievals.busy or schedd.events
         schedd.now += 1
     assert attempts == ATTEMPTS
     assert schedd.events == [NotRetrieved("7.0", "the helper died")]
@@ -113,42 +107,42 @@ def test_a_retrieval_that_cannot_be_asked_for_is_given_up(schedd, caplog):
 
 def test_a_job_that_was_cancelled_meanwhile_is_not_retrieved_again(schedd):
     bundle = ended(0)
-    schedd.departures.retrieve(bundle)
-    schedd.departures.proceed(under_way=1)
+    schedd.retrievals.retrieve(bundle)
+    schedd.retrievals.proceed(under_way=1)
     bundle.job = Job("b", True, State.DISCARDED, "7.0")
     schedd.answer(error="it is away")
-    assert not schedd.departures.busy
+    assert not schedd.retrievals.busy
 
 
 def test_what_does_not_fit_here_keeps_nobody_waiting(schedd, caplog):
     """It alone is asked for again, some times; what ends meanwhile is retrieved as ever."""
     for number in range(3):
-        schedd.departures.retrieve(ended(number))
-    schedd.departures.proceed(under_way=3)
+        schedd.retrievals.retrieve(ended(number))
+    schedd.retrievals.proceed(under_way=3)
     schedd.answer({"failed": {}, "no_room": {"7.1": "disk full"}})
     assert schedd.events == [Retrieved("7.0"), Retrieved("7.2")]
     assert "1 jobs do not fit here, and are asked for again: disk full" in caplog.text
-    assert schedd.departures.busy
-    assert schedd.departures.patience() == 4
-    schedd.departures.retrieve(ended(3))
-    schedd.departures.proceed(under_way=2)
+    assert schedd.retrievals.busy
+    assert schedd.retrievals.patience() == 4
+    schedd.retrievals.retrieve(ended(3))
+    schedd.retrievals.proceed(under_way=2)
     assert schedd.asked[-1][1] == {"jobs": ["7.3"]}
     schedd.answer({"failed": {}, "no_room": {}})
     schedd.now += 4
-    schedd.departures.retrieve(ended(4))
-    schedd.departures.proceed(under_way=9)
+    schedd.retrievals.retrieve(ended(4))
+    schedd.retrievals.proceed(under_way=9)
     assert schedd.asked[-1][1] == {"jobs": ["7.4", "7.1"]}  # the others first
     schedd.answer({"failed": {}, "no_room": {}})
     assert schedd.events[2:] == [Retrieved("7.3"), Retrieved("7.4"), Retrieved("7.1")]
-    assert not schedd.departures.busy
+    assert not schedd.retrievals.busy
 
 
 def test_what_never_fits_here_is_given_up(schedd):
     """As often asked for as an access point that is away; one that is away meanwhile does not count."""
-    schedd.departures.retrieve(ended(0))
+    schedd.retrievals.retrieve(ended(0))
     attempts = away = 0
     while not schedd.events:
-        schedd.departures.proceed(under_way=1)
+        schedd.retrievals.proceed(under_way=1)
         if len(schedd.asked) > attempts + away:
             if attempts == 2 and not away:
                 away = 1
@@ -156,8 +150,8 @@ def test_what_never_fits_here_is_given_up(schedd):
             else:
                 attempts += 1
                 schedd.answer({"failed": {}, "no_room": {"7.0": "disk full"}})
-        assert schedd.departures.busy or schedd.events
-        schedd.now += schedd.departures.patience() if schedd.departures.busy else 0
+        assert schedd.retrievals.busy or schedd.events
+        schedd.now += schedd.retrievals.patience() if schedd.retrievals.busy else 0
     assert attempts == ATTEMPTS
     assert schedd.events == [NotRetrieved("7.0", "disk full")]
 
@@ -165,46 +159,13 @@ def test_what_never_fits_here_is_given_up(schedd):
 def test_what_does_not_fit_and_nobody_wants_is_forgotten(schedd):
     """Whether it is cancelled between two attempts, or during one."""
     bundle = ended(0)
-    schedd.departures.retrieve(bundle)
-    schedd.departures.proceed(under_way=1)
+    schedd.retrievals.retrieve(bundle)
+    schedd.retrievals.proceed(under_way=1)
     schedd.answer({"failed": {}, "no_room": {"7.0": "disk full"}})
     schedd.now += 4
-    schedd.departures.proceed(under_way=1)
+    schedd.retrievals.proceed(under_way=1)
     bundle.job = Job("b", True, State.DISCARDED, "7.0")
-    schedd.departures.forget(bundle)
+    schedd.retrievals.forget(bundle)
     schedd.answer({"failed": {}, "no_room": {"7.0": "disk full"}})
-    assert not schedd.departures.busy
-    assert schedd.departures.patience() == math.inf
-
-
-def test_a_removal_that_fails_is_made_again(schedd, caplog):
-    """Later, and together with what came in the meantime; the end of the session need not wait for it."""
-    schedd.departures.remove("7.0")
-    assert schedd.departures.busy
-    schedd.departures.proceed(under_way=0)
-    schedd.answer(error="it is away")
-    assert "tried again" in caplog.text
-    assert not schedd.departures.busy
-    assert schedd.departures.patience() == 4  # not for ever: nothing else may happen that would be a reason to look
-    schedd.departures.remove("7.1")
-    schedd.departures.proceed(under_way=0)
-    assert len(schedd.asked) == 1
-    schedd.now += 10
-    schedd.departures.proceed(under_way=0)
-    assert schedd.asked[-1][:2] == ("remove", {"jobs": ["7.0", "7.1"]})
-    schedd.answer(2)
-    schedd.now += 1000
-    schedd.departures.proceed(under_way=0)
-    assert len(schedd.asked) == 2
-
-
-def test_a_removal_that_fails_for_ever_is_left_to_the_end(schedd, caplog):
-    schedd.departures.remove("7.0")
-    for _ in range(20):
-        before = len(schedd.asked)
-        schedd.now += 1000
-        schedd.departures.proceed(under_way=0)
-        if len(schedd.asked) > before:
-            schedd.answer(error="it is away")
-    assert len(schedd.asked) == ATTEMPTS
-    assert "until the session ends" in caplog.text
+    assert not schedd.retrievals.busy
+    assert schedd.retrievals.patience() == math.inf

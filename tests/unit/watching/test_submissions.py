@@ -45,12 +45,15 @@ class Scene:
             self.access_point,
             SimpleNamespace(id="s", runner=directory / "runner", bundles=directory, event_log=directory / "event_log"),
             self.live,
-            answer=self.answered,
+            dependencies=SimpleNamespace(awaits=lambda _: False),
+            schedd_said=SimpleNamespace(
+                submitted=lambda batch, result: self.answered(batch, result, None),
+                refused=lambda batch, error: self.answered(batch, None, error),
+            ),
             **{
                 "max_jobs": 1000,
                 "categories": {},
                 "transfer": "YES",
-                "incomplete": lambda options: False,
                 **options,
             },
         )

@@ -59,7 +59,7 @@ class Scene:
             while True:
                 self.watcher._inbox.get_nowait()()
         except queue.Empty:
-            self.watcher._submissions.proceed(hurry=True)
+            self.watcher._under_way.effects.submissions.proceed(hurry=True)
 
     def bundle(self, number):
         """One of one call."""
@@ -90,7 +90,7 @@ class Scene:
 
     def close(self):
         self.watcher._resolver.close()
-        self.watcher._log.close()
+        self.watcher._under_way.effects.log.close()
         self.session.finish()
 
 
@@ -105,23 +105,23 @@ def scene():
 def test_id_of_an_ended_job_that_is_given_again(scene, asked):
     """The schedd has lost its queue: the job that had ended fails, and the new one is nobody else's."""
     old, ended = scene.submit(0, "1.0")
-    scene.watcher._handle(Terminated("1.0", exit_status=0))
+    scene.watcher._under_way.effects.jobs.handle(Terminated("1.0", exit_status=0))
     assert ended.job.state is State.COMPLETED
     if asked:
-        scene.watcher._departures.proceed(under_way=1)
+        scene.watcher._under_way.effects.retrievals.proceed(under_way=1)
     new, bundle = scene.submit(1, "1.0")
     if asked:
         scene.answer("retrieve", {"failed": {"1.0": "no such job"}, "no_room": {}})
     until(old.done)
     assert isinstance(old.exception(), JobError)
-    scene.watcher._departures.proceed(under_way=1)
+    scene.watcher._under_way.effects.retrievals.proceed(under_way=1)
     assert scene.access_point.asked == [], "neither retrieved nor removed in the name of the other"
-    scene.watcher._handle(Terminated("1.0", exit_status=0))
+    scene.watcher._under_way.effects.jobs.handle(Terminated("1.0", exit_status=0))
     assert bundle.job.state is State.COMPLETED
-    scene.watcher._departures.proceed(under_way=1)
+    scene.watcher._under_way.effects.retrievals.proceed(under_way=1)
     assert scene.answer("retrieve", {"failed": {}, "no_room": {}}) == {"jobs": ["1.0"]}
     until(new.done)
-    assert not scene.watcher._bundles()
+    assert not scene.watcher._under_way.bundles()
 
 
 def test_call_that_comes_while_the_watcher_breaks_ends(scene, monkeypatch):
@@ -130,7 +130,7 @@ def test_call_that_comes_while_the_watcher_breaks_ends(scene, monkeypatch):
     bundle = scene.bundle(0)
     [future] = bundle.futures.values()
     failure = CondorFuturesError("it broke")
-    breaks = threading.Thread(target=scene.watcher._break, args=(failure, failure))
+    breaks = threading.Thread(target=scene.watcher._ending.break_off, args=(failure, failure))
     add = scene.watcher.add
 
     def add_late(*args, **options):
@@ -148,19 +148,19 @@ def test_call_that_comes_while_the_watcher_breaks_ends(scene, monkeypatch):
 
 def leaves_at_once_when_away(scene):
     """What it was asked last is not answered; that is waited for, but not by who leaves."""
-    assert not scene.watcher._quiet()
+    assert not scene.watcher._under_way.quiet
     _, answer, _ = scene.access_point.asked.pop()
     answer(None, AwayError("no answer"))
     scene.receive()
-    assert scene.watcher._quiet()
-    assert not scene.watcher._finished()
+    assert scene.watcher._under_way.quiet
+    assert not scene.watcher._under_way.over
 
 
 def test_client_that_leaves_does_not_wait_for_an_access_point_that_is_away(scene):
     """Whoever attaches later fetches what there is."""
     _, bundle = scene.submit(0, "1.0")
-    scene.watcher._handle(Terminated("1.0", exit_status=0))
-    scene.watcher._departures.proceed(under_way=1)
+    scene.watcher._under_way.effects.jobs.handle(Terminated("1.0", exit_status=0))
+    scene.watcher._under_way.effects.retrievals.proceed(under_way=1)
     leaves_at_once_when_away(scene)
     assert bundle.job.state is State.COMPLETED
 
@@ -169,6 +169,6 @@ def test_client_that_leaves_does_not_wait_for_a_submission_either(scene):
     """Whoever attaches finds out whether the access point has taken it."""
     scene.submit(0, "1.0")
     bundle = scene.bundle(1)
-    scene.watcher._submissions.add([bundle], complete=True)
-    scene.watcher._submissions.proceed(hurry=True)
+    scene.watcher._under_way.effects.submissions.add([bundle], complete=True)
+    scene.watcher._under_way.effects.submissions.proceed(hurry=True)
     leaves_at_once_when_away(scene)
