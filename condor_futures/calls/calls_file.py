@@ -30,6 +30,7 @@ from condor_futures.options.ship import Shipping
 
 __all__ = [
     "Call",
+    "Manner",
     "append_value",
     "copy_outcome",
     "write_bundle",
@@ -66,6 +67,33 @@ class Call:
         return {**self.function.futures, **self.arguments.futures}
 
 
+@dataclass(frozen=True, eq=False)
+class Manner:
+    """How a job makes the calls of its bundle, and what else is kept with them.
+
+    Attributes:
+        scratch: the calls are made in the job's scratch directory, also where the job begins in another one.
+        initializer: the pickle of ``(initializer, initargs)``.
+        retried: the pickle of a tuple of classes of exceptions for which the job is to be run again.
+        max_tasks_per_child: after so many calls, the next one gets a fresh process.
+        parents: files of outcomes, beside the bundle's or relative to its directory, that hold the values of futures
+            among the arguments.
+        strict: the job fails if a call does.
+        afresh: nothing of earlier attempts is kept.
+        after: keys of calls that these come after, for whoever attaches to the session.
+
+    """
+
+    scratch: bool = False
+    initializer: Pickled | None = None
+    retried: Pickled | None = None
+    max_tasks_per_child: int | None = None
+    parents: Sequence[str] = ()
+    strict: bool = False
+    afresh: bool = False
+    after: Sequence[str] = ()
+
+
 def write_bundle(
     file: BinaryIO,
     calls: Sequence[Call],
@@ -73,26 +101,15 @@ def write_bundle(
     session: str,
     bundle: str,
     secret: bytes,
-    scratch: bool = False,
-    initializer: Pickled | None = None,
-    retried: Pickled | None = None,
-    max_tasks_per_child: int | None = None,
     archives: Sequence[str] = (),
-    parents: Sequence[str] = (),
-    strict: bool = False,
-    afresh: bool = False,
     options: Mapping[str, Any] = MappingProxyType({}),
-    after: Sequence[str] = (),
+    manner: Manner | None = None,
 ) -> None:
     """Write what ``BUNDLE.calls`` holds; a function that calls share is written once.
 
-    *scratch* has the calls made in the job's scratch directory, also where the job begins in another one; *archives*
-    are zip files in the sandbox to import from; *parents* are files of outcomes, beside the bundle's or relative to its
-    directory, that hold the values of futures among the arguments; a *strict* bundle's job fails if a call does; one
-    that is made *afresh* keeps nothing of earlier attempts;
-    *retried* is a tuple of classes of exceptions for which the job is to be run again. *options* and *after* (keys of
-    calls) are for whoever attaches to the session.
+    *archives* are zip files in the sandbox to import from; *options* are for whoever attaches to the session.
     """
+    manner = manner or Manner()
     head: dict[str, Any] = {
         "kind": "bundle",
         "session": session,
@@ -100,21 +117,21 @@ def write_bundle(
         "python": PythonVersion,
         "cloudpickle": cloudpickle.__version__,
         "secret": secret.hex(),
-        "scratch": scratch,
+        "scratch": manner.scratch,
     }
     optional = {
-        "max_tasks_per_child": max_tasks_per_child,
+        "max_tasks_per_child": manner.max_tasks_per_child,
         "archives": list(archives),
-        "after": list(after),
-        "parents": list(parents),
-        "strict": strict,
-        "afresh": afresh,
+        "after": list(manner.after),
+        "parents": list(manner.parents),
+        "strict": manner.strict,
+        "afresh": manner.afresh,
     }
     head.update({name: value for name, value in optional.items() if value})
     head.update(options=dict(options), discard=bool(options.get("discard")))
-    runner.write_frame(file, secret, head, initializer.segments if initializer else ())
-    if retried is not None:
-        runner.write_frame(file, secret, {"kind": "retried"}, retried.segments)
+    runner.write_frame(file, secret, head, manner.initializer.segments if manner.initializer else ())
+    if manner.retried is not None:
+        runner.write_frame(file, secret, {"kind": "retried"}, manner.retried.segments)
     written: dict[int, int] = {}
     for call in calls:
         if id(call.function) not in written:

@@ -21,10 +21,9 @@ from condor_futures.calls.culprit import locate_culprit
 from condor_futures.calls.procid import ProcId
 from condor_futures.errors import PayloadError, words
 from condor_futures.execution_point import runner
-from condor_futures.execution_point.shell import shell
 from condor_futures.options.ship import Shipping
 
-__all__ = ["Pickled", "check_callable", "pickle_object", "refuse_shell"]
+__all__ = ["Pickled", "pickle_object"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,18 +144,3 @@ def pickle_object(
                 path, culprit = what, ""
             raise PayloadError(f"{path} cannot be pickled: {culprit or words(error)}") from error
     return Pickled([file.getvalue(), *(buffer.raw() for buffer in buffers)], pickler.futures)
-
-
-def check_callable(fn: object) -> None:
-    """Raise TypeError for what cannot be called."""
-    if not (callable(fn) or isinstance(fn, Future)):  # (a future's value may be a function)
-        advice = "submit(f, x) makes the call f(x), while submit(f(x)) submits what it has returned here"
-        if isinstance(fn, str):
-            advice = "a shell command becomes callable by shell(), as in submit(shell('ls -l'))"
-        raise TypeError(f"{type(fn).__name__!r} object is not callable; {advice}")
-
-
-def refuse_shell(fn: object) -> None:
-    """Raise TypeError for :func:`shell` itself: called in the job, it would make a callable there, and run nothing."""
-    if fn is shell:
-        raise TypeError("shell(command) is what a job can call: submit(shell('ls -l')), not submit(shell, 'ls -l')")

@@ -1,21 +1,22 @@
-"""The face of workflows."""
+"""The face of workflows.
+
+It is long because it has the docstrings that the reference is made of. What it does with calls is in
+:mod:`condor_futures.dag.intake`, what goes on behind it in :mod:`condor_futures.dag.driver`.
+"""
 
 from __future__ import annotations
 
 import copy
-import inspect
-import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from condor_futures.access_point.job_info import JobInfo
-from condor_futures.calls.bundle import Bundle
-from condor_futures.calls.calls_file import Call, write_bundle, writing_calls
-from condor_futures.calls.pickling import Pickled, check_callable, pickle_object, refuse_shell
+from condor_futures.calls.making import check_cluster, refuse_shell
 from condor_futures.dag import picture
 from condor_futures.dag.checks import (
     Script,
@@ -26,17 +27,17 @@ from condor_futures.dag.checks import (
     command_line,
 )
 from condor_futures.dag.driver import Driver
-from condor_futures.dag.graph import Graph, Node, NodeOptions
+from condor_futures.dag.graph import Graph, NodeOptions
+from condor_futures.dag.intake import NodeIntake
 from condor_futures.dag.results import Results
 from condor_futures.dag.writer import write
 from condor_futures.future import CondorFuture
-from condor_futures.options.arguments import check_after, check_count, check_flag, check_optional_count, check_seconds
+from condor_futures.options.arguments import check_after, check_count, check_optional_count, check_seconds
 from condor_futures.options.categories import Categories
 from condor_futures.options.options import Options
 from condor_futures.options.ship import Shipping
 from condor_futures.session.session import Session
-from condor_futures.state_machine.states import Job
-from condor_futures.submit.description import check_submit_commands, merge
+from condor_futures.submit.description import check_submit_commands
 from condor_futures.submit.submit_file import add_submit_file
 
 __all__ = ["DagExecutor"]
@@ -104,9 +105,7 @@ class DagExecutor(Executor):
         settings = check_settings(dagman or {})
         commands = check_submit_commands(submit_commands)
         shipping = Shipping(ship)
-        self._node_options = NodeOptions(retries)
-        self._options = Options(commands, spool=False, ship=shipping)
-        self._after: tuple[Node, ...] = ()
+        options = Options(commands, spool=False, ship=shipping)
         session = Session.create(Path(directory))
         try:
             session.write_runner()
@@ -116,6 +115,7 @@ class DagExecutor(Executor):
         if max_workers is not None:
             settings["DAGMAN_MAX_JOBS_SUBMITTED"] = max_workers
         self._driver = Driver(Graph(name, session, access_point, max_workers), settings)
+        self._intake = NodeIntake(self._driver, options, NodeOptions(retries))
 
     @classmethod
     def from_submit_file(cls, path: str | Path, name: str, directory: str | Path, **options: Any) -> DagExecutor:
@@ -135,7 +135,7 @@ class DagExecutor(Executor):
             >>> dag = DagExecutor.from_submit_file("analysis.sub", "refits", "refits", request_memory="16GB")
 
         """
-        return cls(name, directory, **add_submit_file(path, options, inspect.signature(cls).parameters))
+        return cls(name, directory, **add_submit_file(path, options, cls))
 
     @classmethod
     def attach(cls, directory: str | Path, *, access_point: AccessPointName | Literal["same"] = "same") -> DagExecutor:
@@ -166,9 +166,9 @@ class DagExecutor(Executor):
             check_access_point(access_point)
             graph.access_point = access_point
             graph.session.record = graph.session.record.with_settings(schedd=None)
-        dag = cls.__new__(cls)
+        dag: DagExecutor = cls.__new__(cls)
         dag._driver = Driver(graph, {})
-        dag._node_options, dag._options, dag._after = NodeOptions(), Options({}, spool=False, ship=Shipping("auto")), ()
+        dag._intake = NodeIntake(dag._driver, Options({}, spool=False, ship=Shipping("auto")), NodeOptions())
         dag._driver.resume()
         return dag
 
@@ -262,30 +262,24 @@ class DagExecutor(Executor):
             >>> cleaned = dag.with_options(after=means, discard_result=True).submit(clean_up)
 
         """
-        derived = copy.copy(self)
+        derived: DagExecutor = copy.copy(self)
+        intake = self._intake
         if after is not None:
             # (to iterate over results would wait for the first)
-            futures = after.futures if isinstance(after, Results) else after
-            derived._after = tuple(self._driver.graph.parents(check_after(futures)))
+            intake = intake.coming_after(check_after(after.futures if isinstance(after, Results) else after))
         if category is not None:
             check_name("a category", category)
-        if discard_result is not None:
-            check_flag("discard_result", discard_result)
-        if retries is not None:
-            retries = check_count("retries", retries, least=0)
-        own = self._node_options
-        derived._node_options = NodeOptions(
-            own.retries if retries is None else retries,
-            own.pre_script if pre_script is None else command_line(pre_script, "before"),
-            own.post_script if post_script is None else command_line(post_script, "after"),
-        )
-        old = self._options
-        derived._options = Options(
-            merge(old.commands, submit_commands),
-            spool=False,
-            ship=old.ship if ship is None else Shipping(ship),
-            category=old.category if category is None else category,
-            discard=old.discard if discard_result is None else discard_result,
+        own = intake.node_options
+        derived._intake = replace(
+            intake,
+            node_options=NodeOptions(
+                own.retries if retries is None else check_count("retries", retries, least=0),
+                own.pre_script if pre_script is None else command_line(pre_script, "before"),
+                own.post_script if post_script is None else command_line(post_script, "after"),
+            ),
+            options=intake.options.changed(
+                submit_commands, ship=ship, category=category, discard_result=discard_result
+            ),
         )
         return derived
 
@@ -305,9 +299,9 @@ class DagExecutor(Executor):
             91
 
         """
+        refuse_shell(fn)
         self._driver.check_open()
-        call = Call(self._next_call(), self._function(fn), self._pickle((args, kwargs), "(args, kwargs)"))
-        return self._add(_label(fn), [[call]])[0]
+        return self._intake.submit(fn, args, kwargs)
 
     def submit_cluster(
         self, fn: Callable[..., T], /, *args: object, count: int, **kwargs: object
@@ -341,12 +335,9 @@ class DagExecutor(Executor):
             14
 
         """
-        count = check_count("count", count)
+        count = check_cluster(fn, count)
         self._driver.check_open()
-        function = self._function(fn, numbered=True)
-        arguments = self._pickle((args, kwargs), "(args, kwargs)", numbered=True)
-        calls = [Call(self._next_call(), function, arguments, number) for number in range(count)]
-        return self._add(_label(fn), [[call] for call in calls])
+        return self._intake.submit_cluster(fn, args, kwargs, count)
 
     def map(
         self,
@@ -380,70 +371,11 @@ class DagExecutor(Executor):
             (14, [0, 1, 4, 9])
 
         """
+        refuse_shell(fn)
         chunksize = check_count("chunksize", chunksize)
         check_seconds("timeout", timeout)
         self._driver.check_open()
-        function = self._function(fn)
-        arguments = zip(*iterables, strict=False)
-        chunks: list[list[Call]] = []
-        while chunk := list(itertools.islice(arguments, chunksize)):
-            pickled = [self._pickle((args, {}), "(args, kwargs)") for args in chunk]
-            chunks.append([Call(self._next_call(), function, args) for args in pickled])
-        # All or none: what follows cannot fail because of an argument.
-        return Results([future for calls in chunks for future in self._add(_label(fn), [calls])], timeout)
-
-    def _next_call(self) -> str:
-        return Session.call_key(next(self._driver.graph.call_numbers))
-
-    def _function(self, fn: object, *, numbered: bool = False) -> Pickled:
-        refuse_shell(fn)
-        check_callable(fn)
-        return self._pickle(fn, numbered=numbered)
-
-    def _pickle(self, obj: object, what: str = "function", *, numbered: bool = False) -> Pickled:
-        return pickle_object(obj, what, self._driver.graph.key_of, self._options.ship, numbered=numbered)
-
-    def _add(self, label: str, jobs: Sequence[Sequence[Call]]) -> list[CondorFuture[Any]]:
-        """Make a node with the calls of each of its jobs: its bundles on disk, its futures."""
-        graph = self._driver.graph
-        futures = {call.key: self._driver.future(call.key) for calls in jobs for call in calls}
-        numbers = [next(graph.bundle_numbers) for _ in jobs]
-        # In one directory all of them, since they have one submit description.
-        with writing_calls(graph.session.directory):
-            directory = graph.session.bundle_directory(numbers[0])
-        bundles = []
-        for number, calls in zip(numbers, jobs, strict=True):
-            key = Session.bundle_key(number)
-            own = {call.key: futures[call.key] for call in calls}
-            bundles.append(Bundle(key, directory, self._options, own, Job(key, spooled=False)))
-        inputs = graph.parents(future for calls in jobs for call in calls for future in call.futures.values())
-        parents = list(dict.fromkeys([*inputs, *self._after]))
-        node = Node(label, bundles, list(futures), self._node_options, parents, inputs)
-        with writing_calls(graph.session.directory):
-            for bundle, calls in zip(bundles, jobs, strict=True):
-                self._write_bundle(bundle, calls, node.input_files)
-        graph.add(node)
-        return list(futures.values())
-
-    def _write_bundle(self, bundle: Bundle, calls: Sequence[Call], parents: Sequence[str]) -> None:
-        session = self._driver.graph.session
-        with session.create_file(bundle.path("calls")) as file:
-            write_bundle(
-                file,
-                calls,
-                session=session.id,
-                bundle=bundle.key,
-                secret=session.secret,
-                scratch=True,
-                archives=self._options.ship.archives,
-                parents=parents,
-                strict=True,
-                # A script that rejects what there is has it made again.
-                afresh=bool(self._node_options.post_script),
-                options=self._options.record(),
-            )
-        with session.create_file(bundle.path("outcomes")):
-            pass  # an input file of its job: the outcomes of earlier attempts
+        return Results(self._intake.submit_chunks(fn, zip(*iterables, strict=False), chunksize), timeout)
 
     def write(self) -> Path:
         """Write the DAG and its submit descriptions; gives the path of the DAG, for ``condor_submit_dag``.
@@ -622,7 +554,3 @@ class DagExecutor(Executor):
         else:
             self.shutdown(wait=True)
         return False
-
-
-def _label(fn: object) -> str:
-    return str(getattr(fn, "__name__", type(fn).__name__))

@@ -1,14 +1,14 @@
-"""The executor: the face of the package."""
+"""The executor: the face of the package.
+
+It is long because it has the docstrings that the reference is made of. What it does with calls is in
+:mod:`condor_futures.executor.intake`, what goes on behind it in :mod:`condor_futures.executor.engine`.
+"""
 
 from __future__ import annotations
 
 import copy
-import errno
-import functools
-import inspect
-import itertools
 import weakref
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
@@ -18,13 +18,13 @@ from types import ModuleType
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from condor_futures.access_point.job_info import JobInfo, query_jobs
-from condor_futures.calls.bundle import Bundle
-from condor_futures.calls.calls_file import Call, write_bundle, writing_calls
-from condor_futures.calls.pickling import Pickled, check_callable, pickle_object, refuse_shell
+from condor_futures.calls.making import check_cluster, refuse_shell
+from condor_futures.calls.pickling import Pickled, pickle_object
 from condor_futures.calls.retry_exceptions import Retries, RetryOption
-from condor_futures.errors import AccessPointError, PayloadError
+from condor_futures.errors import AccessPointError
 from condor_futures.executor import at_exit, attaching, engine
-from condor_futures.executor.map_results import results
+from condor_futures.executor.intake import Intake
+from condor_futures.executor.map_results import is_of_map, results
 from condor_futures.future import CondorFuture
 from condor_futures.options.arguments import check_after, check_count, check_flag, check_optional_count, check_seconds
 from condor_futures.options.categories import Categories
@@ -34,18 +34,13 @@ from condor_futures.options.on_hold import OnHold, OnHoldOption
 from condor_futures.options.options import Options
 from condor_futures.options.profiles import load_profile
 from condor_futures.options.ship import Shipping
-from condor_futures.session.session import Session
-from condor_futures.state_machine.states import Job
-from condor_futures.submit.description import check_submit_commands, merge, retried
-from condor_futures.submit.files_here import missing_file
+from condor_futures.submit.description import check_submit_commands
 from condor_futures.submit.submit_file import add_submit_file
 
 __all__ = ["CondorExecutor"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_JOBS_AT_A_TIME = 1000  # map() hands over this many bundles at once, so that jobs run while the rest is still pickled
 
 
 class CondorExecutor(Executor):
@@ -136,19 +131,15 @@ class CondorExecutor(Executor):
         check_flag("spool", spool)
         shipping = Shipping(ship)
         logs = log_directory(keep_logs)
-        self._options = Options(
-            commands, spool, shipping, keep_logs=logs, on_hold=OnHold().changed(on_hold, memory_max)
-        )
-        self._retries = Retries().changed(retry_exceptions, commands, shipping)
-        self._initializer: Pickled | None = None
+        options = Options(commands, spool, shipping, keep_logs=logs, on_hold=OnHold().changed(on_hold, memory_max))
+        retries = Retries().changed(retry_exceptions, commands, shipping)
+        pickled: Pickled | None = None
         if initializer is not None:
             parts = (initializer, tuple(initargs))
-            self._initializer = pickle_object(parts, "(initializer, initargs)", ship=shipping)
-        self._max_tasks_per_child = max_tasks_per_child
-        self._after: tuple[Future[Any], ...] = ()
-        self._after_keys: Sequence[str] = ()
+            pickled = pickle_object(parts, "(initializer, initargs)", ship=shipping)
         where = access_point, max_workers, to_store(commands)
         self._engine = engine.start(session, *where) if self._left is None else attaching.attach(self._left, *where)
+        self._intake = Intake(self._engine, options, retries, pickled, max_tasks_per_child)
         # Executors derived from this one share the engine: only when the last of them is gone is there nothing to come.
         weakref.finalize(self._engine, self._engine.watcher.close).atexit = False
 
@@ -172,7 +163,7 @@ class CondorExecutor(Executor):
             >>> executor = CondorExecutor.from_submit_file("analysis.sub", request_memory="16GB")
 
         """
-        return cls(**add_submit_file(path, options, inspect.signature(cls).parameters))
+        return cls(**add_submit_file(path, options, cls))
 
     @classmethod
     def attach(cls, session: str | Path, **options: Any) -> CondorExecutor:
@@ -367,29 +358,20 @@ class CondorExecutor(Executor):
             >>> cleaned = executor.with_options(after=means, discard_result=True).submit(clean_up)
 
         """
-        derived = copy.copy(self)
-        old = self._options
-        if category is not None and not isinstance(category, str):
-            raise TypeError(f"category must be a str or None, not {type(category).__name__}")
+        derived: CondorExecutor = copy.copy(self)
+        intake = self._intake
         if after is not None:
-            if getattr(after, "gi_code", None) is results.__code__:  # to look into it would wait for the first
+            if is_of_map(after):
                 raise TypeError("after must be futures, and map() gives results; make its calls by submit() instead")
-            derived._after = check_after(after)
-            derived._after_keys = [self._engine.key_of(future) for future in derived._after]
-        shipping = old.ship if ship is None else Shipping(ship)
-        for name, flag in {"spool": spool, "discard_result": discard_result}.items():
-            if flag is not None:
-                check_flag(name, flag)
-        commands = merge(old.commands, submit_commands)
-        check_services(commands)
-        check_stored(commands, old.commands)
-        spool = old.spool if spool is None else spool
-        category = old.category if category is None else category
-        discard = old.discard if discard_result is None else discard_result
+            intake = intake.coming_after(check_after(after))
+        old = intake.options
+        new = old.changed(submit_commands, spool=spool, ship=ship, category=category, discard_result=discard_result)
+        check_services(new.commands)
+        check_stored(new.commands, old.commands)
         logs = old.keep_logs if keep_logs is None else log_directory(None if keep_logs is False else keep_logs)
-        held = old.on_hold.changed(on_hold, memory_max)
-        derived._options = Options(commands, spool, shipping, category, discard, keep_logs=logs, on_hold=held)
-        derived._retries = self._retries.changed(retry_exceptions, commands, shipping)
+        new = replace(new, keep_logs=logs, on_hold=old.on_hold.changed(on_hold, memory_max))
+        retries = intake.retries.changed(retry_exceptions, new.commands, new.ship)
+        derived._intake = replace(intake, options=new, retries=retries)
         return derived
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> CondorFuture[T]:
@@ -413,9 +395,7 @@ class CondorExecutor(Executor):
         """
         refuse_shell(fn)
         self._engine.check_open()
-        future, call = self._call(lambda: self._pickle((args, kwargs), "(args, kwargs)"), lambda: self._function(fn))
-        self._add([self._bundle([(future, call)])])
-        return future
+        return self._intake.submit(fn, args, kwargs)
 
     def submit_cluster(
         self, fn: Callable[..., T], /, *args: object, count: int, **kwargs: object
@@ -446,29 +426,15 @@ class CondorExecutor(Executor):
             [0, 1, 4, 9]
 
         """
-        refuse_shell(fn)
-        count = check_count("count", count)
-        category = self._options.category
+        count = check_cluster(fn, count)
+        category = self._intake.options.category
         of_category = self.categories.get(category or "", self._max_workers)
         limit = min(self._max_workers, of_category)
         if count > limit:
             of = f" of the category {category!r}" if of_category < self._max_workers else ""
             raise ValueError(f"a cluster of {count} jobs is more than the {limit}{of} that may be in the queue at once")
         self._engine.check_open()
-        together = copy.copy(self)
-        together._options = replace(self._options, cluster=Session.cluster_key(next(self._engine.clusters)))
-        arguments = functools.cache(lambda: self._pickle((args, kwargs), "(args, kwargs)", numbered=True))
-        function = functools.cache(lambda: self._function(fn, numbered=True))
-        calls = [self._call(arguments, function, number) for number in range(count)]
-        bundles = [together._bundle([call]) for call in calls]
-        failed = next((future for future, _ in calls if future.done()), None)
-        if failed is None:
-            self._add(bundles, complete=True)
-        else:
-            for bundle in filter(None, bundles):
-                bundle.discard_calls()
-            self._fail(calls, failed.exception())
-        return [future for future, _ in calls]
+        return self._intake.submit_cluster(fn, args, kwargs, count)
 
     def map(
         self,
@@ -519,9 +485,8 @@ class CondorExecutor(Executor):
             size = max(1, -(-len(arguments) // (4 * self._engine.workers())))
         else:
             size = chunksize
-        chunks = self._submit_chunks(fn, iter(arguments), size, buffersize)
-        ahead = deque(itertools.islice(chunks, buffersize))
-        return results(ahead, chunks, None if timeout is None else started + timeout)
+        chunks = self._intake.submit_chunks(fn, iter(arguments), size, buffersize)
+        return results(chunks, buffersize, None if timeout is None else started + timeout)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls, and clean up once those there are have ended.
@@ -599,134 +564,3 @@ class CondorExecutor(Executor):
         with self._engine.lock:
             self._engine.shut_down = True
         at_exit.take_back(self._engine.watcher)
-
-    def _pickle(self, obj: object, what: str = "function", *, numbered: bool = False) -> Pickled:
-        return pickle_object(obj, what, self._engine.key_of, self._options.ship, numbered=numbered)
-
-    def _function(self, fn: object, *, numbered: bool = False) -> Pickled:
-        """The function of a call; what cannot be called would fail the call in its job, so it fails it here."""
-        check_callable(fn)
-        return self._pickle(fn, numbered=numbered)
-
-    def _arguments(self, args: tuple[Any, ...]) -> Callable[[], Pickled]:
-        return lambda: self._pickle((args, {}), "(args, kwargs)")
-
-    def _call(
-        self, arguments: Callable[[], Pickled], function: Callable[[], Pickled], number: int | None = None
-    ) -> tuple[CondorFuture[Any], Call | None]:
-        """A future, and its call; one that cannot be made has failed its future instead."""
-        key = Session.call_key(next(self._engine.calls))
-        # It calls back through the watcher, not through this executor, which may be collected before the call ends.
-        future = CondorFuture[Any](key, self._engine.watcher.cancel)
-        try:
-            return future, Call(key, arguments=arguments(), function=function(), number=number)
-        except (PayloadError, TypeError) as error:
-            self._engine.watcher.tally.failed_at_once()
-            future.resolve(None, error)
-            return future, None
-
-    def _add(self, bundles: Iterable[Bundle | None], *, complete: bool = False) -> None:
-        made = [bundle for bundle in bundles if bundle is not None]
-        if made:
-            try:
-                self._engine.add(made, complete=complete)
-            except Exception:
-                for bundle in made:
-                    bundle.discard_calls()  # they are refused: nobody who attaches is to make them
-                raise
-
-    def _bundle(self, calls: Iterable[tuple[CondorFuture[Any], Call | None]]) -> Bundle | None:
-        """The bundle of those *calls* that can be made; if it cannot be written, it has failed their futures."""
-        made = [(future, call) for future, call in calls if call is not None]
-        if not made:
-            return None
-        # What is not spooled, the access point reads; and calls that wait for others may need files that those make.
-        missing = missing_file(self._options.commands) if self._options.spool else None
-        if missing is not None and not (self._after or any(call.futures for _, call in made)):
-            command, file = missing
-            self._fail(made, FileNotFoundError(errno.ENOENT, f"{command} names a file that is not there", file))
-            return None
-        try:
-            with writing_calls(self.session):
-                return self._write_bundle(made)
-        except PayloadError as failure:
-            self._fail(made, failure)
-            return None
-
-    def _fail(self, calls: Iterable[tuple[CondorFuture[Any], Call | None]], failure: BaseException | None) -> None:
-        """Have those of *calls* that have not failed fail before they are submitted."""
-        for future, _ in calls:
-            if not future.done():
-                self._engine.watcher.tally.failed_at_once()
-                future.resolve(None, failure)
-
-    def _write_bundle(self, calls: Sequence[tuple[CondorFuture[Any], Call]]) -> Bundle:
-        engine = self._engine
-        number = next(engine.bundles)
-        key = Session.bundle_key(number)
-        bundle = Bundle(
-            key,
-            engine.session.bundle_directory(number),
-            self._options,
-            {call.key: future for future, call in calls},
-            Job(key, self._options.spool, policy=self._options.on_hold.policy),
-            {call.key: call.futures for _, call in calls if call.futures},
-            self._after,
-        )
-        if retried(self._options.commands):
-            with engine.session.create_file(bundle.path("outcomes")):
-                pass  # each attempt takes along what the one before reported: see describe()
-        with engine.session.create_file(bundle.path("calls")) as file:
-            write_bundle(
-                file,
-                [call for _, call in calls],
-                session=engine.session.id,
-                bundle=key,
-                secret=engine.session.secret,
-                # Where nothing is transferred, an unspooled job begins in the session's directory, with others.
-                scratch=not self._options.spool,
-                initializer=self._initializer,
-                retried=self._retries.exceptions,
-                max_tasks_per_child=self._max_tasks_per_child,
-                archives=self._options.ship.archives,
-                options=self._options.record(),
-                after=self._after_keys,
-            )
-        return bundle
-
-    def _submit_chunks(
-        self, fn: Callable[..., T], arguments: Iterator[tuple[Any, ...]], chunksize: int, buffersize: int | None
-    ) -> Iterator[list[CondorFuture[T]]]:
-        """Submit chunk after chunk, and yield the futures of each; without a buffersize many chunks at a time."""
-        function = functools.cache(lambda: self._function(fn))
-        at_a_time = 1 if buffersize is not None else _JOBS_AT_A_TIME
-        chunks = _batched(arguments, chunksize)
-        while made := self._made(function, itertools.islice(chunks, at_a_time)):
-            complete = len(made) < at_a_time or buffersize is not None
-            self._add((bundle for _, bundle in made), complete=complete)
-            yield from (futures for futures, _ in made)
-
-    def _made(
-        self, function: Callable[[], Pickled], chunks: Iterator[list[tuple[Any, ...]]]
-    ) -> list[tuple[list[CondorFuture[Any]], Bundle | None]]:
-        made: list[tuple[list[CondorFuture[Any]], Bundle | None]] = []
-        try:
-            made.extend(self._chunk(function, chunk) for chunk in chunks)  # (extend keeps what came before an error)
-        except BaseException:  # the user's iterable, or Ctrl-C: these are not submitted, so nobody is to find them
-            for _, bundle in made:
-                if bundle is not None:
-                    bundle.discard_calls()
-            raise
-        return made
-
-    def _chunk(
-        self, function: Callable[[], Pickled], arguments: Iterable[tuple[Any, ...]]
-    ) -> tuple[list[CondorFuture[Any]], Bundle | None]:
-        """The futures of a chunk, and its bundle if any call of it can be made; the arguments are kept on disk only."""
-        calls = [self._call(self._arguments(args), function) for args in arguments]
-        return [future for future, _ in calls], self._bundle(calls)
-
-
-def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    """Like itertools.batched, which Python has from 3.12 on; but a generator would keep the last batch alive."""
-    return iter(lambda: list(itertools.islice(items, size)), [])

@@ -1,16 +1,18 @@
-"""What the jobs of a bundle are submitted with."""
+"""What the jobs of a bundle are submitted with, and how ``with_options`` of both executors changes it."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Literal
 
+from condor_futures.options.arguments import check_flag
 from condor_futures.options.on_hold import OnHold
 from condor_futures.options.ship import Shipping
-from condor_futures.submit.description import description_key
+from condor_futures.submit.description import description_key, merge
 
 __all__ = ["Options"]
 
@@ -51,6 +53,42 @@ class Options:
     cluster: str | None = None
     keep_logs: Path | None = None
     on_hold: OnHold = field(default_factory=OnHold)
+
+    def changed(
+        self,
+        submit_commands: Mapping[str, object],
+        *,
+        spool: bool | None = None,
+        ship: Literal["auto"] | Iterable[ModuleType | str | Path] | None = None,
+        category: str | None = None,
+        discard_result: bool | None = None,
+    ) -> Options:
+        """With what the user gives to ``with_options`` of either executor; None keeps what there is.
+
+        Raises:
+            TypeError, ValueError, ImportError, FileNotFoundError: if it is not as it should be.
+
+        >>> options = Options({"request_cpus": "2"}, spool=True).changed({"priority": 5}, discard_result=True)
+        >>> options.commands, options.spool, options.discard
+        ({'request_cpus': '2', 'priority': '5'}, True, True)
+        >>> options.changed({}, spool="no")
+        Traceback (most recent call last):
+        TypeError: spool must be True or False, not 'no'
+
+        """
+        if category is not None and not isinstance(category, str):
+            raise TypeError(f"category must be a str or None, not {type(category).__name__}")
+        for name, flag in {"spool": spool, "discard_result": discard_result}.items():
+            if flag is not None:
+                check_flag(name, flag)
+        return replace(
+            self,
+            commands=merge(self.commands, submit_commands),
+            spool=self.spool if spool is None else spool,
+            ship=self.ship if ship is None else Shipping(ship),
+            category=self.category if category is None else category,
+            discard=self.discard if discard_result is None else discard_result,
+        )
 
     @cached_property
     def key(self) -> Hashable:

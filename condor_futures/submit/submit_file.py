@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import re
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -134,13 +135,19 @@ def _queue_variables(arguments: str) -> list[str]:
     return re.split(r"[\s,]+", variables[1].strip(" \t,").lower()) if variables and variables[1] else []
 
 
-def add_submit_file(path: str | Path, options: Mapping[str, Any], own: Container[str]) -> dict[str, Any]:
-    """An executor's *options*, of which those that are not its *own* are submit commands, with those of a submit file.
+def add_submit_file(path: str | Path, options: Mapping[str, Any], constructor: Callable[..., object]) -> dict[str, Any]:
+    """The *options* of an executor, with the submit commands of a submit file where there are none of the same names.
+
+    Args:
+        path: the submit file.
+        options: what the *constructor* has no parameter for is a submit command; None removes one of the file's.
+        constructor: of the executor.
 
     Raises:
         OSError, TypeError, ValueError: as :func:`read_submit_file`.
 
     """
+    own = inspect.signature(constructor).parameters
     base = check_submit_commands(read_submit_file(path))
     commands = {name: value for name, value in options.items() if name not in own}
     return {name: value for name, value in options.items() if name in own} | merge(base, commands)

@@ -79,7 +79,9 @@ def ends(executor):
         function, argument = (REMOTE | LOCAL)[stage]
         arguments = [argument(hazards()[name]) for name in names]
         alone = [executor.submit(function, each) for each in arguments]
-        together = next(unspooled._submit_chunks(function, ((each,) for each in arguments), len(arguments), None))
+        together = next(
+            unspooled._intake.submit_chunks(function, ((each,) for each in arguments), len(arguments), None)
+        )
         futures |= {(stage, name): pair for name, *pair in zip(names, alone, together, strict=True)}
     return {case: [future.exception(PATIENCE) for future in pair] for case, pair in futures.items()}
 
@@ -154,7 +156,7 @@ def test_an_executor_that_ends_in_the_midst_of_any_stage_hangs_nothing(new_execu
     for stage, names in [*((stage, EXPECTED) for stage in REMOTE), ("unpickling the result", HARMLESS_HERE)]:
         function, argument = (REMOTE | LOCAL)[stage]
         calls = ((argument(after_the_end_began(stage, hazards()[name])),) for name in names)
-        futures += next(executor._submit_chunks(function, calls, len(EXPECTED), None))
+        futures += next(executor._intake.submit_chunks(function, calls, len(EXPECTED), None))
     refused = []
 
     def submit(name):

@@ -148,7 +148,7 @@ class Client:
         elif what == "unspooled":
             executor = executor.with_options(spool=False)
         if what == "bundle":
-            [futures] = executor._submit_chunks(make, iter(calls), len(calls), None)
+            [futures] = executor._intake.submit_chunks(make, iter(calls), len(calls), None)
         else:
             futures = [executor.submit(make, *calls[0], [self.futures[key] for key in parents])]
         if futures[0].done() and isinstance(futures[0].exception(), PayloadError):  # the disk is full

@@ -274,7 +274,7 @@ def test_what_was_cancelled_stays_so(client, attach):
             time.sleep(0.02)
         # Two calls of one job, one of which has its outcome.
         here = executor.with_options(spool=False)
-        [half] = [list(some) for some in here._submit_chunks(call, iter([(4,), (5, "never")]), 2, None)]
+        [half] = [list(some) for some in here._intake.submit_chunks(call, iter([(4,), (5, "never")]), 2, None)]
         outcomes = half[0].bundle.path("outcomes")
         while not (outcomes.exists() and outcomes.stat().st_size):
             time.sleep(0.02)
@@ -306,7 +306,7 @@ def graceful(n):
 def test_a_job_that_is_still_ending_is_no_other_calls(new_executor, attach, tmp_path):
     """Its calls were cancelled, and it reports all the same, where the next client's calls have their files."""
     executor = new_executor(session=tmp_path / "session", spool=False)
-    old = next(iter(executor._submit_chunks(graceful, iter([(0,), (1,)]), 2, None)))
+    old = next(iter(executor._intake.submit_chunks(graceful, iter([(0,), (1,)]), 2, None)))
     outcomes = old[0].bundle.path("outcomes")
     until(lambda: outcomes.exists() and outcomes.stat().st_size)  # the first has its outcome
     before = outcomes.stat().st_size
@@ -329,7 +329,7 @@ def test_a_call_fails_of_the_same_as_before(new_executor, attach, tmp_path):
     failing = executor.submit(lambda: 1 / 0)
     cancelled = executor.with_options(requirements="false").submit(pow, 2, 3)
     refused = executor.submit(print, threading.Lock())
-    first, mate = next(iter(executor._submit_chunks(abs, iter([(failing,), (-2,)]), 2, None)))
+    first, mate = next(iter(executor._intake.submit_chunks(abs, iter([(failing,), (-2,)]), 2, None)))
     children = [executor.submit(abs, cancelled), executor.with_options(after=cancelled).submit(abs, 1)]
     orphan = executor.submit(abs, refused)
     until(lambda: cancelled.state == "idle")

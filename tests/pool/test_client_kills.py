@@ -39,7 +39,7 @@ while n < calls:
     # Calls of their own and bundles of three, spooled and not.
     size = 3 if n % 4 == 0 and n + 3 <= calls else 1
     some = executor.with_options(spool=n % 2 == 0)
-    chunks = some._submit_chunks(call, ((m,) for m in range(n, n + size)), size, None)
+    chunks = some._intake.submit_chunks(call, ((m,) for m in range(n, n + size)), size, None)
     n += sum(len(chunk) for chunk in chunks)
     time.sleep(0.02)
 time.sleep(600)

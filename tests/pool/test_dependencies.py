@@ -85,7 +85,7 @@ def test_a_value_that_cannot_be_sent_on_fails_no_other_call_of_the_chunk(new_exe
     stranger, fine, gone = Future(), executor.submit(pow, 2, 5), executor.submit(pow, 2, 3)
     assert (fine.result(60), gone.result(60)) == (32, 8)
     calls = iter([(stranger,), (fine, stranger), (gone, fine), (fine,), (7,)])
-    futures = next(iter(executor._submit_chunks(show, calls, 5, None)))
+    futures = next(iter(executor._intake.submit_chunks(show, calls, 5, None)))
     gone.bundle.path("outcomes").unlink()
     stranger.set_result(threading.Lock())
     assert [type(future.exception(60)) for future in futures] == [
@@ -152,7 +152,7 @@ def test_shutdown_waits_for_children(new_executor):
 def test_in_one_chunk_only_the_calls_of_a_failed_parent_fail(executor):
     """The others of the job have their values."""
     failing, fine = executor.submit(lambda: 1 / 0), executor.submit(pow, 2, 2)
-    first, second = next(executor._submit_chunks(abs, iter([(failing,), (fine,)]), 2, None))
+    first, second = next(executor._intake.submit_chunks(abs, iter([(failing,), (fine,)]), 2, None))
     assert isinstance(first.exception(60), DependencyError)
     assert second.result() == 4
 
@@ -160,7 +160,7 @@ def test_in_one_chunk_only_the_calls_of_a_failed_parent_fail(executor):
 def test_a_fan_of_a_thousand(executor):
     """One value goes to a thousand calls, and theirs to one."""
     hub = executor.submit(abs, -3)
-    chunks = executor._submit_chunks(pow, ((hub, n % 5) for n in range(1000)), 250, None)
+    chunks = executor._intake.submit_chunks(pow, ((hub, n % 5) for n in range(1000)), 250, None)
     spokes = [future for chunk in chunks for future in chunk]
     assert executor.submit(add, *spokes).result(110) == 200 * (1 + 3 + 9 + 27 + 81)
 
@@ -173,7 +173,9 @@ def tree(executor, poisoned=None):
     """Ten levels of sums above the leaves: the futures of each level; *poisoned* is level and place of a failure."""
 
     def level_of(function, calls):
-        return [future for chunk in executor._submit_chunks(function, iter(calls), BUNDLE, None) for future in chunk]
+        return [
+            future for chunk in executor._intake.submit_chunks(function, iter(calls), BUNDLE, None) for future in chunk
+        ]
 
     levels = [level_of(abs, [(-n,) for n in range(LEAVES)])]
     while len(levels[-1]) > 1:

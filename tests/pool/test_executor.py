@@ -181,7 +181,7 @@ def test_output_is_the_calls_own(executor):
         print(word)
         print(word.upper(), file=sys.stderr)
 
-    first, second = next(executor._submit_chunks(speak, iter([("one",), ("two",)]), 2, None))
+    first, second = next(executor._intake.submit_chunks(speak, iter([("one",), ("two",)]), 2, None))
     assert (second.result(), first.result()) == (None, None)
     assert (first.stdout(), second.stdout()) == ("one\n", "two\n")
     assert (first.stderr(), second.stderr()) == ("ONE\n", "TWO\n")

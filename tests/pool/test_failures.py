@@ -130,7 +130,7 @@ def test_a_crash_names_the_signal_and_costs_only_its_call(executor):
             os.kill(os.getpid(), signal.SIGKILL)
         return n
 
-    chunks = list(executor._submit_chunks(sometimes, iter([(0,), (1,), (2,)]), 3, None))
+    chunks = list(executor._intake.submit_chunks(sometimes, iter([(0,), (1,), (2,)]), 3, None))
     first, crashed, last = chunks[0]
     error = crashed.exception()
     assert isinstance(error, JobCrashedError)

@@ -77,5 +77,5 @@ def test_values_travel_from_one_attempt_to_the_next(remote, executor):
         return starts
 
     careful = executor.with_options(max_retries=2)
-    ((*futures,),) = careful._submit_chunks(number_of_the_sandbox, iter([(False,), (True,), (False,)]), 3, None)
+    ((*futures,),) = careful._intake.submit_chunks(number_of_the_sandbox, iter([(False,), (True,), (False,)]), 3, None)
     assert [future.result(100) for future in futures] == [1, 2, 1]

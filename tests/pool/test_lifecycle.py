@@ -46,7 +46,7 @@ def test_cancelling_what_is_not_submitted_yet_submits_nothing(pool, new_executor
 
 def test_cancelling_one_call_of_a_job_leaves_the_others(executor):
     """The job goes on for them."""
-    chunk = next(executor._submit_chunks(lambda n: time.sleep(0.5) or n, iter([(1,), (2,)]), 2, None))
+    chunk = next(executor._intake.submit_chunks(lambda n: time.sleep(0.5) or n, iter([(1,), (2,)]), 2, None))
     assert chunk[0].cancel()
     assert chunk[1].result() == 2
 

@@ -330,7 +330,7 @@ def test_the_queue_is_asked_politely(remote, new_executor, monkeypatch):
 
     monkeypatch.setattr(AccessPoint, "request", record)
     executor = new_executor(requirements="false")
-    futures = list(executor._submit_chunks(pow, itertools.repeat((2, 2), 20), 1, None))
+    futures = list(executor._intake.submit_chunks(pow, itertools.repeat((2, 2), 20), 1, None))
     try:
         until(lambda: len(asked) >= 12)
     finally:

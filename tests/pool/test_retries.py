@@ -33,7 +33,7 @@ class Flaky:
 
 def bundle(executor, call, count):
     """The futures of one job's calls."""
-    ((*futures,),) = executor._submit_chunks(call, iter([(n,) for n in range(count)]), count, None)
+    ((*futures,),) = executor._intake.submit_chunks(call, iter([(n,) for n in range(count)]), count, None)
     return futures
 
 

@@ -108,7 +108,7 @@ def test_counts_add_up_at_every_moment(new_executor):
 
     futures = [executor.submit(work, n) for n in range(20)]
     futures += [executor.submit(work, future) for future in futures[:5]]
-    futures += next(executor._submit_chunks(work, ((n,) for n in range(20)), 20, None))
+    futures += next(executor._intake.submit_chunks(work, ((n,) for n in range(20)), 20, None))
     totals = {sum(executor.counts().values())}
     while not all(future.done() for future in futures):
         totals.add(sum(executor.counts().values()))

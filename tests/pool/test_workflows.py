@@ -58,7 +58,7 @@ def test_after_is_order_without_data(executor, tmp_path):
 def test_what_comes_after_a_failure_is_not_submitted(executor):
     failed = executor.submit(shell("exit 1"))
     after = executor.with_options(after=[failed])
-    futures = [after.submit(pow, 2, 2), *after._submit_chunks(pow, iter([(1, 1), (2, 2)]), 2, None)][0:1]
+    futures = [after.submit(pow, 2, 2), *after._intake.submit_chunks(pow, iter([(1, 1), (2, 2)]), 2, None)][0:1]
     cancelled: Future[int] = Future()
     orphan = executor.with_options(after=cancelled).submit(pow, 2, 3)
     cancelled.cancel()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from condor_futures import procid
-from condor_futures.calls.calls_file import Call, append_value, write_bundle
+from condor_futures.calls.calls_file import Call, Manner, append_value, write_bundle
 from condor_futures.calls.pickling import pickle_object
 from condor_futures.errors import CondorFuturesError
 from condor_futures.execution_point import runner
@@ -54,7 +54,9 @@ def call(key, function, /, *args, key_of=lambda future: future.key, numbered=Fal
 def write_calls(session, calls, secret=None, **options) -> Path:
     path = session.bundle_directory(0) / "b000000.calls"
     with path.open("wb") as file:
-        write_bundle(file, calls, session=session.id, bundle="b000000", secret=secret or session.secret, **options)
+        write_bundle(
+            file, calls, session=session.id, bundle="b000000", secret=secret or session.secret, manner=Manner(**options)
+        )
     return path
 
 

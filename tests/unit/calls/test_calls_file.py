@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condor_futures.calls.calls_file import Call, append_value, copy_outcome, write_bundle
+from condor_futures.calls.calls_file import Call, Manner, append_value, copy_outcome, write_bundle
 from condor_futures.calls.outcomes_file import read_outcomes
 from condor_futures.calls.pickling import pickle_object
 from condor_futures.errors import (
@@ -93,7 +93,7 @@ def frames_of(data: bytes):
 
 def bundle_of(calls, **options) -> bytes:
     file = io.BytesIO()
-    write_bundle(file, calls, session=SESSION, bundle="b000000", secret=SECRET, **options)
+    write_bundle(file, calls, session=SESSION, bundle="b000000", secret=SECRET, manner=Manner(**options))
     return file.getvalue()
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import gc
-import importlib
 import pickle
 import pkgutil
 import re
@@ -17,10 +15,8 @@ from concurrent.futures import Future
 import pytest
 
 from condor_futures.calls.pickling import Pickled, pickle_object
-from condor_futures.calls.procid import procid
 from condor_futures.errors import PayloadError
 from condor_futures.execution_point import runner
-from condor_futures.options.ship import Shipping
 
 
 class Thing:
@@ -29,138 +25,12 @@ class Thing:
     def __init__(self, **attributes):
         self.__dict__.update(attributes)
 
-    def method(self):
-        return self
-
-
-class Slotted:
-    __slots__ = ("part",)
-
 
 def lock():
     return threading.Lock()
 
 
-def slotted(part):
-    thing = Slotted()
-    thing.part = part
-    return thing
-
-
-def closure():
-    guard = lock()
-    return lambda: guard
-
-
-def nested_closure():
-    inner = closure()
-    return lambda: [inner]
-
-
-GLOBAL_LOCK = threading.Lock()
-
-
-def by_value(function):
-    """As cloudpickle has a function of a user's script."""
-    function.__module__ = "__main__"
-    return function
-
-
 # What cannot be pickled.
-
-
-@pytest.mark.parametrize(
-    ("make", "path"),
-    [
-        pytest.param(lock, "x", id="itself"),
-        pytest.param(lambda: [1, [2, lock()]], "x[1][1]", id="lists"),
-        pytest.param(lambda: (1, (lock(),)), "x[1][0]", id="tuples"),
-        pytest.param(lambda: {"a": 1, "b": {"c": lock()}}, "x['b']['c']", id="dicts"),
-        pytest.param(lambda: {1: [{"deep": (0, lock())}]}, "x[1][0]['deep'][1]", id="a mixture"),
-        pytest.param(lambda: Thing(part=lock()), "x.part", id="an attribute"),
-        pytest.param(lambda: Thing(part=[Thing(whole=1, other=lock())]), "x.part[0].other", id="attributes"),
-        pytest.param(lambda: Thing(part=lock()).method, "x.__self__.part", id="a bound method"),
-        pytest.param(lambda: functools.partial(pow, 2, mod=lock()), "x.keywords['mod']", id="a partial's keyword"),
-        pytest.param(lambda: functools.partial(pow, lock()), "x.args[0]", id="a partial's argument"),
-        pytest.param(closure, "x closure variable 'guard'", id="a closure"),
-        pytest.param(
-            nested_closure,
-            "x closure variable 'inner' closure variable 'guard'",
-            id="a closure's closure",
-        ),
-        pytest.param(lambda: functools.partial(closure()), "x.func closure variable 'guard'", id="a partial's closure"),
-        pytest.param(lambda: by_value(lambda: GLOBAL_LOCK), "x global variable 'GLOBAL_LOCK'", id="a global variable"),
-        pytest.param(lambda: by_value(lambda guard=GLOBAL_LOCK: guard), "x default <unlocked", id="a default"),
-        pytest.param(lambda: {lock()}, "x element <unlocked", id="a set's element"),
-        pytest.param(lambda: {lock(): 1}, "x key <unlocked", id="a dict's key"),
-    ],
-)
-def test_error_has_the_path_to_the_culprit(make, path):
-    """It names the smallest part that cannot be pickled, as one would write it in Python."""
-    with pytest.raises(PayloadError) as caught:
-        pickle_object(make(), "x")
-    message = str(caught.value)
-    assert message.startswith(path)
-    assert message.endswith("cannot be pickled: cannot pickle '_thread.lock' object")
-    assert isinstance(caught.value.__cause__, TypeError)
-    assert isinstance(caught.value, pickle.PicklingError)
-
-
-def test_culprit_in_a_module_that_travels_is_found(tmp_path, monkeypatch):
-    """The way to it leads through functions that are pickled by value, as the whole is."""
-    (tmp_path / "analysis_of_mine.py").write_text(
-        "import threading\nLOCK = threading.Lock()\ndef inner(): return LOCK\ndef outer(): return inner()\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    module = importlib.import_module("analysis_of_mine")
-    monkeypatch.delitem(sys.modules, "analysis_of_mine")
-    monkeypatch.setitem(sys.modules, "analysis_of_mine", module)
-    path = "function global variable 'inner' global variable 'LOCK' cannot be pickled"
-    with pytest.raises(PayloadError, match=path):
-        pickle_object(module.outer, "function", ship=Shipping("auto"))
-
-
-def test_culprit_without_parts_we_know_of_is_named_by_its_owner():
-    """Where the way down ends, the last object on it is named, and the reason is the real one."""
-    with pytest.raises(PayloadError, match=r"^x\[0\] cannot be pickled: cannot pickle '_thread\.lock' object$"):
-        pickle_object([slotted(lock())], "x")
-
-
-def test_culprit_in_a_cycle_is_found():
-    """Looking for it ends although the object contains itself."""
-    thing = Thing(part=lock())
-    thing.itself = [thing]
-    with pytest.raises(PayloadError, match=r"^x\.part cannot be pickled"):
-        pickle_object(thing, "x")
-
-
-def test_cycle_with_a_culprit_behind_it_is_an_error_all_the_same():
-    thing = Thing()
-    thing.itself = [thing]
-    thing.part = lock()
-    with pytest.raises(PayloadError, match=r"cannot pickle '_thread\.lock' object"):
-        pickle_object(thing, "x")
-
-
-class Refuses:
-    def __reduce__(self):
-        raise ValueError
-
-    def __repr__(self):
-        raise RuntimeError("no repr either")
-
-
-@pytest.mark.parametrize("make", [Refuses, lambda: [Refuses()], lambda: {"key": Refuses()}], ids=["it", "list", "dict"])
-def test_any_error_of_a_reducer_is_a_payload_error(make):
-    with pytest.raises(PayloadError) as caught:
-        pickle_object(make(), "x")
-    assert isinstance(caught.value.__cause__, ValueError)
-
-
-def test_culprit_whose_repr_fails_is_an_error_all_the_same():
-    """The message about a set's element shows it, if it can be shown."""
-    with pytest.raises(PayloadError):
-        pickle_object({Refuses()}, "x")
 
 
 def test_nesting_too_deep_for_pickle_says_so():
@@ -173,14 +43,6 @@ def test_nesting_too_deep_for_pickle_says_so():
     message = str(caught.value)
     assert len(message) < 500
     assert "nested too deeply" in message
-
-
-def test_generator_is_named_by_its_argument():
-    with pytest.raises(PayloadError, match=r"^\(args, kwargs\)\[0\]\[1\] cannot be pickled: cannot pickle 'generator'"):
-        pickle_object(((1, (i for i in range(3))), {}), "(args, kwargs)")
-
-
-# Futures among the arguments.
 
 
 def test_future_is_refused_unless_somebody_knows_its_key():
@@ -249,20 +111,6 @@ def test_pickled_is_what_the_runner_unpickles():
     assert isinstance(pickled, Pickled)
     value = runner._loads([bytes(segment) for segment in pickled.segments])
     assert (bytes(value["a"].data), value["b"]) == (b"buffer", [1, 2])
-
-
-def test_a_copy_of_procid_stands_for_the_same():
-    """``dataclasses.asdict`` copies what it finds."""
-    assert copy.copy(procid) is procid
-    assert copy.deepcopy({"index": [procid]}) == {"index": [procid]}
-
-
-def test_procid_has_no_text():
-    """``f"out{procid}.txt"`` would be one and the same in all calls."""
-    for text in (str, "{}".format, "out%s.txt".__mod__):
-        with pytest.raises(TypeError, match="make the text in the call"):
-            text(procid)
-    assert repr(procid) == "condor_futures.procid"
 
 
 def test_cached_functions_and_properties_of_modules_that_travel_do_too(tmp_path):

@@ -27,7 +27,7 @@ import pytest
 from support import small_disk
 
 from condor_futures.calls import calls_file, pickling
-from condor_futures.calls.calls_file import Call, append_value, copy_outcome, write_bundle
+from condor_futures.calls.calls_file import Call, Manner, append_value, copy_outcome, write_bundle
 from condor_futures.calls.outcomes_file import read_outcomes
 from condor_futures.calls.pickling import pickle_object
 from condor_futures.errors import (
@@ -85,9 +85,8 @@ class Sandbox:
             fn, *args = initializer
             pickled_initializer = pickle_object((fn, tuple(args)), "(initializer, initargs)")
         with (self.path / f"{BUNDLE}.calls").open("wb") as file:
-            write_bundle(
-                file, made, session=SESSION, bundle=BUNDLE, secret=SECRET, initializer=pickled_initializer, **options
-            )
+            manner = Manner(initializer=pickled_initializer, **options)
+            write_bundle(file, made, session=SESSION, bundle=BUNDLE, secret=SECRET, manner=manner)
 
     def start(self, **environment: str) -> subprocess.Popen:
         """Start it as the starter does, with files for its standard output and error."""

@@ -1,75 +1,109 @@
-"""The iterator of map(): in order, no further ahead than it may, and what is not taken is cancelled."""
+"""What map() returns: results in order, of calls that are submitted as they are needed."""
 
 from __future__ import annotations
 
 import gc
+import time
 import weakref
-from collections import deque
-from time import monotonic
 
 import pytest
 
-from condor_futures.executor.map_results import results
+from condor_futures.executor.map_results import is_of_map, results
 from condor_futures.future import CondorFuture
 
 
-class Value:
-    """Something that can be waited for to be collected."""
+class Chunks:
+    """Calls of which each is done as soon as it is submitted, unless it is told otherwise."""
+
+    def __init__(self, *sizes, pending=()):
+        self.sizes = sizes
+        self.pending = pending
+        self.futures = []
+
+    def __iter__(self):
+        for size in self.sizes:
+            chunk = [CondorFuture(f"c{len(self.futures) + n}") for n in range(size)]
+            for future in chunk:
+                self.futures.append(future)
+                if len(self.futures) - 1 not in self.pending:
+                    future.resolve(len(self.futures) - 1, None)
+            yield chunk
 
 
-def futures(*values):
-    made = []
-    for number, value in enumerate(values):
-        future = CondorFuture(f"c{number:06d}")
-        if value is not None:
-            future.resolve(value, None)
-        made.append(future)
-    return made
+def test_results_are_in_order_over_all_chunks():
+    chunks = Chunks(2, 1, 3)
+    assert list(results(iter(chunks), None, None)) == [0, 1, 2, 3, 4, 5]
 
 
 def test_results_come_in_order_whatever_ends_first():
-    first, second = futures(None, 2)
-    iterator = results(deque([[first], [second]]), iter([]), None)
-    first.resolve(1, None)
-    assert list(iterator) == [1, 2]
-
-
-def test_another_chunk_is_submitted_for_each_that_is_begun():
-    """Before its result is waited for."""
-    submitted = []
-
-    def chunks():
-        for number in (3, 4):
-            submitted.append(number)
-            yield futures(number)
-
-    iterator = results(deque([futures(1), futures(2)]), chunks(), None)
-    assert submitted == []
-    assert next(iterator) == 1
-    assert submitted == [3]
-    assert list(iterator) == [2, 3, 4]
-
-
-def test_what_is_not_taken_is_cancelled():
-    first, *rest = futures(1, None, None)
-    iterator = results(deque([[first, rest[0]], [rest[1]]]), iter([]), None)
-    assert next(iterator) == 1
-    iterator.close()
-    assert [future.cancelled() for future in rest] == [True, True]
-
-
-def test_a_result_that_is_late_ends_the_iteration_and_cancels_the_rest():
-    waits = futures(None, None)
-    with pytest.raises(TimeoutError):
-        list(results(deque([waits]), iter([]), monotonic()))
-    assert all(future.cancelled() for future in waits)
+    chunks = Chunks(1, 1, pending=[0])
+    iterator = results(iter(chunks), None, None)
+    chunks.futures[0].resolve("last", None)
+    assert list(iterator) == ["last", 1]
 
 
 def test_a_result_belongs_to_whoever_takes_it():
-    value = Value()
-    gone = weakref.ref(value)
-    iterator = results(deque([futures(value)]), iter([]), None)
-    del value
+    class Value:
+        pass
+
+    chunks = Chunks(1, pending=[0])
+    iterator = results(iter(chunks), None, None)
+    chunks.futures[0].resolve(Value(), None)
+    gone = weakref.ref(chunks.futures.pop().result(0))
     next(iterator)
     gc.collect()
     assert gone() is None
+
+
+def test_without_a_buffersize_all_is_submitted_at_once():
+    """As map() always did: before a result is asked for."""
+    chunks = Chunks(1, 1, 1)
+    iterator = results(iter(chunks), None, None)
+    assert len(chunks.futures) == 3
+    assert next(iterator) == 0
+
+
+def test_so_many_chunks_are_ahead_of_what_was_taken():
+    """One more is submitted before the results of the first are waited for."""
+    chunks = Chunks(*[2] * 10)
+    iterator = results(iter(chunks), 3, None)
+    submitted = [len(chunks.futures)]
+    for _ in range(4):
+        next(iterator)
+        submitted.append(len(chunks.futures))
+    assert submitted == [6, 8, 8, 10, 10]
+
+
+def test_closing_cancels_what_was_submitted():
+    chunks = Chunks(2, 2, 2, pending=range(1, 6))
+    iterator = results(iter(chunks), 2, None)
+    assert next(iterator) == 0
+    iterator.close()
+    assert [future.cancelled() for future in chunks.futures] == [False, *[True] * 5]
+
+
+def test_what_is_not_there_in_time_is_cancelled():
+    """And so is all after it."""
+    chunks = Chunks(1, 1, 1, pending=[1, 2])
+    iterator = results(iter(chunks), None, time.monotonic() + 0.05)
+    assert next(iterator) == 0
+    with pytest.raises(TimeoutError):
+        next(iterator)
+    assert [future.cancelled() for future in chunks.futures] == [False, True, True]
+
+
+def test_an_exception_ends_it():
+    chunks = Chunks(1, 1, pending=[0, 1])
+    iterator = results(iter(chunks), None, None)
+    chunks.futures[0].resolve(None, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        next(iterator)
+    assert chunks.futures[1].cancelled()
+    assert list(iterator) == []
+
+
+def test_it_is_known_without_a_look_into_it():
+    """Which would wait for its first result."""
+    chunks = Chunks(1, pending=[0])
+    assert is_of_map(results(iter(chunks), None, None))
+    assert not any(map(is_of_map, [iter(chunks), iter(()), [], None, CondorFuture("c0")]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from condor_futures.calls.bundle import Bundle
-from condor_futures.options.keep_logs import log_directory
 from condor_futures.options.options import Options
 from condor_futures.resolving.kept_logs import keep_logs
 from condor_futures.state_machine import states
@@ -33,13 +32,6 @@ def kept(directory, key):
     options = Options({}, spool=True, keep_logs=directory / "kept")
     keep_logs(Bundle(key, directory, options, {}, states.Job(key, spooled=True, job_id="1.0")), directory / "event_log")
     return (directory / "kept" / "1.0.log").read_text()
-
-
-def test_home_is_said_with_a_tilde(tmp_path, monkeypatch):
-    """In a profile there is no other way to say it."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert log_directory("~/logs") == tmp_path / "logs"
-    assert (tmp_path / "logs").is_dir()
 
 
 def test_events_are_those_of_the_job_and_of_no_other_that_had_its_id(tmp_path):

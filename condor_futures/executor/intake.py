@@ -1,0 +1,199 @@
+"""Calls are taken in: pickled, written to the session as bundles, and handed to the watcher."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.calls_file import Call, Manner, writing_calls
+from condor_futures.calls.making import CallPickler, batched, write_files
+from condor_futures.calls.pickling import Pickled
+from condor_futures.calls.retry_exceptions import Retries
+from condor_futures.errors import PayloadError
+from condor_futures.executor.engine import Engine
+from condor_futures.future import CondorFuture
+from condor_futures.options.options import Options
+from condor_futures.session.session import Session
+from condor_futures.state_machine.states import Job
+from condor_futures.submit.description import retried
+from condor_futures.submit.files_here import missing_file
+
+__all__ = ["Intake"]
+
+_JOBS_AT_A_TIME = 1000  # map() hands over this many bundles at once, so that jobs run while the rest is still pickled
+
+#: A call that cannot be made has failed its future instead.
+_Made = tuple[CondorFuture[Any], Call | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Intake:
+    """What an executor makes of the calls that it is given; those derived from it have others, on the same engine.
+
+    Attributes:
+        engine: numbers calls and bundles, and has the watcher.
+        options: what their jobs are submitted with.
+        retries: the exceptions that calls are made again for.
+        initializer: called in each process that makes calls, before them.
+        max_tasks_per_child: after so many calls of a bundle, the next call gets a fresh process.
+        after: futures that the calls wait for without taking their values.
+        after_keys: their keys, in the same order.
+
+    """
+
+    engine: Engine
+    options: Options
+    retries: Retries = field(default_factory=Retries)
+    initializer: Pickled | None = None
+    max_tasks_per_child: int | None = None
+    after: tuple[Future[Any], ...] = ()
+    after_keys: tuple[str, ...] = ()
+
+    def coming_after(self, futures: tuple[Future[Any], ...]) -> Intake:
+        """One whose calls wait for *futures*."""
+        return replace(self, after=futures, after_keys=tuple(map(self.engine.key_of, futures)))
+
+    def submit(self, fn: object, args: Sequence[object], kwargs: Mapping[str, object]) -> CondorFuture[Any]:
+        """Have one call made, in a bundle of its own."""
+        future, call = self._call(lambda: self._pickler.arguments(args, kwargs), lambda: self._pickler.function(fn))
+        self._add([self._bundle([(future, call)])])
+        return future
+
+    def submit_cluster(
+        self, fn: object, args: Sequence[object], kwargs: Mapping[str, object], count: int
+    ) -> list[CondorFuture[Any]]:
+        """Have *count* calls made by the jobs of one cluster: all of them, or none."""
+        options = replace(self.options, cluster=Session.cluster_key(next(self.engine.clusters)))
+        together: Intake = replace(self, options=options)
+        arguments = functools.cache(lambda: self._pickler.arguments(args, kwargs, numbered=True))
+        function = functools.cache(lambda: self._pickler.function(fn, numbered=True))
+        calls = [self._call(arguments, function, number) for number in range(count)]
+        bundles = [together._bundle([call]) for call in calls]
+        failed = next((future for future, _ in calls if future.done()), None)
+        if failed is None:
+            self._add(bundles, complete=True)
+        else:
+            for bundle in filter(None, bundles):
+                bundle.discard_calls()
+            self._fail(calls, failed.exception())
+        return [future for future, _ in calls]
+
+    def submit_chunks(
+        self, fn: object, arguments: Iterator[tuple[Any, ...]], chunksize: int, buffersize: int | None
+    ) -> Iterator[list[CondorFuture[Any]]]:
+        """Submit chunk after chunk, and yield the futures of each; without a buffersize many chunks at a time."""
+        function = functools.cache(lambda: self._pickler.function(fn))
+        at_a_time = 1 if buffersize is not None else _JOBS_AT_A_TIME
+        chunks = batched(arguments, chunksize)
+        while made := self._make(function, itertools.islice(chunks, at_a_time)):
+            complete = len(made) < at_a_time or buffersize is not None
+            self._add((bundle for _, bundle in made), complete=complete)
+            yield from (futures for futures, _ in made)
+
+    @property
+    def _pickler(self) -> CallPickler:
+        return CallPickler(self.engine.key_of, self.options.ship)
+
+    # Making calls and bundles.
+
+    def _call(
+        self, arguments: Callable[[], Pickled], function: Callable[[], Pickled], number: int | None = None
+    ) -> _Made:
+        key = Session.call_key(next(self.engine.calls))
+        # It calls back through the watcher, not through the executor, which may be collected before the call ends.
+        future = CondorFuture[Any](key, self.engine.watcher.cancel)
+        try:
+            return future, Call(key, arguments=arguments(), function=function(), number=number)
+        except (PayloadError, TypeError) as error:
+            self.engine.watcher.tally.failed_at_once()
+            future.resolve(None, error)
+            return future, None
+
+    def _bundle(self, calls: Iterable[_Made]) -> Bundle | None:
+        """The bundle of those *calls* that can be made; if it cannot be written, it has failed their futures."""
+        made = [(future, call) for future, call in calls if call is not None]
+        if not made:
+            return None
+        # What is not spooled, the access point reads; and calls that wait for others may need files that those make.
+        missing = missing_file(self.options.commands) if self.options.spool else None
+        if missing is not None and not (self.after or any(call.futures for _, call in made)):
+            command, file = missing
+            self._fail(made, FileNotFoundError(errno.ENOENT, f"{command} names a file that is not there", file))
+            return None
+        try:
+            return self._write_bundle(made)
+        except PayloadError as failure:
+            self._fail(made, failure)
+            return None
+
+    def _write_bundle(self, calls: Sequence[tuple[CondorFuture[Any], Call]]) -> Bundle:
+        session = self.engine.session
+        number = next(self.engine.bundles)
+        key = Session.bundle_key(number)
+        with writing_calls(session.directory):
+            directory = session.bundle_directory(number)
+        bundle = Bundle(
+            key,
+            directory,
+            self.options,
+            {call.key: future for future, call in calls},
+            Job(key, self.options.spool, policy=self.options.on_hold.policy),
+            {call.key: call.futures for _, call in calls if call.futures},
+            self.after,
+        )
+        manner = Manner(
+            # Where nothing is transferred, an unspooled job begins in the session's directory, with others.
+            scratch=not self.options.spool,
+            initializer=self.initializer,
+            retried=self.retries.exceptions,
+            max_tasks_per_child=self.max_tasks_per_child,
+            after=self.after_keys,
+        )
+        # Each attempt takes along what the one before reported: see describe().
+        write_files(session, bundle, [call for _, call in calls], manner, outcomes=retried(self.options.commands))
+        return bundle
+
+    def _make(
+        self, function: Callable[[], Pickled], chunks: Iterator[list[tuple[Any, ...]]]
+    ) -> list[tuple[list[CondorFuture[Any]], Bundle | None]]:
+        made: list[tuple[list[CondorFuture[Any]], Bundle | None]] = []
+        try:
+            made.extend(self._chunk(function, chunk) for chunk in chunks)  # (extend keeps what came before an error)
+        except BaseException:  # the user's iterable, or Ctrl-C: these are not submitted, so nobody is to find them
+            for _, bundle in made:
+                if bundle is not None:
+                    bundle.discard_calls()
+            raise
+        return made
+
+    def _chunk(
+        self, function: Callable[[], Pickled], arguments: Iterable[tuple[Any, ...]]
+    ) -> tuple[list[CondorFuture[Any]], Bundle | None]:
+        """The futures of a chunk, and its bundle if any call of it can be made; the arguments are kept on disk only."""
+        calls = [self._call(functools.partial(self._pickler.arguments, args, {}), function) for args in arguments]
+        return [future for future, _ in calls], self._bundle(calls)
+
+    # Handing them over.
+
+    def _add(self, bundles: Iterable[Bundle | None], *, complete: bool = False) -> None:
+        made = [bundle for bundle in bundles if bundle is not None]
+        if made:
+            try:
+                self.engine.add(made, complete=complete)
+            except Exception:
+                for bundle in made:
+                    bundle.discard_calls()  # they are refused: nobody who attaches is to make them
+                raise
+
+    def _fail(self, calls: Iterable[_Made], failure: BaseException | None) -> None:
+        """Have those of *calls* that have not failed fail before they are submitted."""
+        for future, _ in calls:
+            if not future.done():
+                self.engine.watcher.tally.failed_at_once()
+                future.resolve(None, failure)

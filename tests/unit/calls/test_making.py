@@ -1,0 +1,160 @@
+"""Functions and arguments become calls, and calls the files of a bundle."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import re
+import threading
+import weakref
+from concurrent.futures import Future
+
+import pytest
+
+from condor_futures import procid, shell
+from condor_futures.calls import making
+from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.calls_file import Call, Manner
+from condor_futures.calls.making import CallPickler, batched, check_cluster, refuse_shell, write_files
+from condor_futures.errors import PayloadError
+from condor_futures.execution_point import runner
+from condor_futures.options.options import Options
+from condor_futures.options.ship import Shipping
+from condor_futures.session.session import Session
+from condor_futures.state_machine.states import Job
+
+
+@pytest.fixture
+def pickler():
+    return CallPickler(lambda future: f"c{id(future):x}", Shipping([]))
+
+
+@pytest.fixture
+def session(tmp_path):
+    return Session.create(tmp_path / "session")
+
+
+def bundle_of(session, **options):
+    directory = session.bundle_directory(0)
+    return Bundle("b000000", directory, Options(spool=True, **{"commands": {}, **options}), {}, Job("b000000", True))
+
+
+def calls_in(pickler, *numbers):
+    function = pickler.function(abs)
+    return [Call(f"c{number}", function, pickler.arguments((number,), {})) for number in numbers]
+
+
+# Functions and arguments.
+
+
+@pytest.mark.parametrize(
+    ("fn", "sentence"),
+    [
+        (3, r"'int' object is not callable; submit\(f, x\) makes the call f\(x\)"),
+        ("ls -l", r"'str' object is not callable; a shell command becomes callable by shell\(\)"),
+    ],
+)
+def test_what_cannot_be_called_is_refused(pickler, fn, sentence):
+    """It would fail the call in its job only."""
+    with pytest.raises(TypeError, match=sentence):
+        pickler.function(fn)
+
+
+def test_the_value_of_a_future_may_be_a_function(pickler):
+    """So it is taken for one, until it is known."""
+    future = Future()
+    assert list(pickler.function(future).futures.values()) == [future]
+
+
+def test_futures_among_the_arguments_are_known(pickler):
+    """By the keys that the executor has for them."""
+    one, two = Future(), Future()
+    futures = pickler.arguments((1, [one]), {"key": {"two": two}}).futures
+    assert futures == {f"c{id(one):x}": one, f"c{id(two):x}": two}
+
+
+def test_an_error_says_which_argument_it_is(pickler):
+    with pytest.raises(PayloadError, match=r"^\(args, kwargs\)\[1\]\['guard'\] cannot be pickled"):
+        pickler.arguments((), {"guard": threading.Lock()})
+    with pytest.raises(PayloadError, match=r"^function\.args\[0\] cannot be pickled"):
+        pickler.function(functools.partial(abs, threading.Lock()))
+
+
+def test_only_calls_of_clusters_have_numbers(pickler):
+    with pytest.raises(PayloadError, match=r"only in the calls of submit_cluster\(\)"):
+        pickler.arguments((procid,), {})
+    assert pickler.arguments((procid,), {}, numbered=True).segments
+
+
+def test_shell_itself_is_no_function_of_a_call():
+    """It would make a callable in the job, and run nothing."""
+    for check in (refuse_shell, lambda fn: check_cluster(fn, 2)):
+        with pytest.raises(TypeError, match=r"not submit\(shell, 'ls -l'\)"):
+            check(shell)
+        check(shell("ls -l"))
+
+
+@pytest.mark.parametrize(("count", "error"), [(0, ValueError), (-1, ValueError), (1.0, TypeError), (True, TypeError)])
+def test_a_cluster_has_one_job_at_least(count, error):
+    with pytest.raises(error, match=r"^count must be"):
+        check_cluster(abs, count)
+
+
+# Batches.
+
+
+def test_batches_have_all_items_in_order():
+    assert list(batched(iter(range(7)), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(batched(iter(()), 3)) == []
+
+
+def test_a_batch_is_kept_by_whoever_took_it():
+    """Its items may be large."""
+
+    class Item:
+        pass
+
+    batches = batched((Item() for _ in range(4)), 2)
+    first = weakref.ref(next(batches)[0])
+    gc.collect()
+    assert first() is None
+    assert len(next(batches)) == 2
+
+
+# Files.
+
+
+def test_the_options_of_a_bundle_are_beside_its_calls(session, pickler):
+    """Whoever attaches to the session finds them there, with what its job has to know."""
+    bundle = bundle_of(session, commands={"request_cpus": "2"}, discard=True)
+    write_files(session, bundle, calls_in(pickler, 1, 2), Manner(scratch=True, after=["c7"]), outcomes=False)
+    with bundle.path("calls").open("rb") as file:
+        (head, _), *others = runner.read_frames(file, session.secret)
+    assert (head["session"], head["bundle"], head["discard"]) == (session.id, "b000000", True)
+    assert (head["scratch"], head["after"]) == (True, ["c7"])
+    assert Options.from_record(head["options"]).commands == {"request_cpus": "2"}
+    assert [header["kind"] for header, _ in others] == ["function", "call", "call"]
+    assert not bundle.path("outcomes").exists()
+
+
+def test_the_outcomes_of_earlier_attempts_have_a_file_before_the_first(session, pickler, monkeypatch):
+    """It is an input file of the job; and it is there as soon as somebody could find the calls."""
+    seen = []
+    write = making.write_bundle
+
+    def look(*args, **options):
+        seen.append(bundle.path("outcomes").read_bytes())
+        write(*args, **options)
+
+    monkeypatch.setattr(making, "write_bundle", look)
+    bundle = bundle_of(session)
+    write_files(session, bundle, calls_in(pickler, 1), Manner(), outcomes=True)
+    assert seen == [b""]
+
+
+def test_files_that_cannot_be_written_are_a_payload_error(session, pickler):
+    """Which says where, and leaves no calls for somebody to find."""
+    bundle = bundle_of(session)
+    bundle.directory = bundle.directory / "gone"
+    with pytest.raises(PayloadError, match=re.escape(f"a call cannot be written to {session.directory}: No such file")):
+        write_files(session, bundle, calls_in(pickler, 1), Manner(), outcomes=True)

@@ -1,0 +1,31 @@
+"""``procid`` stands for a number that a call has only in its job."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from condor_futures.calls.procid import procid
+from condor_futures.execution_point import runner
+
+
+def test_a_copy_of_procid_stands_for_the_same():
+    """``dataclasses.asdict`` copies what it finds."""
+    assert copy.copy(procid) is procid
+    assert copy.deepcopy({"index": [procid]}) == {"index": [procid]}
+
+
+def test_procid_has_no_text():
+    """``f"out{procid}.txt"`` would be one and the same in all calls."""
+    for text in (str, "{}".format, "out%s.txt".__mod__):
+        with pytest.raises(TypeError, match="make the text in the call"):
+            text(procid)
+    assert repr(procid) == "condor_futures.procid"
+
+
+def test_it_is_pickled_as_what_finds_the_number():
+    """The job knows it, and nobody before."""
+    assert procid.__reduce__() == (runner.number_in_cluster, ())
+    assert b"number_in_cluster" in pickle.dumps([procid])

@@ -1,0 +1,206 @@
+"""Calls become bundles on disk, or futures that have failed; and what is refused leaves nothing for others to find."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from condor_futures import PayloadError, procid
+from condor_futures.execution_point import runner
+from condor_futures.executor import intake as module
+from condor_futures.executor.intake import Intake
+from condor_futures.future import CondorFuture
+from condor_futures.options.options import Options
+from condor_futures.resolving.counts import Tally
+from condor_futures.session.session import Session
+
+
+class Engine:
+    """Numbers calls and bundles, and keeps what it is to have submitted."""
+
+    def __init__(self, session):
+        self.session = session
+        self.calls, self.bundles, self.clusters = itertools.count(), itertools.count(), itertools.count()
+        self.watcher = SimpleNamespace(cancel=lambda _: None, tally=Tally())
+        self.added = []
+        self.refusal = None
+
+    def key_of(self, future):
+        return future.key
+
+    def add(self, bundles, *, complete=False):
+        if self.refusal is not None:
+            raise self.refusal
+        self.added.append((bundles, complete))
+
+    @property
+    def files(self):
+        return sorted(path.name for path in self.session.bundles.rglob("*.*"))
+
+
+@pytest.fixture
+def engine(tmp_path):
+    return Engine(Session.create(tmp_path / "session"))
+
+
+@pytest.fixture
+def intake(engine):
+    return Intake(engine, Options({}, spool=True))
+
+
+def with_options(intake, **commands):
+    return Intake(intake.engine, intake.options.changed(commands))
+
+
+def head_of(bundle, session):
+    with bundle.path("calls").open("rb") as file:
+        return next(iter(runner.read_frames(file, session.secret)))[0]
+
+
+def test_a_call_is_a_bundle_of_its_own(engine, intake):
+    future = intake.submit(pow, (2, 3), {})
+    [([bundle], complete)] = engine.added
+    assert (future.key, dict(bundle.futures), complete) == ("c000000", {"c000000": future}, False)
+    assert engine.files == ["b000000.calls"]
+    assert intake.submit(pow, (2, 3), {}).key == "c000001"
+
+
+def test_only_jobs_that_are_run_again_have_a_file_of_earlier_outcomes(engine, intake):
+    with_options(intake, max_retries=2).submit(pow, (2, 3), {})
+    assert engine.files == ["b000000.calls", "b000000.outcomes"]
+
+
+@pytest.mark.parametrize(
+    ("fn", "args", "error"),
+    [(3, (), TypeError), (abs, (threading.Lock(),), PayloadError)],
+    ids=["function", "argument"],
+)
+def test_a_call_that_cannot_be_made_has_failed(engine, intake, fn, args, error):
+    """Its error is not raised: it is one call's among others."""
+    assert isinstance(intake.submit(fn, args, {}).exception(0), error)
+    assert (engine.added, engine.files) == ([], [])
+    assert engine.watcher.tally.counts() == {"failed": 1}
+
+
+def test_a_file_that_is_not_there_fails_the_call(engine, intake, tmp_path):
+    future = with_options(intake, transfer_input_files=tmp_path / "missing").submit(abs, (1,), {})
+    assert isinstance(future.exception(0), FileNotFoundError)
+    assert engine.added == []
+
+
+def test_a_file_that_is_not_there_may_be_made_by_what_the_call_waits_for(engine, intake, tmp_path):
+    """And where nothing is spooled, it is not read here."""
+    first = intake.submit(abs, (1,), {})
+    later = with_options(intake, transfer_input_files=tmp_path / "missing")
+    not_spooled = Intake(engine, later.options.changed({}, spool=False))
+    for future in (
+        later.submit(abs, (first,), {}),
+        later.coming_after((first,)).submit(abs, (1,), {}),
+        not_spooled.submit(abs, (1,), {}),
+    ):
+        assert not future.done()
+    assert len(engine.added) == 4
+
+
+def test_what_calls_come_after_is_kept_with_them(engine, intake):
+    """For whoever attaches to the session."""
+    first = intake.submit(abs, (1,), {})
+    intake.coming_after((first,)).submit(abs, (1,), {})
+    [bundle] = engine.added[-1][0]
+    assert (bundle.after, head_of(bundle, engine.session)["after"]) == ((first,), ["c000000"])
+
+
+def test_what_the_engine_refuses_is_not_found_by_others(engine, intake):
+    """Nobody was given its futures."""
+    engine.refusal = RuntimeError("cannot schedule new futures after shutdown")
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        intake.submit(abs, (1,), {})
+    assert engine.files == []
+
+
+def test_a_disk_that_is_full_fails_the_calls(engine, intake, monkeypatch):
+    def full(*_, **__):
+        raise PayloadError("no room")
+
+    monkeypatch.setattr(module, "write_files", full)
+    [chunk] = intake.submit_chunks(abs, iter([(1,), (2,)]), 2, None)
+    assert [str(future.exception(0)) for future in chunk] == ["no room", "no room"]
+    assert engine.added == []
+
+
+# Clusters.
+
+
+def test_the_jobs_of_a_cluster_are_submitted_together(engine, intake):
+    """Each cluster is one of its own, whatever else has the same options."""
+    futures = intake.submit_cluster(pow, (procid, 2), {}, 3)
+    intake.submit_cluster(pow, (procid, 2), {}, 1)
+    [(bundles, complete), ([other], _)] = engine.added
+    assert complete
+    assert [bundle.futures for bundle in bundles] == [{future.key: future} for future in futures]
+    assert len({bundle.options.key for bundle in bundles}) == 1
+    assert other.options.key != bundles[0].options.key
+
+
+def test_a_cluster_of_which_one_call_cannot_be_written_fails_as_a_whole(engine, intake, monkeypatch):
+    write = module.write_files
+
+    def once(session, bundle, *rest, **options):
+        if bundle.key == "b000001":
+            raise PayloadError("no room")
+        write(session, bundle, *rest, **options)
+
+    monkeypatch.setattr(module, "write_files", once)
+    futures = intake.submit_cluster(abs, (1,), {}, 3)
+    assert [str(future.exception(0)) for future in futures] == ["no room"] * 3
+    assert (engine.added, engine.files) == ([], [])
+
+
+# Chunks.
+
+
+def test_a_chunk_is_a_bundle(engine, intake):
+    chunks = list(intake.submit_chunks(abs, iter([(n,) for n in range(5)]), 2, None))
+    assert [[future.key for future in chunk] for chunk in chunks] == [
+        ["c000000", "c000001"],
+        ["c000002", "c000003"],
+        ["c000004"],
+    ]
+    assert [(len(bundles), complete) for bundles, complete in engine.added] == [(3, True)]
+
+
+def test_many_chunks_are_handed_over_a_part_at_a_time(engine, intake, monkeypatch):
+    """So that the first jobs run while the rest is pickled; only the last part is the end of it."""
+    monkeypatch.setattr(module, "_JOBS_AT_A_TIME", 2)
+    list(intake.submit_chunks(abs, iter([(n,) for n in range(5)]), 1, None))
+    assert [(len(bundles), complete) for bundles, complete in engine.added] == [(2, False), (2, False), (1, True)]
+
+
+def test_with_a_buffersize_each_chunk_is_submitted_when_it_is_taken(engine, intake):
+    chunks = intake.submit_chunks(abs, iter([(n,) for n in range(5)]), 2, 1)
+    next(chunks)
+    assert [(len(bundles), complete) for bundles, complete in engine.added] == [(1, True)]
+
+
+def test_arguments_that_end_in_an_error_leave_nothing(engine, intake):
+    """The user's own error is raised, and none of the calls before it are made."""
+
+    def arguments():
+        yield (1,)
+        yield (2,)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(intake.submit_chunks(abs, arguments(), 1, None))
+    assert (engine.added, engine.files) == ([], [])
+
+
+def test_a_call_that_cannot_be_made_costs_no_other_of_its_chunk(engine, intake):
+    [chunk] = intake.submit_chunks(repr, iter([(1,), (threading.Lock(),), (3,)]), 3, None)
+    assert [future.done() for future in chunk] == [False, True, False]
+    [([bundle], _)] = engine.added
+    assert list(bundle.futures) == ["c000000", "c000002"]
+    assert all(isinstance(future, CondorFuture) for future in chunk)
