@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 
+from condor_futures.access_point.backoff import Backoff
 from condor_futures.access_point.job_info import _TIMEOUT
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
@@ -13,6 +15,7 @@ from condor_futures.errors import AccessPointError
 __all__ = ["wait_until_gone"]
 
 
+_LOOK = Backoff(0.05, 1.0, 1.5)
 _AGAIN = 5.0  # s until a removal is asked for again
 
 
@@ -32,7 +35,7 @@ def wait_until_gone(
 
     """
     jobs = set[tuple[int, int]]()
-    began, pause, remove_at = time.monotonic(), 0.05, remove_after
+    began, looks, remove_at = time.monotonic(), itertools.count(), remove_after
     schedd = Schedd(access_point)
     while ads := schedd.query(constraint, ["ClusterId", "ProcId"]).wait(_TIMEOUT):
         jobs.update((ad["ClusterId"], ad["ProcId"]) for ad in ads)
@@ -45,6 +48,5 @@ def wait_until_gone(
         if waited >= remove_at:
             schedd.remove(constraint).wait(_TIMEOUT)
             remove_at = waited + _AGAIN
-        time.sleep(pause)
-        pause = min(1.5 * pause, 1.0)
+        time.sleep(_LOOK.pause(next(looks)))
     return len(jobs)

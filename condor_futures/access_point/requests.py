@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from condor_futures.access_point.backoff import Backoff
 from condor_futures.access_point.helper import words
 from condor_futures.access_point.location import Location
 from condor_futures.errors import AccessPointError, CredentialError
@@ -357,7 +358,7 @@ class AccessPoint:
         while True:
             self._deaths += 1
             if 1 < self._deaths < self.DEATHS:
-                self._closed.wait(min(self.PAUSE * 2**self._deaths, self.LONGEST_PAUSE))
+                self._closed.wait(Backoff(self.PAUSE, self.LONGEST_PAUSE).pause(self._deaths))
             with self._lock:
                 if self._closed.is_set():
                     return False

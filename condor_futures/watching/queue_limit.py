@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 
+from condor_futures.access_point.backoff import Backoff
+
 __all__ = ["QueueLimit"]
 
-#: Seconds until more is tried than was taken the last time; twice as long after each refusal during which no job left.
-SHORTEST, LONGEST = 1.0, 30.0
+#: The pauses until more is tried than was taken the last time; longer after each refusal during which no job left.
+AGAIN = Backoff(1.0, 30.0)
 #: If it has come to this, nothing is likely to leave.
 STUCK = 8.0
 
@@ -32,7 +34,7 @@ class QueueLimit:
         self._live = 0
         self._most = math.inf
         self._until = -math.inf
-        self._pause = SHORTEST
+        self._refusals = 0
 
     @property
     def reached(self) -> bool:
@@ -42,7 +44,7 @@ class QueueLimit:
     @property
     def stuck(self) -> bool:
         """Nothing was taken, and none left, for some time: the refusals were 1, 2 and 4 seconds apart."""
-        return self._pause >= STUCK
+        return AGAIN.pause(self._refusals) >= STUCK
 
     def skip(self) -> None:
         """What was refused is not tried again; something else may be, at once."""
@@ -59,14 +61,14 @@ class QueueLimit:
     def refused(self, live: int, room: int, now: float) -> None:
         """Learn that, with *live* jobs in the queue, there was room for *room* more only."""
         if live < self._live or not self.reached:
-            self._pause = SHORTEST
+            self._refusals = 0
         self._live, self._most = live, live + room
-        self._until = now + self._pause
+        self._until = now + AGAIN.pause(self._refusals)
         if not room:
-            self._pause = min(2 * self._pause, LONGEST)
+            self._refusals += 1
 
     def taken(self, live: int) -> None:
         """Learn that *live* jobs are in the queue now."""
-        self._live, self._pause = live, SHORTEST
+        self._live, self._refusals = live, 0
         if live > self._most:
             self._most, self._until = math.inf, -math.inf

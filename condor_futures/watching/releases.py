@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
-import time
 from typing import Any, Protocol
 
+from condor_futures.access_point.backoff import Backoff, Pause
 from condor_futures.access_point.requests import AccessPoint, AwayError
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
@@ -19,9 +19,8 @@ __all__ = ["Releases"]
 
 logger = logging.getLogger(__name__)
 
-#: The event comes before the job is on hold: what cannot be released yet is tried again after this time in seconds,
-#: then twice as long, up to the longest.
-AGAIN, AGAIN_LONGEST = 0.1, 5.0
+#: The event comes before the job is on hold: what cannot be released yet is tried again after these pauses.
+AGAIN = Backoff(0.1, 5.0)
 #: A release that the access point refuses is asked for so often before the job is given up. (One that is away refuses
 #: nothing.)
 ATTEMPTS = 3
@@ -54,13 +53,12 @@ class Releases:
         self._waiting: dict[str, tuple[Bundle, int | None]] = {}
         self._asking = False
         self._failures = 0
-        self._pause = AGAIN
-        self._not_before = 0.0
+        self._pause = Pause(AGAIN)
 
     def release(self, bundle: Bundle, memory_max: int | None) -> None:
         """Have the job of *bundle* released, with more memory if *memory_max* (MiB) says how much at most."""
         self._waiting[bundle.job.job_id or ""] = bundle, memory_max
-        self._pause, self._not_before = AGAIN, 0.0
+        self._pause.succeeded()
 
     def forget(self, job_id: str) -> None:
         """It is not on hold any more."""
@@ -68,7 +66,7 @@ class Releases:
 
     def proceed(self) -> None:
         """Ask for what is due."""
-        if self._asking or not self._waiting or time.monotonic() < self._not_before:
+        if self._asking or not self._waiting or self._pause.left():
             return
         limit = next(iter(self._waiting.values()))[1]
         alike = (job_id for job_id, (_, memory_max) in self._waiting.items() if memory_max == limit)
@@ -81,8 +79,7 @@ class Releases:
         self, asked: dict[str, Bundle], holds: dict[str, int], result: Any, error: AccessPointError | None
     ) -> None:
         self._asking = False
-        self._not_before = time.monotonic() + self._pause
-        self._pause = min(2 * self._pause, AGAIN_LONGEST)
+        self._pause.failed()  # (if all is well, for those that are not on hold yet)
         if error is not None:
             logger.warning("%d jobs could not be released: %s", len(asked), error)
             self._failures += not isinstance(error, AwayError)

@@ -7,7 +7,7 @@ import logging
 import math
 from typing import Any
 
-from condor_futures.access_point.backoff import Pause
+from condor_futures.access_point.backoff import AGAIN, ATTEMPTS, Pause
 from condor_futures.access_point.emptying import wait_until_gone
 from condor_futures.access_point.requests import AccessPoint, AwayError
 from condor_futures.access_point.schedd import Schedd
@@ -41,7 +41,7 @@ class Removals:
         self._constraint = constraint
         self._unwanted: list[str] = []
         self._removing = False
-        self._pause = Pause()
+        self._pause = Pause(AGAIN, ATTEMPTS)
 
     def remove(self, job_id: str) -> None:
         """Have a job removed from the queue."""

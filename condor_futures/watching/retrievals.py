@@ -9,7 +9,7 @@ import math
 import time
 from typing import Any
 
-from condor_futures.access_point.backoff import Pause
+from condor_futures.access_point.backoff import AGAIN, ATTEMPTS, Pause
 from condor_futures.access_point.requests import AccessPoint, AwayError
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
@@ -50,7 +50,7 @@ class Retrievals:
         #: Those for whose outcomes there was no room here.
         self._no_room: dict[str, tuple[Bundle, Pause]] = {}
         self._retrieving = False
-        self._pause = Pause()
+        self._pause = Pause(AGAIN, ATTEMPTS)
         self._said = ""
 
     def retrieve(self, bundle: Bundle) -> None:
@@ -139,5 +139,5 @@ class Retrievals:
 
     def _put_off(self, job_id: str, bundle: Bundle) -> bool:
         """Ask for it again later; False if that has been done often enough, or nobody wants it any more."""
-        _, pause = self._no_room.setdefault(job_id, (bundle, Pause()))
+        _, pause = self._no_room.setdefault(job_id, (bundle, Pause(AGAIN, ATTEMPTS)))
         return bundle.job.state is states.State.COMPLETED and pause.failed()

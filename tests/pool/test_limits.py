@@ -15,6 +15,7 @@ import pytest
 from support import Pool, small_disk, until
 
 from condor_futures import AccessPointError, CondorExecutor, DagExecutor, JobLostError, PayloadError, procid
+from condor_futures.access_point.backoff import Backoff
 from condor_futures.files import private_files
 from condor_futures.personal import PersonalPool
 from condor_futures.watching import retrievals
@@ -220,7 +221,7 @@ def test_full_disk_refuses_the_calls_of_a_dag_that_do_not_fit(small_disk):
 
 def test_outcome_that_does_not_fit_costs_no_other(small_disk, new_executor, monkeypatch):
     """Those that have room arrive at once; it is asked for some times more, and given up."""
-    monkeypatch.setattr(retrievals, "AGAIN", 1.0)
+    monkeypatch.setattr(retrievals, "AGAIN", Backoff(2.0, 32.0))
     executor = new_executor(session=small_disk / "session")
     flag = small_disk / "flag"
     sizes = [MIB, MIB, 9 * MIB, 1, MIB, 1]

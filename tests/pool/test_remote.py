@@ -22,6 +22,7 @@ from condor_futures import (
     JobRemovedError,
     purge,
 )
+from condor_futures.access_point.backoff import Backoff
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.watching import retrievals
 
@@ -374,7 +375,7 @@ def test_a_client_that_may_look_but_not_submit(neighbour, monkeypatch, tmp_path)
 
 def test_a_token_that_expires_costs_no_call(neighbour, monkeypatch, caplog, tmp_path):
     """Everybody may look at the queue, so that jobs are seen to end; their outcomes have to wait for another token."""
-    monkeypatch.setattr(retrievals, "AGAIN", 0.01)
+    monkeypatch.setattr(retrievals, "AGAIN", Backoff(0.02, 0.32))
     flag = tmp_path / "flag"
 
     def wait():

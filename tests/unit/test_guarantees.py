@@ -43,5 +43,5 @@ def test_times_are_those_of_the_package():
     assert 2 * queue_looks.AUDIT_INTERVAL == 40
     assert queue_looks.SPOOLING < queue_looks.AUDIT_INTERVAL  # so that the second look finds that it has waited enough
     assert inspect.signature(AccessPoint).parameters["patience"].default == 60
-    assert sum(backoff.AGAIN * 2**failure for failure in range(1, backoff.ATTEMPTS)) == 60
-    assert backoff.AGAIN * 2**backoff.ATTEMPTS < 120  # and the helper tries for up to 10 s, if it is at it
+    assert sum(backoff.AGAIN.pause(number) for number in range(backoff.ATTEMPTS - 1)) == 60
+    assert backoff.AGAIN.longest < 120  # and the helper tries for up to 10 s, if it is at it

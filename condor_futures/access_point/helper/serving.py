@@ -15,12 +15,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from condor_futures.access_point.backoff import Backoff
 from condor_futures.access_point.helper.locating import AwayError
 from condor_futures.access_point.helper.retrieving import Retrieving
 from condor_futures.access_point.helper.submitting import Submitting
 from condor_futures.access_point.helper.words import SUBMISSIONS, Answer, MessageError, encode, request_from
 
 __all__ = ["Performer", "serve"]
+
+
+#: Seconds until a request is made again: at a schedd that answers, and at one that is away.
+_SOON, _AWAY = 0.5, Backoff(1.0, 10.0)
 
 
 class Performer(Submitting, Retrieving):
@@ -40,7 +45,7 @@ class Performer(Submitting, Retrieving):
 
         """
         deadline = time.monotonic() + patience
-        pause, chances = 0.5, 2
+        chances, away = 2, 0
         while True:
             try:
                 if self._schedd is None and operation != "connect":
@@ -54,9 +59,11 @@ class Performer(Submitting, Retrieving):
                     before = self._address
                     self._reach()
                     # A schedd that was restarted has another address.
-                    pause, chances = 0.5, chances - 1 if self._address == before else 2
-                except AwayError as away:
-                    pause, chances, failure = min(2 * pause, 10.0), 2, away
+                    pause, away = _SOON, 0
+                    chances = chances - 1 if self._address == before else 2
+                except AwayError as unreached:
+                    pause, away = _AWAY.pause(away), away + 1
+                    chances, failure = 2, unreached
                 if not chances or time.monotonic() > deadline:
                     raise failure from None
                 time.sleep(pause)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from condor_futures.watching.queue_limit import LONGEST, SHORTEST, QueueLimit
+from condor_futures.watching.queue_limit import AGAIN, QueueLimit
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_there_is_none_until_something_is_refused(limit):
 def test_what_there_was_room_for_may_be_tried_at_once(limit):
     limit.refused(live=3, room=2, now=10.0)
     assert [limit.room(live, 10.0) for live in (0, 3, 4, 5, 6)] == [5, 2, 1, 0, 0]
-    assert limit.patience(10.25) == SHORTEST - 0.25
+    assert limit.patience(10.25) == AGAIN.shortest - 0.25
     limit.taken(5)
     assert limit.reached
     assert limit.room(5, 10.0) == 0
@@ -32,7 +32,7 @@ def test_what_there_was_room_for_may_be_tried_at_once(limit):
 
 def test_more_is_tried_after_a_while_and_found_to_be_possible(limit):
     limit.refused(live=3, room=2, now=10.0)
-    assert limit.room(5, 10.0 + SHORTEST) == math.inf
+    assert limit.room(5, 10.0 + AGAIN.shortest) == math.inf
     limit.taken(6)
     assert not limit.reached
 
@@ -43,7 +43,7 @@ def test_it_is_tried_less_often_while_nothing_leaves(limit):
         limit.refused(live=5, room=0, now=now)
         pauses.append(limit.patience(now))
         now += pauses[-1]
-    assert pauses == [1, 2, 4, 8, 16, LONGEST, LONGEST, LONGEST]
+    assert pauses == [1, 2, 4, 8, 16, AGAIN.longest, AGAIN.longest, AGAIN.longest]
 
 
 def test_it_is_tried_soon_when_jobs_have_left(limit):
@@ -51,10 +51,10 @@ def test_it_is_tried_soon_when_jobs_have_left(limit):
     for _ in range(8):
         limit.refused(live=5, room=0, now=0.0)
     limit.refused(live=4, room=0, now=0.0)
-    assert limit.patience(0.0) == SHORTEST
+    assert limit.patience(0.0) == AGAIN.shortest
     limit.refused(live=0, room=0, now=0.0)
-    assert limit.patience(0.0) == SHORTEST
+    assert limit.patience(0.0) == AGAIN.shortest
     limit.refused(live=0, room=5, now=0.0)
     limit.taken(5)
     limit.refused(live=0, room=0, now=0.0)
-    assert limit.patience(0.0) == SHORTEST
+    assert limit.patience(0.0) == AGAIN.shortest

@@ -6,12 +6,12 @@ import itertools
 from pathlib import Path
 from types import SimpleNamespace
 
+from condor_futures.access_point import backoff
 from condor_futures.access_point.requests import AwayError
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
 from condor_futures.options.options import Options
 from condor_futures.state_machine.states import Job, NotReleased, State
-from condor_futures.watching import releases
 from condor_futures.watching.releases import ATTEMPTS, Releases
 
 
@@ -28,7 +28,7 @@ def test_a_job_is_not_given_up_while_the_access_point_is_away(monkeypatch):
     jobs = SimpleNamespace(read_log=lambda: None, advance=lambda _, event: events.append(event))
     held = Releases(AccessPoint(), jobs)
     held.release(Bundle("b", Path(), Options({}, True, ""), {}, Job("b", True, State.HELD, "7.0", holds=1)), None)
-    monkeypatch.setattr(releases.time, "monotonic", itertools.count(1e9, 100.0).__next__)
+    monkeypatch.setattr(backoff.time, "monotonic", itertools.count(1e9, 100.0).__next__)
     for _ in range(3 * ATTEMPTS):
         held.proceed()
     assert len(asked) == 3 * ATTEMPTS
