@@ -14,6 +14,7 @@ from html import escape
 from pathlib import Path
 
 from condor_futures.state_machine import states
+from condor_futures.state_machine.hold_codes import SPOOLING_INPUT
 from condor_futures.state_machine.states import State
 from condor_futures.state_machine.transitions import TABLE, advance
 from condor_futures.submit import commands
@@ -22,7 +23,7 @@ from condor_futures.submit import commands
 _JOBS = {"spooled": True, "not spooled": False}
 _HOLD = states.Held("1.0", 1)
 _EVENTS: dict[type[states.Event], dict[str, states.Event]] = {
-    states.Held: {"": _HOLD, "spooling input": states.Held("1.0", states.SPOOLING_INPUT)},
+    states.Held: {"": _HOLD, "spooling input": states.Held("1.0", SPOOLING_INPUT)},
     states.Released: {"": states.Released("1.0")},
     states.NotReleased: {"": states.NotReleased("1.0", 1)},
     states.Decided: {action: states.Decided("1.0", 1, action) for action in ("fail", "release", "wait")},

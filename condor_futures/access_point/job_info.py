@@ -12,7 +12,8 @@ from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.access_point.why_idle import why_idle
 from condor_futures.errors import AccessPointError
-from condor_futures.state_machine import states
+from condor_futures.state_machine.hold_codes import SPOOLING_INPUT, JobStatus
+from condor_futures.submit import attributes
 
 __all__ = [
     "JobInfo",
@@ -22,7 +23,7 @@ __all__ = [
 _TIMEOUT = 60.0  # s
 #: So many analyses are made at most; each may take long in a large pool.
 _ANALYSES = 20
-_STATES = {int(status): status.name.lower().replace("_", " ") for status in states.JobStatus}
+_STATES = {int(status): status.name.lower().replace("_", " ") for status in JobStatus}
 _HAS_A_SLOT = ("running", "transferring output", "suspended")
 _WAITS_THERE = {
     "blocked": "it waits for input files that it shares with other jobs",
@@ -33,9 +34,9 @@ _ASKED_FOR = ["RequestCpus", "RequestDisk", "RequestGPUs", "RequestMemory", "Req
 _PROJECTION = [
     "AutoClusterId",
     "ClusterId",
-    "CondorFuturesBundle",
-    "CondorFuturesCalls",
-    "CondorFuturesSession",
+    attributes.BUNDLE,
+    attributes.CALLS,
+    attributes.SESSION,
     "DiskUsage",
     "HoldReason",
     "HoldReasonCode",
@@ -112,7 +113,7 @@ class JobInfo:
         status = int(ad.get("JobStatus", 0))
         state = _STATES.get(status, str(status))
         held = state == "held"
-        if held and ad.get("HoldReasonCode") == states.SPOOLING_INPUT:
+        if held and ad.get("HoldReasonCode") == SPOOLING_INPUT:
             state, held = "spooling", False
         host = str(ad.get("RemoteHost", ad.get("LastRemoteHost", "")))
         has_run = "JobCurrentStartDate" in ad
@@ -122,9 +123,9 @@ class JobInfo:
         return cls(
             job_id=f"{ad['ClusterId']}.{ad['ProcId']}",
             state=state,
-            session=str(ad.get("CondorFuturesSession", "")),
-            bundle=str(ad.get("CondorFuturesBundle", "")),
-            calls=_number(ad, "CondorFuturesCalls"),
+            session=str(ad.get(attributes.SESSION, "")),
+            bundle=str(ad.get(attributes.BUNDLE, "")),
+            calls=_number(ad, attributes.CALLS),
             host=host.rpartition("@")[2] or None,
             submitted=datetime.fromtimestamp(ad["QDate"], timezone.utc).astimezone(),
             started=_time(ad, "JobCurrentStartDate"),

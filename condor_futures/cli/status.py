@@ -20,6 +20,8 @@ from condor_futures.access_point.requests import AccessPoint
 from condor_futures.cli.output import complain, console, print_json, print_table
 from condor_futures.errors import CondorFuturesError, PersonalPoolError
 from condor_futures.personal import PersonalPool
+from condor_futures.session.record import constraint_of
+from condor_futures.submit import attributes
 
 __all__ = ["status"]
 
@@ -61,11 +63,11 @@ def status(
 
 
 def _constraint(job: str | None, session: str | None) -> str:
-    parts = ["CondorFuturesSession =!= undefined"]
+    parts = [f"{attributes.SESSION} =!= undefined"]
     if session is not None:
         if not re.fullmatch(r"[\w.-]+", session, re.ASCII):
             raise CondorFuturesError(f"{session!r} is no session; its name looks like 20261121-084209-d88b1a6b")
-        parts = [f'CondorFuturesSession == "{session}"']
+        parts = [constraint_of(session)]
     if job is not None:
         number = re.fullmatch(r"(\d+)(?:\.(\d+))?", job)
         if number is None:

@@ -31,6 +31,7 @@ from condor_futures.dag.reports import Reports
 from condor_futures.dag.sandbox import Sandbox
 from condor_futures.errors import CondorFuturesError, JobRemovedError
 from condor_futures.state_machine import states
+from condor_futures.state_machine.hold_codes import NO_OUTPUT
 
 __all__ = ["LocalRun"]
 
@@ -38,8 +39,6 @@ T = TypeVar("T")
 
 #: Seconds from SIGTERM to SIGKILL.
 GRACE = 10.0
-#: HoldReasonCode of a job whose output files cannot be transferred (TransferOutputError).
-NO_OUTPUT = 12
 
 
 @dataclass(frozen=True)

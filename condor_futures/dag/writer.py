@@ -14,6 +14,7 @@ from htcondor2.dags.writer import CONFIG_FILE_NAME, DAGWriter
 
 from condor_futures.dag.graph import Graph, Node
 from condor_futures.options.options import Options
+from condor_futures.submit import attributes
 from condor_futures.submit.description import describe
 
 __all__ = ["write"]
@@ -46,7 +47,7 @@ def write(graph: Graph, *, transfer: Literal["YES", "IF_NEEDED"], dagman: Mappin
     dag = _Dag(
         dagman_config={**_SETTINGS, **dagman, **_FOLLOWED},
         # So that it is known for the session's, whoever submits it.
-        dagman_job_attributes={"CondorFuturesSession": f'"{graph.session.id}"'},
+        dagman_job_attributes={attributes.SESSION: f'"{graph.session.id}"'},
         max_jobs_by_category={category: limit for category, limit in graph.categories.items() if category in used},
         dot_config=dags.DotConfig(files.dot, update=True),
         # DAGMan writes all of it anew each time: every second, or every ten for 10,000 nodes.

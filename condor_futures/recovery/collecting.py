@@ -12,7 +12,7 @@ from condor_futures.recovery.history import LAST_REQUESTS, jobs_of_history, told
 from condor_futures.recovery.verdicts import judge
 from condor_futures.session.event_log import EventLog
 from condor_futures.session.session import Session
-from condor_futures.state_machine.states import SPOOLING_INPUT, JobStatus
+from condor_futures.state_machine.hold_codes import SPOOLING_INPUT, JobStatus
 
 __all__ = ["collect"]
 

@@ -16,6 +16,7 @@ from condor_futures.execution_point import runner
 from condor_futures.options.options import Options
 from condor_futures.session.session import Session
 from condor_futures.state_machine import states
+from condor_futures.submit import attributes
 
 __all__ = [
     "BY_US",
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 
-PROJECTION: Final = ["ClusterId", "ProcId", "JobStatus", "HoldReasonCode", "CondorFuturesBundle"]
+PROJECTION: Final = ["ClusterId", "ProcId", "JobStatus", "HoldReasonCode", attributes.BUNDLE]
 """The attributes of jobs that :func:`judge` looks at."""
 
 
@@ -187,7 +188,7 @@ def unused_numbers(bundles: Collection[Found], history: LoggedJobs, queue: Itera
 
     """
     files = _first_unused("b", (bundle.key for bundle in bundles))
-    jobs = _first_unused("b", (*history.bundles, *(str(ad.get("CondorFuturesBundle", "")) for ad in queue)))
+    jobs = _first_unused("b", (*history.bundles, *(str(ad.get(attributes.BUNDLE, "")) for ad in queue)))
     calls = _first_unused(
         "c",
         (call for bundle in bundles for call in (*bundle.calls, *bundle.after, *chain(*bundle.calls.values()))),

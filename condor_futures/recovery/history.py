@@ -18,6 +18,7 @@ from condor_futures.recovery.evidence import (
 from condor_futures.session.session import Session
 from condor_futures.state_machine import queue_events, states
 from condor_futures.state_machine.states import Job, State
+from condor_futures.submit import attributes
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def jobs_of_history(helper: AccessPoint, session: Session) -> Mapping[str, Seque
         return {}
     jobs: dict[str, list[LoggedJob]] = {}
     for ad in reversed(ads):  # the newest come first
-        job_id, key = f"{ad['ClusterId']}.{ad['ProcId']}", str(ad.get("CondorFuturesBundle", ""))
+        job_id, key = f"{ad['ClusterId']}.{ad['ProcId']}", str(ad.get(attributes.BUNDLE, ""))
         jobs.setdefault(key, []).append(LoggedJob(job_id, key, [states.Submitted(job_id, key)]))
     return jobs
 
@@ -55,7 +56,7 @@ def told_by_history(
         try:
             request = Schedd(helper).look(
                 session.constraint,
-                [*queue_events.PROJECTION, "CondorFuturesBundle"],
+                [*queue_events.PROJECTION, attributes.BUNDLE],
                 [job.job_id for _, job in gone],
             )
             ads = request.wait(LAST_REQUESTS)["ads"]
@@ -64,7 +65,7 @@ def told_by_history(
     told = {}
     for bundle, job in gone:
         # Its id may be that of another job of the session by now.
-        own = [ad for ad in ads if ad.get("CondorFuturesBundle") == bundle.key]
+        own = [ad for ad in ads if ad.get(attributes.BUNDLE) == bundle.key]
         as_last_known = Job(bundle.key, spooled=True, state=State.RUNNING, job_id=job.job_id)
         told[bundle.key] = queue_events.queue_events({job.job_id: as_last_known}, own)[job.job_id]
     return told

@@ -13,8 +13,10 @@ from typing import Any
 
 from condor_futures.recovery.evidence import BY_US, Evidence, Found, LoggedJob, never_ran
 from condor_futures.state_machine import states
-from condor_futures.state_machine.states import HoldPolicy, Job, JobStatus, State
+from condor_futures.state_machine.hold_codes import SPOOLING_INPUT, JobStatus
+from condor_futures.state_machine.states import HoldPolicy, Job, State
 from condor_futures.state_machine.transitions import advance
+from condor_futures.submit import attributes
 
 __all__ = [
     "Ended",
@@ -126,10 +128,10 @@ def judge(
     known = {bundle.key: bundle for bundle in bundles}
     for ad in queue:
         job_id = f"{ad['ClusterId']}.{ad['ProcId']}"
-        key = str(ad.get("CondorFuturesBundle", ""))
+        key = str(ad.get(attributes.BUNDLE, ""))
         if ad["JobStatus"] == JobStatus.REMOVED:
             continue
-        if ad["JobStatus"] == JobStatus.HELD and ad.get("HoldReasonCode") == states.SPOOLING_INPUT:
+        if ad["JobStatus"] == JobStatus.HELD and ad.get("HoldReasonCode") == SPOOLING_INPUT:
             recovery.half.append(job_id)
         elif key in queued or key not in known or known[key].options is None:
             recovery.stray.append(job_id)

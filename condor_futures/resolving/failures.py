@@ -28,12 +28,11 @@ from condor_futures.errors import (
 )
 from condor_futures.options.ship import file_of_the_users
 from condor_futures.state_machine import states
+from condor_futures.state_machine.hold_codes import NO_INITIAL_DIRECTORY
 from condor_futures.submit.commands import ALIASES, KNOWN, OPTIONS, OWNED
 
 __all__ = ["advise", "bug", "dependency_failed", "missing", "removed", "session_left", "signal_name", "value_or_error"]
 
-#: HoldReasonCode of a job whose initial working directory, which is the session's, cannot be entered.
-NO_INITIAL_DIRECTORY: Final = 14
 _UNEXPECTED: Final = re.compile(r"got an unexpected keyword argument '(\w+)'")
 
 

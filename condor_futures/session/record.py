@@ -12,6 +12,7 @@ from typing import Any
 
 from condor_futures.errors import CondorFuturesError
 from condor_futures.files.private_files import check_place, open_regular
+from condor_futures.submit import attributes
 
 __all__ = ["RECORD", "SECRET_SIZE", "SessionRecord", "constraint_of"]
 
@@ -126,7 +127,7 @@ class SessionRecord:
 
 def constraint_of(identity: str) -> str:
     """Selects the jobs of the session with that id."""
-    return f'CondorFuturesSession == "{identity}"'
+    return f'{attributes.SESSION} == "{identity}"'
 
 
 def _unreadable(path: Path, error: OSError) -> CondorFuturesError:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from condor_futures.state_machine import states
-from condor_futures.state_machine.states import JobStatus, State
+from condor_futures.state_machine.hold_codes import SPOOLING_INPUT, JobStatus
+from condor_futures.state_machine.states import State
 
 __all__ = ["PROJECTION", "queue_events"]
 
@@ -93,7 +94,7 @@ def _stopped(job_id: str, status: int, ad: Mapping[str, Any]) -> Iterator[states
         yield states.Terminated(job_id, signal=int(ad.get("ExitSignal", 0)))
     elif status == JobStatus.COMPLETED:
         yield states.Terminated(job_id, exit_status=int(ad.get("ExitCode", 0)))
-    elif status == JobStatus.HELD and ad.get("HoldReasonCode") == states.SPOOLING_INPUT:
+    elif status == JobStatus.HELD and ad.get("HoldReasonCode") == SPOOLING_INPUT:
         yield states.Unspooled(job_id)
     elif status == JobStatus.HELD:
         code, subcode = int(ad.get("HoldReasonCode", 0)), int(ad.get("HoldReasonSubCode", 0))

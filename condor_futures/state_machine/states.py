@@ -9,8 +9,9 @@ import enum
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
+from condor_futures.state_machine import hold_codes
+
 __all__ = [
-    "SPOOLING_INPUT",
     "Aborted",
     "Ask",
     "Attached",
@@ -23,7 +24,6 @@ __all__ = [
     "Held",
     "HoldPolicy",
     "Job",
-    "JobStatus",
     "MarkRunning",
     "NotReleased",
     "NotRetrieved",
@@ -44,33 +44,6 @@ __all__ = [
     "Unspooled",
     "Unwanted",
 ]
-
-
-SPOOLING_INPUT = 16
-"""The HoldReasonCode with which every spooled job begins, until its input is there: it is no hold."""
-
-# HoldReasonCode and HoldReasonSubCode, as condor_holdcodes.h has them (25.14).
-_OUT_OF_RESOURCES, _MEMORY, _DISK = 34, 102, 104
-_POLICIES = (3, 21, 26)  # the job's own periodic_hold, the startd's WANT_HOLD, the schedd's SYSTEM_PERIODIC_HOLD
-_TIME_LIMITS = {46: "allowed_job_duration", 47: "allowed_execute_duration"}
-
-
-class JobStatus(enum.IntEnum):
-    """A job's state in the queue, as HTCondor numbers it (proc.h, 25.14)."""
-
-    IDLE = 1
-    RUNNING = 2
-    REMOVED = 3
-    COMPLETED = 4
-    HELD = 5
-    TRANSFERRING_OUTPUT = 6
-    SUSPENDED = 7
-    FAILED = 8
-    """That no job has, up to now."""
-    BLOCKED = 9
-    """It waits for input files that it shares with others (``transfer_common_input``)."""
-    PREPARING = 10
-    """The access point has things to do for it before it may run."""
 
 
 class State(enum.Enum):
@@ -173,9 +146,10 @@ class Held(Event):
         True
 
         """
-        if self.code == _OUT_OF_RESOURCES:
-            return self.subcode != _DISK  # before HTCondor 23 it came without a subcode
-        return self.code in _POLICIES and (self.subcode == _MEMORY or "memory" in self.reason.lower())
+        if self.code == hold_codes.OUT_OF_RESOURCES:
+            return self.subcode != hold_codes.DISK  # before HTCondor 23 it came without a subcode
+        memory = self.subcode == hold_codes.MEMORY or "memory" in self.reason.lower()
+        return memory and self.code in hold_codes.POLICIES
 
     @property
     def time_limit(self) -> str | None:
@@ -184,7 +158,7 @@ class Held(Event):
         >>> Held("7.0", 47).time_limit
         'allowed_execute_duration'
         """
-        return _TIME_LIMITS.get(self.code)
+        return hold_codes.TIME_LIMITS.get(self.code)
 
 
 @dataclass(frozen=True, slots=True)

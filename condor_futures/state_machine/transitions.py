@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
 
+from condor_futures.state_machine.hold_codes import SPOOLING_INPUT
 from condor_futures.state_machine.plain import plain
 from condor_futures.state_machine.states import (
-    SPOOLING_INPUT,
     Aborted,
     Ask,
     Attached,

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NoReturn
 
+from condor_futures.submit import attributes
 from condor_futures.submit.commands import ALIASES, ELSEWHERE, KNOWN, OPTIONS, OWNED, OWNED_ATTRIBUTES, PATTERNS
 from condor_futures.submit.expressions import check_expression
 from condor_futures.submit.values import quote_file, quote_value
@@ -273,9 +274,9 @@ def describe(
         # UserNotes; its LogNotes, from submit_event_notes, are overwritten as soon as there is a batch_name (seen
         # with 25.14).
         "submit_event_user_notes": f"bundle={key}",
-        "MY.CondorFuturesSession": f'"{session_id}"',
-        "MY.CondorFuturesBundle": f'"{key}"',
-        "MY.CondorFuturesCalls": "$(calls)",
+        f"MY.{attributes.SESSION}": f'"{session_id}"',
+        f"MY.{attributes.BUNDLE}": f'"{key}"',
+        f"MY.{attributes.CALLS}": "$(calls)",
         "log": f"{key}.log" if own_log else "",
     }
     # No request_cpus, request_memory or request_disk of ours: where the user gives none, condor_submit takes

@@ -18,6 +18,7 @@ from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
 from condor_futures.session.session import Session
 from condor_futures.state_machine.states import Event, State
+from condor_futures.submit import attributes
 from condor_futures.submit.description import describe
 from condor_futures.watching.queue_limit import QueueLimit
 
@@ -200,12 +201,12 @@ class Submissions:
             should_transfer_files="YES" if options.own_files and not options.spool else self._transfer,
             own_log=options.keep_logs is not None,
         )
-        description["MY.CondorFuturesBatch"] = f'"{name}"'
+        description[f"MY.{attributes.BATCH}"] = f'"{name}"'
         items = [
             {"bundle": bundle.key, "directory": bundle.directory.name, "calls": str(len(bundle.futures))}
             for bundle in batch
         ]
-        batch_of_name = f'CondorFuturesBatch == "{name}"'
+        batch_of_name = f'{attributes.BATCH} == "{name}"'
         self._ask(description=description, items=items, spool=options.spool, batch=batch_of_name)
 
     def _ask(self, **arguments: Any) -> None:

@@ -8,17 +8,17 @@ from typing import Any
 
 from condor_futures.access_point.helper.locating import Located
 from condor_futures.access_point.helper.words import Ad, Looked, Released, either
+from condor_futures.state_machine.hold_codes import SPOOLING_INPUT, JobStatus
+from condor_futures.submit import attributes
 
 __all__ = ["JobsInQueue"]
 
-# JobStatus and HoldReasonCode, as HTCondor numbers them.
-_HELD, _SPOOLING_INPUT = 5, 16
 #: So many jobs at a time are looked for in the history.
 _HISTORY = 200
 
 # What says how much memory a job asks for (it may be an expression of the others), and for which hold that was raised:
 # by its time, as NumHolds counts a hold by the shadow twice (25.14).
-_RAISED, _SINCE = "CondorFuturesMemoryRaised", "EnteredCurrentStatus"
+_RAISED, _SINCE = attributes.MEMORY_RAISED, "EnteredCurrentStatus"
 _MEMORY = ["ClusterId", "ProcId", _SINCE, _RAISED, "RequestMemory", "MemoryUsage", "ResidentSetSize", "ImageSize"]
 
 
@@ -43,7 +43,7 @@ class JobsInQueue(Located):
         not yet, because the event comes first, or not any more.
         """
         these = either(jobs)
-        held = f"JobStatus == {_HELD} && HoldReasonCode != {_SPOOLING_INPUT} && ({these})"
+        held = f"JobStatus == {JobStatus.HELD:d} && HoldReasonCode != {SPOOLING_INPUT} && ({these})"
         released: list[str] = []
         refused: dict[str, str] = {}
         for ad in self._schedd.query(held, _MEMORY):

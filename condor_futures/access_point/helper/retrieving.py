@@ -10,11 +10,10 @@ from collections.abc import Sequence
 
 from condor_futures.access_point.helper.locating import Located
 from condor_futures.access_point.helper.words import Retrieved, either
+from condor_futures.state_machine.hold_codes import JobStatus
 
 __all__ = ["Retrieving", "is_full"]
 
-# JobStatus, as HTCondor numbers it.
-_COMPLETED = 4
 #: What is wrong with a disk that has no room, for now.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -47,7 +46,7 @@ class Retrieving(Located):
         deadline = time.monotonic() + timeout
         clusters = " || ".join(f"ClusterId == {cluster}" for cluster in {job.split(".")[0] for job in jobs})
         while time.monotonic() < deadline:
-            ads = self._schedd.query(f"JobStatus != {_COMPLETED} && ({clusters})", ["ClusterId", "ProcId"])
+            ads = self._schedd.query(f"JobStatus != {JobStatus.COMPLETED:d} && ({clusters})", ["ClusterId", "ProcId"])
             if not {f"{ad['ClusterId']}.{ad['ProcId']}" for ad in ads}.intersection(jobs):
                 return
             time.sleep(0.05)

@@ -11,11 +11,10 @@ from typing import Any
 from condor_futures.access_point.helper.jobs_in_queue import JobsInQueue
 from condor_futures.access_point.helper.retrieving import is_full
 from condor_futures.access_point.helper.words import NEVER_RAN, LimitReached, NoRoom, Stored, Submitted, SubmittedDag
+from condor_futures.state_machine.hold_codes import SPOOLING_INPUT, JobStatus
 
 __all__ = ["Submitting"]
 
-# JobStatus and HoldReasonCode, as HTCondor numbers them.
-_REMOVED, _HELD, _SPOOLING_INPUT = 3, 5, 16
 #: The limits that NewProc() refuses for, by its answers (condor_qmgr.h, 25.14).
 _LIMITS = {-2: "MAX_JOBS_SUBMITTED", -3: "MAX_JOBS_PER_OWNER", -4: "MAX_JOBS_PER_SUBMISSION"}
 
@@ -91,9 +90,9 @@ class Submitting(JobsInQueue):
         of its jobs is known, all are or were there, and what became of the others is for the event log to say.
         """
         # Only those that still wait for their files: after these have come it takes the schedd a second to say so.
-        waiting = f"JobStatus == {_HELD} && HoldReasonCode == {_SPOOLING_INPUT}"
+        waiting = f"JobStatus == {JobStatus.HELD:d} && HoldReasonCode == {SPOOLING_INPUT}"
         self.remove(f"({batch}) && {waiting}", NEVER_RAN)
-        ads = self._schedd.query(f"({batch}) && JobStatus != {_REMOVED}", ["ClusterId"], limit=1)
+        ads = self._schedd.query(f"({batch}) && JobStatus != {JobStatus.REMOVED:d}", ["ClusterId"], limit=1)
         if not ads:
             # Jobs that are not spooled leave the queue when they end, which may have been before we ask.
             counts = f'({batch}) && !regexp({json.dumps(NEVER_RAN)}, RemoveReason ?: "")'

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from condor_futures.state_machine import states
+from condor_futures.state_machine.hold_codes import SPOOLING_INPUT
 from condor_futures.state_machine.states import (
-    SPOOLING_INPUT,
     Aborted,
     Ask,
     Attached,

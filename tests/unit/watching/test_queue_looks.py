@@ -11,9 +11,9 @@ import pytest
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
 from condor_futures.options.options import Options
+from condor_futures.state_machine.hold_codes import SPOOLING_INPUT
 from condor_futures.state_machine.queue_events import PROJECTION, queue_events
 from condor_futures.state_machine.states import (
-    SPOOLING_INPUT,
     Aborted,
     Evicted,
     Executing,
