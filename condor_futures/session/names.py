@@ -6,7 +6,7 @@
         session.json             0600  who and where; the secret that outcomes are authenticated with (record)
         lock                     0600  held by who is at work on it (files.process_lock)
         event_log                the job event log of all jobs of the session
-        runner                   what every job executes: a zip file with a shell's first lines (see execution_point.packing)
+        runner                   what every job executes: a zip file with a shell's first lines (see packing)
         bundles/000/             initialdir of the jobs of the first 1,000 bundles, and so on
             b000017.calls        0600  what goes to the execution point
             b000017.outcomes     what comes back
