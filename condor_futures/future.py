@@ -163,15 +163,41 @@ class CondorFuture(Future[T]):
                 logger.exception("exception calling callback for %r", self)
 
     def disconnect(self) -> None:
-        """Have cancelling the future remove no job from now on; for executors."""
+        """Have cancelling the future remove no job from now on; for executors.
+
+        Example:
+            >>> from condor_futures import CondorFuture
+            >>> future = CondorFuture("c000000", lambda future: print("cancelled"))
+            >>> future.disconnect()
+            >>> future.cancel()  # nothing is printed
+            True
+
+        """
         self._canceller = lambda _: None
 
     def is_cancelled_by(self, canceller: Callable[[CondorFuture[Any]], None]) -> bool:
-        """Whether *canceller* is what learns of it when the future is cancelled; for executors."""
+        """Whether *canceller* is called when the future is cancelled; for executors.
+
+        Example:
+            >>> from condor_futures import CondorFuture
+            >>> future = CondorFuture("c000000", print)
+            >>> future.is_cancelled_by(print)
+            True
+
+        """
         return self._canceller == canceller
 
     def mark_running(self) -> None:
-        """Have the future say that its call runs; for executors."""
+        """Have the future say that its call runs; for executors.
+
+        Example:
+            >>> from condor_futures import CondorFuture
+            >>> future = CondorFuture("c000000")
+            >>> future.mark_running()
+            >>> future.running()
+            True
+
+        """
         with self._condition:
             if self._state == PENDING:
                 self._state = RUNNING
@@ -180,6 +206,14 @@ class CondorFuture(Future[T]):
         """Set the result, or the exception if there is an *error*; for executors.
 
         Unlike ``set_result()``, it accepts a future that has been cancelled, or has ended, and leaves it as it is.
+
+        Example:
+            >>> from condor_futures import CondorFuture
+            >>> future = CondorFuture("c000000")
+            >>> future.resolve(1024, None)
+            >>> future.result()
+            1024
+
         """
         try:
             if error is None:

@@ -68,18 +68,14 @@ def _configuration() -> str:
 _access_points: weakref.WeakSet[AccessPoint] = weakref.WeakSet()
 
 
-def _let_go_of_helpers() -> None:
-    """In a forked child: or a helper would live, and keep its session, for as long as the child does."""
+def _disconnect_helpers() -> None:
+    """In a forked child: otherwise a helper would run, and keep its session, for as long as the child does."""
     for access_point in list(_access_points):
-        process = access_point._process
-        if process is not None and process.stdin is not None and not process.stdin.closed:
-            null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-            os.dup2(null, process.stdin.fileno(), inheritable=False)  # not closed: its number is the file object's
-            os.close(null)
+        access_point.disconnect_after_fork()
     _access_points.clear()
 
 
-os.register_at_fork(after_in_child=_let_go_of_helpers)
+os.register_at_fork(after_in_child=_disconnect_helpers)
 
 
 class AccessPoint:
@@ -124,6 +120,14 @@ class AccessPoint:
         _access_points.add(self)
         self._reader = threading.Thread(target=self._read_all, name="condor_futures access point", daemon=True)
         self._writer = threading.Thread(target=self._send_all, name="condor_futures access point writer", daemon=True)
+
+    def disconnect_after_fork(self) -> None:
+        """In a forked child: have this process hold the helper's input no longer."""
+        process = self._process
+        if process is not None and process.stdin is not None and not process.stdin.closed:
+            null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            os.dup2(null, process.stdin.fileno(), inheritable=False)  # not closed: its number is the file object's
+            os.close(null)
 
     def connect(self, timeout: float = 30.0, *, advice: str = "pass access_point='personal'") -> dict[str, str]:
         """Start the helper and find the schedd; gives its name, address and version.

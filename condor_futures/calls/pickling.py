@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import _lru_cache_wrapper
 from types import CodeType, FunctionType, MappingProxyType, ModuleType
 from typing import Any, TypeGuard
 
 import cloudpickle
+from cloudpickle.cloudpickle import _should_pickle_by_reference
 
 from condor_futures.calls.culprit import locate_culprit
 from condor_futures.calls.procid import ProcId
@@ -61,11 +63,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return make, tuple(
                 obj.co_filename if isinstance(part, str) and part == "<dynamic-code>" else part for part in arguments
             )
-        if isinstance(obj, ModuleType) and not cloudpickle.cloudpickle._should_pickle_by_reference(obj):
+        if isinstance(obj, ModuleType) and not _should_pickle_by_reference(obj):
             # Made before it is filled: a module may lead to itself. (cloudpickle would pickle it without end.)
             variables = {name: value for name, value in vars(obj).items() if name != "__builtins__"}
             return runner.travelled_module, (obj.__name__,), variables, None, None, runner.set_variables
-        if isinstance(obj, functools._lru_cache_wrapper) and _travels_by_value(obj):
+        if isinstance(obj, _lru_cache_wrapper) and _travels_by_value(obj):
             return runner.cached, (obj.__wrapped__, obj.cache_parameters())
         if _dispatches(obj) and _travels_by_value(obj):
             return runner.dispatching, (obj.__name__,), dict(obj.registry), None, None, runner.register_all

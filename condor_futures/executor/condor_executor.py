@@ -197,7 +197,8 @@ class CondorExecutor(Executor):
 
         """
         executor = cls.__new__(cls)
-        executor._left, options = attaching.Left.by(session, options)
+        left, options = attaching.Left.by(session, options)
+        vars(executor).update(_left=left)
         cls.__init__(executor, **options)
         return executor
 

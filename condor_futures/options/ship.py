@@ -129,12 +129,13 @@ class Shipping:
                 if self._known.get(name) is not module:  # (it may have been imported anew)
                     self._known[name] = module
                     self._users.pop(name, None)
-                    if self._is_the_users(name, module):
+                    if self.is_the_users(name, module):
                         self._users[name] = module
             self._state = state
         return [*self._named, *self._users.values()]
 
-    def _is_the_users(self, name: str, module: ModuleType) -> bool:
+    def is_the_users(self, name: str, module: ModuleType) -> bool:
+        """Whether *module* was imported from a file that is neither installed nor transferred: it travels by value."""
         # (cloudpickle pickles __main__ by value anyway)
         file = getattr(module, "__file__", None)
         if not isinstance(file, str) or name.partition(".")[0] in _NEVER:
@@ -171,7 +172,7 @@ def file_of_the_users(name: str) -> Path | None:
     """The file, or the directory of the package, of a module that is imported here and not installed."""
     name = name.partition(".")[0]
     module = sys.modules.get(name)
-    if module is None or not Shipping("auto")._is_the_users(name, module):
+    if module is None or not Shipping("auto").is_the_users(name, module):
         return None
     path = Path(str(module.__file__))
     return path.parent if path.name == "__init__.py" else path

@@ -60,7 +60,8 @@ def test_a_remote_access_point_without_a_credd_takes_no_credentials(remote):
     """Its collector knows of none; one that does not answer is another matter."""
     with pytest.raises(CredentialError, match="the access point has no condor_credd"):
         CondorExecutor(access_point=remote.access_point, use_oauth_services="scitokens")
-    text = f"from condor_futures import credd; credd.find(('127.0.0.1:1', {remote.schedd!r}), {remote.schedd!r})"
+    text = "from condor_futures.access_point.helper import credd; "
+    text += f"credd.find(('127.0.0.1:1', {remote.schedd!r}), {remote.schedd!r})"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=110, check=False)
     assert "CredentialError: the collector does not say where the access point's condor_credd is" in done.stderr
 
