@@ -1,27 +1,27 @@
-"""What can go wrong, and whose fault it is.
+"""The exceptions of this package.
 
-What a call itself raised comes back as itself, with the remote traceback as its ``__cause__``
-(a :class:`RemoteTraceback`).  Everything else is in this tree::
+An exception that a call raises is raised again by ``result()``, with its own type. Its ``__cause__`` is the remote
+traceback (a :class:`RemoteTraceback`). All other errors are in this tree::
 
     CondorFuturesError
-    ├── PayloadError            (also pickle.PicklingError) a call cannot be pickled, or not be written to the disk
-    ├── OutcomeError            an outcome came back that is not authentic, or cannot be unpickled
-    │   └── RemoteExceptionError    the call raised, and what it raised cannot be pickled
-    ├── DependencyError         a call that this one depends on failed, or was cancelled
-    ├── AccessPointError        the schedd cannot be reached, or refuses
-    │   └── CredentialError         a credential for the jobs cannot be made, or the credd does not take it
+    ├── PayloadError            (also pickle.PicklingError) a call cannot be pickled or written to disk
+    ├── OutcomeError            an outcome is not authentic, or cannot be unpickled
+    │   └── RemoteExceptionError    the call raised an exception that cannot be pickled
+    ├── DependencyError         a call that this one depends on failed or was cancelled
+    ├── AccessPointError        the schedd is unreachable, or refused a request
+    │   └── CredentialError         a credential for the jobs cannot be made, or the credd refused it
     ├── JobError                the job ended without an outcome for the call
-    │   ├── JobHeldError            it was put on hold
-    │   │   └── JobTimeLimitError       it ran for longer than it was allowed to
-    │   ├── JobRemovedError         it was removed
-    │   ├── JobCrashedError         its Python died: a signal, os._exit, no Python at all
-    │   ├── JobLostError            it is gone, or was given up
-    │   └── PythonMismatchError     the execution point has another Python
+    │   ├── JobHeldError            the job was put on hold
+    │   │   └── JobTimeLimitError       the job exceeded its time limit
+    │   ├── JobRemovedError         the job was removed
+    │   ├── JobCrashedError         the job's Python exited: killed by a signal, os._exit(), or no Python at all
+    │   ├── JobLostError            the job left the queue without a trace, or this package stopped retrying it
+    │   └── PythonMismatchError     the execution point has another version of Python
     ├── BrokenCondorExecutor    (also concurrent.futures.BrokenExecutor) the initializer failed
     └── PersonalPoolError       a personal pool cannot be found, started or stopped
         └── InstallError            HTCondor cannot be installed
 
-All of them can be pickled, so that a call may raise them and a parent's error may travel to a child.
+All of these exceptions can be pickled. A call may therefore raise them, and a parent's error can be sent to a child.
 """
 
 from __future__ import annotations
@@ -53,26 +53,26 @@ __all__ = [
 
 
 class CondorFuturesError(Exception):
-    """The root of every error of this package that is not the user's own."""
+    """The base class of all errors of this package."""
 
 
 class PayloadError(CondorFuturesError, pickle.PicklingError):
-    """A call cannot be pickled; the message gives the path to the culprit inside the object. Or it cannot be written.
+    """A call cannot be pickled, or its file cannot be written to disk.
 
-    It is set on the future at once, before anything is submitted.  Its sibling
-    :class:`OutcomeError` covers what comes back.
+    When pickling fails, the message names the path to the offending part inside the object. The error is set on the
+    future at once, before any job is submitted. :class:`OutcomeError` is the counterpart for results.
     """
 
 
 class OutcomeError(CondorFuturesError):
     """An outcome is not authentic, or cannot be unpickled here.
 
-    Only the future of that one call fails.
+    Only the future of the affected call fails.
     """
 
 
 class RemoteExceptionError(OutcomeError):
-    """The call raised an exception that cannot be pickled; its text and traceback are kept.
+    """The call raised an exception that cannot be pickled; this error has its text and its traceback.
 
     Attributes:
         type_name: the qualified name of the exception's class.
@@ -80,7 +80,7 @@ class RemoteExceptionError(OutcomeError):
     """
 
     def __init__(self, message: str, type_name: str = "") -> None:
-        """Keep the message, and the exception's class by name."""
+        """Keep the message and the name of the exception's class."""
         super().__init__(message)
         self.type_name = type_name
 
@@ -90,31 +90,31 @@ class RemoteExceptionError(OutcomeError):
 
 
 class DependencyError(CondorFuturesError):
-    """A future among the call's arguments, or that it comes *after*, failed or was cancelled.
+    """A future among the call's arguments, or in its ``after``, failed or was cancelled. The call was not made.
 
-    That future's exception is the ``__cause__``. (Who attaches later may be told only that there was no value.)
-
-    The call was not made.
+    The ``__cause__`` is the exception of that future. (After ``attach()`` the cause may be lost; the message then says
+    only that the value was missing.)
     """
 
 
 class AccessPointError(CondorFuturesError):
-    """The access point cannot be reached, or refuses what was asked of it."""
+    """The access point is unreachable, or refused a request."""
 
 
 class CredentialError(AccessPointError):
-    """A credential that the jobs are to have cannot be made, or the access point's condor_credd does not take it.
+    """A credential for the jobs cannot be made, or the access point's condor_credd refused it.
 
-    It is raised when the executor is made; nothing has been submitted then.  That a credential cannot be renewed
-    later is a warning in the log.
+    The executor's constructor raises this error, before it submits anything. If a credential cannot be renewed later,
+    the executor logs a warning instead.
 
     Attributes:
-        url: where the user has to go with a browser first, to let the access point have an OAuth token.
+        url: the address that you have to visit with a browser first, to grant the access point an OAuth token; None
+            if there is none.
 
     """
 
     def __init__(self, message: str, url: str | None = None) -> None:
-        """Keep the message, and the address to visit where there is one."""
+        """Keep the message, and the address to visit if there is one."""
         super().__init__(message)
         self.url = url
 
@@ -126,14 +126,16 @@ class CredentialError(AccessPointError):
 class JobError(CondorFuturesError):
     """The job ended, or was stopped, without an outcome for this call.
 
+    Attributes that do not apply are None.
+
     Attributes:
         job_id: the job, as ``cluster.proc``.
-        reason: HTCondor's own words, where it gave any.
-        code: HTCondor's hold reason code, where there is one.
-        subcode: its subcode.
-        exit_status: the exit status of the job's Python, where it exited.
-        signal: the number of the signal that killed it, where one did.
-        stderr_tail: the end of the job's standard error, at most 2,000 characters.
+        reason: the reason in HTCondor's words.
+        code: HTCondor's hold reason code.
+        subcode: HTCondor's hold reason subcode.
+        exit_status: the exit status of the job's Python.
+        signal: the number of the signal that killed the job's Python.
+        stderr_tail: the end of the job's standard error, at most 2,000 characters; may be empty.
 
     """
 
@@ -149,7 +151,7 @@ class JobError(CondorFuturesError):
         signal: int | None = None,
         stderr_tail: str = "",
     ) -> None:
-        """Keep each fact as an attribute; *message* is the sentence that a user reads."""
+        """Keep each fact as an attribute; *message* is the text for the user."""
         super().__init__(message)
         self.job_id = job_id
         self.reason = reason
@@ -160,43 +162,43 @@ class JobError(CondorFuturesError):
         self.stderr_tail = stderr_tail
 
     def __str__(self) -> str:
-        """The sentence, and under it the end of the job's standard error, where there is any."""
+        """Return the message, followed by the end of the job's standard error if there is any."""
         message = str(self.args[0])
         if self.stderr_tail.strip():
             message += f"\n--- the end of its standard error ---\n{self.stderr_tail.rstrip()}"
         return message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle with the attributes; Exception would call the class with the message alone."""
+        """Pickle with the attributes; Exception would keep only the message."""
         return type(self), self.args, self.__dict__
 
 
 class JobHeldError(JobError):
-    """The job was put on hold; *reason*, *code* and *subcode* are HTCondor's."""
+    """The job was put on hold; *reason*, *code* and *subcode* are HTCondor's hold reason and codes."""
 
 
 class JobTimeLimitError(JobHeldError):
-    """The job ran for longer than ``allowed_execute_duration`` or ``allowed_job_duration`` allows."""
+    """The job exceeded ``allowed_execute_duration`` or ``allowed_job_duration``."""
 
 
 class JobRemovedError(JobError):
-    """The job was removed: by ``condor_rm``, a policy, an administrator, or with its executor, which was terminated."""
+    """The job was removed: by ``condor_rm``, by a policy, by an administrator, or when its executor was terminated."""
 
 
 class JobCrashedError(JobError):
-    """The Python that ran the call died: killed by *signal*, or left with *exit_status*."""
+    """The Python process that ran the call was killed by *signal*, or exited with *exit_status*."""
 
 
 class JobLostError(JobError):
-    """The job is gone and nothing says why, or it was given up, or its outcome cannot be retrieved."""
+    """The job left the queue for an unknown reason, failed too often, or its outcome cannot be retrieved."""
 
 
 class PythonMismatchError(JobError):
-    """The execution point runs another Python than the client, so pickles cannot be exchanged."""
+    """The execution point has another version of Python than the client, so they cannot exchange pickles."""
 
 
 class BrokenCondorExecutor(CondorFuturesError, BrokenExecutor):  # noqa: N818 - as BrokenProcessPool
-    """The initializer raised in a job, so the executor takes no more calls."""
+    """The initializer raised an exception in a job; the executor accepts no more calls."""
 
 
 class PersonalPoolError(CondorFuturesError):
@@ -204,35 +206,35 @@ class PersonalPoolError(CondorFuturesError):
 
 
 class InstallError(PersonalPoolError):
-    """HTCondor cannot be installed here; the message says what is missing."""
+    """HTCondor cannot be installed on this machine; the message says what is missing."""
 
 
 def words(error: BaseException) -> str:
-    """What an exception of the user's says; its own ``__str__`` may raise."""
+    """Return the text of a user's exception, whose ``__str__`` may itself raise."""
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - it is the user's code
-        return "(its text cannot be had)"
+        return "(its __str__() failed)"
 
 
 class RemoteTraceback(Exception):  # noqa: N818 - it is a cause to be read, not an error to be caught
-    """Where a call raised on the execution point; the ``__cause__`` of the exception itself.
+    """The traceback of a call's exception on the execution point; it is the ``__cause__`` of that exception.
 
     Attributes:
         text: the formatted traceback.
-        host: the execution point.
+        host: the name of the execution point.
         job_id: the job, as ``cluster.proc``.
 
     """
 
     def __init__(self, text: str, host: str = "", job_id: str | None = None) -> None:
-        """Keep the traceback's text and where it comes from."""
+        """Keep the text of the traceback, and the host and the job that it comes from."""
         super().__init__(text, host, job_id)
         self.text = text
         self.host = host
         self.job_id = job_id
 
     def __str__(self) -> str:
-        """Print as a traceback, headed by the job, as far as that is known, and the host."""
+        """Return the traceback under a line with the host and, if known, the job."""
         where = f"job {self.job_id} on {self.host}" if self.job_id is not None else f"on {self.host}"
         return f"\n{where}:\n{self.text.rstrip()}"

@@ -14,12 +14,12 @@ __all__ = ["CondorFuture"]
 
 T = TypeVar("T")
 
-#: Where concurrent.futures itself tells of callbacks that raise.
+#: The logger that concurrent.futures itself uses for exceptions of callbacks.
 logger = logging.getLogger("concurrent.futures")
 
 
 class _Bundle(Protocol):
-    """What a future asks of the bundle that its call is in."""
+    """The part of a bundle that the future of one of its calls uses."""
 
     job: Job
 
@@ -27,10 +27,10 @@ class _Bundle(Protocol):
 
 
 class CondorFuture(Future[T]):
-    """A :class:`concurrent.futures.Future` that knows its job.
+    """A :class:`concurrent.futures.Future` with information about its job.
 
-    Made by :meth:`condor_futures.CondorExecutor.submit` and ``map``; it works with ``wait``, ``as_completed`` and
-    ``asyncio.wrap_future`` as any other.
+    :meth:`condor_futures.CondorExecutor.submit` and ``map`` create these futures. Like any other future, they work with
+    ``wait``, ``as_completed`` and ``asyncio.wrap_future``.
 
     Example:
         >>> from condor_futures import as_completed
@@ -42,27 +42,28 @@ class CondorFuture(Future[T]):
     """
 
     def __init__(self, key: str, cancelled: Callable[[CondorFuture[Any]], None] = lambda _: None) -> None:
-        """Make the future of the call *key*; *cancelled* is told when it is cancelled."""
+        """Make the future of the call *key*; its cancellation calls *cancelled*."""
         super().__init__()
         self.key = key
-        """The call's key: calls are counted in the order of their submission."""
+        """The key of the call. Keys are numbered in the order of submission."""
         self._canceller = cancelled
         self.bundle: _Bundle | None = None
 
     def __repr__(self) -> str:
-        """As the standard library has it, with what is known of the call and its job, once it is to have one."""
+        """Return the standard library's text; once the call has a bundle, also its key, its state and its job's id."""
         if self.bundle is None:
             return super().__repr__()
         job = f", job {self.job_id}" if self.job_id is not None else ""
         return f"{super().__repr__()[:-1]}, call {self.key} {self.state}{job}>"
 
     def cancel(self) -> bool:
-        """Cancel the call, also when it is running: its job is then removed from the queue.
+        """Cancel the call, even if it is running; its job is then removed from the queue.
 
-        A call that shares its job with others is forgotten, and the job goes on for the others.
+        If the call shares its job with other calls, the job continues for those, and the result of this call is
+        ignored.
 
         Returns:
-            False only if the call has ended already.
+            False if the call has already ended, else True.
 
         Example:
             >>> future = executor.submit(time.sleep, 3600)
@@ -79,15 +80,15 @@ class CondorFuture(Future[T]):
             self._condition.notify_all()
         try:
             self._invoke_callbacks()
-        finally:  # also if a callback raised KeyboardInterrupt: the others would never learn of it
-            # wait() and as_completed() learn of it only now; elsewhere a worker would do this when it meets the call.
+        finally:  # even if a callback raised KeyboardInterrupt; else wait() and the executor would never be notified
+            # This notifies wait() and as_completed(). In other executors a worker does it when it reaches the call.
             self.set_running_or_notify_cancel()
             self._canceller(self)
         return True
 
     @property
     def job_id(self) -> str | None:
-        """The job, as ``cluster.proc``; None while it is not in the queue yet.
+        """The id of the job, as ``cluster.proc``; None before the job is in the queue.
 
         Example:
             >>> future.result()
@@ -100,8 +101,11 @@ class CondorFuture(Future[T]):
 
     @property
     def state(self) -> str:
-        """``pending`` (not in the queue yet), ``idle``, ``running``, ``held`` (where ``on_hold`` does not fail it),
-        ``completed`` (the job ended, its outcome is on its way), ``done``, ``failed`` or ``cancelled``.
+        """The state of the call or its job.
+
+        One of ``pending`` (not in the queue yet), ``idle``, ``running``, ``held`` (if ``on_hold`` does not fail the
+        call), ``completed`` (the job has ended and its outcome is being retrieved), ``done``, ``failed`` and
+        ``cancelled``.
 
         Example:
             >>> future.result()
@@ -110,13 +114,13 @@ class CondorFuture(Future[T]):
             'done'
 
         """
-        if self.done():  # asked first: from then on nothing changes, while another thread might cancel until then
+        if self.done():  # first, because a done future does not change; until then another thread might cancel it
             return "cancelled" if self.cancelled() else "done" if self.exception() is None else "failed"
         return str((self.bundle.job.shown if self.bundle else State.PENDING).value)
 
     @property
     def host(self) -> str | None:
-        """Where the call runs or ran, as HTCondor's event log names the execution point; None if it has not run.
+        """The execution point of the call, by its name in the job event log; None before the call has run.
 
         Example:
             >>> future.result()
@@ -128,7 +132,7 @@ class CondorFuture(Future[T]):
         return (self.bundle.job.host or None) if self.bundle else None
 
     def stdout(self) -> str:
-        r"""What the call wrote to standard output; empty until its job has ended.
+        r"""Return the standard output of the call; empty until its job has ended.
 
         Example:
             >>> future = executor.submit(print, "converged")
@@ -140,7 +144,7 @@ class CondorFuture(Future[T]):
         return self.bundle.text("stdout", self.key) if self.bundle else ""
 
     def stderr(self) -> str:
-        r"""What the call wrote to standard error; empty until its job has ended.
+        r"""Return the standard error of the call; empty until its job has ended.
 
         Example:
             >>> from condor_futures import shell
@@ -154,8 +158,8 @@ class CondorFuture(Future[T]):
         return self.bundle.text("stderr", self.key) if self.bundle else ""
 
     def _invoke_callbacks(self) -> None:
-        # The standard library's lets what is not an Exception through: sys.exit() in a callback would end the thread
-        # that resolves all futures.
+        # The standard library catches only Exception here: sys.exit() in a callback would end the thread that resolves
+        # all futures.
         for callback in self._done_callbacks:  # type: ignore[attr-defined]
             try:
                 callback(self)
@@ -163,7 +167,7 @@ class CondorFuture(Future[T]):
                 logger.exception("exception calling callback for %r", self)
 
     def disconnect(self) -> None:
-        """Have cancelling the future remove no job from now on; for executors.
+        """From now on, cancelling the future removes no job; for executors.
 
         Example:
             >>> from condor_futures import CondorFuture
@@ -176,7 +180,7 @@ class CondorFuture(Future[T]):
         self._canceller = lambda _: None
 
     def is_cancelled_by(self, canceller: Callable[[CondorFuture[Any]], None]) -> bool:
-        """Whether *canceller* is called when the future is cancelled; for executors.
+        """Return whether cancelling the future calls *canceller*; for executors.
 
         Example:
             >>> from condor_futures import CondorFuture
@@ -188,7 +192,7 @@ class CondorFuture(Future[T]):
         return self._canceller == canceller
 
     def mark_running(self) -> None:
-        """Have the future say that its call runs; for executors.
+        """Mark the call as running, unless the future is no longer pending; for executors.
 
         Example:
             >>> from condor_futures import CondorFuture
@@ -205,7 +209,7 @@ class CondorFuture(Future[T]):
     def resolve(self, value: Any, error: BaseException | None) -> None:
         """Set the result, or the exception if there is an *error*; for executors.
 
-        Unlike ``set_result()``, it accepts a future that has been cancelled, or has ended, and leaves it as it is.
+        Unlike ``set_result()``, this accepts a future that has been cancelled or has ended, and does not change it.
 
         Example:
             >>> from condor_futures import CondorFuture

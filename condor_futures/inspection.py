@@ -1,7 +1,8 @@
-"""What the files of a bundle hold: its calls, and their outcomes.
+"""Show the contents of a bundle's files: its calls and their outcomes.
 
-Unpickling runs whatever code the pickle says. So only frames with a valid tag are unpickled, under the secret of a
-session that is the user's alone; of all others the headers are shown, which are JSON and cannot do anything.
+A pickle can run any code. Therefore a frame is unpickled only if its tag is valid under the secret of its session, and
+if only the user can read or write that secret. Of all other frames only the headers are shown, which are JSON and
+cannot run code.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ __all__ = ["InspectedCall", "InspectedOutcome", "Inspection", "Placeholder", "fi
 
 @dataclass(frozen=True)
 class Placeholder:
-    """Stands for an object that is not there: another call's value, or what was not unpickled; *text* says which.
+    """Stands for a missing object: another call's value, or an object that was not unpickled; *text* says which.
 
     >>> Placeholder("value of call c000003")
     <value of call c000003>
@@ -45,15 +46,17 @@ NOT_UNPICKLED = Placeholder("not unpickled")
 
 @dataclass(frozen=True)
 class InspectedCall:
-    """One call, as it went to the execution point.
+    """One call, as it was sent to the execution point.
+
+    *function*, *args* and *kwargs* are a :class:`Placeholder` if they were not, or cannot be, unpickled.
 
     Attributes:
-        key: the call's key; ``"initializer"`` for the executor's.
-        function: what is called. Like the others a :class:`Placeholder` where it was not, or cannot be, unpickled.
+        key: the key of the call; ``"initializer"`` for the executor's initializer.
+        function: the function.
         args: its arguments.
         kwargs: its keyword arguments.
-        size: bytes of the pickled arguments.
-        authentic: whether its arguments' frame is.
+        size: the size of the pickled arguments in bytes.
+        authentic: whether the frame with the arguments is authentic.
 
     """
 
@@ -67,19 +70,20 @@ class InspectedCall:
 
 @dataclass(frozen=True)
 class InspectedOutcome:
-    """What became of one call.
+    """The outcome of one call.
 
     Attributes:
-        key: the call's key.
-        result: ``"value"``, ``"exception"``, ``"initializer"`` (that raised), ``"crashed"``, ``"python"`` (the
-            execution point has another version), or ``"dependency"`` (the value of another call was not there).
-        value: what the call returned, or the exception that was raised; None where there is neither. A
-            :class:`Placeholder` where it was not, or cannot be, unpickled.
-        traceback: the exception's, as text; empty if there is none.
+        key: the key of the call.
+        result: ``"value"``, ``"exception"``, ``"initializer"`` (the initializer raised), ``"crashed"``, ``"python"``
+            (the execution point has another version of Python), or ``"dependency"`` (the value of another call was
+            missing).
+        value: the return value or the exception; None if there is neither. A :class:`Placeholder` if it was not, or
+            cannot be, unpickled.
+        traceback: the traceback of the exception, as text; empty if there is none.
         host: the execution point.
-        size: bytes of the pickled value.
-        authentic: whether its frame is.
-        header: all that the frame says of itself.
+        size: the size of the pickled value in bytes.
+        authentic: whether the frame is authentic.
+        header: the header of the frame.
 
     """
 
@@ -95,18 +99,18 @@ class InspectedOutcome:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a file holds.
+    """The contents of a file.
 
     Attributes:
         path: the file.
-        session: the session's name, where the file says it.
-        bundle: the bundle's key, likewise.
-        python: the client's Python version, likewise.
-        calls: in order. (The initializer, if there is one, comes first.)
-        outcomes: those of the calls, in the order in which they ended; in a file of calls, those of other calls that
-            these take values from.
-        distrust: why some or all of it was not, or without *trust* would not have been, unpickled; None if all of it is
-            authentic.
+        session: the id of the session; None if the file does not have it.
+        bundle: the key of the bundle; None if the file does not have it.
+        python: the version of the client's Python; None if the file does not have it.
+        calls: the calls, in order. (The initializer, if there is one, comes first.)
+        outcomes: the outcomes of the calls, in the order in which the calls ended; in a file of calls, the outcomes of
+            other calls whose values these calls take.
+        distrust: why some or all of the file was not unpickled, or would not have been unpickled without *trust*; None
+            if all of the file is authentic.
 
     """
 
@@ -120,18 +124,18 @@ class Inspection:
 
 
 def inspect_file(path: str | Path, *, trust: bool = False) -> Inspection:
-    """What a file of a session holds: ``BUNDLE.calls`` or ``BUNDLE.outcomes``.
+    """Return the contents of a session's file: ``BUNDLE.calls`` or ``BUNDLE.outcomes``.
 
-    Only what is authentic is unpickled: what bears a valid tag under the secret in its session's ``session.json``,
-    which must be the user's own, and nobody else's to read or write.
+    Only authentic frames are unpickled. The tag of an authentic frame is valid under the secret in the session's
+    ``session.json``, which must belong to you, and which nobody else may be able to read or write.
 
     Args:
-        path: the file, where it was written: in ``SESSION/bundles/000``.
-        trust: unpickle all of it, authentic or not. Whoever wrote the file can then have any code run here.
+        path: the file, in the place where it was written: ``SESSION/bundles/000``.
+        trust: unpickle the whole file, authentic or not. The author of the file can then run any code in your process.
 
     Raises:
-        CondorFuturesError: if it is no file of calls or outcomes.
-        OSError: if it cannot be read.
+        CondorFuturesError: the file holds neither calls nor outcomes.
+        OSError: the file cannot be read.
 
     Example:
         >>> from condor_futures.inspection import inspect_file
@@ -145,13 +149,13 @@ def inspect_file(path: str | Path, *, trust: bool = False) -> Inspection:
     """
     path = Path(path)
     reader = _Reader()
-    if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for somebody who writes to it
-        raise CondorFuturesError(f"{path} holds neither calls nor outcomes: it is no regular file")
+    if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would block until another process opens its other end
+        raise CondorFuturesError(f"{path} holds neither calls nor outcomes: it is not a regular file")
     with path.open("rb") as file:
         try:
             secret, distrust = Session.of_file(path).secret, None
         except CondorFuturesError as error:
-            secret, distrust = None, f"nothing proves that it is authentic: {error}"
+            secret, distrust = None, f"the file cannot be authenticated: {error}"
         end, broken = 0, ""
         if secret is not None:
             try:
@@ -160,12 +164,12 @@ def inspect_file(path: str | Path, *, trust: bool = False) -> Inspection:
                     end = file.tell()
             except runner.FrameError as error:
                 broken = str(error)
-                distrust = f"from byte {end} on it is not authentic: {error}"
+                distrust = f"the file is not authentic from byte {end} on: {error}"
         if secret is None or broken:
             for frame in _skim_frames(file, end, read=trust):
                 reader.add(*frame, authentic=False)
         if not reader.frames and os.fstat(file.fileno()).st_size:
-            raise CondorFuturesError(f"{path} holds neither calls nor outcomes: {broken or 'it is not made of frames'}")
+            raise CondorFuturesError(f"{path} holds neither calls nor outcomes: {broken or 'it has no frames'}")
     head = reader.head
     return Inspection(
         path, _text(head.get("session")), _text(head.get("bundle")), _text(head.get("python")), reader.calls,
@@ -174,15 +178,15 @@ def inspect_file(path: str | Path, *, trust: bool = False) -> Inspection:
 
 
 def find_job(job_id: str, session: Path | None = None) -> list[Path]:
-    """The files of a job: its calls, if they are still there, and its outcomes, if they are there already.
+    """Return the files of a job: its calls, if they have not been removed, and its outcomes, if it has any yet.
 
     Args:
         job_id: the job, as ``cluster.proc``.
-        session: the session's directory; by default all those are looked through that are below
-            :func:`condor_futures.session.finding.sessions_directory`.
+        session: the session's directory; by default, all sessions below
+            :func:`condor_futures.session.finding.sessions_directory` are searched.
 
     Raises:
-        CondorFuturesError: if no session has the job, or more than one (of several access points).
+        CondorFuturesError: no session has the job, or several have one with this id (on several access points).
 
     Example:
         >>> from condor_futures.inspection import find_job
@@ -194,7 +198,7 @@ def find_job(job_id: str, session: Path | None = None) -> list[Path]:
 
     """
     if not re.fullmatch(r"\d+\.\d+", job_id):
-        raise CondorFuturesError(f"{job_id!r} is neither a file nor a job, which has the form cluster.proc")
+        raise CondorFuturesError(f"{job_id!r} is neither a file nor a job id of the form cluster.proc")
     if session is not None:
         sessions, where = [Session.open(session)], str(session)
     else:
@@ -206,9 +210,12 @@ def find_job(job_id: str, session: Path | None = None) -> list[Path]:
     if not found:
         advice = ""
         if session is not None and len(_logs(sessions[0])) > 1:
-            advice = ": DAGMan's log has the jobs of the DAG's last run only; name a file of it instead"
+            advice = ": DAGMan's log has only the jobs of the DAG's last run; name a file of the session instead"
         elif session is not None and not any(log.stat().st_size for log in _logs(sessions[0])):
-            advice = ": its event log is empty, as where the access point does not see it; name a file of it instead"
+            advice = (
+                ": the event log of the session is empty, for example because the access point does not see the "
+                "directory; name a file of the session instead"
+            )
         raise CondorFuturesError(f"there is no job {job_id} in {where}{advice}")
     if len(found) > 1:
         names = ", ".join(map(str, found))
@@ -216,14 +223,14 @@ def find_job(job_id: str, session: Path | None = None) -> list[Path]:
     [(directory, key)] = found.items()
     files = [file for kind in ("calls", "outcomes") for file in directory.glob(f"bundles/*/{key}.{kind}")]
     if not files:
-        raise CondorFuturesError(f"the files of the job {job_id}, {key}.*, are not in {directory} any more")
+        raise CondorFuturesError(f"the files of the job {job_id}, {key}.*, have been removed from {directory}")
     return files
 
 
 def _bundle_of(job_id: str, session: Session) -> str | None:
-    """The key of the bundle of the last job that had the id, from the note in its submit event.
+    """Return the key of the bundle of the last job that had the id, from the note in the job's submit event.
 
-    A schedd that lost its queue gives ids again.
+    A schedd that lost its queue uses job ids again.
     """
     bundle = None
     for path in _logs(session):
@@ -231,10 +238,11 @@ def _bundle_of(job_id: str, session: Session) -> str | None:
             log = EventLog(path)
         except UnicodeEncodeError:
             raise CondorFuturesError(
-                f"HTCondor cannot read {str(path)!r}, whose name is no text; name a file of the session instead"
+                f"HTCondor cannot read {str(path)!r}, because its name cannot be encoded; name a file of the session "
+                "instead"
             ) from None
         try:
-            # (with what comes after a part that cannot be read)
+            # (including the events after a part that cannot be read)
             for event in log.read_all():
                 if isinstance(event, states.Submitted) and event.job_id == job_id:
                     bundle = event.bundle if re.fullmatch(r"\w+", event.bundle, re.ASCII) else bundle
@@ -244,13 +252,14 @@ def _bundle_of(job_id: str, session: Session) -> str | None:
 
 
 def _logs(session: Session) -> list[Path]:
-    """The job event logs of the jobs of a session: its own, and for the nodes of a DAG DAGMan's."""
+    """Return the job event logs of a session: its own, and DAGMan's for the nodes of a DAG."""
     return [path for path in (session.event_log, *session.directory.glob("*.dag.nodes.log")) if path.exists()]
 
 
 def _skim_frames(file: BinaryIO, start: int, *, read: bool) -> Iterator[tuple[Mapping[str, Any], list[bytes] | None]]:
-    """The headers of the whole frames from *start* on, and their segments if these are to be *read*; nothing is
-    authenticated.
+    """Yield the headers of the complete frames from *start* on, with their segments if *read*.
+
+    Nothing is authenticated.
     """
     file.seek(start)
     frames = runner.skim(file)
@@ -268,7 +277,7 @@ def _skim_frames(file: BinaryIO, start: int, *, read: bool) -> Iterator[tuple[Ma
 
 
 class _Reader:
-    """Makes calls and outcomes of frames, one after the other."""
+    """Converts frames, one after the other, into calls and outcomes."""
 
     def __init__(self) -> None:
         self.head: Mapping[str, Any] = {}
@@ -278,7 +287,7 @@ class _Reader:
         self._functions: list[Any] = []
 
     def add(self, header: Mapping[str, Any], segments: Sequence[bytes | bytearray] | None, *, authentic: bool) -> None:
-        """Take a frame; it is unpickled if its *segments* are given."""
+        """Add a frame; if its *segments* are given, unpickle it."""
         size = sum(header["segments"])
         loaded: Any = None
         if size:
@@ -309,7 +318,7 @@ class _Reader:
         index = header.get("function")
         if isinstance(index, int) and 0 <= index < len(self._functions):
             return self._functions[index]
-        return Placeholder("a function that the file does not have")
+        return Placeholder("a function that is missing from the file")
 
 
 def _is_pair(loaded: Any) -> bool:
@@ -317,12 +326,12 @@ def _is_pair(loaded: Any) -> bool:
 
 
 def _text(value: object) -> str | None:
-    """A part of a header, which may be anything if it is not authentic."""
+    """Return a field of a header if it is a string; a header that is not authentic may hold anything."""
     return value if isinstance(value, str) else None
 
 
 class _Unpickler(OutcomeUnpickler):
-    """Leaves what only a job has as a placeholder."""
+    """Substitutes placeholders for objects that exist only in a job."""
 
     def __init__(self, segments: Sequence[bytes | bytearray], number: object) -> None:
         super().__init__(io.BytesIO(segments[0]), buffers=segments[1:])

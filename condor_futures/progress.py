@@ -1,4 +1,4 @@
-"""A live line that says where the calls of an executor are."""
+"""A progress line for the calls of an executor."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _STYLES = {
 
 @contextmanager
 def progress(executor: CondorExecutor, description: str = "calls", *, console: Console | None = None) -> Iterator[None]:
-    """Show how many calls are done, idle, running, held, and otherwise, until the block ends.
+    """Show the number of calls in each state (done, idle, running, held, ...) until the ``with`` block ends.
 
-    In a terminal the line is drawn anew four times a second; elsewhere (a log file) only its last state is printed.
+    In a terminal the line is redrawn four times a second. Elsewhere, as in a log file, only the final line is printed.
 
     Args:
-        executor: whose calls; those of executors derived from it are counted too.
-        description: what they are.
-        console: where to; standard error by default.
+        executor: the executor; the calls of executors derived from it are counted too.
+        description: the name of the calls in the line.
+        console: the console to print to; standard error by default.
 
     Example:
         >>> from condor_futures.progress import progress
@@ -49,8 +49,8 @@ def progress(executor: CondorExecutor, description: str = "calls", *, console: C
         total = sum(counts.values())
         parts = [Text(f"{description}: {counts['done']}/{total} done")]
         for state, style in _STYLES.items():
-            # The states that a job passes are always there, so that the line does not jump; trouble only if there is
-            # any.
+            # Idle, running and held always have a place, so that the line does not jump. Other states appear only if
+            # they have calls.
             if state in ("idle", "running", "held") or counts[state]:
                 parts.append(Text(f"{state} {counts[state]}", style=style if counts[state] else "dim"))
         parts.append(Text(f"{time.monotonic() - began:.0f} s", style="dim"))

@@ -1,4 +1,4 @@
-"""The sessions there are on this machine, and how to be rid of one."""
+"""List the sessions on this machine, and remove them."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ from condor_futures.session.session import Session, own_sessions
 
 __all__ = ["SessionInfo", "purge", "sessions"]
 
-_TIMEOUT = 60.0  # s, for the access point to let go of jobs, and for a killed client's helper to end
+_TIMEOUT = 60.0  # s, for removed jobs to leave the queue, and for the helper process of a killed client to end
 
 
 @dataclass(frozen=True)
 class SessionInfo:
-    """A session, as its directory shows it.
+    """A session, according to its directory.
 
     Attributes:
-        id: its name.
-        directory: where it is.
-        state: ``"in use"`` by an executor; ``"left"``, with work that is not done; or ``"finished"``: its executor was
-            shut down, or each of its calls has an outcome.
-        pid: the process that uses it; None if none does.
-        client: the host of the client that used it last.
-        calls: how many calls there are, without those that were cancelled.
-        ended: how many of them have an outcome here. (One that ended on the access point since the client left has
-            not.)
-        access_point: as its executor was given it; None is the local HTCondor.
-        dag: the name of the DAG whose it is, ``""`` as long as that was not written; None if it is an executor's.
-        started: when.
-        size: bytes of all its files.
+        id: the id of the session.
+        directory: the directory of the session.
+        state: ``"in use"`` by an executor; ``"left"`` with unfinished work; or ``"finished"``: its executor was shut
+            down, or each of its calls has an outcome.
+        pid: the process that uses the session; None if there is none.
+        client: the host of the last client that used the session.
+        calls: the number of calls that were not cancelled.
+        ended: the number of these calls that have an outcome in the directory. (Outcomes of calls that ended after the
+            client left are still on the access point, and not counted.)
+        access_point: the *access_point* argument of the session's executor; None means the local HTCondor.
+        dag: the name of the DAG that the session belongs to, ``""`` if the DAG has not been written yet; None if the
+            session belongs to an executor.
+        started: the time when the session was created.
+        size: the total size of the files in bytes.
 
     Example:
         >>> from condor_futures import sessions
@@ -67,7 +68,7 @@ class SessionInfo:
 
     @classmethod
     def of(cls, session: Session) -> SessionInfo:
-        """Look at its files; they may be changing."""
+        """Describe a session from its files, which may be changing."""
         used = session.lock.holder is not None
         calls, ended, size = _count(session.directory)
         state: Literal["in use", "left", "finished"] = "in use" if used else "left"
@@ -93,14 +94,14 @@ class SessionInfo:
 
 
 def sessions(*directories: str | Path) -> list[SessionInfo]:
-    """The sessions of this user: what runs, what was left, what only takes room.
+    """Return your sessions: in use, left, and finished.
 
     Args:
-        directories: sessions, or directories with sessions in them, to look at beside the default place (below
-            ``$XDG_STATE_HOME``), which has those without a directory of their own.
+        directories: sessions, or directories that contain sessions, to list in addition to the default place (below
+            ``$XDG_STATE_HOME``). The default place holds the sessions that were created without a directory.
 
     Raises:
-        CondorFuturesError: if one of *directories* is, and has, none that is this user's.
+        CondorFuturesError: one of *directories* neither is nor contains a session of yours.
 
     Example:
         >>> from condor_futures import sessions
@@ -110,30 +111,31 @@ def sessions(*directories: str | Path) -> list[SessionInfo]:
     """
     found: dict[Path, SessionInfo] = {}
     for session in own_sessions():
-        with contextlib.suppress(FileNotFoundError, PermissionError):  # it has just been removed
+        with contextlib.suppress(FileNotFoundError, PermissionError):  # the session has just been removed
             found[session.directory] = SessionInfo.of(session)
     for directory in map(Path, directories):
         path = directory.absolute()
         below = [path] if is_session(path) else [file.parent for file in path.glob("*/session.json")]
-        for place in below or [path]:  # (open() says what is not there)
+        for place in below or [path]:  # (if there is no session, open() raises the error)
             found[place] = SessionInfo.of(Session.open(place))
     return sorted(found.values(), key=lambda session: session.started)
 
 
 def purge(session: str | Path, *, force: bool = False) -> int:
-    """Remove a session, with all its jobs: from the queue, from the spool directory, and its own directory.
+    """Remove a session: its jobs from the queue, their files from the spool directory, and its own directory.
 
     Args:
-        session: its directory, or its id, as :func:`sessions` lists it; nobody may be using it.
-        force: remove the directory only, and leave alone an access point that does not answer or that is no more.
+        session: the directory or the id of a session, as :func:`sessions` lists it. The session must not be in use.
+        force: remove only the directory, without contacting the access point, for an access point that does not respond
+            or no longer exists.
 
     Returns:
         The number of jobs that were removed from the queue.
 
     Raises:
-        CondorFuturesError: if there is no such session, or it is in use.
-        AccessPointError: if the access point does not answer, or does not let go of the jobs; the session is then still
-            there.
+        CondorFuturesError: there is no such session, or it is in use.
+        AccessPointError: the access point does not respond, or jobs remain in its queue; the session is then not
+            removed.
 
     Example:
         >>> from condor_futures import purge
@@ -146,8 +148,8 @@ def purge(session: str | Path, *, force: bool = False) -> int:
     found = Session.find(session)
     if found.record.of_dag and not force:
         raise CondorFuturesError(
-            f"{found.directory} belongs to a DAG, whose jobs DAGMan submits: DagExecutor.attach() and "
-            "terminate_workers() end those; force removes the directory only"
+            f"{found.directory} belongs to a DAG, and DAGMan submits its jobs: use DagExecutor.attach() and "
+            "terminate_workers() to remove them; force removes only the directory"
         )
     found.hold(_TIMEOUT)
     removed = 0
@@ -158,8 +160,8 @@ def purge(session: str | Path, *, force: bool = False) -> int:
         found.leave()
         if isinstance(error, AccessPointError):
             raise AccessPointError(
-                f"{error}. The session {found.id} is still there; to force its removal would remove its directory, "
-                "and leave what jobs there may be"
+                f"{error}. The session {found.id} was not removed; force removes only its directory, and leaves its "
+                "jobs in the queue"
             ) from None
         raise
     found.remove()
@@ -178,7 +180,7 @@ def _remove_jobs(session: Session) -> int:
 
 
 def _of_dag(session: Session) -> tuple[Any, str]:
-    """The access point of the DAG whose session it is, and its name."""
+    """Return the access point and the name of the DAG that the session belongs to."""
     try:
         graph = Graph.load(session.directory)
     except CondorFuturesError:
@@ -187,9 +189,9 @@ def _of_dag(session: Session) -> tuple[Any, str]:
 
 
 def _count(directory: Path) -> tuple[int, int, int]:
-    """How many calls there are, how many of them have an outcome, and the bytes of all files.
+    """Return the number of calls, the number of calls with an outcome, and the total size of all files.
 
-    Only headers are read, and nothing is authenticated: a number is the worst that could be wrong.
+    Only headers are read, and nothing is authenticated: a forged file can do no more than make a number wrong.
     """
     calls, ended, size = 0, 0, 0
     for place, _, names in os.walk(directory):
@@ -215,7 +217,7 @@ def _keys(path: Path, kind: str) -> Iterator[str]:
 
 
 def _started(session: Session) -> datetime:
-    """What its id says; it is also that of a session that was copied."""
+    """Return the time in the session's id, which stays the same when the session is copied."""
     with contextlib.suppress(ValueError):
         return datetime.strptime(session.id[:15], "%Y%m%d-%H%M%S").astimezone()
     return datetime.fromtimestamp(session.directory.stat().st_ctime).astimezone()

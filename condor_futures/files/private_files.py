@@ -108,11 +108,11 @@ def open_regular(path: Path) -> BinaryIO:
     """Open a file to be read, in place of which there may be something else: a link, or a pipe that nobody writes to.
 
     Raises:
-        OSError: if it is no regular file, or cannot be opened.
+        OSError: it is not a regular file, or cannot be opened.
 
     """
     descriptor = open_patiently(lambda: os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(f"{path.name} is no regular file")
+        raise OSError(f"{path.name} is not a regular file")
     return os.fdopen(descriptor, "rb")

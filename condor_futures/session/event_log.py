@@ -37,7 +37,7 @@ class EventLog:
 
     def _open(self, file: os.stat_result) -> None:
         if not stat.S_ISREG(file.st_mode):  # to open a pipe would wait for somebody who writes to it
-            raise OSError(f"{self._path.name} is no regular file")
+            raise OSError(f"{self._path.name} is not a regular file")
         try:
             self._log = htcondor2.JobEventLog(str(self._path))
         except htcondor2.HTCondorException as error:  # "File not found", whatever it is

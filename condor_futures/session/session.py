@@ -165,7 +165,7 @@ class Session(SessionNames):
             with self.create_file(self.event_log):
                 pass
         elif not self.event_log.is_file():
-            raise OSError(f"{self.event_log.name} is no regular file")
+            raise OSError(f"{self.event_log.name} is not a regular file")
         self._sign()
         self._go_with_the_last_reference()
 

@@ -188,7 +188,7 @@ def test_show_prints_a_job_of_a_dag(pool, tmp_path):
     assert "test_cli.observe('Vega', filters=['red'])" in text
     assert "['VEGA', 'red']" in text
     status, text = run("show", "--session", tmp_path / "stars", "99999.0")
-    assert (status, "the DAG's last run only" in text) == (1, True)
+    assert (status, "only the jobs of the DAG's last run" in text) == (1, True)
 
 
 def test_show_speaks_json(looked_at):

@@ -125,9 +125,9 @@ def test_outcomes_that_were_tampered_with(left, attach, tmp_path):
         2: "cut short",
         3: "the call c000004, which is not one of the job's",
         4: "the call c000003, which is not one of the job's",
-        5: "symbolic links|no regular file",
+        5: "symbolic links|is not a regular file",
         6: "was altered",
-        7: "no regular file",
+        7: "is not a regular file",
         10: "was altered",
     }.items():
         assert isinstance(told[number], OutcomeError), told[number]

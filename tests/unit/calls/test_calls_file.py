@@ -244,7 +244,7 @@ def test_file_that_is_not_there_holds_none(tmp_path):
 def test_outcome_file_that_cannot_be_read_is_trouble(tmp_path):
     found, trouble = read(tmp_path)
     assert found == {}
-    assert "is no regular file" in trouble
+    assert "is not a regular file" in trouble
 
 
 def test_tampered_byte_is_refused_wherever_it_is(outcomes):

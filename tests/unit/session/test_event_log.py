@@ -50,7 +50,7 @@ def test_a_pipe_in_the_place_of_the_log_is_not_waited_for(log, tmp_path):
     """Nobody writes to it."""
     path, reader = log
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OSError, match="no regular file"):
+    with pytest.raises(OSError, match="is not a regular file"):
         EventLog(tmp_path / "pipe")
     (tmp_path / "pipe").replace(path)
     assert reader.read() == []

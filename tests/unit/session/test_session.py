@@ -224,7 +224,7 @@ def test_session_whose_event_log_is_a_pipe_is_refused(tmp_path):
     session.leave()
     session.event_log.unlink()
     os.mkfifo(session.event_log)
-    with pytest.raises(CondorFuturesError, match=r"cannot be taken up: /.*: event_log is no regular file"):
+    with pytest.raises(CondorFuturesError, match=r"cannot be taken up: /.*: event_log is not a regular file"):
         Session.open(session.directory).take_up(0.0)
     session.event_log.unlink()
     session = Session.open(session.directory)
