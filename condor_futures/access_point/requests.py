@@ -13,9 +13,7 @@ import logging
 import os
 import queue
 import subprocess
-import sys
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -25,6 +23,7 @@ from typing import Any
 
 from condor_futures.access_point.backoff import Backoff
 from condor_futures.access_point.helper import words
+from condor_futures.access_point.helper_process import HelperProcess
 from condor_futures.access_point.location import Location
 from condor_futures.errors import AccessPointError, CredentialError
 
@@ -36,7 +35,6 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 Answer = Callable[[Any, "AccessPointError | None"], None]
-_HELPER = Path(__file__).parent / "helper" / "__main__.py"
 
 
 class AwayError(AccessPointError):
@@ -54,7 +52,7 @@ class _Request:
     answer: Answer
     number: int = -1
     attempts: int = 0
-    sent_to: subprocess.Popen[bytes] | None = None
+    sent_to: HelperProcess | None = None
 
 
 def _configuration() -> str:
@@ -63,19 +61,6 @@ def _configuration() -> str:
     if file in ("", "ONLY_ENV") or Path(file).exists():
         return ""
     return f"; CONDOR_CONFIG is {file}, where there is no file"
-
-
-_access_points: weakref.WeakSet[AccessPoint] = weakref.WeakSet()
-
-
-def _disconnect_helpers() -> None:
-    """In a forked child: otherwise a helper would run, and keep its session, for as long as the child does."""
-    for access_point in list(_access_points):
-        access_point.disconnect_after_fork()
-    _access_points.clear()
-
-
-os.register_at_fork(after_in_child=_disconnect_helpers)
 
 
 class AccessPoint:
@@ -106,10 +91,8 @@ class AccessPoint:
         self.about: dict[str, str] = {}
         self._ids = itertools.count()
         self._lock = threading.Lock()
-        # Not the same lock: a write waits while the helper waits for the schedd, and answers must be read meanwhile.
-        self._write_lock = threading.Lock()
         self._requests: dict[int, _Request] = {}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: HelperProcess | None = None
         # What is to be written; a thread of its own waits while the helper waits for the schedd and reads nothing.
         self._outbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._closed = threading.Event()
@@ -117,17 +100,8 @@ class AccessPoint:
         self._deaths = 0
         #: Has an answer to :meth:`request` taken: an inbox, for who wants it in a thread of its own.
         self.deliver: Callable[[Callable[[], None]], None] = lambda take: take()
-        _access_points.add(self)
         self._reader = threading.Thread(target=self._read_all, name="condor_futures access point", daemon=True)
         self._writer = threading.Thread(target=self._send_all, name="condor_futures access point writer", daemon=True)
-
-    def disconnect_after_fork(self) -> None:
-        """In a forked child: have this process hold the helper's input no longer."""
-        process = self._process
-        if process is not None and process.stdin is not None and not process.stdin.closed:
-            null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-            os.dup2(null, process.stdin.fileno(), inheritable=False)  # not closed: its number is the file object's
-            os.close(null)
 
     def connect(self, timeout: float = 30.0, *, advice: str = "pass access_point='personal'") -> dict[str, str]:
         """Start the helper and find the schedd; gives its name, address and version.
@@ -241,48 +215,15 @@ class AccessPoint:
         for thread in (self._reader, self._writer):
             if thread.is_alive():
                 thread.join()
-        self._close_input()
-        if self._process is not None and self._process.stdout is not None:
-            self._process.stdout.close()
+        if self._process is not None:
+            self._process.close()
 
     def _where(self) -> dict[str, Any]:
         return {"pool": self.location.pool, "name": self.location.name, "local": self.location.local}
 
     def _start(self, *messages: words.Request) -> None:
-        """Start a helper; tell it where to import from, and *messages*, before anybody else can tell it anything."""
-        first: list[list[str] | words.Request] = [[os.fspath(place) for place in sys.path], *messages]
-        data = b"".join(map(words.encode, first))
-        with self._write_lock:
-            # A new session keeps Ctrl-C and a closing terminal away from it. It ends when its input does, that is when
-            # the client ends, however that happens.
-            process = subprocess.Popen(
-                [sys.executable, str(_HELPER), *([str(self._lock_file)] if self._lock_file else [])],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, **(self.location.environment or {})},
-                start_new_session=True,
-            )
-            assert process.stdin is not None
-            with contextlib.suppress(OSError):  # it is dead already, and the reader will notice
-                process.stdin.write(data)
-                process.stdin.flush()
-            self._process = process
-
-    def _write(self, message: words.Request | None, request: _Request | None = None) -> None:
-        data = words.encode(message)
-        with self._write_lock:
-            process = self._process
-            assert process is not None
-            assert process.stdin is not None
-            if request is not None:
-                if request.sent_to is process:
-                    return  # the helper died in between, and whoever started this one has sent it
-                request.sent_to = process
-            try:
-                process.stdin.write(data)
-                process.stdin.flush()
-            except (OSError, ValueError):
-                pass  # It is dead, or was closed; the reader notices, and sees to the requests.
+        environment = self.location.environment
+        self._process = HelperProcess(*messages, environment=environment, lock_file=self._lock_file)
 
     def _request(self, request: _Request) -> None:
         with self._lock:
@@ -296,25 +237,25 @@ class AccessPoint:
     def _send_all(self) -> None:
         while (request := self._outbox.get()) is not None:
             self._send(request)
+        assert self._process is not None
         # Said, because its input does not end as long as a process that was forked from this one holds the pipe too.
-        self._write(None)
-        self._close_input()
-
-    def _close_input(self) -> None:
-        with self._write_lock, contextlib.suppress(OSError):  # it may be dead already
-            if self._process is not None and self._process.stdin is not None:
-                self._process.stdin.close()
+        self._process.write(None)
+        self._process.close_input()
 
     def _send(self, request: _Request) -> None:
         request.attempts += 1
-        self._write(
+        process = self._process
+        assert process is not None
+        if request.sent_to is process:
+            return  # the helper before died with the request still in the outbox, and it was put there once more
+        request.sent_to = process
+        process.write(
             {
                 "id": request.number,
                 "operation": request.operation,
                 "arguments": request.arguments,
                 "patience": request.patience,
-            },
-            request,
+            }
         )
 
     def _read_all(self) -> None:
@@ -325,16 +266,13 @@ class AccessPoint:
             assert process is not None
             self._read(process)
             status = process.wait()
-            self._close_input()
+            process.close_input()
             replaced = self._replace(status)
             self._repeat(status)
 
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        with process.stdout:
-            for line in process.stdout:
-                if not line.endswith(b"\n"):
-                    break  # it died while it was writing
+    def _read(self, process: HelperProcess) -> None:
+        with contextlib.closing(process.lines()) as lines:
+            for line in lines:
                 try:
                     message = words.answer_from(line)
                 except words.MessageError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from condor_futures.access_point.helper.words import Operations
@@ -39,6 +39,10 @@ class Request(Generic[T]):
         It is called where :attr:`AccessPoint.deliver` says, and has to be quick.
         """
         self.access_point.request(self.operation, answer, **self.arguments)
+
+    def again(self) -> Request[T]:
+        """The same request, of a submission whose answer was lost: jobs that the earlier request submitted count."""
+        return replace(self, arguments={**self.arguments, "again": True})
 
     def wait(self, timeout: float) -> T:
         """Ask, and wait for the result.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
-from condor_futures.access_point.helper.words import NEVER_RAN
+from condor_futures.access_point.helper.words import NEVER_RAN, Submitted
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
@@ -181,7 +181,7 @@ class Effects:
         for bundle in batch:
             self.jobs.advance(bundle, states.Refused("", str(error)))
 
-    def submitted(self, batch: Sequence[Bundle], result: Mapping[str, Any]) -> None:
+    def submitted(self, batch: Sequence[Bundle], result: Submitted) -> None:
         """*batch* is in the queue, as *result* says."""
         self._schedd_has_answered()
         for warning in result["warnings"]:

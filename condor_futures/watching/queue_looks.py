@@ -12,8 +12,8 @@ import logging
 import statistics
 import time
 from collections.abc import Mapping
-from typing import Any
 
+from condor_futures.access_point.helper.words import Looked
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
@@ -112,9 +112,9 @@ class QueueLooks:
         if self._jobs and (spooled or not self.log_speaks):
             raise AccessPointError(f"{self._access_point.why_closed}; its jobs may still be in the queue")
 
-    def _seen(self, asked: list[str], result: Any, error: AccessPointError | None) -> None:
+    def _seen(self, asked: list[str], result: Looked | None, error: AccessPointError | None) -> None:
         self._asking = False
-        if error is not None:
+        if result is None:
             logger.warning("the schedd's queue could not be asked: %s", error)
             self._due = time.monotonic() + LOOK_LONGEST
             return

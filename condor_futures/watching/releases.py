@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
-from typing import Any, Protocol
+from typing import Protocol
 
 from condor_futures.access_point.backoff import Backoff, Pause
+from condor_futures.access_point.helper.words import Released
 from condor_futures.access_point.requests import AccessPoint, AwayError
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
@@ -76,11 +77,11 @@ class Releases:
         self._schedd.release(list(asked), limit).send(functools.partial(self._released, asked, holds))
 
     def _released(
-        self, asked: dict[str, Bundle], holds: dict[str, int], result: Any, error: AccessPointError | None
+        self, asked: dict[str, Bundle], holds: dict[str, int], result: Released | None, error: AccessPointError | None
     ) -> None:
         self._asking = False
         self._pause.failed()  # (if all is well, for those that are not on hold yet)
-        if error is not None:
+        if result is None:
             logger.warning("%d jobs could not be released: %s", len(asked), error)
             self._failures += not isinstance(error, AwayError)
             if self._failures < ATTEMPTS:

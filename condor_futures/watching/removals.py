@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import logging
 import math
-from typing import Any
 
 from condor_futures.access_point.backoff import AGAIN, ATTEMPTS, Pause
 from condor_futures.access_point.emptying import wait_until_gone
@@ -64,7 +63,7 @@ class Removals:
         """Seconds until there may be something to ask for that no message announces; infinite if there is nothing."""
         return self._pause.left() if self._unwanted and not self._removing else math.inf
 
-    def _removed(self, jobs: list[str], _: Any, error: AccessPointError | None) -> None:
+    def _removed(self, jobs: list[str], _: int | None, error: AccessPointError | None) -> None:
         self._removing = False
         if error is None:
             self._pause.succeeded()

@@ -7,9 +7,9 @@ import itertools
 import logging
 import math
 import time
-from typing import Any
 
 from condor_futures.access_point.backoff import AGAIN, ATTEMPTS, Pause
+from condor_futures.access_point.helper.words import Retrieved
 from condor_futures.access_point.requests import AccessPoint, AwayError
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
@@ -107,9 +107,9 @@ class Retrievals:
             waits.append(max(self._pause.left(), next_due))
         return min(waits, default=math.inf)
 
-    def _retrieved(self, batch: dict[str, Bundle], result: Any, error: AccessPointError | None) -> None:
+    def _retrieved(self, batch: dict[str, Bundle], result: Retrieved | None, error: AccessPointError | None) -> None:
         self._retrieving = False
-        if error is None:
+        if result is not None:
             self._pause.succeeded()
             self._said = ""
             failed = result["failed"] | result["no_room"]

@@ -10,10 +10,11 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
+from condor_futures.access_point.helper.words import LimitReached, NoRoom, Submitted
 from condor_futures.access_point.requests import AccessPoint, AwayError
-from condor_futures.access_point.schedd import Schedd
+from condor_futures.access_point.schedd import Request, Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
 from condor_futures.session.session import Session
@@ -42,7 +43,7 @@ class Awaits(Protocol):
 class Answers(Protocol):
     """Takes what the schedd says to a submission."""
 
-    def submitted(self, batch: Sequence[Bundle], result: Mapping[str, Any]) -> None: ...
+    def submitted(self, batch: Sequence[Bundle], result: Submitted) -> None: ...
 
     def refused(self, batch: Sequence[Bundle], error: AccessPointError) -> None: ...
 
@@ -207,12 +208,17 @@ class Submissions:
             for bundle in batch
         ]
         batch_of_name = f'{attributes.BATCH} == "{name}"'
-        self._ask(description=description, items=items, spool=options.spool, batch=batch_of_name)
+        self._ask(self._schedd.submit(description, items, options.spool, batch_of_name))
 
-    def _ask(self, **arguments: Any) -> None:
-        self._schedd.submit(**arguments).send(functools.partial(self._submitted, arguments))
+    def _ask(self, request: Request[Submitted | LimitReached | NoRoom]) -> None:
+        request.send(functools.partial(self._submitted, request))
 
-    def _submitted(self, arguments: dict[str, Any], result: Any, error: AccessPointError | None) -> None:
+    def _submitted(
+        self,
+        request: Request[Submitted | LimitReached | NoRoom],
+        result: Submitted | LimitReached | NoRoom | None,
+        error: AccessPointError | None,
+    ) -> None:
         wanted = any(bundle.job.state is not State.DISCARDED for bundle in self.under_way)
         if isinstance(error, AwayError) and wanted:
             if not self.stuck:
@@ -221,13 +227,13 @@ class Submissions:
                 )
             self.stuck = True
             # The same again, by its name: the schedd may have taken it, and not have lived to say so.
-            self._ask(**{**arguments, "again": True})
+            self._ask(request.again())
             return
         self.stuck = False
         for bundle in self.under_way:
             if bundle.job.state is State.DISCARDED:
                 bundle.cancel_calls()  # until now it was to be there: see UnderWay.unwant
-        if error is None and "refused" in result:
+        if result is not None and "refused" in result:
             batch, self.under_way = self.under_way, ()
             if not batch:
                 return  # nobody wants it any more
@@ -236,10 +242,10 @@ class Submissions:
             else:
                 self._limited(batch, **result)
             return
-        if error is not None:
-            self._schedd_said.refused(self.under_way, error)
-        else:
+        if result is not None:
             self._schedd_said.submitted(self.under_way, result)
+        elif error is not None:
+            self._schedd_said.refused(self.under_way, error)
         self.under_way = ()  # only now: until here, events of unknown jobs may be of these
         self._limit.taken(len(self._live))
 

@@ -487,8 +487,8 @@ def test_jobs_whose_files_never_arrived(client, attach, tmp_path):
     submitted = tmp_path / "submitted"
     (tmp_path / "helper.py").write_text(HELPER.replace("SUBMITTED", str(submitted)))
     client.start("""
-        from condor_futures.access_point import requests
-        requests._HELPER = directory / "helper.py"
+        from condor_futures.access_point import helper_process
+        helper_process._HELPER = directory / "helper.py"
         executor = CondorExecutor(access_point="personal", session=SESSION)
         futures = [executor.submit(call, n) for n in range(3)]
         while not (directory / "submitted").exists():

@@ -12,7 +12,7 @@ import pytest
 from support import Pool, until
 
 from condor_futures import CondorExecutor, JobLostError, JobRemovedError
-from condor_futures.access_point import requests
+from condor_futures.access_point import helper_process
 from condor_futures.session.event_log import EventLog
 from condor_futures.watching import queue_looks, watcher
 
@@ -249,7 +249,7 @@ def test_jobs_whose_input_is_lost_are_submitted_again(new_executor, pool, tmp_pa
     """As when the schedd is killed in the second between the files' arrival and its note of it: held for ever."""
     monkeypatch.setattr(queue_looks, "SPOOLING", 2.0)  # 15 s in real life
     (tmp_path / "helper.py").write_text(HELPER)
-    monkeypatch.setattr(requests, "_HELPER", tmp_path / "helper.py")
+    monkeypatch.setattr(helper_process, "_HELPER", tmp_path / "helper.py")
     executor = new_executor()
     futures = [executor.submit(pow, n, 2) for n in range(3)]
     assert [future.result(BOUND) for future in futures] == [0, 1, 4]

@@ -13,7 +13,7 @@ import pytest
 from support import until
 
 from condor_futures import AccessPointError, BrokenCondorExecutor, CondorExecutor
-from condor_futures.access_point import requests
+from condor_futures.access_point import helper_process
 from condor_futures.access_point.location import Location
 from condor_futures.access_point.requests import AccessPoint
 
@@ -113,7 +113,7 @@ serving.serve(Performer)
 def test_a_retrieval_that_fails_for_now_costs_no_outcome(new_executor, tmp_path, monkeypatch, failures):
     """The schedd goes away, and answers in between, so that it is not known to have been; or the disk here is full."""
     (tmp_path / "helper.py").write_text(HELPER.replace("FAILURES", repr(failures)))
-    monkeypatch.setattr(requests, "_HELPER", tmp_path / "helper.py")
+    monkeypatch.setattr(helper_process, "_HELPER", tmp_path / "helper.py")
     assert new_executor().submit(pow, 2, 10).result(60) == 1024
 
 
@@ -127,12 +127,12 @@ def no_memory(monkeypatch):
         refused = []
 
         def popen(command, *args, **options):
-            if str(requests._HELPER) in command and len(refused) < times:
+            if str(helper_process._HELPER) in command and len(refused) < times:
                 refused.append(command)
                 raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
             return start(command, *args, **options)
 
-        monkeypatch.setattr(requests.subprocess, "Popen", popen)
+        monkeypatch.setattr(helper_process.subprocess, "Popen", popen)
 
     return make
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from condor_futures.access_point import requests
+from condor_futures.access_point import helper_process
 from condor_futures.access_point.location import Location
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.errors import AccessPointError, CredentialError
@@ -87,7 +87,7 @@ def processes(monkeypatch):
             super().__init__(*args, **kwargs)
             started.append(self)
 
-    monkeypatch.setattr(requests.subprocess, "Popen", Popen)
+    monkeypatch.setattr(helper_process.subprocess, "Popen", Popen)
     yield started
     for process in started:
         assert process.returncode is not None, "it was left behind"
@@ -101,7 +101,7 @@ def helper(tmp_path, monkeypatch, processes):
     helper = Helper(tmp_path)
     helper.write(CONNECTS)
     before = set(threading.enumerate())  # the session's executor may have threads of the same names
-    monkeypatch.setattr(requests, "_HELPER", helper.script)
+    monkeypatch.setattr(helper_process, "_HELPER", helper.script)
     yield helper
     left = {thread.name for thread in set(threading.enumerate()) - before}
     assert not [name for name in left if name.startswith("condor_futures")]
@@ -333,7 +333,7 @@ def test_helper_that_dies_again_and_again_is_given_up(helper, connect, answers, 
 def refused_starts(processes, monkeypatch):
     """As if the machine had no memory for so many processes; gives how many were asked for since."""
     monkeypatch.setattr(AccessPoint, "PAUSE", 0.001)
-    start = requests.subprocess.Popen
+    start = helper_process.subprocess.Popen
     asked = []
 
     def refuse(times):
@@ -343,7 +343,7 @@ def refused_starts(processes, monkeypatch):
                 raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
             return start(*args, **options)
 
-        monkeypatch.setattr(requests.subprocess, "Popen", popen)
+        monkeypatch.setattr(helper_process.subprocess, "Popen", popen)
         return asked
 
     return refuse

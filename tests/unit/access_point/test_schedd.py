@@ -65,3 +65,11 @@ def test_arguments_that_the_operation_does_not_take_are_a_type_error(access_poin
     for request in (lambda schedd: schedd.cores(1), lambda schedd: schedd.retrieve(job="7.0")):
         with pytest.raises(TypeError):
             request(Schedd(access_point))
+
+
+def test_submission_may_be_repeated(access_point):
+    """Its second request says that there was a first one, which stays as it was."""
+    request = Schedd(access_point).submit_dag("a.dag", {}, {}, "true")
+    request.again().wait(3)
+    request.wait(3)
+    assert [arguments.get("again") for _, _, arguments in access_point.asked] == [True, None]
