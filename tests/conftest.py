@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Before anything of the package is imported: in the tests, each thread changes only what belongs to it.
+os.environ.setdefault("CONDOR_FUTURES_CHECK_OWNERS", "1")
+
 from support import Pool
 
 from condor_futures import CondorExecutor

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 
+from condor_futures.ownership import owned
+
 __all__ = ["AGAIN", "ATTEMPTS", "Backoff", "Pause"]
 
 
@@ -31,6 +33,7 @@ class Backoff:
 AGAIN, ATTEMPTS = Backoff(4.0, 64.0), 5
 
 
+@owned()
 class Pause:
     """When something that failed may be tried again, and whether. It belongs to the thread that asks.
 

@@ -5,33 +5,50 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from condor_futures.files.private_files import open_regular
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
+from condor_futures.ownership import changes, owned
 from condor_futures.state_machine.states import Job
 
-__all__ = [
-    "Bundle",
-]
+__all__ = ["Bundle"]
+
+_Ranges = Mapping[str, Sequence[int | None]]  # by stream
 
 
+@owned(
+    job="follower",
+    cancelled="follower",
+    parents="follower",
+    after="follower",
+    futures="resolver",
+    stream_ranges="resolver",
+)
 @dataclass(eq=False)
 class Bundle:
-    """One job's calls. Only the watcher's thread changes it; others may read it at any time.
+    """One job's calls.
+
+    It belongs to the thread that makes it until that hands it over, to two owners at once. The thread that follows its
+    job (the watcher's, the follower's of a DAG, or that of a run on this machine) owns what is known of the job and of
+    who waits for it; the resolver's thread owns what comes of the calls. The rest never changes. Any thread may read it
+    at any time.
 
     Attributes:
         key: names its files and its job.
         directory: where its files are: ``initialdir`` of the job.
         options: what it is submitted with.
-        futures: by call key; emptied when they are resolved.
-        job: the state of its job.
+        futures: by call key; emptied when they are resolved. The resolver's.
+        job: the state of its job. The follower's, as what follows up to here.
         parents: by call key, the futures that the call takes values from, by the keys that it refers to them with.
         after: futures that its calls wait for without taking their values.
+        cancelled: the keys of calls that nobody waits for any more.
+        stream_ranges: by call key, what the call wrote of the job's output. The resolver's.
 
     """
 
@@ -42,8 +59,8 @@ class Bundle:
     job: Job
     parents: Mapping[str, Mapping[str, Future[Any]]] = field(default_factory=dict)
     after: Sequence[Future[Any]] = ()
-    cancelled: set[str] = field(default_factory=set)
-    stream_ranges: dict[str, Mapping[str, Sequence[int | None]]] = field(default_factory=dict)
+    cancelled: AbstractSet[str] = field(default_factory=set)
+    stream_ranges: Mapping[str, _Ranges] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._calls = tuple(self.futures)
@@ -54,9 +71,19 @@ class Bundle:
         """The file ``BUNDLE.suffix``: calls, outcomes, stdout or stderr."""
         return self.directory / f"{self.key}.{suffix}"
 
+    @changes("follower")
+    def forget(self, call: str) -> None:
+        """Nobody waits for *call* any more."""
+        cast("set[str]", self.cancelled).add(call)
+
+    @changes("resolver")
+    def wrote(self, ranges: Mapping[str, _Ranges]) -> None:
+        """Know what calls wrote: by call key, the *ranges* of the job's output that are theirs."""
+        cast("dict[str, _Ranges]", self.stream_ranges).update(ranges)
+
     def overwritten(self, calls: Iterable[str]) -> None:
         """The job runs again and writes to the same files: what *calls* wrote there is gone."""
-        self.stream_ranges.update((call, {"stdout": (0, 0), "stderr": (0, 0)}) for call in calls)
+        self.wrote({call: {"stdout": (0, 0), "stderr": (0, 0)} for call in calls})
 
     def discard_calls(self) -> None:
         """The calls are not needed any more: their outcomes are here, or nobody was given their futures."""

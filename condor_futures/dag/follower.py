@@ -28,6 +28,7 @@ from condor_futures.dag.graph import Graph, Node
 from condor_futures.dag.reports import Reports
 from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.files.private_files import PATIENCE
+from condor_futures.ownership import Owner, owned
 from condor_futures.session.event_log import EventLog
 from condor_futures.state_machine import states
 from condor_futures.state_machine.transitions import IllegalTransition
@@ -52,8 +53,13 @@ SCHEDULER_UNIVERSE = 7
 _DONE, _ERROR, _FUTILE = 5, 6, 7
 
 
+@owned(methods=False)
 class Follower:
-    """Follows one run of a DAG until DAGMan has ended."""
+    """Follows one run of a DAG until DAGMan has ended.
+
+    It belongs to its thread, and so does what is known of the jobs of the nodes; other threads call the methods that
+    post to it.
+    """
 
     def __init__(self, graph: Graph, access_point: AccessPoint | None, job_id: str | None) -> None:
         """Make it and start its thread.
@@ -90,6 +96,11 @@ class Follower:
             self._queue_looks = QueueLooks(access_point, graph.session.constraint, self._jobs, self)
         #: Done when it has ended.
         self.ended: Future[None] = Future()
+        self._owner = Owner("the thread of the DAG's follower")
+        self._owner.takes(self)
+        bundles = [bundle for node in graph.nodes for bundle in node.bundles]
+        self._owner.takes(*bundles, self._dagman.bundle, part="follower")
+        self._reports.owner.takes(*bundles, part="resolver")
         self._thread = threading.Thread(target=self._run, name="condor_futures DAG follower", daemon=True)
         self._thread.start()
 
@@ -144,6 +155,10 @@ class Follower:
     # The thread.
 
     def _run(self) -> None:
+        with self._owner.at_work():
+            self._follow()
+
+    def _follow(self) -> None:
         try:
             while not self._left:
                 if (end := self._read()) is not None:

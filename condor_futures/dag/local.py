@@ -30,6 +30,7 @@ from condor_futures.dag.graph import Graph, Node
 from condor_futures.dag.reports import Reports
 from condor_futures.dag.sandbox import Sandbox
 from condor_futures.errors import CondorFuturesError, JobRemovedError
+from condor_futures.ownership import Owner, owned
 from condor_futures.state_machine import states
 from condor_futures.state_machine.hold_codes import NO_OUTPUT
 
@@ -79,8 +80,13 @@ def _members(session: int) -> Iterator[int]:
                     yield pid
 
 
+@owned(methods=False)
 class LocalRun:
-    """Runs what is left of a DAG, in the order of its edges."""
+    """Runs what is left of a DAG, in the order of its edges.
+
+    It belongs to its thread, and so does what is known of the jobs; the threads that wait for jobs and scripts post to
+    it what they see.
+    """
 
     def __init__(self, graph: Graph, max_workers: int) -> None:
         """Make it and start its threads.
@@ -108,6 +114,11 @@ class LocalRun:
         # Not Thread.join(): after one that Ctrl-C has interrupted, Python 3.11 takes the thread to have ended.
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="condor_futures local DAG", daemon=True)
+        self._owner = Owner("the thread of the run on this machine")
+        self._owner.takes(self)
+        bundles = [bundle for node in graph.nodes for bundle in node.bundles]
+        self._owner.takes(*bundles, part="follower")
+        self._reports.owner.takes(*bundles, part="resolver")
         atexit.register(self._at_exit)
         self._thread.start()
 
@@ -156,6 +167,10 @@ class LocalRun:
     # The thread.
 
     def _run(self) -> None:
+        with self._owner.at_work():
+            self._go()
+
+    def _go(self) -> None:
         try:
             self._start()
             while sum(self._at_work.values()):
@@ -297,7 +312,7 @@ class LocalRun:
                 stdout=out,
                 stderr=err,
             )
-            bundle.job = replace(bundle.job, state=states.State.COMPLETED)
+            self._tell(bundle, state=states.State.COMPLETED)
             try:
                 for name, target in targets.items():
                     _transfer(os.path.join(sandbox, name), at, target)  # noqa: PTH118 - which keeps a slash at its end
@@ -309,6 +324,14 @@ class LocalRun:
             (at / f"{outcomes}.new").replace(at / outcomes)
         return states.Terminated("local", signal=-status) if status < 0 else states.Terminated("local", status)
 
+    def _tell(self, bundle: Bundle, **news: Any) -> None:
+        """Have the thread of the run know this of the job of *bundle*, before it learns how the job's node ended."""
+
+        def know() -> None:
+            bundle.job = replace(bundle.job, **news)
+
+        self._inbox.put(know)
+
     def _execute(
         self, words: Sequence[str | Path], wanted: Callable[[], bool], *, calls: Bundle | None = None, **options: Any
     ) -> int:
@@ -319,7 +342,7 @@ class LocalRun:
         if not wanted():
             return -signal.SIGTERM
         if calls:
-            calls.job = replace(calls.job, state=states.State.RUNNING, host=os.uname().nodename)
+            self._tell(calls, state=states.State.RUNNING, host=os.uname().nodename)
             for future in calls.futures.values():
                 future.mark_running()
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True, **options)

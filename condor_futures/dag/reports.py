@@ -11,7 +11,7 @@ from condor_futures.dag.dagman import submit_error
 from condor_futures.dag.graph import Graph, Node
 from condor_futures.errors import CondorFuturesError, JobError
 from condor_futures.resolving import failures
-from condor_futures.resolving.counts import Tally
+from condor_futures.resolving.counts import Counts
 from condor_futures.resolving.resolver import Resolver
 from condor_futures.state_machine import states
 
@@ -23,7 +23,7 @@ class Reports(Resolver):
 
     def __init__(self, graph: Graph) -> None:
         """Make it and start its thread."""
-        super().__init__(graph.session, Tally(), lambda *_: None)
+        super().__init__(graph.session, Counts(), lambda *_: None)
         self._graph = graph
         self.start()
 
@@ -84,7 +84,7 @@ class Reports(Resolver):
         futures = bundle.futures
         bundle.futures = {key: future for key, future in futures.items() if key not in good}
         # Of what was resolved before too: another attempt has written to the same files.
-        bundle.stream_ranges.update((key, outcome.stream_ranges) for key, outcome in good.items())
+        bundle.wrote({key: outcome.stream_ranges for key, outcome in good.items()})
         for key, future in futures.items():
             if key in good:
                 self._resolve(bundle, future, *failures.value_or_error(good[key], bundle.job.job_id))

@@ -7,12 +7,18 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
 from condor_futures.calls.bundle import Bundle
+from condor_futures.ownership import Owner, changes, owned
 
-__all__ = ["Tally"]
+__all__ = ["Counts"]
 
 
-class Tally:
-    """Knows each call from its submission on, as open or as ended; for any thread."""
+@owned(methods=False)
+class Counts:
+    """Knows each call from its submission on, as open or as ended.
+
+    Any thread may tell it something. What it knows belongs to the holder of its lock; only the queue of what it has
+    been told belongs to nobody, for a deque is safe in any thread.
+    """
 
     def __init__(self) -> None:
         #: Reentrant, and what changes is noted first: a call may be cancelled by the garbage collector, or by a signal
@@ -22,6 +28,7 @@ class Tally:
         self._busy = False
         self._open: dict[Bundle, set[str]] = {}
         self._ended: Counter[str] = Counter()
+        Owner("the holder of its lock", self._lock).takes(self)
 
     def opened(self, bundles: Iterable[Bundle]) -> None:
         """These calls are submitted."""
@@ -36,6 +43,7 @@ class Tally:
         """A call has ended: done, failed or cancelled; only the first time counts."""
         self._note(lambda: self._end(bundle, call, how))
 
+    @changes()
     def _end(self, bundle: Bundle, call: str, how: str) -> None:
         calls = self._open.get(bundle, set())
         if call in calls:

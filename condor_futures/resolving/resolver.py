@@ -22,8 +22,9 @@ from condor_futures.errors import (
 )
 from condor_futures.files.private_files import open_patiently
 from condor_futures.future import CondorFuture
+from condor_futures.ownership import Owner
 from condor_futures.resolving import failures
-from condor_futures.resolving.counts import Tally
+from condor_futures.resolving.counts import Counts
 from condor_futures.resolving.kept_logs import keep_logs
 from condor_futures.session.session import Session
 from condor_futures.state_machine import states
@@ -38,16 +39,21 @@ STDERR_TAIL = 2000
 
 
 class Resolver:
-    """Resolves the futures of bundles in the order in which it is told to."""
+    """Resolves the futures of bundles in the order in which it is told to.
+
+    Any thread may tell it. What comes of the calls of a bundle belongs to its thread from the moment on at which
+    :attr:`owner` takes it.
+    """
 
     def __init__(
-        self, session: Session, tally: Tally, initializer_failed: Callable[[Bundle, BrokenCondorExecutor], None]
+        self, session: Session, tally: Counts, initializer_failed: Callable[[Bundle, BrokenCondorExecutor], None]
     ) -> None:
         """Make it; :meth:`start` starts the thread. *initializer_failed* is told when an initializer raised."""
         self._session = session
         self._initializer_failed = initializer_failed
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._tally = tally
+        self.owner = Owner("the resolver's thread")
         self._thread = threading.Thread(target=self._run, name="condor_futures resolver", daemon=True)
 
     def start(self) -> None:
@@ -148,12 +154,13 @@ class Resolver:
         return threading.current_thread() is self._thread
 
     def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            try:
-                work()
-            except BaseException:
-                logger.exception("a future could not be resolved")
-            del work
+        with self.owner.at_work():
+            while (work := self._work.get()) is not None:
+                try:
+                    work()
+                except BaseException:
+                    logger.exception("a future could not be resolved")
+                del work
 
     def _surely(self, bundle: Bundle, work: Callable[[], None]) -> None:
         """Have *work* resolve the futures of *bundle*; those that it cannot resolve fail with what it raises."""
@@ -191,7 +198,7 @@ class Resolver:
             if outcome is None:
                 error = failures.missing(bundle, cause, trouble, tail)
             else:
-                bundle.stream_ranges[key] = outcome.stream_ranges
+                bundle.wrote({key: outcome.stream_ranges})
                 value, error = failures.value_or_error(outcome, bundle.job.job_id, tail)
             del outcome
             if outcome_result == "initializer" and isinstance(error, BrokenCondorExecutor):

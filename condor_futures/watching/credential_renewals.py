@@ -12,12 +12,14 @@ from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.errors import AccessPointError
 from condor_futures.options.credentials import RETRY_AFTER, renew_after
+from condor_futures.ownership import owned
 
 __all__ = ["CredentialRenewals"]
 
 logger = logging.getLogger("condor_futures.renewals")  # the name that the documentation has
 
 
+@owned()
 class CredentialRenewals:
     """Has the credentials of one session's jobs stored again. It belongs to the watcher's thread."""
 

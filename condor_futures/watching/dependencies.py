@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from condor_futures.calls.bundle import Bundle
+from condor_futures.ownership import owned, reads
 from condor_futures.resolving.resolver import Resolver
 
 __all__ = ["Dependencies"]
@@ -35,6 +36,7 @@ class _Barrier:
     failed: list[Future[Any]] = field(default_factory=list)
 
 
+@owned()
 class Dependencies:
     """Keeps bundles until their parents have ended, and has the parents' outcomes added to their calls.
 
@@ -69,6 +71,7 @@ class Dependencies:
         """Some wait."""
         return bool(self._unfinished)
 
+    @reads
     def bundles(self) -> list[Bundle]:
         """Those that wait."""
         return list(self._unfinished)

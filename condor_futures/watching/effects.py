@@ -12,6 +12,7 @@ from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError, CondorFuturesError
+from condor_futures.ownership import owned
 from condor_futures.resolving.resolver import Resolver
 from condor_futures.session.event_log import EventLog
 from condor_futures.session.session import Session
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 POLL_SHARE, POLL_SHORTEST, POLL_LONGEST = 0.02, 0.002, 0.25
 
 
+@owned()
 class Effects:
     """Reads the log of one session, and carries out what follows from events. It belongs to the watcher's thread.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CondorFuturesError
+from condor_futures.ownership import owned, reads
 from condor_futures.resolving.resolver import Resolver
 from condor_futures.session.session import Session
 from condor_futures.watching.under_way import UnderWay
@@ -19,6 +20,7 @@ __all__ = ["Ending"]
 logger = logging.getLogger("condor_futures.watcher")  # the name that the documentation has
 
 
+@owned()
 class Ending:
     """Knows whether a watcher is to end, and ends it. It belongs to the watcher's thread.
 
@@ -115,6 +117,7 @@ class Ending:
             leave()
             self._afterwards()
 
+    @reads
     def warn_of_jobs(self, why: object) -> None:
         """Say that jobs may be left, and how to be rid of them; in any thread."""
         session = self._session

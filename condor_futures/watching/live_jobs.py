@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from condor_futures.calls.bundle import Bundle
+from condor_futures.ownership import owned
 from condor_futures.state_machine import states
 from condor_futures.state_machine.states import State
 from condor_futures.state_machine.transitions import IllegalTransition, advance
@@ -52,6 +53,7 @@ class Carrier(Protocol):
         """An event is of a job that nobody knows."""
 
 
+@owned()
 class LiveJobs(Mapping[str, Bundle]):
     """The bundles whose jobs are in the queue, by job id. It belongs to the thread that follows the jobs."""
 

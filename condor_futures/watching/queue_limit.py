@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from condor_futures.access_point.backoff import Backoff
+from condor_futures.ownership import owned
 
 __all__ = ["QueueLimit"]
 
@@ -19,8 +20,9 @@ AGAIN = Backoff(1.0, 30.0)
 STUCK = 8.0
 
 
+@owned()
 class QueueLimit:
-    """The number of jobs of one session beyond which the access point refused more.
+    """The number of jobs of one session beyond which the access point refused more. It belongs to the watcher's thread.
 
     >>> limit = QueueLimit()
     >>> limit.refused(live=3, room=2, now=0.0)

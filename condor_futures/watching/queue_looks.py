@@ -18,6 +18,7 @@ from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
+from condor_futures.ownership import owned
 from condor_futures.state_machine import states
 from condor_futures.state_machine.queue_events import PROJECTION, queue_events
 from condor_futures.state_machine.states import State
@@ -41,6 +42,7 @@ SCHEDD_SHARE = 0.1
 SLOWEST = 60.0
 
 
+@owned()
 class QueueLooks:
     """Asks the schedd about the jobs of one session, all in one query, and tells what the event log has not told.
 

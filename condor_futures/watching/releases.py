@@ -13,6 +13,7 @@ from condor_futures.access_point.requests import AccessPoint, AwayError
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
+from condor_futures.ownership import owned
 from condor_futures.state_machine import states
 from condor_futures.watching.live_jobs import Advances
 
@@ -34,6 +35,7 @@ class Held(Advances, Protocol):
     def read_log(self) -> None: ...
 
 
+@owned()
 class Releases:
     """Releases jobs of one session. It belongs to the watcher's thread."""
 

@@ -11,6 +11,7 @@ from condor_futures.access_point.emptying import wait_until_gone
 from condor_futures.access_point.requests import AccessPoint, AwayError
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.errors import AccessPointError
+from condor_futures.ownership import owned
 
 __all__ = ["Removals"]
 
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 LEAVE_BY_THEMSELVES = 5.0
 
 
+@owned()
 class Removals:
     """Removes jobs of one session. It belongs to the watcher's thread.
 

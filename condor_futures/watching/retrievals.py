@@ -14,6 +14,7 @@ from condor_futures.access_point.requests import AccessPoint, AwayError
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
+from condor_futures.ownership import owned
 from condor_futures.state_machine import states
 from condor_futures.watching.live_jobs import Advances
 
@@ -27,6 +28,7 @@ RETRIEVE_GATHER = 0.25
 LARGEST_RETRIEVAL = 200
 
 
+@owned()
 class Retrievals:
     """Retrieves the outcomes of jobs of one session. It belongs to the watcher's thread.
 

@@ -17,6 +17,7 @@ from condor_futures.access_point.requests import AccessPoint, AwayError
 from condor_futures.access_point.schedd import Request, Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
+from condor_futures.ownership import owned, reads
 from condor_futures.session.session import Session
 from condor_futures.state_machine.states import Event, State
 from condor_futures.submit import attributes
@@ -48,6 +49,7 @@ class Answers(Protocol):
     def refused(self, batch: Sequence[Bundle], error: AccessPointError) -> None: ...
 
 
+@owned()
 class Submissions:
     """Keeps the bundles of one session until they are in the queue. It belongs to the watcher's thread.
 
@@ -104,6 +106,7 @@ class Submissions:
         # No other client that takes up the session, before or after this one, gives a submission the same name.
         self._names = (f"{session.id}#{secrets.token_hex(4)}-{number}" for number in itertools.count())
 
+    @reads
     def bundles(self) -> list[Bundle]:
         """Those that wait, and those that are being submitted."""
         return [*itertools.chain.from_iterable(self._pending.values()), *self.under_way]

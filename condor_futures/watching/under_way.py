@@ -10,6 +10,7 @@ from condor_futures.access_point.requests import AccessPoint
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import JobRemovedError
 from condor_futures.future import CondorFuture
+from condor_futures.ownership import owned, reads
 from condor_futures.resolving.resolver import Resolver
 from condor_futures.session.event_log import EventLog
 from condor_futures.session.session import Session
@@ -21,6 +22,7 @@ from condor_futures.watching.effects import Effects
 __all__ = ["UnderWay"]
 
 
+@owned()
 class UnderWay:
     """All bundles of a session that are not over. It belongs to the watcher's thread.
 
@@ -57,6 +59,7 @@ class UnderWay:
             transfer=transfer,
         )
 
+    @reads
     def bundles(self) -> list[Bundle]:
         """All of them."""
         effects = self.effects
@@ -123,7 +126,7 @@ class UnderWay:
 
     def forget(self, bundle: Bundle, call: str, *, keep_calls: bool = True) -> None:
         """Nobody waits for this call any more; when that is true of all of the bundle, its job is not wanted."""
-        bundle.cancelled.add(call)
+        bundle.forget(call)
         if len(bundle.cancelled) == len(bundle.futures):  # (no futures: it was reported in the meantime)
             self.unwant(bundle, keep_calls=keep_calls)
 

@@ -22,7 +22,8 @@ from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CondorFuturesError
 from condor_futures.future import CondorFuture
-from condor_futures.resolving.counts import Tally
+from condor_futures.ownership import Owner
+from condor_futures.resolving.counts import Counts
 from condor_futures.resolving.resolver import Resolver
 from condor_futures.session.event_log import EventLog
 from condor_futures.session.session import Session
@@ -45,7 +46,12 @@ def last_error() -> int:
 
 
 class Watcher:
-    """Follows the jobs of one session from their submission to their outcomes."""
+    """Follows the jobs of one session from their submission to their outcomes.
+
+    Any thread may call its methods, :meth:`resume` and :meth:`start` apart. Its parts belong to its thread, and so does
+    what is known of the job of each bundle from the moment on at which it is added; what comes of the calls of these
+    bundles belongs to the resolver's thread.
+    """
 
     def __init__(
         self,
@@ -76,7 +82,7 @@ class Watcher:
         self.session = session
         #: What the interpreter had printed last when the last call was submitted: an interruption of something else.
         self.last_error = last_error()
-        self.tally = Tally()
+        self.tally = Counts()
         self.access_point = access_point
         self._schedd = Schedd(access_point)
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -98,6 +104,8 @@ class Watcher:
         )
         self._credential_renewals = CredentialRenewals(access_point, renewal)
         self._ending = Ending(session, access_point, self._resolver, self._under_way, self._inbox, afterwards)
+        self._owner = Owner("the watcher's thread")
+        self._owner.takes(self._ending, self._credential_renewals)
 
     @property
     def lock(self) -> threading.Lock:
@@ -123,6 +131,7 @@ class Watcher:
     def add(self, bundles: Sequence[Bundle], *, complete: bool = False) -> None:
         """Have *bundles* submitted; *complete* says that nothing more comes that could share their cluster."""
         self.tally.opened(bundles)
+        self._take(bundles)
         self.last_error = last_error()
         self._inbox.put(functools.partial(self._add, bundles, complete))
 
@@ -141,10 +150,16 @@ class Watcher:
 
         """
         self.tally.opened([*ended, *under_way, *pending])
+        self._take([*ended, *under_way, *pending])
         self._resumed = frozenset(bundle.key for bundle in (*ended, *under_way, *pending))
         for bundle, cause in ended.items():
             self._resolver.report(bundle, states.Report(cause))
         self._under_way.resume(under_way, pending)
+
+    def _take(self, bundles: Sequence[Bundle]) -> None:
+        """From here on, *bundles* are no business of the thread that made them."""
+        self._owner.takes(*bundles, part="follower")
+        self._resolver.owner.takes(*bundles, part="resolver")
 
     def detach(self) -> None:
         """Leave the jobs as they are, and end."""
@@ -224,6 +239,10 @@ class Watcher:
     # The thread.
 
     def _run(self) -> None:
+        with self._owner.at_work():
+            self._follow()
+
+    def _follow(self) -> None:
         try:
             while not self._ending.due:
                 self._receive()

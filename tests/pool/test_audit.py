@@ -184,7 +184,7 @@ def test_job_ids_that_are_given_again_are_not_mixed_up(own_pool, tmp_path, monke
     with CondorExecutor(access_point="personal") as executor:
         calls = Calls(executor, tmp_path)
         monkeypatch.setattr(queue_looks, "AUDIT_INTERVAL", 1000.0)
-        executor._engine.watcher._under_way.effects.queue_looks._due = time.monotonic() + 1000
+        vars(executor._engine.watcher._under_way.effects.queue_looks)["_due"] = time.monotonic() + 1000
         wipe(own_pool)
         assert [executor.submit(pow, 2, n).result(BOUND) for n in range(3)] == [1, 2, 4]
         assert {type(future.exception(BOUND)) for future in calls.futures} == {JobLostError}

@@ -10,6 +10,7 @@ import pytest
 from support import until
 
 from condor_futures import BrokenCondorExecutor, CondorExecutor, CondorFuturesError
+from condor_futures.ownership import WrongThreadError
 from condor_futures.watching import submissions
 
 pytestmark = pytest.mark.pool
@@ -154,7 +155,7 @@ def test_what_fails_in_the_watcher_leaves_a_session_that_is_kept(pool, new_execu
     def proceed(*_, **__):
         raise ValueError("out of order")
 
-    monkeypatch.setattr(executor._engine.watcher._under_way.effects.releases, "proceed", proceed)
+    monkeypatch.setitem(vars(executor._engine.watcher._under_way.effects.releases), "proceed", proceed)
     with pytest.raises(CondorFuturesError, match=r"out of order; attach\('.*/session'\) takes up what is left"):
         future.result(60)
     executor.shutdown()
@@ -163,3 +164,18 @@ def test_what_fails_in_the_watcher_leaves_a_session_that_is_kept(pool, new_execu
         (again,) = attached.futures.values()
         assert again.result(60) == 7
     assert pool.queue(attached) == []
+
+
+def test_a_thread_that_does_not_own_a_bundle_cannot_change_it(new_executor):
+    """In the tests: the watcher's thread owns what is known of its job, the resolver's what comes of its calls."""
+    executor = new_executor()
+    future = executor.submit(time.sleep, 300)
+    until(future.running)
+    bundle = future.bundle
+    with pytest.raises(WrongThreadError, match=r"must not change Bundle\.job: it belongs to the watcher's thread"):
+        bundle.job = bundle.job
+    with pytest.raises(WrongThreadError, match=r"must not change Bundle\.futures: it belongs to the resolver's thread"):
+        bundle.futures = {}
+    with pytest.raises(WrongThreadError, match="must not change LiveJobs by clear"):
+        executor._engine.watcher._under_way.effects.jobs.clear()
+    assert future.cancel()

@@ -14,7 +14,7 @@ from condor_futures.executor import intake as module
 from condor_futures.executor.intake import Intake
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
-from condor_futures.resolving.counts import Tally
+from condor_futures.resolving.counts import Counts
 from condor_futures.session.session import Session
 
 
@@ -24,7 +24,7 @@ class Engine:
     def __init__(self, session):
         self.session = session
         self.calls, self.bundles, self.clusters = itertools.count(), itertools.count(), itertools.count()
-        self.watcher = SimpleNamespace(cancel=lambda _: None, tally=Tally())
+        self.watcher = SimpleNamespace(cancel=lambda _: None, tally=Counts())
         self.added = []
         self.refusal = None
 

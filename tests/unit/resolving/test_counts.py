@@ -8,7 +8,7 @@ from pathlib import Path
 from condor_futures.calls.bundle import Bundle
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
-from condor_futures.resolving.counts import Tally
+from condor_futures.resolving.counts import Counts
 from condor_futures.state_machine.states import Job, State
 
 
@@ -17,7 +17,7 @@ def bundle(*calls: str, state: State = State.PENDING) -> Bundle:
 
 
 def test_a_call_is_in_the_state_of_its_job_until_it_has_ended():
-    tally = Tally()
+    tally = Counts()
     made = bundle("c0", "c1", state=State.RUNNING)
     tally.opened([made, bundle("c2")])
     assert tally.counts() == {"running": 2, "pending": 1}
@@ -26,7 +26,7 @@ def test_a_call_is_in_the_state_of_its_job_until_it_has_ended():
 
 
 def test_a_call_whose_job_has_ended_is_completed_until_its_future_knows():
-    tally = Tally()
+    tally = Counts()
     made = bundle("c0", state=State.ENDED)
     tally.opened([made])
     assert tally.counts() == {"completed": 1}
@@ -36,7 +36,7 @@ def test_a_call_whose_job_has_ended_is_completed_until_its_future_knows():
 
 def test_a_call_that_failed_of_a_hold_has_failed():
     """As its future's state says: held is what may go on."""
-    tally = Tally()
+    tally = Counts()
     waits, fails = bundle("c0", state=State.HELD), bundle("c1", state=State.HELD)
     tally.opened([waits, fails])
     assert tally.counts() == {"held": 2}
@@ -46,7 +46,7 @@ def test_a_call_that_failed_of_a_hold_has_failed():
 
 def test_a_call_ends_once():
     """Cancelled by one thread, resolved by another: the first counts."""
-    tally = Tally()
+    tally = Counts()
     made = bundle("c0")
     tally.opened([made])
     for how in ("cancelled", "done", "cancelled"):
@@ -55,7 +55,7 @@ def test_a_call_ends_once():
 
 
 def test_counts_add_up_while_other_threads_end_calls():
-    tally = Tally()
+    tally = Counts()
     bundles = [bundle(*(f"c{n}" for n in range(10))) for _ in range(300)]
     tally.opened(bundles)
     ready = threading.Barrier(4)
@@ -79,7 +79,7 @@ def test_counts_add_up_while_other_threads_end_calls():
 
 def test_a_call_may_end_in_the_middle_of_counting():
     """A signal handler or the garbage collector may cancel it, in the thread that counts."""
-    tally = Tally()
+    tally = Counts()
     made, other = bundle("c0", "c1"), bundle("c2")
 
     class Telling(dict):
@@ -89,7 +89,8 @@ def test_a_call_may_end_in_the_middle_of_counting():
             tally.ended(made, "c0", "cancelled")
             return super().items()
 
-    tally._open = Telling()
+    with tally._lock:
+        tally._open = Telling()
     tally.opened([made, other])
     counts = tally.counts()
     assert sum(counts.values()) == 3

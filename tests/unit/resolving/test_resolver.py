@@ -16,7 +16,7 @@ from condor_futures.errors import OutcomeError, PayloadError
 from condor_futures.execution_point import runner
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
-from condor_futures.resolving.counts import Tally
+from condor_futures.resolving.counts import Counts
 from condor_futures.resolving.failures import value_or_error
 from condor_futures.resolving.resolver import Resolver
 from condor_futures.session.session import Session
@@ -26,7 +26,7 @@ from condor_futures.state_machine import states
 def test_what_a_callback_raises_is_no_business_of_the_other_calls(tmp_path):
     """Even what is no Exception, as asyncio.CancelledError."""
     session = Session.create(tmp_path / "session")
-    tally = Tally()
+    tally = Counts()
     resolver = Resolver(session, tally, lambda bundle, error: None)
     resolver.start()
     ended = []
@@ -51,7 +51,7 @@ def test_what_a_callback_raises_is_no_business_of_the_other_calls(tmp_path):
 def test_a_value_that_cannot_be_handed_down_leaves_nothing_of_it(tmp_path):
     """Half a frame would hide those that come after it; and only the calls hear of it that take the value."""
     session = Session.create(tmp_path / "session")
-    resolver = Resolver(session, Tally(), lambda bundle, error: None)
+    resolver = Resolver(session, Counts(), lambda bundle, error: None)
     resolver.start()
     gone, locked, fine = CondorFuture("c000000"), Future(), Future()
     parent = Bundle("b0", session.bundles, Options({}, spool=True), {"c000000": gone}, states.Job("b0", True))
@@ -105,7 +105,7 @@ def raise_odd():
 def test_an_exception_without_a_text_is_an_error_all_the_same(tmp_path):
     """Of a parent, of unpickling, of pickling."""
     session = Session.create(tmp_path / "session")
-    resolver = Resolver(session, Tally(), lambda bundle, error: None)
+    resolver = Resolver(session, Counts(), lambda bundle, error: None)
     resolver.start()
     future = CondorFuture("c000000", lambda future: None)
     bundle = Bundle("b0", tmp_path, Options({}, spool=True), {"c000000": future}, states.Job("b0", True))
