@@ -1,6 +1,7 @@
 """A DAG run on this machine, without HTCondor: the same payloads and the same runner, in the same order.
 
-A job is a process anyway, so threads start the jobs and wait for them.
+A job is a process anyway, so threads start the jobs and wait for them. It is long because it is one thing: what DAGMan,
+schedd and starter do for a DAG.
 """
 
 from __future__ import annotations

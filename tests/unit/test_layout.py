@@ -1,0 +1,142 @@
+"""The tree keeps its promises: a test file for each module, imports that lead down, files of a readable size."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "condor_futures"
+UNIT = ROOT / "tests" / "unit"
+
+_POOL = "works with the daemons of a pool: "
+
+#: Modules without a test file of their own in tests/unit, and why.
+WITHOUT: dict[str, str] = {
+    "access_point/choosing.py": _POOL + "tests/pool/test_remote.py, test_attach.py",
+    "access_point/emptying.py": _POOL + "tests/pool/test_executor.py, test_sessions.py",
+    "access_point/job_info.py": "tests/unit/access_point/test_why_idle.py; tests/pool/test_asking.py",
+    "access_point/helper/credd.py": _POOL + "tests/pool/test_credentials.py",
+    "access_point/helper/jobs_in_queue.py": _POOL + "tests/pool/test_holds.py, test_audit.py",
+    "access_point/helper/submitting.py": _POOL + "tests/pool/test_limits.py, test_lost_answers.py",
+    "calls/outcomes_file.py": "tests/unit/calls/test_calls_file.py reads what it writes",
+    "cli/demo.py": _POOL + "tests/pool/test_cli.py",
+    "cli/output.py": _POOL + "tests/pool/test_cli.py",
+    "cli/pool.py": _POOL + "tests/pool/test_cli.py",
+    "cli/profiles.py": _POOL + "tests/pool/test_cli.py",
+    "cli/sessions.py": _POOL + "tests/pool/test_sessions.py",
+    "cli/show.py": _POOL + "tests/pool/test_cli.py, test_old_sessions.py",
+    "cli/status.py": _POOL + "tests/pool/test_cli.py",
+    "dag/checks.py": _POOL + "tests/pool/test_dag.py; bad input in tests/pool/test_bad_input.py",
+    "dag/dagman.py": "tests/unit/dag/test_follower.py reads DAGMan's logs with it",
+    "dag/driver.py": _POOL + "tests/pool/test_dag.py, test_dag_rescue.py",
+    "dag/executor.py": _POOL + "tests/pool/test_dag.py, test_workflows.py",
+    "dag/files.py": "tests/unit/dag/test_local.py and tests/pool/test_dag.py read all of the files",
+    "dag/graph.py": "tests/unit/dag/test_local.py makes and runs graphs, tests/pool/test_dag_rescue.py loads them",
+    "dag/intake.py": "tests/unit/dag/test_local.py adds nodes of each kind",
+    "dag/picture.py": _POOL + "tests/pool/test_dag.py",
+    "dag/reports.py": "tests/unit/dag/test_follower.py and test_local.py resolve futures with it",
+    "dag/results.py": "tests/unit/dag/test_local.py takes the results of map",
+    "dag/sandbox.py": "tests/unit/dag/test_local.py runs jobs in one",
+    "dag/writer.py": _POOL + "tests/pool/test_dag.py",
+    "executor/attaching.py": _POOL + "tests/pool/test_attach.py, test_old_sessions.py; tests/unit/recovery",
+    "executor/condor_executor.py": _POOL + "tests/pool/test_executor.py, tests/contract",
+    "executor/engine.py": _POOL + "tests/pool/test_lifecycle.py, test_credentials.py",
+    "personal/configuration.py": "tests/personal/test_configuration.py",
+    "personal/daemons.py": "tests/personal/test_daemons.py",
+    "personal/debian.py": "tests/personal/test_debian.py",
+    "personal/files.py": "tests/personal/test_pool.py",
+    "personal/identity.py": "tests/personal/test_pool.py, test_configuration.py",
+    "personal/install.py": "tests/personal/test_install.py",
+    "personal/pool.py": "tests/personal/test_pool.py, test_pool_lifetime.py",
+    "personal/processes.py": "tests/personal/test_pool_lifetime.py ends processes with it",
+    "personal/release.py": "tests/personal/test_release.py",
+    "sessions.py": _POOL + "tests/pool/test_sessions.py",
+    "watching/credential_renewals.py": _POOL + "tests/pool/test_credentials.py",
+    "watching/effects.py": "tests/unit/watching/test_watcher.py",
+    "watching/ending.py": "tests/unit/watching/test_watcher.py and tests/pool/test_lifecycle.py",
+    "watching/live_jobs.py": "tests/unit/watching/test_watcher.py and tests/unit/dag/test_follower.py",
+    "watching/under_way.py": "tests/unit/watching/test_watcher.py",
+}
+
+MODULES = sorted(
+    path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")
+)
+FOLDERS = sorted(path.parent for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_each_module_has_a_test_file_or_a_reason(module):
+    test = UNIT / module.with_name(f"test_{module.name}")
+    assert test.exists() != (str(module) in WITHOUT), f"{test} is missing, or the reason in WITHOUT is out of date"
+
+
+def test_each_reason_is_of_a_module_that_is_there():
+    assert WITHOUT.keys() <= {str(module) for module in MODULES}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_each_folder_says_where_its_lines_run(folder):
+    """In its first docstring."""
+    text = (folder / "__init__.py").read_text()
+    assert text.startswith('"""'), folder
+    assert len(text.split('"""')[1].split()) > 10, folder
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_a_long_module_says_why_it_is_one(module):
+    """At most 400 lines, or the reason in its first lines."""
+    text = (PACKAGE / module).read_text()
+    assert text.count("\n") <= 400 or "It is long because" in text[:1500], module
+
+
+# The layers, tried with imports that break them.
+
+BROKEN = {
+    "execution_point": ("execution_point/frames.py", "import condor_futures.errors"),
+    "state machine": ("state_machine/states.py", "import htcondor2"),
+    "state machine, another folder": ("state_machine/states.py", "import condor_futures.errors"),
+    "a higher folder": ("submit/values.py", "import condor_futures.session.session"),
+    "the watcher from the access point": ("access_point/requests.py", "import condor_futures.watching.watcher"),
+    "the client from the helper": ("access_point/helper/words.py", "import condor_futures.session.session"),
+    "the daemons from the client": ("watching/watcher.py", "import condor_futures.access_point.helper.credd"),
+}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of the package, to be spoilt."""
+    directory = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(PACKAGE, directory / "condor_futures", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", directory)
+    return directory
+
+
+def lint_imports(directory):
+    code = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--no-cache"], cwd=directory, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_imports_are_as_they_should_be(checkout):
+    assert lint_imports(checkout)[0] == 0
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_an_import_across_the_layers_is_refused(checkout, case):
+    name, line = BROKEN[case]
+    path = checkout / "condor_futures" / name
+    before = path.read_text()
+    path.write_text(before + f"\n\n{line}\n")
+    try:
+        status, output = lint_imports(checkout)
+    finally:
+        path.write_text(before)
+    assert status != 0
+    assert "Broken contracts" in output or "is not allowed to import" in output, output
