@@ -56,11 +56,6 @@ WITHOUT: dict[str, str] = {
     "personal/processes.py": "tests/personal/test_pool_lifetime.py ends processes with it",
     "personal/release.py": "tests/personal/test_release.py",
     "sessions.py": _POOL + "tests/pool/test_sessions.py",
-    "watching/credential_renewals.py": _POOL + "tests/pool/test_credentials.py",
-    "watching/effects.py": "tests/unit/watching/test_watcher.py",
-    "watching/ending.py": "tests/unit/watching/test_watcher.py and tests/pool/test_lifecycle.py",
-    "watching/live_jobs.py": "tests/unit/watching/test_watcher.py and tests/unit/dag/test_follower.py",
-    "watching/under_way.py": "tests/unit/watching/test_watcher.py",
 }
 
 MODULES = sorted(

@@ -1,0 +1,174 @@
+"""What the events of jobs ask for is carried out, without a thread and an access point."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from condor_futures.calls.bundle import Bundle
+from condor_futures.errors import AccessPointError
+from condor_futures.options.on_hold import OnHold
+from condor_futures.options.options import Options
+from condor_futures.state_machine.states import (
+    Decided,
+    Event,
+    Executing,
+    Gone,
+    Held,
+    HoldPolicy,
+    Job,
+    NotRetrieved,
+    Refused,
+    State,
+    Submitted,
+    Terminated,
+    Unspooled,
+)
+from condor_futures.watching.effects import Effects
+
+
+class Scene:
+    """Effects, and what they were asked to do."""
+
+    def __init__(self, directory):
+        self.requests: list = []
+        self.told: list = []
+        self.news: list[Event] = []
+        self.usable = True
+        session = SimpleNamespace(
+            id="s", constraint="true", runner=directory / "runner", bundles=directory, event_log=directory / "event_log"
+        )
+        self.directory = directory
+        self.effects = Effects(
+            session,
+            self,
+            self,
+            self,
+            SimpleNamespace(awaits=lambda _: False),
+            lambda call: call(),
+            max_jobs=10,
+            categories={},
+            transfer="YES",
+        )
+        self.jobs = self.effects.jobs
+
+    # As the access point.
+
+    def request(self, operation, answer, **arguments):
+        self.requests.append((operation, arguments, answer))
+
+    # As the log.
+
+    def read(self):
+        news, self.news = self.news, []
+        return news
+
+    # As the resolver.
+
+    def report(self, bundle, report):
+        self.told.append((bundle.key, report.cause))
+
+    def fail(self, bundle, error):
+        self.told.append((bundle.key, error))
+
+    def ask(self, bundle, answer):
+        answer(Decided(bundle.job.job_id, bundle.job.holds, "release"))
+
+    def bundle(self, number=0, policy=None):
+        key = f"b{number:06d}"
+        job = Job(key, spooled=True, policy=policy or HoldPolicy())
+        made = Bundle(key, self.directory, Options({}, spool=True, on_hold=OnHold()), {}, job)
+        made.path("calls").touch()
+        return made
+
+    def live(self, job_id, number=0, policy=None):
+        """A bundle whose job is in the queue."""
+        bundle = self.bundle(number, policy)
+        self.jobs.put(job_id, bundle)
+        self.jobs.advance(bundle, Submitted(job_id))
+        return bundle
+
+    def asked(self):
+        """What is asked of the access point now."""
+        self.effects.proceed(hurry=True)
+        asked, self.requests = self.requests, []
+        return [(operation, arguments.get("jobs")) for operation, arguments, _ in asked]
+
+
+@pytest.fixture
+def scene(tmp_path):
+    return Scene(tmp_path)
+
+
+def test_the_log_is_read_and_speaks(scene):
+    bundle = scene.live("7.0")
+    scene.effects.queue_looks.log_speaks = False
+    scene.news = [Executing("7.0", "ep1"), Terminated("7.0", exit_status=0)]
+    scene.effects.read_log()
+    assert bundle.job.state is State.COMPLETED
+    assert scene.effects.queue_looks.log_speaks
+    assert scene.effects.busy
+    assert scene.asked() == [("retrieve", ["7.0"])]
+
+
+def test_a_job_on_hold_is_released_or_removed(scene):
+    scene.live("7.0", 0, HoldPolicy("release"))
+    scene.live("7.1", 1, HoldPolicy("ask"))
+    scene.live("7.2", 2)
+    scene.news = [Held(f"7.{proc}", 1) for proc in range(3)]
+    scene.effects.read_log()
+    assert scene.asked() == [("remove", ["7.2"]), ("release", ["7.0", "7.1"])]
+    assert scene.told == [("b000002", Held("7.2", 1))]
+
+
+def test_a_job_that_lost_its_input_is_submitted_again(scene):
+    bundle = scene.live("7.0")
+    scene.jobs.handle(Unspooled("7.0"))
+    assert (bundle.job.state, len(scene.jobs)) == (State.PENDING, 0)
+    assert scene.asked() == [("remove", ["7.0"]), ("submit", None)]
+
+
+def test_events_of_jobs_that_are_being_submitted_wait_for_the_answer(scene):
+    """Only that says whose they are; other jobs' mean nothing."""
+    bundle = scene.bundle()
+    scene.news = [Executing("6.0", "ep1")]
+    scene.effects.read_log()
+    scene.effects.submissions.add([bundle], complete=True)
+    assert scene.asked() == [("submit", None)]
+    scene.news = [Submitted("7.0", bundle.key), Executing("7.0", "ep1")]
+    scene.effects.read_log()
+    assert bundle.job.state is State.PENDING
+    scene.effects.submitted([bundle], {"cluster": 7, "first": 0, "warnings": []})
+    assert (bundle.job.state, bundle.job.host, scene.jobs["7.0"]) == (State.RUNNING, "ep1", bundle)
+    assert scene.effects.queue_looks.log_speaks
+
+
+def test_a_submission_that_is_refused_fails_its_calls(scene):
+    bundle = scene.bundle()
+    scene.effects.refused([bundle], AccessPointError("no such user"))
+    assert scene.told == [("b000000", Refused("", "no such user"))]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_job_whose_id_is_given_again_is_lost(scene, ended):
+    """The schedd has lost its queue; nothing is asked for in the name of the other."""
+    old = scene.live("7.0")
+    if ended:
+        scene.jobs.handle(Terminated("7.0", exit_status=0))
+    new = scene.bundle(1)
+    scene.effects.submitted([new], {"cluster": 7, "first": 0, "warnings": []})
+    lost = NotRetrieved("7.0", "the access point has lost its queue") if ended else Gone("7.0")
+    assert scene.told == [("b000000", lost)]
+    assert (old.job.state, dict(scene.jobs)) == (State.ENDED, {"7.0": new})
+    assert scene.asked() == []
+
+
+def test_an_event_that_means_nothing_fails_the_calls_and_removes_the_job(scene):
+    bundle = scene.live("7.0")
+    bundle.job = Job("b000000", True, State.PENDING, "7.0")
+    scene.jobs.handle(Executing("7.0", "ep1"))
+    [(key, error)] = scene.told
+    assert (key, str(error)[:32]) == ("b000000", "a bug in condor_futures: Executi")
+    assert bundle.job.state is State.DISCARDED
+    assert scene.asked() == [("remove", ["7.0"])]

@@ -1,0 +1,134 @@
+"""How a watcher ends: when it is time, what it leaves, and what fails."""
+
+from __future__ import annotations
+
+import queue
+from types import SimpleNamespace
+
+import pytest
+
+from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CondorFuturesError
+from condor_futures.watching.ending import Ending
+
+
+class Scene:
+    """In the place of everything that ends with a watcher."""
+
+    def __init__(self):
+        self.done: list[str] = []
+        self.failed: list = []
+        self.bundles = ["b000000"]
+        self.over = self.quiet = False
+        self.emptied = True
+        self.inbox = queue.SimpleQueue()
+        self.session = SimpleNamespace(
+            id="s", kept=False, directory="/sessions/s", leave=self.doing("leave"), finish=self.doing("finish")
+        )
+        resolver = SimpleNamespace(fail=lambda *failed: self.failed.append(failed), close=self.doing("close resolver"))
+        under_way = SimpleNamespace(
+            bundles=lambda: self.bundles,
+            unwant=lambda bundle: self.done.append(f"unwant {bundle}"),
+            give_up=lambda error: self.done.append(f"give up: {error}"),
+            effects=SimpleNamespace(
+                removals=SimpleNamespace(empty_the_queue=self.empty_the_queue),
+                log=SimpleNamespace(close=self.doing("close log")),
+            ),
+        )
+        access_point = SimpleNamespace(close=self.doing("close helper"))
+        self.ending = Ending(
+            self.session, access_point, resolver, self.asked(under_way), self.inbox, self.doing("afterwards")
+        )
+
+    def asked(self, under_way):
+        """With *over* and *quiet* as the scene has them at the time."""
+        scene = self
+
+        class UnderWay:
+            over = property(lambda _: scene.over)
+            quiet = property(lambda _: scene.quiet)
+
+            def __getattr__(self, name):
+                return getattr(under_way, name)
+
+        return UnderWay()
+
+    def doing(self, what):
+        return lambda: self.done.append(what)
+
+    def empty_the_queue(self):
+        self.done.append("empty the queue")
+        if not self.emptied:
+            raise AccessPointError("it is away")
+
+
+@pytest.fixture
+def scene():
+    return Scene()
+
+
+HELPERS = ["close helper", "close resolver", "close log"]
+
+
+def test_it_is_time_when_all_is_done_and_nothing_comes_any_more(scene):
+    scene.over = True
+    assert not scene.ending.due
+    scene.ending.close()
+    assert scene.ending.due
+    scene.over = False
+    assert not scene.ending.due
+
+
+def test_a_client_that_leaves_waits_for_what_was_begun_only(scene):
+    scene.ending.detach()
+    assert not scene.ending.due
+    scene.quiet = True
+    assert scene.ending.due
+
+
+def test_nothing_stays_behind(scene):
+    """In this order: the helper is needed for the queue, and the session for all of them."""
+    scene.ending.close()
+    scene.bundles = []
+    scene.ending.clean_up()
+    assert scene.done == ["empty the queue", *HELPERS, "finish", "afterwards"]
+    assert scene.failed == []
+
+
+def test_a_client_that_leaves_lets_the_jobs_be(scene):
+    """The futures are of no use to anybody any more."""
+    scene.ending.detach()
+    scene.ending.clean_up()
+    assert scene.done == [*HELPERS, "leave", "afterwards"]
+    [(bundle, error)] = scene.failed
+    assert (bundle, "attach() gives this call again" in str(error)) == ("b000000", True)
+
+
+def test_jobs_that_may_be_left_are_told_of(scene, caplog):
+    """Their session stays, so that they can be removed later."""
+    scene.emptied = False
+    scene.ending.clean_up()
+    assert scene.done == ["empty the queue", *HELPERS, "leave", "afterwards"]
+    assert "jobs of session s may be left in the queue: it is away; `condor-futures purge s` removes" in caplog.text
+    assert caplog.records[0].name == "condor_futures.watcher"
+
+
+def test_an_initializer_that_failed_breaks_the_executor_once(scene):
+    first, second = BrokenCondorExecutor("first"), BrokenCondorExecutor("second")
+    scene.ending.initializer_failed(first)
+    scene.ending.initializer_failed(second)
+    assert scene.ending.broken is first
+    assert scene.failed == [("b000000", first)]
+    assert scene.done == ["unwant b000000"]
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_breaks_the_watcher_fails_all_calls(scene, kept):
+    """Also those that are on their way to it; a session that is kept can be attached to."""
+    scene.session.kept = kept
+    scene.inbox.put(lambda: scene.done.append(f"broken by {scene.ending.broken}"))
+    scene.ending.break_off(ValueError("out of order"), CondorFuturesError("it failed"))
+    more = "; attach('/sessions/s') takes up what is left" if kept else ""
+    assert scene.done == [f"give up: it failed{more}", "broken by out of order"]
+    scene.done.clear()
+    scene.ending.clean_up()
+    assert scene.done == [*([] if kept else ["empty the queue"]), *HELPERS, "leave" if kept else "finish", "afterwards"]
