@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from condor_futures.calls.outcomes_file import OutcomeUnpickler
 from condor_futures.errors import CondorFuturesError
-from condor_futures.execution_point import runner
+from condor_futures.execution_point import unpickling
+from condor_futures.execution_point.frames import TAG_SIZE, FrameError, read_frames, skim
+from condor_futures.execution_point.unpickling import Unpickler, found_here
 from condor_futures.session.event_log import EventLog
 from condor_futures.session.finding import sessions_directory
 from condor_futures.session.session import Session, own_sessions
@@ -159,10 +160,10 @@ def inspect_file(path: str | Path, *, trust: bool = False) -> Inspection:
         end, broken = 0, ""
         if secret is not None:
             try:
-                for header, segments in runner.read_frames(file, secret):
+                for header, segments in read_frames(file, secret):
                     reader.add(header, segments, authentic=True)
                     end = file.tell()
-            except runner.FrameError as error:
+            except FrameError as error:
                 broken = str(error)
                 distrust = f"the file is not authentic from byte {end} on: {error}"
         if secret is None or broken:
@@ -262,14 +263,14 @@ def _skim_frames(file: BinaryIO, start: int, *, read: bool) -> Iterator[tuple[Ma
     Nothing is authenticated.
     """
     file.seek(start)
-    frames = runner.skim(file)
+    frames = skim(file)
     while True:
         try:
             header, _, end = next(frames)
         except (StopIteration, ValueError, OverflowError, OSError, MemoryError):  # (a length can be any number)
             return
         if read:
-            file.seek(end - runner.TAG_SIZE - sum(header["segments"]))
+            file.seek(end - TAG_SIZE - sum(header["segments"]))
             yield header, [file.read(size) for size in header["segments"]]
             file.seek(end)
         else:
@@ -330,7 +331,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-class _Unpickler(OutcomeUnpickler):
+class _Unpickler(Unpickler):
     """Substitutes placeholders for objects that exist only in a job."""
 
     def __init__(self, segments: Sequence[bytes | bytearray], number: object) -> None:
@@ -338,10 +339,11 @@ class _Unpickler(OutcomeUnpickler):
         self._number = number
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == (runner.__name__, "value_of_call"):
-            return lambda key: Placeholder(f"value of call {key}")
-        if (module, name) == (runner.__name__, "number_in_cluster"):
-            return lambda: self._number
+        if found_here(module, name) == unpickling.__name__:
+            if name == "value_of_call":
+                return lambda key: Placeholder(f"value of call {key}")
+            if name == "number_in_cluster":
+                return lambda: self._number
         return super().find_class(module, name)
 
 

@@ -15,7 +15,7 @@ from condor_futures.access_point.emptying import wait_until_gone
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.dag.graph import Graph
 from condor_futures.errors import AccessPointError, CondorFuturesError
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.frames import skim
 from condor_futures.files.private_files import open_regular
 from condor_futures.session.finding import is_session
 from condor_futures.session.session import Session, own_sessions
@@ -211,7 +211,7 @@ def _count(directory: Path) -> tuple[int, int, int]:
 
 def _keys(path: Path, kind: str) -> Iterator[str]:
     with open_regular(path) as file:
-        for header, _, _ in runner.skim(file):
+        for header, _, _ in skim(file):
             if header.get("kind") == kind and isinstance(header.get("call"), str):
                 yield header["call"]
 

@@ -24,7 +24,7 @@ from condor_futures.errors import (
     OutcomeError,
     PayloadError,
 )
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.frames import skim, write_frame
 from condor_futures.files.private_files import open_regular
 from condor_futures.options.ship import Shipping
 
@@ -129,20 +129,20 @@ def write_bundle(
     }
     head.update({name: value for name, value in optional.items() if value})
     head.update(options=dict(options), discard=bool(options.get("discard")))
-    runner.write_frame(file, secret, head, manner.initializer.segments if manner.initializer else ())
+    write_frame(file, secret, head, manner.initializer.segments if manner.initializer else ())
     if manner.retried is not None:
-        runner.write_frame(file, secret, {"kind": "retried"}, manner.retried.segments)
+        write_frame(file, secret, {"kind": "retried"}, manner.retried.segments)
     written: dict[int, int] = {}
     for call in calls:
         if id(call.function) not in written:
             written[id(call.function)] = len(written)
-            runner.write_frame(file, secret, {"kind": "function"}, call.function.segments)
+            write_frame(file, secret, {"kind": "function"}, call.function.segments)
         header = {"kind": "call", "call": call.key, "function": written[id(call.function)]}
         if call.number is not None:
             header["number"] = call.number
         if call.futures:
             header["parents"] = list(call.futures)
-        runner.write_frame(file, secret, header, call.arguments.segments)
+        write_frame(file, secret, header, call.arguments.segments)
 
 
 def append_value(
@@ -156,7 +156,7 @@ def append_value(
     """
     segments = pickle_object(value, "the value of a future among the arguments", ship=ship).segments
     header = {"kind": "outcome", "session": session, "call": key, "result": "value"}
-    runner.write_frame(file, secret, header, segments)
+    write_frame(file, secret, header, segments)
 
 
 def copy_outcome(file: BinaryIO, key: str, outcomes: Path) -> None:
@@ -172,7 +172,7 @@ def copy_outcome(file: BinaryIO, key: str, outcomes: Path) -> None:
 def _frames_of(key: str, outcomes: Path) -> Iterator[bytes]:
     try:
         with open_regular(outcomes) as source:
-            for header, start, end in runner.skim(source):
+            for header, start, end in skim(source):
                 if header.get("call") == key:
                     source.seek(start)
                     yield from (source.read(min(end - at, _COPY)) for at in range(start, end, _COPY))

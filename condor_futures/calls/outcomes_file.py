@@ -8,23 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.frames import FrameError, read_frames
+from condor_futures.execution_point.unpickling import Unpickler
 from condor_futures.files.private_files import open_regular
 
-__all__ = ["Outcome", "OutcomeUnpickler", "read_outcomes"]
-
-
-class OutcomeUnpickler(runner.Unpickler):
-    """Finds what is ours under the name that it has here."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """The object *name* of *module*, as the job's modules are called here."""
-        return super().find_class(
-            "condor_futures.execution_point.shell"
-            if module in ("condor_futures_shell", "condor_futures.shell")
-            else module,
-            name,
-        )
+__all__ = ["Outcome", "read_outcomes"]
 
 
 @dataclass(frozen=True)
@@ -48,9 +36,7 @@ class Outcome:
             BaseException: whatever unpickling raises, which runs the user's code.
 
         """
-        return (
-            OutcomeUnpickler(io.BytesIO(self.segments[0]), buffers=self.segments[1:]).load() if self.segments else None
-        )
+        return Unpickler(io.BytesIO(self.segments[0]), buffers=self.segments[1:]).load() if self.segments else None
 
 
 #: What the header of an outcome says in words, by its result.
@@ -92,7 +78,7 @@ def read_outcomes(path: Path, *, session: str, secret: bytes) -> tuple[dict[str,
     outcomes: dict[str, Outcome] = {}
     try:
         with open_regular(path) as file:
-            for header, segments in runner.read_frames(file, secret):
+            for header, segments in read_frames(file, secret):
                 if header.get("kind") != "outcome" or header.get("session") != session:
                     return outcomes, "it is not of this session"
                 if not _is_outcome(header):
@@ -100,6 +86,6 @@ def read_outcomes(path: Path, *, session: str, secret: bytes) -> tuple[dict[str,
                 outcomes.setdefault(header["call"], Outcome(header["call"], header["result"], header, segments))
     except FileNotFoundError:
         return outcomes, None
-    except (runner.FrameError, OSError) as error:
+    except (FrameError, OSError) as error:
         return outcomes, str(error)
     return outcomes, None

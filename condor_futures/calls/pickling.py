@@ -22,7 +22,14 @@ from cloudpickle.cloudpickle import _should_pickle_by_reference
 from condor_futures.calls.culprit import locate_culprit
 from condor_futures.calls.procid import ProcId
 from condor_futures.errors import PayloadError, words
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.shipped_modules import (
+    cached,
+    dispatching,
+    register_all,
+    set_variables,
+    travelled_module,
+)
+from condor_futures.execution_point.unpickling import PROTOCOL, value_of_call
 from condor_futures.options.ship import Shipping
 
 __all__ = ["Pickled", "pickle_object"]
@@ -42,7 +49,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def __init__(
         self, file: io.BytesIO, buffers: list[pickle.PickleBuffer], key_of: Callable[[Any], str], numbered: bool
     ) -> None:
-        super().__init__(file, runner.PROTOCOL, buffer_callback=buffers.append)
+        super().__init__(file, PROTOCOL, buffer_callback=buffers.append)
         self.futures: dict[str, Future[Any]] = {}
         self._key_of = key_of
         self._numbered = numbered
@@ -51,7 +58,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, Future):
             key = self._key_of(obj)
             self.futures[key] = obj
-            return runner.value_of_call, (key,)
+            return value_of_call, (key,)
         if isinstance(obj, Executor):
             raise TypeError(f"a {type(obj).__name__} cannot be used in a job; submit from here, or make one there")
         if isinstance(obj, ProcId) and not self._numbered:
@@ -66,11 +73,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if isinstance(obj, ModuleType) and not _should_pickle_by_reference(obj):
             # Made before it is filled: a module may lead to itself. (cloudpickle would pickle it without end.)
             variables = {name: value for name, value in vars(obj).items() if name != "__builtins__"}
-            return runner.travelled_module, (obj.__name__,), variables, None, None, runner.set_variables
+            return travelled_module, (obj.__name__,), variables, None, None, set_variables
         if isinstance(obj, _lru_cache_wrapper) and _travels_by_value(obj):
-            return runner.cached, (obj.__wrapped__, obj.cache_parameters())
+            return cached, (obj.__wrapped__, obj.cache_parameters())
         if _dispatches(obj) and _travels_by_value(obj):
-            return runner.dispatching, (obj.__name__,), dict(obj.registry), None, None, runner.register_all
+            return dispatching, (obj.__name__,), dict(obj.registry), None, None, register_all
         if type(obj) is functools.cached_property:  # which has a lock, up to Python 3.11
             return functools.cached_property, (obj.func,), {"attrname": obj.attrname}
         connection = getattr(sys.modules.get("multiprocessing.connection"), "_ConnectionBase", None)

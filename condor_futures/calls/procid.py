@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.unpickling import number_in_cluster
 
 __all__ = ["ProcId", "procid"]
 
@@ -30,7 +30,7 @@ class ProcId:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return runner.number_in_cluster, ()
+        return number_in_cluster, ()
 
 
 procid = ProcId()

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from condor_futures.access_point.helper.words import NEVER_RAN
 from condor_futures.calls.outcomes_file import read_outcomes
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.frames import skim
 from condor_futures.options.options import Options
 from condor_futures.session.session import Session
 from condor_futures.state_machine import states
@@ -251,7 +251,7 @@ def _read_calls(path: Path) -> tuple[Options | None, dict[str, list[str]], list[
     handed_down: set[str] = set()
     whole = 0
     with path.open("r+b") as file:
-        for header, _, end in runner.skim(file):
+        for header, _, end in skim(file):
             whole = end
             match header.get("kind"):
                 case "bundle":

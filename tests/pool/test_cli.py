@@ -17,7 +17,7 @@ from support import until
 
 from condor_futures import CondorExecutor, DagExecutor, shell, wait
 from condor_futures.cli import output
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.frames import write_frame
 from condor_futures.personal import PersonalPool
 from condor_futures.session.session import Session
 
@@ -206,7 +206,7 @@ def test_show_tells_a_long_value_in_short(looked_at, tmp_path):
     path = session.bundle_directory(0) / "b000999.outcomes"
     with path.open("wb") as file:
         header = {"kind": "outcome", "session": session.id, "call": "c000999", "result": "value"}
-        runner.write_frame(file, session.secret, header, [pickle.dumps(list(range(3000)))])
+        write_frame(file, session.secret, header, [pickle.dumps(list(range(3000)))])
     assert "+2990" in run("show", path)[1]
     assert "2999" in run("show", "--full", path)[1]
 
@@ -216,7 +216,7 @@ def test_show_does_not_unpickle_what_is_not_authentic(looked_at, tmp_path):
     foreign = tmp_path / "b000000.outcomes"
     with foreign.open("wb") as file:
         header = {"kind": "outcome", "call": "\x1b[2Jc000000", "result": "value", "host": "[bold]ep"}
-        runner.write_frame(file, bytes(32), header, [pickle.dumps([1, 2, 3])])
+        write_frame(file, bytes(32), header, [pickle.dumps([1, 2, 3])])
     status, text = run("show", foreign)
     assert status == 4
     assert "Not unpickled unless --trust is given" in text

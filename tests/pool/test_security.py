@@ -21,7 +21,8 @@ import pytest
 from support import Pool, session_constraint, until
 
 from condor_futures import CondorExecutor, CondorFuturesError, JobCrashedError, OutcomeError, shell
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.frames import MAGIC, TAG_SIZE, write_frame
+from condor_futures.execution_point.unpickling import dumps
 from condor_futures.inspection import inspect_file
 from condor_futures.personal import PersonalPool
 
@@ -82,7 +83,7 @@ def forged(secret: bytes, session: str, call: str, value: object) -> bytes:
     """A frame as a job would have written it."""
     file = io.BytesIO()
     header = {"kind": "outcome", "session": session, "call": call, "result": "value", "host": "here"}
-    runner.write_frame(file, secret, header, runner.dumps(value))
+    write_frame(file, secret, header, dumps(value))
     return file.getvalue()
 
 
@@ -97,7 +98,7 @@ def test_outcomes_that_were_tampered_with(left, attach, tmp_path):
     sprung = tmp_path / "sprung"
 
     data = bytearray(altered.read_bytes())
-    data[-runner.TAG_SIZE - 2] ^= 1
+    data[-TAG_SIZE - 2] ^= 1
     altered.write_bytes(data)
     cut.write_bytes(cut.read_bytes()[:-1])
     swapped.rename(tmp_path / "swapped")
@@ -152,7 +153,7 @@ def test_outcomes_of_a_bundle_are_refused_one_by_one(new_executor, pool, attach,
     until(lambda: not pool.queue(executor))
     [path] = (tmp_path / "session").glob("bundles/000/*.outcomes")
     data = bytearray(path.read_bytes())
-    last = data.rindex(runner.MAGIC)
+    last = data.rindex(MAGIC)
     data[last + 100] ^= 1
     path.write_bytes(data if how == "altered" else data[:last])
     futures = list(attach(tmp_path / "session").futures.values())

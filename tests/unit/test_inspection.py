@@ -15,7 +15,7 @@ from condor_futures import procid
 from condor_futures.calls.calls_file import Call, Manner, append_value, write_bundle
 from condor_futures.calls.pickling import pickle_object
 from condor_futures.errors import CondorFuturesError
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.frames import MAGIC, read_frames, write_frame
 from condor_futures.inspection import Placeholder, find_job, inspect_file
 from condor_futures.session.session import Session
 
@@ -64,7 +64,7 @@ def write_outcome(session, key, value, *, secret=None, result="value", **details
     path = session.bundle_directory(0) / "b000000.outcomes"
     with path.open("ab") as file:
         header = {"kind": "outcome", "session": session.id, "call": key, "result": result, "host": "ep17", **details}
-        runner.write_frame(file, secret or session.secret, header, [pickle.dumps(value)])
+        write_frame(file, secret or session.secret, header, [pickle.dumps(value)])
     return path
 
 
@@ -181,7 +181,7 @@ def test_secret_in_the_file_itself_proves_nothing(session, tmp_path):
     evidence = tmp_path / "evidence"
     path = not_authentic(session, evidence, "another secret")
     with path.open("rb") as file:
-        assert len(list(runner.read_frames(file))) == 3  # it fits
+        assert len(list(read_frames(file))) == 3  # it fits
     inspect_file(path)
     assert not evidence.exists()
 
@@ -191,7 +191,7 @@ def test_lengths_that_cannot_be_end_the_file(session, length):
     path = write_outcome(session, "c000000", 1, secret=bytes(32))
     head = json.dumps({"kind": "outcome", "segments": [length]}).encode()
     with path.open("ab") as file:
-        file.write(runner.MAGIC + len(head).to_bytes(4, "big") + head)
+        file.write(MAGIC + len(head).to_bytes(4, "big") + head)
     assert len(inspect_file(path, trust=True).outcomes) == 1
 
 
@@ -199,7 +199,7 @@ def test_headers_may_say_anything(session):
     path = session.bundle_directory(0) / "b000000.outcomes"
     with path.open("wb") as file:
         for header in ({"kind": "outcome", "call": [1], "host": 5}, {"kind": []}, {"kind": "call", "function": "x"}):
-            runner.write_frame(file, bytes(32), header, [b"x"])
+            write_frame(file, bytes(32), header, [b"x"])
     found = inspect_file(path)
     assert [(outcome.key, outcome.host) for outcome in found.outcomes] == [("?", "")]
     assert repr(found.calls[0].function) == "<a function that is missing from the file>"

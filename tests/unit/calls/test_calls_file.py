@@ -27,7 +27,8 @@ from condor_futures.errors import (
     PythonMismatchError,
     RemoteExceptionError,
 )
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.frames import MAGIC, read_frames, skim, write_frame
+from condor_futures.execution_point.unpickling import dumps
 from condor_futures.resolving.failures import signal_name, value_or_error
 
 SESSION, SECRET = "20260101-000000-0a1b2c3d", bytes(range(32))
@@ -88,7 +89,7 @@ def pickled_call(key, function, *args):
 
 
 def frames_of(data: bytes):
-    return list(runner.read_frames(io.BytesIO(data), SECRET))
+    return list(read_frames(io.BytesIO(data), SECRET))
 
 
 def bundle_of(calls, **options) -> bytes:
@@ -122,95 +123,12 @@ def test_bundle_has_what_the_runner_needs():
     assert pickle.loads(arguments[0]) == (("abc",), {})
 
 
-# Frames.
-
-headers = st.dictionaries(
-    st.text(max_size=10).filter(lambda key: key != "segments"),
-    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
-    max_size=5,
-)
-
-
-@given(st.lists(st.tuples(headers, st.lists(st.binary(max_size=100), max_size=4)), max_size=5))
-def test_frames_round_trip(frames):
-    """What was written is read, whatever is in it, and the headers can be had alone."""
-    file = io.BytesIO()
-    for header, segments in frames:
-        runner.write_frame(file, SECRET, header, segments)
-    expected = [({**header, "segments": [len(part) for part in segments]}, segments) for header, segments in frames]
-    assert frames_of(file.getvalue()) == expected
-
-
-@given(segments=st.lists(st.binary(max_size=100), max_size=4), cut=st.floats(0, 1))
-def test_skimming_stops_at_a_torn_frame(tmp_path_factory, segments, cut):
-    """The headers of whole frames are had without reading, and a torn one does not count."""
-    path = tmp_path_factory.mktemp("skim") / "frames"
-    with path.open("wb") as file:
-        runner.write_frame(file, SECRET, {"number": 0}, segments)
-        size = file.tell()
-        runner.write_frame(file, SECRET, {"number": 1}, segments)
-        file.truncate(size + int(size * cut * 0.999))
-    with path.open("rb") as file:
-        assert [(header["number"], start, end) for header, start, end in runner.skim(file)] == [(0, 0, size)]
-
-
-@given(st.binary(max_size=200))
-def test_bytes_that_are_no_frame_are_refused(data):
-    """Only FrameError comes out of reading, whatever the bytes are."""
-    for prefix in (b"", runner.MAGIC, runner.MAGIC + b"\0\0\0\x08"):
-        with pytest.raises(runner.FrameError):
-            list(runner.read_frames(io.BytesIO(prefix + data + b"."), SECRET))
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"",
-        b"{}",
-        b"[]",
-        b"null",
-        b"\xff",
-        b'{"segments": 3}',
-        b'{"segments": null}',
-        b'{"segments": {"a": 1}}',
-        b'{"segments": {}}',
-        b'{"segments": ""}',
-        b'{"segments": [NaN]}',
-        b'"segments"',
-        b'{"segments": [' + b"9" * 5000 + b"]}",
-        b'{"segments": [-1]}',
-        b'{"segments": ["1"]}',
-        b'{"segments": [1e99]}',
-        b'{"segments": [true]}',
-        b'{"segments": [null]}',
-    ],
-)
-def test_header_that_makes_no_sense_is_refused(head):
-    data = runner.MAGIC + len(head).to_bytes(4, "big") + head + bytes(100)
-    with pytest.raises(runner.FrameError):
-        list(runner.read_frames(io.BytesIO(data), SECRET))
-
-
-def test_first_frame_brings_the_secret():
-    """The runner knows nothing before it has read the bundle; what follows has to fit."""
-    data = bundle_of([pickled_call("c1", pickle_object(len, "f"), "abc")])
-    assert len(list(runner.read_frames(io.BytesIO(data)))) == 3
-
-
-@pytest.mark.parametrize("secret", [None, 3, "zz", [1], "00" * 65], ids=lambda secret: repr(secret)[:9])
-def test_secret_that_is_none_is_refused(secret):
-    file = io.BytesIO()
-    runner.write_frame(file, SECRET, {"secret": secret})
-    with pytest.raises(runner.FrameError):
-        list(runner.read_frames(io.BytesIO(file.getvalue())))
-
-
 # Outcomes.
 
 
 def write_outcome(file, call, value, *, result="value", session=SESSION, secret=SECRET, **details):
     header = {"kind": "outcome", "session": session, "call": call, "result": result, "host": "ep1", **details}
-    runner.write_frame(file, secret, header, runner.dumps(value))
+    write_frame(file, secret, header, dumps(value))
 
 
 @pytest.fixture
@@ -250,7 +168,7 @@ def test_outcome_file_that_cannot_be_read_is_trouble(tmp_path):
 def test_tampered_byte_is_refused_wherever_it_is(outcomes):
     """Every single byte counts: the outcome it is in is not read, nor what comes after it; what comes before is."""
     data = outcomes.read_bytes()
-    second = data.rindex(runner.MAGIC)
+    second = data.rindex(MAGIC)
     for position in range(len(data)):
         changed = bytearray(data)
         changed[position] ^= 0x55
@@ -279,7 +197,7 @@ def test_no_change_gives_another_value(tmp_path_factory, data):
 def test_truncation_is_noticed_at_every_length(outcomes):
     """A frame is whole or it does not count; only at the end of a frame is there nothing to notice."""
     data = outcomes.read_bytes()
-    second = data.rindex(runner.MAGIC)
+    second = data.rindex(MAGIC)
     for length in range(len(data)):
         outcomes.write_bytes(data[:length])
         found, trouble = read(outcomes)
@@ -288,13 +206,13 @@ def test_truncation_is_noticed_at_every_length(outcomes):
 
 
 def forged(head: bytes) -> bytes:
-    return runner.MAGIC + len(head).to_bytes(4, "big") + head + bytes(100)
+    return MAGIC + len(head).to_bytes(4, "big") + head + bytes(100)
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(runner.MAGIC + b"\xff" * 100, id="a header of 4 GB"),
+        pytest.param(MAGIC + b"\xff" * 100, id="a header of 4 GB"),
         pytest.param(
             forged(b'{"segments": [%d]}' % (1 << 60)),
             id="a segment of an exabyte",
@@ -316,13 +234,13 @@ def test_forged_header_is_refused_like_any_other(outcomes, data):
     assert list(found) == ["c000000", "c000001"]
     assert trouble
     with outcomes.open("rb") as file:
-        assert [header["call"] for header, _, _ in runner.skim(file)] == ["c000000", "c000001"]
+        assert [header["call"] for header, _, _ in skim(file)] == ["c000000", "c000001"]
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        runner.MAGIC + (300_000_000).to_bytes(4, "big") + b"{",
+        MAGIC + (300_000_000).to_bytes(4, "big") + b"{",
         forged(b'{"segments": [0, 300000000]}'),
         forged(b'{"segments": [300000000]}'),
     ],
@@ -374,7 +292,7 @@ def test_an_authentic_outcome_may_say_anything(tmp_path_factory, header):
     path = tmp_path_factory.mktemp("outcomes") / "b000000.outcomes"
     with path.open("wb") as file:
         write_outcome(file, "c000000", "first")
-        runner.write_frame(file, SECRET, header, runner.dumps("second"))
+        write_frame(file, SECRET, header, dumps("second"))
     found, trouble = read(path)
     assert values(found).pop("c000000") == ("first", None)
     assert trouble or header["call"] in found
@@ -431,7 +349,7 @@ def test_nothing_is_unpickled_before_it_is_authentic(outcomes):
 
     with outcomes.open("wb") as file:
         header = {"kind": "outcome", "session": SESSION, "call": "c000000", "result": "value", "host": "ep1"}
-        runner.write_frame(file, bytes(32), header, [pickle.dumps(Bomb())])
+        write_frame(file, bytes(32), header, [pickle.dumps(Bomb())])
     assert read(outcomes)[0] == {}
 
 

@@ -17,7 +17,7 @@ from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import Call, Manner
 from condor_futures.calls.making import CallPickler, batched, check_cluster, refuse_shell, write_files
 from condor_futures.errors import PayloadError
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.frames import read_frames
 from condor_futures.options.options import Options
 from condor_futures.options.ship import Shipping
 from condor_futures.session.session import Session
@@ -129,7 +129,7 @@ def test_the_options_of_a_bundle_are_beside_its_calls(session, pickler):
     bundle = bundle_of(session, commands={"request_cpus": "2"}, discard=True)
     write_files(session, bundle, calls_in(pickler, 1, 2), Manner(scratch=True, after=["c7"]), outcomes=False)
     with bundle.path("calls").open("rb") as file:
-        (head, _), *others = runner.read_frames(file, session.secret)
+        (head, _), *others = read_frames(file, session.secret)
     assert (head["session"], head["bundle"], head["discard"]) == (session.id, "b000000", True)
     assert (head["scratch"], head["after"]) == (True, ["c7"])
     assert Options.from_record(head["options"]).commands == {"request_cpus": "2"}

@@ -16,7 +16,7 @@ import pytest
 
 from condor_futures.calls.pickling import Pickled, pickle_object
 from condor_futures.errors import PayloadError
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.unpickling import loads
 
 
 class Thing:
@@ -109,7 +109,7 @@ def test_pickled_is_what_the_runner_unpickles():
     """The other side's own function reads it, buffers included."""
     pickled = pickle_object({"a": Buffer(bytearray(b"buffer")), "b": [1, 2]}, "x")
     assert isinstance(pickled, Pickled)
-    value = runner._loads([bytes(segment) for segment in pickled.segments])
+    value = loads([bytes(segment) for segment in pickled.segments])
     assert (bytes(value["a"].data), value["b"]) == (b"buffer", [1, 2])
 
 

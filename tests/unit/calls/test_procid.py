@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from condor_futures.calls.procid import procid
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.unpickling import number_in_cluster
 
 
 def test_a_copy_of_procid_stands_for_the_same():
@@ -27,5 +27,5 @@ def test_procid_has_no_text():
 
 def test_it_is_pickled_as_what_finds_the_number():
     """The job knows it, and nobody before."""
-    assert procid.__reduce__() == (runner.number_in_cluster, ())
+    assert procid.__reduce__() == (number_in_cluster, ())
     assert b"number_in_cluster" in pickle.dumps([procid])

@@ -8,7 +8,7 @@ import pytest
 
 from condor_futures import CondorFuturesError, PayloadError
 from condor_futures.calls.retry_exceptions import Retries
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.unpickling import loads
 from condor_futures.options.ship import Shipping
 
 COMMANDS = {"max_retries": "3"}
@@ -19,7 +19,7 @@ def changed(exceptions, base=None, commands=COMMANDS):
 
 
 def classes(retries):
-    return runner._loads([bytes(segment) for segment in retries.exceptions.segments])
+    return loads([bytes(segment) for segment in retries.exceptions.segments])
 
 
 @pytest.mark.parametrize(

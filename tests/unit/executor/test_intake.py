@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from condor_futures import PayloadError, procid
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.frames import read_frames
 from condor_futures.executor import intake as module
 from condor_futures.executor.intake import Intake
 from condor_futures.future import CondorFuture
@@ -57,7 +57,7 @@ def with_options(intake, **commands):
 
 def head_of(bundle, session):
     with bundle.path("calls").open("rb") as file:
-        return next(iter(runner.read_frames(file, session.secret)))[0]
+        return next(iter(read_frames(file, session.secret)))[0]
 
 
 def test_a_call_is_a_bundle_of_its_own(engine, intake):

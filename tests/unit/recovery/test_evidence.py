@@ -11,7 +11,8 @@ from condor_futures.access_point.helper.words import NEVER_RAN
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import Call, write_bundle
 from condor_futures.calls.pickling import pickle_object
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.frames import write_frame
+from condor_futures.execution_point.unpickling import dumps
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
 from condor_futures.recovery.evidence import Found, LoggedJobs, Unused, find_bundles, unused_numbers
@@ -119,7 +120,7 @@ def report(session, bundle, calls):
     with bundle.path("outcomes").open("ab") as file:
         for call in calls:
             header = {"kind": "outcome", "session": session.id, "call": call, "result": "value", "host": "ep1"}
-            runner.write_frame(file, session.secret, header, runner.dumps(call))
+            write_frame(file, session.secret, header, dumps(call))
 
 
 def seen(session):

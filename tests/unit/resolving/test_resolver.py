@@ -13,7 +13,8 @@ from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.outcomes_file import Outcome
 from condor_futures.calls.pickling import pickle_object
 from condor_futures.errors import OutcomeError, PayloadError
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.frames import read_frames, write_frame
+from condor_futures.execution_point.unpickling import dumps
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
 from condor_futures.resolving.counts import Counts
@@ -37,7 +38,7 @@ def test_what_a_callback_raises_is_no_business_of_the_other_calls(tmp_path):
         with bundle.path("outcomes").open("wb") as file:
             for key in futures:
                 header = {"kind": "outcome", "session": session.id, "call": key, "result": "value", "host": "ep1"}
-                runner.write_frame(file, session.secret, header, runner.dumps(key))
+                write_frame(file, session.secret, header, dumps(key))
         futures["c000000"].add_done_callback(raise_cancelled)
         tell(bundle, states.Report(states.Retrieved("1.0")) if number == 0 else ValueError("all of them"))
         ended += futures.values()
@@ -58,7 +59,7 @@ def test_a_value_that_cannot_be_handed_down_leaves_nothing_of_it(tmp_path):
     gone.resolve(1, None)
     with parent.path("outcomes").open("wb") as file:  # cut short since it was read
         header = {"kind": "outcome", "session": session.id, "call": "c000000", "result": "value", "host": "ep1"}
-        runner.write_frame(file, session.secret, header, [bytes(3_000_000)])
+        write_frame(file, session.secret, header, [bytes(3_000_000)])
         file.truncate(2_000_000)
     locked.set_result(threading.Lock())
     fine.set_result("fine")
@@ -74,7 +75,7 @@ def test_a_value_that_cannot_be_handed_down_leaves_nothing_of_it(tmp_path):
     resolver.hand_down(child, answers.append)
     resolver.close()
     with child.path("calls").open("rb") as file:
-        assert [header["call"] for header, _ in runner.read_frames(file, session.secret)] == ["x3"]
+        assert [header["call"] for header, _ in read_frames(file, session.secret)] == ["x3"]
     session.remove()
     [failed] = answers
     assert {call: type(error) for call, error in failed.items()} == {

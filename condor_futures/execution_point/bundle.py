@@ -1,0 +1,212 @@
+"""One bundle in its job's sandbox: the files of calls and outcomes.
+
+``BUNDLE.calls`` is a *bundle* frame (which carries the secret), perhaps one of *retried* exceptions, then *function*
+and *call* frames, then the *outcome* frames of the calls that these take values from, as they came;
+``BUNDLE.outcomes`` has one *outcome* frame per call, appended as each call ends: a frame is whole or it does not count.
+Where HTCondor may run the job again, the outcomes come along, and calls that have one which is to stay are not made
+again, unless the bundle's header says ``afresh``. It may name ``parents``, further files of outcomes to take values
+from, and may be ``strict``: then the job fails if a call does.
+"""
+
+import errno
+import os
+import time
+
+from .frames import FrameError, read_frames, skim, write_frame
+
+TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from .frames import Buffer, Frame, Header, Segments
+
+CRASHED = 3
+"""Exit status of a job in which a call killed its Python: non-zero, so that ``max_retries`` applies."""
+RETRY = 4
+"""Exit status of a job in which a call raised one of ``retry_exceptions``, for the same reason."""
+RAISED = 1
+"""Exit status of a *strict* job in which a call raised; what watches it (DAGMan) knows nothing of outcomes."""
+ROOM_PATIENCE, BUNDLE_PATIENCE = 30.0, 300.0
+"""Seconds for which an outcome waits for room on a full disk, and for which all values of one process do."""
+
+
+def _nearby(name: str) -> str:
+    """Where a file of other bundle's is: transferred, or, where nothing is, in its own directory."""
+    here = os.path.basename(name)
+    return os.path.abspath(here if os.path.exists(here) else name)
+
+
+class Bundle:
+    """One bundle: its calls in the sandbox, and the outcomes written so far."""
+
+    def __init__(self, key: str) -> None:
+        # Absolute, because a call may change the working directory.
+        self.key = key
+        self.calls = os.path.abspath(key + ".calls")
+        self.outcomes = os.path.abspath(key + ".outcomes")
+        with open(self.calls, "rb") as file:
+            self.head, self.initializer = next(read_frames(file))
+        self.secret = bytes.fromhex(self.head["secret"])
+        self.session = self.head["session"]
+        self.patience = BUNDLE_PATIENCE
+        self._index = None  # type: list[tuple[str, str, int]] | None
+        self._reported, self._whole = set(), 0  # type: set[str], int
+        self.parents = {}  # type: dict[str, tuple[str, int]]
+        self.parent_files = [self.calls] + [_nearby(name) for name in self.head.get("parents", ())]
+
+    def index(self) -> "list[tuple[str, str, int]]":
+        """Kind, key and place of its functions and calls: looked up once, for all processes that make them."""
+        if self._index is None:
+            self._index = []
+            with open(self.calls, "rb") as file:
+                for header, start, _ in skim(file):
+                    if header["kind"] in ("function", "call"):
+                        self._index.append((header["kind"], header.get("call", ""), start))
+                    elif header["kind"] == "outcome":
+                        break  # the parents' outcomes come last
+        return self._index
+
+    def frames(self, done: "set[str]") -> "Iterator[Frame]":
+        with open(self.calls, "rb") as file:
+            for _, call, start in self.index():
+                if call not in done:
+                    file.seek(start)
+                    for frame in read_frames(file, self.secret):
+                        yield frame
+                        break
+
+    def reported(self) -> "set[str]":
+        """The keys of the calls that have an outcome; only what is new is read."""
+        with open(self.outcomes, "rb") as file:
+            file.seek(self._whole)
+            for header, _, end in skim(file):
+                self._reported.add(str(header.get("call")))
+                self._whole = end
+        return set(self._reported)
+
+    def call_keys(self) -> "list[str]":
+        """The keys of all its calls, in order."""
+        return [call for kind, call, _ in self.index() if kind == "call"]
+
+    def retried(self) -> "Segments | None":
+        """The pickled classes of what a call may raise for the job to be run again."""
+        with open(self.calls, "rb") as file:
+            for header, segments in read_frames(file, self.secret):
+                if header["kind"] == "retried":
+                    return segments
+                if header["kind"] != "bundle":
+                    break
+        return None
+
+    def status(self, well: bool) -> int:
+        """The exit status of the job; *well* if none of the calls killed its process."""
+        with open(self.outcomes, "rb") as file:
+            again = any(header.get("retry") for header, _, _ in skim(file))
+        if not well:
+            return CRASHED
+        if again:
+            return RETRY
+        return RAISED if self.head.get("strict") and not self.all_well() else 0
+
+    def find_parents(self) -> None:
+        """Where the outcomes are of the calls that those of this bundle take values from."""
+        for name in self.parent_files:
+            with open(name, "rb") as file:
+                for header, start, _ in skim(file):
+                    if header.get("kind") == "outcome":
+                        key = str(header.get("call"))
+                        self.parents.setdefault(key, (name, start))  # the first counts, as for the client
+
+    def value_of(self, key: str) -> "Segments | None":
+        """The pickled value of another call, if that has one; after :meth:`find_parents`."""
+        if key not in self.parents:
+            return None
+        name, start = self.parents[key]
+        with open(name, "rb") as file:
+            file.seek(start)
+            try:
+                header, segments = next(read_frames(file, self.secret))
+            except FrameError as error:  # (a class that the client cannot import)
+                raise ValueError("the value of the call %s, an argument, is refused: %s" % (key, error)) from None
+        return segments if header.get("result") == "value" else None
+
+    def counts(self, header: "Header") -> bool:
+        """Whether an outcome of an earlier attempt stands; a strict bundle is tried again for what raised."""
+        result = header.get("result")
+        return result == "value" or (result == "exception" and not self.head.get("strict"))
+
+    def all_well(self) -> bool:
+        """Whether every outcome is a value."""
+        with open(self.outcomes, "rb") as file:
+            return all(header.get("result") == "value" for header, _, _ in skim(file))
+
+    def report(self, call: str, result: str, segments: "Sequence[Buffer]" = (), **details: object) -> None:
+        """Append the outcome of *call*: one frame, with one tag over all of it."""
+        header = dict(details, kind="outcome", session=self.session, call=call, result=result, host=os.uname()[1])
+        end = os.path.getsize(self.outcomes) if os.path.exists(self.outcomes) else 0
+
+        def append() -> None:
+            try:
+                with open(self.outcomes, "ab") as file:
+                    write_frame(file, self.secret, header, segments)
+            except BaseException:
+                # After it was closed: closing writes what could not be written before.
+                os.truncate(self.outcomes, end)
+                raise
+
+        # A disk that stays full does not delay each value of a bundle; an error takes little room, and is to be told.
+        patience = min(ROOM_PATIENCE, self.patience) if result == "value" else ROOM_PATIENCE
+        self._when_there_is_room(append, sum(memoryview(part).nbytes for part in segments), patience)
+
+    def _when_there_is_room(self, write: "Callable[[], None]", size: int = 0, patience: float = ROOM_PATIENCE) -> None:
+        """Call *write*; on a full disk that can hold *size* bytes, again and again for *patience* seconds.
+
+        A job may share its disk with what comes and goes: in the spool directory, say, where it runs if access point
+        and execution point have one file system.
+        """
+        began = None
+        while True:
+            try:
+                write()
+            except OSError as error:
+                began = began or time.monotonic()  # not before: writing may take longer than that
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT) or time.monotonic() >= began + patience:
+                    raise
+                disk = os.statvfs(os.path.dirname(self.outcomes))
+                if size >= disk.f_blocks * disk.f_frsize:
+                    raise
+            else:
+                return
+            time.sleep(1)
+            self.patience -= 1
+
+    def cut_torn(self) -> None:
+        """Cut off what a child left of an outcome that it was writing when it died: it would hide those after it."""
+        with open(self.outcomes, "r+b") as file:
+            whole = self._whole
+            file.seek(whole)
+            for _, _, end in skim(file):
+                whole = end
+            file.truncate(whole)
+
+    def keep_what_counts(self) -> None:
+        """Before an attempt: keep what counts of an earlier one; drop what this one is for, and a torn last frame."""
+        kept = []
+        self._reported, self._whole = set(), 0
+        if os.path.exists(self.outcomes) and not self.head.get("afresh"):
+            with open(self.outcomes, "rb") as file:
+                try:
+                    for frame in read_frames(file, self.secret):  # extend() would lose the frames before a torn one
+                        if self.counts(frame[0]) and not frame[0].get("retry"):
+                            # What it printed is gone: this attempt writes to the same two files, from the beginning.
+                            kept.append((dict(frame[0], stdout=[0, 0], stderr=[0, 0]), frame[1]))  # noqa: PERF401
+                except FrameError:
+                    pass
+
+        def rewrite() -> None:
+            with open(self.outcomes + ".new", "wb") as file:
+                for header, segments in kept:
+                    write_frame(file, self.secret, header, segments)
+
+        self._when_there_is_room(rewrite)
+        os.rename(self.outcomes + ".new", self.outcomes)

@@ -1,0 +1,171 @@
+"""The process that makes the calls; its parent is the supervisor."""
+
+import os
+import sys
+import time
+
+from .unpickling import NoValueError, current_call, dumps, loads
+
+TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
+if TYPE_CHECKING:
+    import mmap
+    from typing import Any, NoReturn
+
+    from .bundle import Bundle
+    from .frames import Header, Segments
+
+STAGE_SIZE = 128
+"""Bytes in which a child tells what it is at: the key of a call, or a word."""
+
+
+def _initialize(segments: "Segments") -> None:
+    initializer, initargs = loads(segments)
+    initializer(*initargs)
+
+
+def _position(descriptor: int) -> "int | None":
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_CUR)
+    except OSError:
+        return None
+
+
+class Child:
+    """The process that makes the calls; in ``stage``, which they share, its supervisor sees what it is at."""
+
+    def __init__(self, stage: "mmap.mmap") -> None:
+        self.stage = stage
+        self.pid = os.getpid()
+
+    def run(self, bundle: "Bundle") -> None:
+        current_call.bundle = bundle
+        bundle.find_parents()
+        functions = []  # type: list[Segments]
+        loaded = {}  # type: dict[int, Any]
+        done = bundle.reported()
+        limit = bundle.head.get("max_tasks_per_child")
+        if bundle.initializer:
+            self._enter("initializer")
+            try:
+                _initialize(bundle.initializer)
+            except BaseException as error:
+                failed = self._exception(error)
+                pickled = failed.pop("pickled")
+                for key in bundle.call_keys():
+                    if key not in done:
+                        bundle.report(key, "initializer", pickled, **failed)
+                return
+            self._flush()  # what it printed is not the first call's
+        made = 0
+        for header, segments in bundle.frames(done):
+            if header["kind"] == "function":
+                functions.append(segments)
+            else:
+                if limit and made == limit:
+                    self.leave()
+                self._call(bundle, header, segments, functions, loaded)
+                made += 1
+
+    def _call(
+        self,
+        bundle: "Bundle",
+        header: "Header",
+        segments: "Segments",
+        functions: "list[Segments]",
+        loaded: "dict[int, Any]",
+    ) -> None:
+        key = header["call"]
+        current_call.number = header.get("number")
+        self._enter(key)
+        out, err, started = _position(1), _position(2), time.time()
+        try:
+            index = header["function"]
+            if index not in loaded:
+                loaded[index] = loads(functions[index])
+            args, kwargs = loads(segments)
+            value = loaded[index](*args, **kwargs)
+            del args, kwargs
+            pickled = dumps(None if bundle.head.get("discard") else value)
+            result, details = "value", {}
+        except NoValueError as error:
+            # The client that waited for the other call has failed this one already; it is for whoever attaches.
+            result, details, pickled = "dependency", {"parent": error.args[0]}, []
+        except BaseException as error:
+            result, details = "exception", self._exception(error)
+            pickled = details.pop("pickled")
+            if self._is_retried(bundle, error):
+                details["retry"] = True
+        self._flush()
+        if os.getpid() != self.pid:
+            os._exit(0)  # the call forked, and this is the copy: the outcome is the original's to tell
+        details.update(started=started, ended=time.time(), stdout=[out, _position(1)], stderr=[err, _position(2)])
+        try:
+            bundle.report(key, result, pickled, **details)
+        except OSError as error:
+            # A full disk, say. That is this call's failure, not a crash, and to tell it takes little room.
+            error = OSError(error.errno, f"{error.strerror} (where the job ran, for what the call returned or raised)")
+            details.update(self._exception(error))
+            bundle.report(key, "exception", details.pop("pickled"), **details)
+
+    @staticmethod
+    def _is_retried(bundle: "Bundle", error: BaseException) -> bool:
+        try:
+            retried = bundle.retried()
+            return retried is not None and isinstance(error, loads(retried))
+        except Exception:  # the classes cannot be had here: the call's own exception is what counts
+            import traceback
+
+            traceback.print_exc()
+            return False
+
+    @staticmethod
+    def _flush() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:
+                pass  # the call may have closed or replaced it
+
+    def _exception(self, error: BaseException) -> "dict[str, Any]":
+        """The exception pickled, if it can be (and unpickled again), and in any case as text."""
+        import traceback
+
+        kind = type(error)
+        try:
+            text = "".join(traceback.format_exception(kind, error, error.__traceback__ and error.__traceback__.tb_next))
+        except Exception:
+            text = "%s (its traceback cannot be formatted)\n" % kind.__name__
+        try:
+            message = str(error)
+        except Exception:
+            message = "(its text cannot be had)"
+        about = {"message": message, "traceback": text}
+        try:
+            # Frames cannot be pickled. (An exception may refuse to have its attributes set.)
+            BaseException.with_traceback(error, None)
+            pickled = dumps(error)
+            loads(pickled)
+        except BaseException as why:
+            pickled = []
+            # The first line: from Python 3.14 on, notes follow that say what was being pickled.
+            about["unpicklable"] = traceback.format_exception_only(type(why), why)[0].strip()
+        name = "%s.%s" % (kind.__module__, kind.__qualname__)
+        return dict(about, pickled=pickled, type_name=name)
+
+    def _enter(self, stage: str) -> None:
+        self.stage[:] = stage.encode().ljust(STAGE_SIZE)
+
+    def leave(self) -> "NoReturn":
+        """End well; the supervisor tells this from a call's own ``os._exit(0)`` by the stage."""
+        import atexit
+
+        self._enter("left")
+        try:
+            if "threading" in sys.modules:
+                sys.modules["threading"]._shutdown()  # waits for the calls' own threads, as a worker process does
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            # Not sys.exit: the frames above are the supervisor's, and taking the interpreter down costs milliseconds.
+            os._exit(0)

@@ -1,0 +1,139 @@
+"""A job without HTCondor: the packed file, in a directory of its own, started with the key of a bundle.
+
+Nothing is faked but the job: calls are written by the client's own code, and outcomes are read by it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from condor_futures.calls import pickling
+from condor_futures.calls.calls_file import Call, Manner, write_bundle
+from condor_futures.calls.outcomes_file import read_outcomes
+from condor_futures.calls.pickling import pickle_object
+from condor_futures.execution_point.packing import pack_runner
+from condor_futures.resolving.failures import value_or_error
+
+SESSION, SECRET, BUNDLE = "20260101-000000-0a1b2c3d", bytes(range(32)), "b000000"
+#: The execution point's: outside a virtual environment, it has neither our package nor cloudpickle.
+PYTHON = sys._base_executable
+
+
+class Sandbox:
+    """A job's scratch directory, with one bundle in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.outcomes_file = path / f"{BUNDLE}.outcomes"
+        self.install([PYTHON])
+
+    def install(self, pythons) -> None:
+        (self.path / "runner").write_bytes(pack_runner(pythons))
+        (self.path / "runner").chmod(0o700)
+
+    def write(
+        self, *calls, key_of=pickling._refuse_future, initializer=None, pickled_initializer=None, **options
+    ) -> None:
+        """Write a bundle of calls, each ``(function, *args)``, with the keys c000000, c000001 ..."""
+        functions = {fn: pickle_object(fn, "function") for fn, *_ in calls}
+        made = [
+            Call(f"c{number:06d}", functions[fn], pickle_object((tuple(args), {}), "(args, kwargs)", key_of))
+            for number, (fn, *args) in enumerate(calls)
+        ]
+        if initializer is not None:
+            fn, *args = initializer
+            pickled_initializer = pickle_object((fn, tuple(args)), "(initializer, initargs)")
+        with (self.path / f"{BUNDLE}.calls").open("wb") as file:
+            manner = Manner(initializer=pickled_initializer, **options)
+            write_bundle(file, made, session=SESSION, bundle=BUNDLE, secret=SECRET, manner=manner)
+
+    def start(self, **environment: str) -> subprocess.Popen:
+        """Start it as the starter does, with files for its standard output and error."""
+        with (self.path / "stdout").open("wb") as out, (self.path / "stderr").open("wb") as err:
+            return subprocess.Popen(
+                ["./runner", BUNDLE],
+                cwd=self.path,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env={**os.environ, **environment},
+            )
+
+    def run(self, *calls, timeout: float = 60.0, **options) -> list:
+        """Write a bundle, run it to its end, and give each call's value or error."""
+        self.write(*calls, **options)
+        self.finish(timeout)
+        return self.results()
+
+    def finish(self, timeout: float = 60.0, **environment: str) -> int:
+        with self.start(**environment) as process:
+            try:
+                self.status = process.wait(timeout)
+            finally:
+                process.kill()
+        return self.status
+
+    def outcomes(self):
+        outcomes, trouble = read_outcomes(self.outcomes_file, session=SESSION, secret=SECRET)
+        assert trouble is None
+        return outcomes
+
+    def results(self) -> list:
+        """Value or error of each call, in the order of the calls."""
+        unpickled = [value_or_error(outcome, "7.0") for _, outcome in sorted(self.outcomes().items())]
+        return [value if error is None else error for value, error in unpickled]
+
+    @property
+    def stdout(self) -> str:
+        return (self.path / "stdout").read_text()
+
+    @property
+    def stderr(self) -> str:
+        return (self.path / "stderr").read_text()
+
+    def stream(self, name: str, call: str) -> str:
+        """What the call wrote, by the range that its outcome gives."""
+        start, end = self.outcomes()[call].header[name]
+        return (self.path / name).read_bytes()[start:end].decode()
+
+
+def note(path, word, value=None):
+    """Leave a trace of having been called."""
+    with Path(path).open("a") as file:
+        file.write(f"{word}\n")
+    return value
+
+
+def note_and(path, word, then, *args):
+    note(path, word)
+    return then(*args)
+
+
+def kill_itself(number):
+    os.kill(os.getpid(), number)
+
+
+def kill_the_group(number):
+    """As ``kill 0`` in a script does."""
+    os.killpg(0, number)
+
+
+def read_null():
+    ctypes.string_at(0)
+
+
+def fail(message):
+    raise ValueError(message)
+
+
+def traces(job) -> list[str]:
+    return (job.path / "traces").read_text().split()
+
+
+def noted(word, *then):
+    """A call that leaves a trace, and then does something, if only nothing."""
+    return (note_and, "traces", word, *then) if then else (note, "traces", word)

@@ -1,0 +1,43 @@
+"""Jobs without HTCondor, and the functions that they call."""
+
+from __future__ import annotations
+
+import sys
+
+import cloudpickle
+import pytest
+import sandbox
+from sandbox import (
+    SECRET,
+    SESSION,
+    Sandbox,
+)
+
+from condor_futures.execution_point.frames import write_frame
+from condor_futures.execution_point.unpickling import dumps
+
+
+@pytest.fixture(scope="module")
+def by_value(request):
+    """The functions of the tests are as those of a user's script: the execution point cannot import them."""
+    modules = sandbox, sys.modules[request.module.__name__]
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    yield
+    for module in modules:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+@pytest.fixture
+def job(tmp_path):
+    return Sandbox(tmp_path)
+
+
+@pytest.fixture
+def parent(tmp_path):
+    """The outcomes of another job: call c000100 gave 1024."""
+    path = tmp_path / "parent.outcomes"
+    header = {"kind": "outcome", "session": SESSION, "call": "c000100", "result": "value", "host": "ep1"}
+    with path.open("wb") as file:
+        write_frame(file, SECRET, header, dumps(1024))
+    return path

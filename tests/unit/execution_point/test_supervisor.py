@@ -1,0 +1,234 @@
+"""Calls that kill their Python, evictions, and Pythons of other versions."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from sandbox import (
+    BUNDLE,
+    PYTHON,
+    kill_itself,
+    kill_the_group,
+    note_and,
+    noted,
+    read_null,
+    traces,
+)
+
+from condor_futures.calls import calls_file
+from condor_futures.errors import (
+    JobCrashedError,
+    PythonMismatchError,
+)
+from condor_futures.execution_point.bundle import CRASHED
+
+pytestmark = pytest.mark.usefixtures("by_value")
+
+
+# Calls that kill their Python.
+
+
+def test_call_that_leaves_with_status_zero_is_a_crash(job):
+    """os._exit(0) is no return: there is no value, and nobody is to wait for one."""
+    [error] = job.run((os._exit, 0))
+    assert isinstance(error, JobCrashedError)
+    assert (error.exit_status, error.signal) == (0, None)
+    assert job.status == CRASHED
+
+
+def test_call_that_leaves_with_a_status(job):
+    [error] = job.run((os._exit, 77))
+    assert isinstance(error, JobCrashedError)
+    assert (error.exit_status, error.signal, error.job_id) == (77, None, "7.0")
+    assert "77" in str(error)
+    assert job.status == CRASHED
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT, signal.SIGTERM], ids=lambda number: number.name)
+def test_call_that_is_killed(job, number):
+    """The signal is known, and the job ends normally with all its files."""
+    [error] = job.run((kill_itself, number))
+    assert isinstance(error, JobCrashedError)
+    assert (error.exit_status, error.signal) == (None, number)
+    assert number.name in str(error)
+    assert job.status == CRASHED
+
+
+def test_segmentation_fault_leaves_the_python_stack(job):
+    [error] = job.run((read_null,))
+    assert error.signal == signal.SIGSEGV
+    assert "Segmentation fault" in job.stderr
+    assert "in read_null" in job.stderr
+
+
+@pytest.mark.parametrize(
+    "crash",
+    [
+        pytest.param((kill_itself, signal.SIGKILL), id="SIGKILL"),
+        pytest.param((kill_the_group, signal.SIGKILL), id="SIGKILL to the process group"),
+        pytest.param((kill_the_group, signal.SIGTERM), id="SIGTERM to the process group"),
+        pytest.param((os._exit, 0), id="os._exit(0)"),
+        pytest.param((os._exit, 3), id="os._exit(3)"),
+        pytest.param((read_null,), id="segmentation fault"),
+    ],
+)
+def test_crash_in_a_bundle_costs_one_call(job, crash):
+    """The calls before and after it have their values, and every call was made exactly once."""
+    results = job.run(noted("a"), noted("b"), noted("c", *crash), noted("d"), noted("e"))
+    assert [isinstance(result, JobCrashedError) for result in results] == [False, False, True, False, False]
+    assert traces(job) == ["a", "b", "c", "d", "e"]
+    assert job.status == CRASHED
+
+
+def test_every_call_may_crash(job):
+    results = job.run(*[noted(word, os._exit, number) for number, word in enumerate("abc")])
+    assert [result.exit_status for result in results] == [0, 1, 2]
+    assert traces(job) == ["a", "b", "c"]
+
+
+def test_initializer_runs_again_in_a_new_process(job):
+    """After a crash the rest of the bundle has a fresh process, which is initialized as the first was."""
+    results = job.run(
+        (os._exit, 1), (os.environ.get, "NUMBER"), initializer=(note_and, "traces", "init", os.putenv, "A", "B")
+    )
+    assert isinstance(results[0], JobCrashedError)
+    assert traces(job) == ["init", "init"]
+
+
+def test_initializer_that_crashes_fails_all_calls(job):
+    """It would crash again, so it is not tried once per call."""
+    results = job.run(noted("call"), noted("call"), initializer=noted("init", os._exit, 5))
+    assert [(type(result), result.exit_status) for result in results] == [(JobCrashedError, 5)] * 2
+    assert "in the initializer" in str(results[0])
+    assert traces(job) == ["init"]
+
+
+# Which Python.
+
+
+@pytest.fixture
+def from_the_future(monkeypatch):
+    """The client has Python 3.99."""
+    monkeypatch.setattr(calls_file, "PythonVersion", "3.99")
+
+
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+@pytest.mark.usefixtures("from_the_future")
+def test_other_python_is_refused(job):
+    """No call is made; the error names both versions, the interpreter and the host."""
+    job.write(noted("call"), noted("call"))
+    assert job.finish(PATH=str(job.path)) == 0
+    for error in job.results():
+        assert isinstance(error, PythonMismatchError)
+        for part in (HERE, "3.99", PYTHON, os.uname().nodename):
+            assert part in str(error)
+    assert len(job.results()) == 2
+    assert not (job.path / "traces").exists()
+
+
+def fake_python(job, name: str, *lines: str) -> None:
+    directory = job.path / "bin"
+    directory.mkdir()
+    (directory / name).write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    (directory / name).chmod(0o755)
+
+
+@pytest.mark.usefixtures("from_the_future")
+def test_python_that_is_not_what_its_name_says_is_tried_once(job):
+    """There is a python3.99, and it gets the job; being another Python as well, it reports, and does not search on."""
+    fake_python(job, "python3.99", f'echo tried >> "{job.path}/traces"', f'exec "{PYTHON}" "$@"')
+    job.write((pow, 2, 2))
+    assert job.finish(PATH=f"{job.path}/bin:{os.defpath}") == 0
+    [error] = job.results()
+    assert isinstance(error, PythonMismatchError)
+    assert traces(job) == ["tried"]
+
+
+def other_pythons() -> list[str]:
+    """Interpreters on PATH that are another Python than this one, down to 3.6."""
+    found = []
+    for minor in range(6, 20):
+        path = shutil.which(f"python3.{minor}")
+        if path and minor != sys.version_info[1]:
+            printed = subprocess.run(
+                [path, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True, check=False
+            )
+            if printed.returncode == 0:
+                found.append(printed.stdout.strip())
+    return found
+
+
+OTHERS = other_pythons() or [pytest.param("", marks=pytest.mark.skip(reason="no other Python on PATH"))]
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=lambda path: Path(path).name)
+def test_python_of_the_client_is_looked_for(job, other):
+    """Started by another Python, the runner leaves for the right one, and its environment is as it was."""
+    fake_python(job, f"python{HERE}", f'exec "{PYTHON}" "$@"')
+    job.install([other])
+    job.write((pow, 2, 2), (sorted, [3, 1]), (os.environ.get, "CONDOR_FUTURES_PYTHON"))
+    assert job.finish(PATH=f"{job.path}/bin:{os.defpath}") == 0
+    assert job.results() == [4, [1, 3], None]
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=lambda path: Path(path).name)
+def test_other_python_can_still_say_so(job, other):
+    """However old it is, or new: the mismatch is an outcome, not a SyntaxError on standard error."""
+    job.install([other])
+    job.write((pow, 2, 2))
+    assert job.finish(PATH=str(job.path)) == 0
+    [error] = job.results()
+    assert isinstance(error, PythonMismatchError)
+    assert HERE in str(error)
+    assert job.stderr == ""
+
+
+def test_calls_are_made_in_the_scratch_directory_if_it_is_another(job):
+    """Where a job begins in its spool directory, what its calls leave lying about does not stay there."""
+    (job.path / "scratch").mkdir()
+    job.write((os.getcwd,), scratch=True)
+    job.finish(_CONDOR_SCRATCH_DIR=str(job.path / "scratch"))
+    assert job.results() == [str(job.path / "scratch")]
+
+
+# The end of a job.
+
+
+def test_sigterm_ends_the_call_and_the_job(job):
+    """So HTCondor evicts; the job runs again elsewhere: what is done is kept, what runs has no outcome."""
+    os.mkfifo(job.path / "started")
+
+    def wait():
+        Path("started").write_text(str(os.getpid()))
+        threading.Event().wait()
+
+    job.write((pow, 2, 2), (wait,), (pow, 3, 3))
+    with job.start() as process:
+        pid = int((job.path / "started").read_text())
+        assert pid != process.pid
+        process.terminate()
+        assert process.wait() == -signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert job.results() == [4]
+
+
+def test_nothing_is_left_in_the_sandbox(job):
+    """HTCondor would transfer stray files of a job that names none."""
+    job.run((pow, 2, 2), (os._exit, 1))
+    assert {path.name for path in job.path.iterdir()} == {
+        "runner",
+        "stdout",
+        "stderr",
+        f"{BUNDLE}.calls",
+        f"{BUNDLE}.outcomes",
+    }
