@@ -79,7 +79,7 @@ class Owner:
     def is_current_thread(self) -> bool:
         """Whether this thread may change its objects."""
         if self._lock is not None:
-            return bool(self._lock._is_owned())
+            return bool(_HAS_LOCK(self._lock))
         return self._thread in (None, threading.current_thread())
 
     def check(self, what: str) -> None:

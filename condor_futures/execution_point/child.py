@@ -157,13 +157,15 @@ class Child:
 
     def leave(self) -> "NoReturn":
         """End well; the supervisor tells this from a call's own ``os._exit(0)`` by the stage."""
-        import atexit
+        from atexit import _run_exitfuncs as run_exit_functions
 
         self._enter("left")
         try:
             if "threading" in sys.modules:
-                sys.modules["threading"]._shutdown()  # waits for the calls' own threads, as a worker process does
-            atexit._run_exitfuncs()
+                from threading import _shutdown as wait_for_threads  # type: ignore[attr-defined]
+
+                wait_for_threads()  # the calls' own, as a worker process does
+            run_exit_functions()
             sys.stdout.flush()
             sys.stderr.flush()
         finally:

@@ -97,19 +97,19 @@ def _contents(value: "Any") -> "list[object]":
 
 def _make_function(code: "Any", namespace: "dict[str, Any]", *rest: "Any") -> "Any":
     """As cloudpickle's, but the globals are those of the function's module."""
-    from cloudpickle import cloudpickle
+    from cloudpickle.cloudpickle import _make_function as make_function
 
     variables = vars(travelled_module(namespace.get("__name__", "")))
     _set_variables(variables, namespace)
-    return cloudpickle._make_function(code, variables, *rest)
+    return make_function(code, variables, *rest)
 
 
 def _function_setstate(function: "Any", state: "tuple[dict[str, Any], dict[str, Any]]") -> None:
     """As cloudpickle's, but what the initializer or a call has set stays."""
-    from cloudpickle import cloudpickle
+    from cloudpickle.cloudpickle import _function_setstate as set_state
 
     attributes, slots = state
-    cloudpickle._function_setstate(function, (attributes, dict(slots, __globals__={})))
+    set_state(function, (attributes, dict(slots, __globals__={})))
     _set_variables(function.__globals__, slots["__globals__"])
 
 

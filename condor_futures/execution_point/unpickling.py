@@ -135,9 +135,9 @@ def _make_class(make: "Any", tracker_id: int, made: "list[type]") -> "Callable[.
     """As cloudpickle's *make*, for a class that is not here yet; others are found."""
 
     def find_or_make(*args: "Any") -> "Any":
-        from cloudpickle import cloudpickle
+        from cloudpickle.cloudpickle import _DYNAMIC_CLASS_TRACKER_BY_ID
 
-        cls = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(args[tracker_id])
+        cls = _DYNAMIC_CLASS_TRACKER_BY_ID.get(args[tracker_id])
         if cls is None:
             cls = make(*args)
             made.append(cls)
