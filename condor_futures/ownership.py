@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import operator
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +29,9 @@ CHECKED: Final = os.environ.get("CONDOR_FUTURES_CHECK_OWNERS") == "1"
 
 _OWNERS = "_owners"  # of an object: its owners, by the part of it that they own
 _READS = "_reads"  # of a method that changes nothing
+
+#: Whether this thread has a reentrant lock: as threading.Condition asks it.
+_HAS_LOCK = operator.methodcaller("_is_owned")
 
 
 class WrongThreadError(AssertionError):
