@@ -13,7 +13,7 @@ from typing import Any, Literal
 from condor_futures.access_point.choosing import Place
 from condor_futures.access_point.emptying import wait_until_gone
 from condor_futures.access_point.requests import AccessPoint
-from condor_futures.dag.graph import Graph
+from condor_futures.dag.files import read_manifest
 from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.execution_point.frames import skim
 from condor_futures.files.private_files import open_regular
@@ -182,10 +182,10 @@ def _remove_jobs(session: Session) -> int:
 def _of_dag(session: Session) -> tuple[Any, str]:
     """Return the access point and the name of the DAG that the session belongs to."""
     try:
-        graph = Graph.load(session.directory)
+        about = read_manifest(session.directory)
     except CondorFuturesError:
         return None, ""
-    return graph.access_point, graph.name
+    return about["access_point"], about["name"]
 
 
 def _count(directory: Path) -> tuple[int, int, int]:

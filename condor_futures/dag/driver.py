@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from condor_futures.access_point.choosing import Place
 from condor_futures.access_point.emptying import wait_until_gone
@@ -13,19 +13,19 @@ from condor_futures.access_point.job_info import JobInfo
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.dag.checks import warn_of_old_dagman
+from condor_futures.dag.dag_future import DagFuture
 from condor_futures.dag.dagman import Dagman
 from condor_futures.dag.follower import SCHEDULER_UNIVERSE, Follower
 from condor_futures.dag.graph import Graph
 from condor_futures.dag.local import LocalRun
 from condor_futures.dag.reports import Reports
+from condor_futures.dag.run import Run
 from condor_futures.errors import CondorFuturesError
 from condor_futures.files.process_lock import SessionLock
 from condor_futures.future import CondorFuture
 from condor_futures.state_machine import states
 
 __all__ = ["Driver"]
-
-T = TypeVar("T")
 
 
 class Driver:
@@ -38,13 +38,13 @@ class Driver:
         self.sealed = False
         """It has been run, or was attached to: its nodes are what they are."""
         self.shut_down = False
-        self._run: Follower | LocalRun | None = None
+        self._run: Run | None = None
         self._place: Place | None = None
         self._lock = SessionLock(graph.files.local_lock)
 
     def future(self, key: str) -> CondorFuture[Any]:
         """A future for the call *key*."""
-        return _DagFuture(key, self)
+        return DagFuture(key, self.cancel, self.check_started)
 
     def check_open(self) -> None:
         """Raise what the standard library's executors raise when they take no more calls."""
@@ -234,38 +234,3 @@ class Driver:
         for future in self.graph.futures.values():
             future.disconnect()
             future.cancel()
-
-
-class _DagFuture(CondorFuture[T]):
-    """A future that does not wait for a DAG that nobody runs."""
-
-    def __init__(self, key: str, driver: Driver) -> None:
-        super().__init__(key, driver.cancel)
-        self._driver = driver
-        self._waiters: list[Any] = _Waiters(self)
-
-    def check_started(self) -> None:
-        """Refuse to wait, if the DAG is not being run and the future is not done."""
-        if not self.done():
-            self._driver.check_started()
-
-    def result(self, timeout: float | None = None) -> T:
-        self.check_started()
-        return super().result(timeout)
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        self.check_started()
-        return super().exception(timeout)
-
-
-class _Waiters(list[Any]):
-    """Those who wait for a future by ``wait`` or ``as_completed``, which know no other way to ask it."""
-
-    def __init__(self, future: _DagFuture[Any]) -> None:
-        super().__init__()
-        self._future = future
-
-    def append(self, waiter: Any) -> None:
-        """Let it wait, if somebody is going to end the wait."""
-        self._future.check_started()
-        super().append(waiter)

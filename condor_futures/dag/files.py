@@ -1,11 +1,29 @@
-"""The files of a DAG."""
+"""The files of a DAG: their names, and what is known of a DAG without its nodes."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-__all__ = ["DagFiles"]
+from condor_futures.errors import CondorFuturesError
+
+__all__ = ["DagFiles", "read_manifest"]
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """What ``Graph.save`` wrote to *directory*, as JSON has it: ``name`` and ``access_point`` of the DAG, and more.
+
+    Raises:
+        CondorFuturesError: if no DAG was written there.
+
+    """
+    manifests = [path for path in directory.glob("*.dag.json") if path.with_suffix("").exists()]
+    if len(manifests) != 1:
+        raise CondorFuturesError(f"no DAG was written to {directory}; call write() or run() first")
+    about: dict[str, Any] = json.loads(manifests[0].read_bytes())
+    return about
 
 
 @dataclass(frozen=True)
@@ -25,7 +43,7 @@ class DagFiles:
 
     @property
     def manifest(self) -> Path:
-        """What :meth:`Graph.load` reads."""
+        """What :func:`read_manifest` reads."""
         return self._path(".dag.json")  # not NAME.json: a DAG may be called session
 
     @property

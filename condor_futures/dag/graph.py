@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from condor_futures.calls.bundle import Bundle
-from condor_futures.dag.files import DagFiles
-from condor_futures.dag.sandbox import Sandbox
+from condor_futures.dag.files import DagFiles, read_manifest
 from condor_futures.errors import CondorFuturesError
 from condor_futures.future import CondorFuture
 from condor_futures.options.categories import Categories
@@ -76,20 +75,6 @@ class Node:
     def key(self) -> str:
         """Its name in the DAG."""
         return self.bundles[0].key
-
-    def sandbox_of(self, process: int, retry: int) -> Sandbox:
-        """What the job of the number *process* finds besides, and brings back, the *retry*-th time that the node is
-        tried again; its cluster has the number of the node.
-
-        Raises:
-            ValueError: for a macro that only HTCondor can replace.
-
-        """
-        cluster = int(self.key[1:])
-        numbers = {"process": process, "procid": process, "cluster": cluster, "clusterid": cluster, "retry": retry}
-        bundle = self.bundles[process]
-        named = {"job": self.key, "node": self.key, "bundle": bundle.key, "directory": bundle.directory.name}
-        return Sandbox.of(bundle.options).expanded({**numbers, **named})
 
     @property
     def depth(self) -> int:
@@ -249,10 +234,7 @@ class Graph:
 
         """
         session = Session.open(directory)
-        manifests = [path for path in session.directory.glob("*.dag.json") if path.with_suffix("").exists()]
-        if len(manifests) != 1:
-            raise CondorFuturesError(f"no DAG was written to {session.directory}; call write() or run() first")
-        about = json.loads(manifests[0].read_bytes())
+        about = read_manifest(session.directory)
         graph = cls(about["name"], session, about["access_point"], about.get("max_workers"))
         graph.written_to = Path(about["directory"])
         graph.categories.update(about["categories"])

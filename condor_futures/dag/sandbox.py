@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from condor_futures.dag.graph import Node
 from condor_futures.options.options import Options
 
 __all__ = ["Sandbox"]
@@ -28,6 +29,22 @@ class Sandbox:
     environment: str = ""
     outputs: Sequence[str] = ()
     remaps: str = ""
+
+    @classmethod
+    def of_job(cls, node: Node, process: int, retry: int) -> Sandbox:
+        """That of the job of the number *process* of a node, the *retry*-th time that the node is tried again.
+
+        Its cluster has the number of the node.
+
+        Raises:
+            ValueError: for a macro that only HTCondor can replace.
+
+        """
+        bundle = node.bundles[process]
+        cluster = int(node.key[1:])
+        numbers = {"process": process, "procid": process, "cluster": cluster, "clusterid": cluster, "retry": retry}
+        named = {"job": node.key, "node": node.key, "bundle": bundle.key, "directory": bundle.directory.name}
+        return cls.of(bundle.options).expanded({**numbers, **named})
 
     @classmethod
     def of(cls, options: Options) -> Sandbox:

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import errno
-import os
-
-import pytest
-
 from condor_futures import CondorFuturesError, DagExecutor, JobHeldError
 from condor_futures.dag import follower
-from condor_futures.dag.checks import warn_of_old_dagman
-from condor_futures.dag.dagman import Dagman, submit_error
-from condor_futures.session import session
+from condor_futures.dag.dagman import Dagman
 from condor_futures.state_machine import states
 from condor_futures.state_machine.transitions import IllegalTransition
 from condor_futures.watching import live_jobs
@@ -99,62 +92,6 @@ def test_dagmans_last_words_are_of_its_last_run(new_dag):
     assert message.startswith("DAGMan (job 2.0) ended before it had run all nodes: why: of the second;")
 
 
-@pytest.mark.parametrize(("version", "warned"), [("25.9.0", True), ("24.0.14", True), ("25.14.0", False), ("?", False)])
-def test_a_dagman_that_removes_the_rest_of_a_cluster_is_warned_of(caplog, version, warned):
-    warn_of_old_dagman(f"$CondorVersion: {version} 2026-03-01 BuildID: 1 $")
-    assert ("removes the others" in caplog.text) is warned
-
-
-@pytest.mark.parametrize(
-    ("kind", "words", "sentence"),
-    [
-        ("pre_script", ["$RETURN"], r"'\$RETURN' means nothing to DAGMan .* runs before the job"),
-        ("pre_script", ["$HOME"], r"'\$HOME' means nothing"),
-        ("post_script", ["$RETURN_CODE", "x"], r"\$RETRY, \$RETURN, \$SUCCESS"),
-        ("post_script", ["x", "y\\"], "backslash"),
-    ],
-)
-def test_script_arguments_that_end_a_dag_are_refused(new_dag, kind, words, sentence):
-    """DAGMan gives up the whole DAG, by default, when it comes to the script."""
-    dag = new_dag()
-    dag.with_options(pre_script=["/bin/true", "$retry", "a$b\\", "c"], post_script=["/bin/true", "$Return", "$JOBID"])
-    with pytest.raises(ValueError, match=sentence):
-        dag.with_options(**{kind: ["/bin/true", *words]})
-
-
-def test_disk_that_is_full_at_once_leaves_nothing(tmp_path, monkeypatch):
-    """So that the same DAG can be made when there is room."""
-
-    def full():
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(session, "pack_runner", full)
-        with pytest.raises(CondorFuturesError, match="cannot be written to: No space left on device"):
-            DagExecutor("work", tmp_path / "work")
-    DagExecutor("work", tmp_path / "work").shutdown()
-
-
-@pytest.mark.parametrize(
-    ("lines", "reason"),
-    [
-        (["ERROR: on Line 20 of submit file: Failed to produce job credentials"], "Failed to produce job credentials"),
-        (
-            ["ERROR: on Line 20 of submit file: failed to create job classad", "submit error: no such group"],
-            "no such group",
-        ),
-        (["ERROR: at another time"], ""),
-    ],
-)
-def test_why_a_node_could_not_be_submitted_is_the_last_word_on_it(new_dag, lines, reason):
-    """DAGMan's log has it on one line or on two."""
-    files = new_dag()._driver.graph.files
-    about = ["Submitting HTCondor Node b000000 job(s)...", *lines, "Submitting HTCondor Node b000001 job(s)..."]
-    files.dagman_out.write_text("".join(f"11/21/26 08:00:00 {line}\n" for line in about))
-    assert submit_error(files, "b000000") == reason
-    assert submit_error(files, "b000001") == ""
-
-
 def test_the_node_is_named_without_which_others_are_not_run(new_dag):
     """Where all of its calls have values."""
     dag = new_dag()
@@ -166,27 +103,3 @@ def test_the_node_is_named_without_which_others_are_not_run(new_dag):
         second.key: {"NodeStatus": 7},
     }
     assert follower._failed_ancestor(third, verdicts) == "the node b000000 before it failed: Job submit failed"
-
-
-@pytest.mark.parametrize(("after", "kind"), [(3, "int"), ("abc", "str"), ([3], "int")])
-def test_calls_come_after_futures_only(new_dag, after, kind):
-    with pytest.raises(TypeError, match=f"^after must be a future, or several, not {kind}$"):
-        new_dag().with_options(after=after)
-
-
-def test_a_picture_without_a_suffix_is_where_it_was_wanted(new_dag, tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", "")  # no Graphviz
-    dag = new_dag()
-    dag.submit(abs, -1)
-    assert b"<svg" in dag.draw(tmp_path / "picture").read_bytes()
-
-
-def test_a_limit_of_no_call_is_warned_of(new_dag, caplog):
-    dag = new_dag()
-    dag.categories.update(adder=1, other=2)
-    dag.with_options(category="other").submit(abs, -1)
-    dag.with_options(category="ader").submit(abs, -1)
-    dag.write()
-    assert [record.getMessage() for record in caplog.records] == [
-        "no call of the DAG work is of the category adder, which has a limit"
-    ]

@@ -1,0 +1,39 @@
+"""Nobody waits for a DAG that nobody runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from condor_futures import as_completed, wait
+from condor_futures.dag.dag_future import DagFuture
+
+
+@pytest.mark.parametrize("look", [wait, lambda futures: next(as_completed(futures))])
+def test_nobody_waits_for_a_dag_that_does_not_run(new_dag, look):
+    """All ways to wait say so; and the futures are none the worse for it."""
+    dag = new_dag()
+    futures = [dag.submit(abs, -1), dag.submit(abs, -2)]
+    with pytest.raises(RuntimeError, match="the DAG does not run yet"):
+        look(futures)
+    dag.run(local=True)
+    assert {future.result() for future in wait(futures).done} == {1, 2}
+
+
+@pytest.mark.parametrize("ask", [DagFuture.result, DagFuture.exception])
+def test_what_is_done_is_told_though_nobody_runs_the_dag(ask):
+    """And so it is once somebody does."""
+    started = []
+
+    def dag_is_started():
+        if not started:
+            raise RuntimeError("the DAG does not run yet")
+
+    future = DagFuture("c000000", lambda _: None, dag_is_started)
+    with pytest.raises(RuntimeError, match="does not run yet"):
+        ask(future, 0)
+    started.append(True)
+    with pytest.raises(TimeoutError):
+        ask(future, 0)
+    started.clear()
+    future.resolve(None, None)
+    assert ask(future, 0) is None

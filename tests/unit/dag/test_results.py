@@ -1,0 +1,43 @@
+"""What map() of a DAG returns: an iterator, and an argument of other calls."""
+
+from __future__ import annotations
+
+import pickle
+import time
+
+import pytest
+
+from condor_futures.dag.results import Results
+from condor_futures.future import CondorFuture
+
+
+@pytest.fixture
+def futures():
+    return [CondorFuture(f"c{n:06d}") for n in range(3)]
+
+
+def test_results_come_in_order(futures):
+    for number, future in enumerate(reversed(futures)):
+        future.resolve(number, None)
+    results = Results(futures, None)
+    assert (next(results), list(results)) == (2, [1, 0])
+    assert results.futures == futures
+
+
+def test_the_time_is_counted_from_when_the_first_is_asked_for(futures):
+    """The DAG may be run much later; and what was late can be asked for again."""
+    results = Results(futures, 0.2)
+    time.sleep(0.3)
+    futures[0].resolve("in time", None)
+    assert next(results) == "in time"
+    with pytest.raises(TimeoutError):
+        next(results)
+    futures[1].resolve("late", None)
+    assert next(results) == "late"
+
+
+def test_as_an_argument_it_is_a_list():
+    """Of futures, which the pickler replaces by their values."""
+    assert pickle.loads(pickle.dumps(Results([], None))) == []
+    futures = [CondorFuture("c000000")]
+    assert Results(futures, None).__reduce__() == (list, (futures,))
