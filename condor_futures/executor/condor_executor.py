@@ -196,9 +196,8 @@ class CondorExecutor(Executor):
             c000000 1024
 
         """
-        executor = cls.__new__(cls)
-        left, options = attaching.Left.by(session, options)
-        vars(executor).update(_left=left)
+        executor: CondorExecutor = cls.__new__(cls)
+        executor._left, options = attaching.Left.by(session, options)
         cls.__init__(executor, **options)
         return executor
 

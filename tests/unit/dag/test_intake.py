@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from condor_futures import PayloadError, procid, shell
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.frames import read_frames
 
 
 def test_a_map_adds_all_its_calls_or_none(new_dag):
@@ -61,7 +61,7 @@ def test_the_job_of_a_node_fails_if_a_call_does(new_dag):
     heads = []
     for node in dag._driver.graph.nodes:
         with node.bundles[0].path("calls").open("rb") as file:
-            heads.append(next(iter(runner.read_frames(file, session.secret)))[0])
+            heads.append(next(iter(read_frames(file, session.secret)))[0])
     assert [head["strict"] for head in heads] == [True, True]
     assert [head.get("afresh", False) for head in heads] == [False, True]
     assert [head.get("parents", []) for head in heads] == [[], ["b000000.outcomes"]]

@@ -7,7 +7,8 @@ from support import until
 
 from condor_futures import CondorFuturesError, DependencyError, JobError, JobHeldError
 from condor_futures.dag.reports import Reports
-from condor_futures.execution_point import runner
+from condor_futures.execution_point.frames import write_frame
+from condor_futures.execution_point.unpickling import dumps
 from condor_futures.state_machine import states
 
 ENDED = states.Terminated("7.0", 0)
@@ -49,7 +50,7 @@ def returned(graph, **values):
                         "result": "value",
                         "host": "ep",
                     }
-                    runner.write_frame(file, graph.session.secret, header, runner.dumps(values[key]))
+                    write_frame(file, graph.session.secret, header, dumps(values[key]))
 
 
 def test_a_value_is_told_before_its_node_is_over(dag, graph, reports):
