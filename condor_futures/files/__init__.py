@@ -1,4 +1,4 @@
 """Files that only the user may read, and locks on files.
 
-Any thread may call these lines. They know nothing of sessions, jobs or HTCondor.
+Any thread may call this package. It does not depend on sessions, jobs or HTCondor.
 """

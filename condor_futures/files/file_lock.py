@@ -1,4 +1,4 @@
-"""Advisory locks on files, which the kernel drops when their holder dies, however it dies."""
+"""Advisory locks on files. The kernel releases a lock when its holder exits or is killed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ __all__ = ["FileLock"]
 
 
 class FileLock:
-    """A ``flock`` on an open file of its own: two objects exclude each other within one process too."""
+    """A ``flock`` with a file descriptor of its own, so that two objects exclude each other within one process too."""
 
     def __init__(self, path: Path) -> None:
-        # Close-on-exec, as all of Python's files: the daemons started below do not hold the lock.
+        # Close-on-exec, as all of Python's files, so that daemons which this process starts do not hold the lock.
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
     def share(self) -> None:
-        """Hold it together with others; waits for an exclusive holder."""
+        """Take a shared lock; wait for an exclusive holder."""
         fcntl.flock(self._file, fcntl.LOCK_SH)
 
     def try_exclusive(self) -> bool:
-        """Hold it alone, unless somebody else holds it; then a share held before is lost as well (see flock(2))."""
+        """Take an exclusive lock if nobody else holds the lock, and return whether it was taken.
+
+        If not, a shared lock that this object held is lost as well (see flock(2)).
+        """
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -30,15 +33,15 @@ class FileLock:
         return True
 
     def wait_exclusive(self, timeout: float) -> bool:
-        """Wait at most ``timeout`` seconds to hold it alone; whether that came to pass."""
+        """Wait at most ``timeout`` seconds for an exclusive lock, and return whether it was taken."""
         deadline = time.monotonic() + timeout
         while not self.try_exclusive():
-            # Not a blocking flock, which has no time limit.
+            # A blocking flock has no time limit.
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
         return True
 
     def close(self) -> None:
-        """Let go."""
+        """Release the lock and close the file."""
         os.close(self._file)

@@ -1,7 +1,7 @@
-"""Files that are this user's alone: where they may be, and how they are opened.
+"""Private files of this user: safe places for them, and opening them.
 
-Who can write to a directory on the way to a file can put another file in its place. What the jobs execute, and what
-comes back of them, is unpickled; so others must not be able to.
+A user who can write to a directory on the path of a file can put another file in its place. The jobs' calls and their
+outcomes are unpickled, so no other user may be able to replace these files.
 """
 
 from __future__ import annotations
@@ -20,43 +20,43 @@ __all__ = ["check_place", "make_directory", "open_patiently", "open_regular"]
 
 T = TypeVar("T")
 
-#: Seconds until one who could not open a file, because too many are open, is told so.
+#: Seconds to retry opening a file while too many files are open.
 PATIENCE = 30.0
 
-#: AFS, and EOS.
+#: Types of file systems with their own access lists: AFS and EOS.
 _LISTS = {"afs", "fuse", "fuse.eosxd"}
 
 
 def check_place(directory: Path, owner: int | None = None, what: str = "a session") -> None:
-    """Make sure that *directory* is this user's, and that not everybody can write to it or put another in its place.
+    """Check that *directory* belongs to this user, and that not everybody can write to it or replace it.
 
-    A group that may write to a directory above it, and the owners of those directories, are trusted.
+    The owners of the directories above it, and a group that may write to these directories, are trusted.
 
     Args:
-        directory: absolute; it exists.
-        owner: another uid that it may belong to.
-        what: is to be there.
+        directory: an absolute path of an existing directory.
+        owner: another uid that the directory may belong to.
+        what: the purpose of the directory, for the error message.
 
     Raises:
-        CondorFuturesError: if that is not so.
-        OSError: if it cannot be found out.
+        CondorFuturesError: the directory is not safe.
+        OSError: the check failed.
 
     """
     mine = {os.geteuid(), owner}
-    # As it is written, and as it is in the end: a link on the way is a file as any other.
+    # Both the given path and the resolved path: a link on the path can be replaced like any other file.
     for path in dict.fromkeys((*_way(directory), *_way(directory.resolve()))):
         above = path.parent.stat()
         if not above.st_mode & stat.S_IWOTH or _has_lists(above.st_dev):
             continue
         if not above.st_mode & stat.S_ISVTX:
             raise CondorFuturesError(
-                f"{directory} is no safe place for {what}: everybody may write to {path.parent}; "
-                "choose another, or take that away (chmod o-w)"
+                f"{directory} is not a safe place for {what}: everybody can write to {path.parent}; "
+                "choose another directory, or remove that permission (chmod o-w)"
             )
         user = path.lstat().st_uid
         if user not in {0, *mine}:
             raise CondorFuturesError(
-                f"{directory} is no safe place for {what}: in {path.parent}, to which everybody may write, "
+                f"{directory} is not a safe place for {what}: in {path.parent}, where everybody can write, "
                 f"{path.name} belongs to the uid {user}"
             )
     about = directory.stat()
@@ -65,7 +65,7 @@ def check_place(directory: Path, owner: int | None = None, what: str = "a sessio
 
 
 def _has_lists(device: int) -> bool:
-    """Whether files there have access lists of their own kind, and modes that say nothing: /afs itself shows 0777."""
+    """Return whether the file system has its own access lists, so that modes mean nothing: /afs itself has 0777."""
     number = f"{os.major(device)}:{os.minor(device)}"
     with Path("/proc/self/mountinfo").open(encoding="utf-8", errors="replace") as mounts:
         # 36 35 98:0 /root /mount/point options - type source options
@@ -74,24 +74,24 @@ def _has_lists(device: int) -> bool:
 
 
 def make_directory(path: Path, mode: int) -> None:
-    """Make a directory, unless it is there, and those above it, which others can enter and not write to."""
+    """Make a directory if it does not exist; others can enter, but not write to, the parents that this makes."""
     if not path.exists():
         make_directory(path.parent, 0o755)
         path.mkdir(mode, exist_ok=True)
-        path.chmod(mode)  # whatever the umask is
+        path.chmod(mode)  # mkdir's mode is subject to the umask
 
 
 def _way(path: Path) -> Iterator[Path]:
-    """*path* and the directories above it, but the root."""
+    """Yield *path* and the directories above it, without the root."""
     yield path
     yield from list(path.parents)[:-1]
 
 
 def open_patiently(opening: Callable[[], T]) -> T:
-    """Open a file; as long as too many are open, in this process or on this machine, try again for a while.
+    """Call *opening*, and retry for ``PATIENCE`` seconds while too many files are open in this process or machine.
 
     Raises:
-        OSError: if that cannot be done.
+        OSError: the file cannot be opened.
 
     """
     deadline = time.monotonic() + PATIENCE
@@ -105,7 +105,7 @@ def open_patiently(opening: Callable[[], T]) -> T:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file to be read, in place of which there may be something else: a link, or a pipe that nobody writes to.
+    """Open a regular file for reading, and refuse anything else in its place, such as a link or a pipe.
 
     Raises:
         OSError: it is not a regular file, or cannot be opened.

@@ -1,8 +1,8 @@
-"""Who is at work on a session: a record lock on a file of it, which the kernel drops when its holder dies.
+"""The lock of a session: a record lock on a file, which the kernel releases when its holder exits or is killed.
 
-A client and its helper process share the lock; who wants to take up a session that was left has to have it alone first.
-It is a POSIX record lock, not a ``flock``: a child that the user's program forks has no part in it, so that one which
-outlives the program does not keep the session from being taken up.
+A client and its helper process share the lock. A client that attaches must first have it exclusively. It is a POSIX
+record lock, not a ``flock``, because a forked child of the user's program does not inherit it: a child that outlives
+the program does not keep other clients from attaching.
 """
 
 from __future__ import annotations
@@ -18,35 +18,40 @@ from typing import ClassVar
 
 __all__ = ["SessionLock"]
 
-# File systems without locks, some AFS and FUSE ones: better no protection than no session.
+# Some file systems, such as some AFS and FUSE ones, have no locks: a session without protection is better than none.
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-#: struct flock, as Linux has it on 64 bits: type, whence, start, length, process.
+#: struct flock of Linux on 64 bits: type, whence, start, length, process.
 _FLOCK = struct.Struct("@hhqqi4x")
 
 
 class SessionLock:
-    """The lock of one session, of which a process may have one at a time."""
+    """The lock of one session; a process may have one such object in use at a time."""
 
-    #: The kernel knows processes only, and drops a process's locks when it closes any descriptor of the file. So we
-    #: know ourselves which files this one has open: by process, because a forked child gets a copy of this without the
-    #: locks, and by device and inode, because a session may be found by several paths.
+    #: The lock files that this process has open. The kernel counts locks by process, and drops a process's locks when
+    #: the process closes any descriptor of the file. An entry has the process id, because a forked child gets a copy of
+    #: this set without the locks, and device and inode, because several paths may lead to a session.
     _here: ClassVar[set[tuple[int, int, int]]] = set()
-    #: Held from looking there until the file is open, or closed again.
+    #: Held between looking into the set and opening the file, or closing it again.
     _looking: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self, path: Path) -> None:
-        """Name the file; it is made at first use."""
+        """Set the path of the lock file, which is created at first use."""
         self.path = path
         self._file: int | None = None
         self._identity = (0, 0, 0)
 
     @classmethod
     def forked(cls) -> None:
-        """In a forked child: another thread, which is not here, may have had the lock of this class."""
+        """Make a new class lock in a forked child, because a thread of the parent may have held the old one."""
         cls._looking = threading.Lock()
 
     def acquire(self, timeout: float = 0.0) -> bool:
-        """Have it alone for a moment, then share it; False if others still have it after *timeout* seconds."""
+        """Take the lock exclusively for a moment, then share it.
+
+        Returns:
+            False if another process still has the lock after *timeout* seconds, or this process has it already.
+
+        """
         with self._looking:
             if self._is_here():
                 return False
@@ -54,7 +59,7 @@ class SessionLock:
             self._identity = _identity(os.fstat(self._file))
             self._here.add(self._identity)
         try:
-            os.fchmod(self._file, 0o600)  # whatever the umask is
+            os.fchmod(self._file, 0o600)  # the mode of open() is subject to the umask
             deadline = time.monotonic() + timeout
             while not self._lock(fcntl.LOCK_EX):
                 if time.monotonic() >= deadline:
@@ -68,7 +73,7 @@ class SessionLock:
         return True
 
     def _is_here(self) -> bool:
-        """Whether this process has it, by whichever path."""
+        """Return whether this process has the lock, by any path."""
         try:
             return _identity(self.path.lstat()) in self._here
         except FileNotFoundError:
@@ -87,15 +92,15 @@ class SessionLock:
 
     @property
     def held(self) -> bool:
-        """It is this object that has it."""
+        """Whether this object has the lock."""
         return self._file is not None
 
     @property
     def holder(self) -> int | None:
-        """The process that has it, or one of them, without disturbing it; None if nobody has it."""
+        """The id of a process that has the lock; None if there is none. The lock is not disturbed."""
         with self._looking:
             if self._is_here():
-                return os.getpid()  # (to look at the file would lose it)
+                return os.getpid()  # (opening and closing the file would lose the lock)
             try:
                 file = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -113,16 +118,17 @@ class SessionLock:
         return None if kind == fcntl.F_UNLCK else int(pid)
 
     def release(self) -> None:
-        """Let go, if it is held."""
-        # Nothing here waits: the garbage collector may call it, at any moment.
+        """Release the lock if it is held."""
+        # This must not wait: the garbage collector may call it at any moment.
         if self._file is not None:
             file, self._file = self._file, None
             os.close(file)
-            self._here.discard(self._identity)  # only now: closing would lose the lock of whoever had it next
+            # Only after closing: closing the file would drop a lock that another object of this process took meanwhile.
+            self._here.discard(self._identity)
 
 
 def _identity(file: os.stat_result) -> tuple[int, int, int]:
-    """A file, as this process sees it."""
+    """Return the identity of a file in this process."""
     return os.getpid(), file.st_dev, file.st_ino
 
 

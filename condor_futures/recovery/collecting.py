@@ -1,4 +1,4 @@
-"""Collects the evidence of what became of a session: its files, its event log, the job queue, the schedd's history."""
+"""Collects the evidence about a session: its files, its event log, the job queue and the schedd's history."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["collect"]
 
 
 def collect(session: Session, helper: AccessPoint, event_log: EventLog) -> Evidence:
-    """Everything that is known of the calls of a session whose client left.
+    """Return all evidence about the calls of a session whose client left.
 
-    Jobs that do not count, because their input files never arrived or because they are copies, are removed on the way.
+    This also removes the jobs that do not count: jobs whose input files never arrived, and copies.
 
     Args:
-        session: held by this process.
-        helper: connected.
-        event_log: the session's, at its start; the watcher reads on from where this leaves it.
+        session: the session, which this process must hold.
+        helper: the access point, connected.
+        event_log: the session's event log at its start; the watcher continues to read where this function stops.
 
     Raises:
-        AccessPointError: if the access point does not answer.
+        AccessPointError: the access point does not respond.
 
     """
     bundles = find_bundles(session)
@@ -36,7 +36,7 @@ def collect(session: Session, helper: AccessPoint, event_log: EventLog) -> Evide
     schedd = Schedd(helper)
     query = schedd.query(session.constraint, PROJECTION)
     queue = query.wait(LAST_REQUESTS)
-    # Read after the queue was asked: the log then has every job that had left the queue before.
+    # Read the log after querying the queue: the log then has every job that left the queue before the query.
     log = LoggedJobs(event_log.read_all())
     unused = unused_numbers(bundles, log, queue)
     logged: Mapping[str, Sequence[LoggedJob]] = log.of_bundle
@@ -46,8 +46,8 @@ def collect(session: Session, helper: AccessPoint, event_log: EventLog) -> Evide
         verdicts = judge(found, queue, logged)
     half = verdicts.half
     if half:
-        # The schedd takes a second to note that the files have arrived (25.14), so only jobs that still wait are
-        # removed.
+        # The schedd takes a second to register that the files have arrived (25.14), so the constraint selects only jobs
+        # that still wait for them.
         waiting = f"JobStatus == {JobStatus.HELD:d} && HoldReasonCode == {SPOOLING_INPUT}"
         schedd.remove(f"{waiting} && ({either(half)})", NEVER_RAN).wait(LAST_REQUESTS)
         queue = query.wait(LAST_REQUESTS)

@@ -1,4 +1,4 @@
-"""What a session's files and its event log say of its bundles."""
+"""The evidence about a session's bundles in its files and its event log."""
 
 from __future__ import annotations
 
@@ -33,31 +33,30 @@ __all__ = [
 
 
 PROJECTION: Final = ["ClusterId", "ProcId", "JobStatus", "HoldReasonCode", attributes.BUNDLE]
-"""The attributes of jobs that :func:`judge` looks at."""
+"""The job attributes that :func:`judge` uses."""
 
 
 BY_US: Final = "condor_futures"
-"""With this the reasons of our own removals begin."""
+"""The remove reasons of our own removals begin with this."""
 
 
-#: The files of a bundle that are read here; ``.new`` as long as they are being written.
+#: The files of a bundle that are read here; ``.new`` while they are being written.
 _OURS = re.compile(r"(b[0-9]+)\.(calls|outcomes|cancelled)(\.new)?")
 
 
 @dataclass(frozen=True)
 class Found:
-    """A bundle, as its files have it.
+    """A bundle, according to its files.
 
     Attributes:
-        key: the bundle's key.
-        directory: where its files are.
-        options: what its job is submitted with; None where only its outcomes are left.
-        calls: the keys of its calls, and for each the keys of the calls whose values it still has to be given.
-        after: the keys of calls that it waits for.
-        ended: all of its calls have an outcome.
-        counts: False where all its calls were cancelled, or nothing can be read of them: only that their keys are not
-            to be given again is of interest.
-        retrieved: the outputs of a job are here.
+        key: the key of the bundle.
+        directory: the directory of its files.
+        options: the options of its job; None if only its outcomes are left.
+        calls: the keys of its calls, each with the keys of the calls whose values are still missing in its file.
+        after: the keys of the calls that it waits for.
+        ended: whether all its calls have an outcome.
+        counts: False if all its calls were cancelled, or none of them can be read. Such a bundle only reserves keys.
+        retrieved: whether the outputs of a job are in the directory.
 
     """
 
@@ -72,18 +71,18 @@ class Found:
 
     @property
     def number(self) -> int:
-        """The number that its key was made of."""
+        """The number in its key."""
         return int(self.key[1:])
 
 
 @dataclass
 class LoggedJob:
-    """What the event log says of one job.
+    """The events of one job in the event log.
 
     Attributes:
-        job_id: its id, which may have been another job's before it, and another's after it.
-        bundle: the key of the bundle that it was submitted for, as its SUBMIT event has it; empty if the log has none.
-        events: its own, from that event on.
+        job_id: the id of the job. Other jobs may have had the same id before, or have it later.
+        bundle: the key of its bundle, from its SUBMIT event; empty if the log has no such event.
+        events: its events, from the SUBMIT event on.
 
     """
 
@@ -93,25 +92,26 @@ class LoggedJob:
 
     @property
     def counts(self) -> bool:
-        """Its bundle has not been submitted again in its place."""
+        """Whether the job counts, that is, was not removed to submit its bundle again."""
         return not any(never_ran(event) for event in self.events)
 
 
 class LoggedJobs:
-    """What the event log says of all jobs there were.
+    """All jobs in the event log.
 
-    A schedd that lost its queue counts from 1.0 again, so one id may have been several jobs'. Each of them begins with
-    a SUBMIT event, which the schedd writes once for each job; what the log has before it is another's.
+    A schedd that lost its queue starts again at job 1.0, so several jobs may have had the same id. The schedd writes
+    one SUBMIT event for each job; earlier events with its id belong to another job.
 
     Attributes:
-        latest: by job id, the last job that had it.
-        of_bundle: by bundle, the jobs that were submitted for it, in the log's order, without those that never counted.
-        bundles: the keys of all bundles that a job was submitted for, whether it counts or not.
+        latest: by job id, the last job with this id.
+        of_bundle: by bundle, the jobs that were submitted for it, in the order of the log, without jobs that do not
+            count.
+        bundles: the keys of all bundles that a job was submitted for, whether the job counts or not.
 
     """
 
     def __init__(self, events: Iterable[states.Event]) -> None:
-        """Understand the log's *events*, which are all that it has."""
+        """Assign all *events* of the log to jobs."""
         self.latest: dict[str, LoggedJob] = {}
         jobs: list[LoggedJob] = []
         for event in events:
@@ -126,19 +126,19 @@ class LoggedJobs:
                 self.of_bundle.setdefault(job.bundle, []).append(job)
 
     def events(self, job_id: str, bundle: str) -> list[states.Event]:
-        """Those of the job *job_id* that is in the queue now, for *bundle*."""
+        """Return the events of the job *job_id* that is in the queue now for *bundle*."""
         job = self.latest.get(job_id)
         return job.events if job is not None and job.bundle in ("", bundle) else []
 
 
 def never_ran(event: states.Event) -> bool:
-    """Whether *event* is our own removal of a job that did not count."""
+    """Return whether *event* is our own removal of a job that did not count."""
     return isinstance(event, states.Aborted) and NEVER_RAN in event.reason
 
 
 @dataclass(frozen=True)
 class Unused:
-    """The numbers from which on no key was made of any: see :func:`unused_numbers`."""
+    """The first numbers that no key has used yet, see :func:`unused_numbers`."""
 
     bundles: int
     calls: int
@@ -147,16 +147,16 @@ class Unused:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that is known of a session whose client left: what :func:`.verdicts.settle` decides from.
+    """All evidence about a session whose client left; :func:`.verdicts.settle` decides from it.
 
     Attributes:
-        bundles: all bundles of which there is a file.
-        queue: the ads of the session's jobs that are in the queue.
-        log: what the event log says.
+        bundles: all bundles that have a file.
+        queue: the ads of the session's jobs in the queue.
+        log: the jobs in the event log.
         logged: by bundle, its jobs that count, from the event log or else from the schedd's history.
-        unused: where new keys begin.
+        unused: the first unused numbers for keys.
         removed: jobs that were removed on attaching, because their input files never arrived.
-        told: by bundle, what the schedd's history says of a job that has left the queue.
+        told: by bundle, the events that the schedd's history has of a job that left the queue.
 
     """
 
@@ -175,16 +175,16 @@ class Evidence:
 
 
 def unused_numbers(bundles: Collection[Found], history: LoggedJobs, queue: Iterable[Mapping[str, Any]]) -> Unused:
-    """Where to go on counting, so that nothing new is taken for what had its key before.
+    """Return the first numbers for new keys, so that no key is used twice.
 
-    Of a bundle that was cancelled there is a file with its keys. Where that could not be written, or was lost, the
-    event log and the queue may still tell of its job, and calls that were to take its values still name its calls. (Of
-    its calls that nobody names, the keys may then be given again: what there is of a call goes by its bundle.)
+    A cancelled bundle has a file with its keys. If that file could not be written, or was lost, the event log and the
+    queue may still have its job, and calls that depend on its calls still have their keys. (Keys of its other calls may
+    then be used again. This does no harm, because the files of a call are named by its bundle.)
 
     Args:
-        bundles: all of the session of which there is a file, whether they count or not.
-        history: what the event log says.
-        queue: the session's jobs that are in the queue.
+        bundles: all bundles of the session that have a file, whether they count or not.
+        history: the jobs in the event log.
+        queue: the ads of the session's jobs in the queue.
 
     """
     files = _first_unused("b", (bundle.key for bundle in bundles))
@@ -193,19 +193,19 @@ def unused_numbers(bundles: Collection[Found], history: LoggedJobs, queue: Itera
         "c",
         (call for bundle in bundles for call in (*bundle.calls, *bundle.after, *chain(*bundle.calls.values()))),
     )
-    # Each bundle after the last one that has files had a call at least.
+    # Each bundle after the last one that has files had at least one call.
     calls += max(jobs - files, 0)
     clusters = (bundle.options.cluster or "" for bundle in bundles if bundle.options is not None)
     return Unused(max(files, jobs), calls, _first_unused("k", clusters))
 
 
 def _first_unused(kind: str, keys: Iterable[str]) -> int:
-    """The number after the largest that one of *keys* was made of; keys of other kinds do not count."""
+    """Return one more than the largest number in those of *keys* that are of this *kind*."""
     return 1 + max((int(key[1:]) for key in keys if re.fullmatch(kind + "[0-9]+", key)), default=-1)
 
 
 def find_bundles(session: Session) -> list[Found]:
-    """All bundles of which there is a file, in the order in which they were made; files of other names are not ours."""
+    """Return all bundles that have a file, in the order of their creation; files with other names are ignored."""
     files: dict[str, tuple[Path, set[str]]] = {}
     for path in session.bundles.glob("*/*"):
         name = _OURS.fullmatch(path.name)
@@ -213,15 +213,15 @@ def find_bundles(session: Session) -> list[Found]:
             continue
         key, kind, new = name.groups()
         if new:
-            path.unlink()  # it was being written when the client ended
+            path.unlink()  # the client exited while it wrote this file
         else:
             files.setdefault(key, (path.parent, set()))[1].add(kind)
     found = [_find(session, key, directory, kinds) for key, (directory, kinds) in files.items()]
     known = {call for bundle, _ in found for call in bundle.calls}
     bundles = []
     for bundle, reported in found:
-        # Calls of which their outcome only is left: their file was lost, or cut short. (What has the outcome of another
-        # bundle's call was exchanged.)
+        # Calls that have only an outcome: their file was lost or truncated. (An outcome of another bundle's call means
+        # that files were exchanged; it does not count.)
         lost = [call for call in reported if call not in known and re.fullmatch("c[0-9]+", call)]
         known.update(lost)
         calls = {**bundle.calls, **dict.fromkeys(lost, ())}
@@ -232,10 +232,10 @@ def find_bundles(session: Session) -> list[Found]:
 
 
 def _find(session: Session, key: str, directory: Path, kinds: Collection[str]) -> tuple[Found, Collection[str]]:
-    """A bundle, with the calls that it is known to have; and those of which there is an outcome that counts."""
+    """Return a bundle with its known calls, and the keys of the calls that have an outcome that counts."""
     if "cancelled" in kinds:
         text = (directory / f"{key}.cancelled").read_text(errors="replace")
-        keys = re.findall("^c[0-9]+$", text, re.MULTILINE)  # none, where a client was killed before it wrote them
+        keys = re.findall("^c[0-9]+$", text, re.MULTILINE)  # empty if the client was killed before it wrote them
         return Found(key, directory, None, dict.fromkeys(keys, ()), counts=False), ()
     reported, _ = read_outcomes(directory / f"{key}.outcomes", session=session.id, secret=session.secret)
     if "calls" not in kinds:
@@ -244,7 +244,10 @@ def _find(session: Session, key: str, directory: Path, kinds: Collection[str]) -
 
 
 def _read_calls(path: Path) -> tuple[Options | None, dict[str, list[str]], list[str]]:
-    """What the calls are submitted with; for each, whose values it still has to be given; what all of them wait for."""
+    """Return the options of a file of calls, the missing parents of each call, and the calls that all of them wait for.
+
+    A parent is missing if its value has not been appended to the file yet.
+    """
     options: Options | None = None
     calls: dict[str, list[str]] = {}
     after: list[str] = []

@@ -1,4 +1,4 @@
-"""What the schedd's history says of jobs that have left the queue."""
+"""Queries the schedd's history for jobs that have left the queue."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ __all__ = ["jobs_of_history", "told_by_history"]
 
 
 LAST_REQUESTS = 60.0
-"""Seconds for the helper process of a client that was killed to carry out what it was asked last, and for a query."""
+"""Seconds for the helper process of a killed client to complete its last requests, and for a query."""
 
 
 def jobs_of_history(helper: AccessPoint, session: Session) -> Mapping[str, Sequence[LoggedJob]]:
-    """By bundle, the jobs that have left the queue, as the access point's history has them.
+    """Return, by bundle, the jobs in the access point's history.
 
-    Without those that we removed: they did not count, or their calls were cancelled.
+    Jobs that we removed are left out: they did not count, or their calls were cancelled.
     """
     by_us = f'regexp("^{BY_US}", RemoveReason ?: "")'
     try:
         ads = Schedd(helper).past(f"{session.constraint} && !{by_us}", PROJECTION).wait(LAST_REQUESTS)
     except AccessPointError as error:
-        logger.warning("the access point's history cannot be asked which calls were made: %s", error)
+        logger.warning("cannot query the access point's history for earlier jobs: %s", error)
         return {}
     jobs: dict[str, list[LoggedJob]] = {}
     for ad in reversed(ads):  # the newest come first
@@ -50,7 +50,7 @@ def jobs_of_history(helper: AccessPoint, session: Session) -> Mapping[str, Seque
 def told_by_history(
     helper: AccessPoint, session: Session, gone: Sequence[tuple[Found, LoggedJob]]
 ) -> dict[str, tuple[states.Event, ...]]:
-    """By bundle, what the access point's history says of jobs that have left the queue."""
+    """Return, by bundle, the events in the access point's history for jobs that have left the queue."""
     ads: list[dict[str, Any]] = []
     if gone:
         try:
@@ -61,10 +61,10 @@ def told_by_history(
             )
             ads = request.wait(LAST_REQUESTS)["ads"]
         except AccessPointError as error:
-            logger.warning("the access point's history cannot be asked: %s", error)
+            logger.warning("cannot query the access point's history: %s", error)
     told = {}
     for bundle, job in gone:
-        # Its id may be that of another job of the session by now.
+        # Another job of the session may have the same id by now.
         own = [ad for ad in ads if ad.get(attributes.BUNDLE) == bundle.key]
         as_last_known = Job(bundle.key, spooled=True, state=State.RUNNING, job_id=job.job_id)
         told[bundle.key] = queue_events.queue_events({job.job_id: as_last_known}, own)[job.job_id]

@@ -1,8 +1,8 @@
-"""What became of the bundles of a session whose client left: decided from the evidence alone.
+"""Decides, from the evidence alone, the state of each bundle of a session whose client left.
 
-Little is kept for this but what there is anyway: ``BUNDLE.calls`` says which calls there are, what their job is
-submitted with and what they wait for; ``BUNDLE.outcomes`` what came of them; ``BUNDLE.cancelled`` that nothing of them
-counts; the event log, or without one the schedd's history, which jobs there were; the queue which there are.
+Almost all of the evidence exists anyway. ``BUNDLE.calls`` has the calls, the options of their job, and the calls that
+they wait for. ``BUNDLE.outcomes`` has their outcomes. ``BUNDLE.cancelled`` marks a cancelled bundle. The event log, or
+without one the schedd's history, has the earlier jobs. The queue has the current jobs.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Ended:
-    """A bundle of which nothing more can come.
+    """A bundle that has ended: no more outcomes can arrive.
 
     Attributes:
         found: the bundle.
-        job: its job, as it ended.
-        cause: why a call without an outcome has none.
+        job: its job, in its final state.
+        cause: the reason why a call has no outcome.
 
     """
 
@@ -46,12 +46,12 @@ class Ended:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What became of each bundle of a session whose client left.
+    """The state of each bundle of a session whose client left.
 
     Attributes:
-        ended: nothing more can come of them.
-        under_way: by the id of the job that is in the queue, the bundle and the events of the job so far.
-        pending: the bundles to be submitted, in the order in which they were made.
+        ended: the bundles that have ended.
+        under_way: by the id of a job in the queue, its bundle and the events of the job so far.
+        pending: the bundles to submit, in the order of their creation.
 
     """
 
@@ -61,7 +61,7 @@ class Verdicts:
 
 
 def settle(evidence: Evidence) -> Verdicts:
-    """Decide what became of each bundle, from the evidence alone."""
+    """Decide the state of each bundle from the evidence alone."""
     recovery = judge(evidence.found, evidence.queue, evidence.logged, evidence.removed)
     ended = []
     for found, job_id in recovery.ended:
@@ -81,21 +81,21 @@ def settle(evidence: Evidence) -> Verdicts:
 
 
 def _job(found: Found) -> Job:
-    """The job of a bundle before anything is known of it; of a bundle without its options only outcomes are left."""
+    """Return the job of a bundle in its initial state; a bundle without options has only outcomes left."""
     return Job(found.key, spooled=found.options.spool if found.options is not None else True)
 
 
 @dataclass
 class Recovery:
-    """What is to be done about each bundle.
+    """The work that each bundle requires.
 
     Attributes:
-        ended: all outcomes are here; with the job that they are of, if that is known.
-        under_way: bundle by the job in the queue that is its.
-        gone: with the job that was its and has left the queue; what became of it, event log and history say.
-        pending: they have to be submitted.
-        half: jobs in the queue whose files have not arrived, and perhaps never will.
-        stray: jobs in the queue that belong to no bundle: copies, and cancelled ones.
+        ended: bundles with all their outcomes; each with the id of its job, if known.
+        under_way: by job id, the bundles that have a job in the queue.
+        gone: bundles whose job has left the queue, with that job; the event log and the history have its end.
+        pending: bundles to submit.
+        half: jobs in the queue whose input files have not arrived, and perhaps never will.
+        stray: jobs in the queue that belong to no bundle: copies, and jobs of cancelled bundles.
 
     """
 
@@ -113,14 +113,13 @@ def judge(
     logged: Mapping[str, Sequence[LoggedJob]],
     removed: Collection[str] = (),
 ) -> Recovery:
-    """Decide, for each bundle, what became of it.
+    """Decide, for each bundle, the work that it requires.
 
     Args:
-        bundles: all of the session.
-        queue: the session's jobs that are in the queue.
-        logged: by bundle, the jobs that the event log, or the history, knows, in its order, without those that never
-            counted.
-        removed: jobs that do not count any more.
+        bundles: the bundles of the session.
+        queue: the ads of the session's jobs in the queue.
+        logged: by bundle, the jobs in the event log or the history, in its order, without jobs that do not count.
+        removed: the ids of jobs that were removed and do not count.
 
     """
     recovery = Recovery()
@@ -141,7 +140,7 @@ def judge(
     for key, bundle in known.items():
         earlier = [job for job in logged.get(key, ()) if job.job_id not in uncounted]
         if key in queued:
-            # Also where all outcomes are here: it may have been retrieved and not have left yet, or be tried again.
+            # Even if all outcomes are here: the job may be retrieved and about to leave the queue, or run again.
             recovery.under_way[queued[key]] = bundle
         elif bundle.ended:
             recovery.ended.append((bundle, earlier[-1].job_id if earlier else None))
@@ -155,19 +154,20 @@ def judge(
 def fate(
     job: Job, events: Iterable[states.Event], last: Sequence[states.Event], *, retrieved: bool
 ) -> tuple[Job, states.Event | None]:
-    """What became of a job that has left the queue; None if it never counted, so that it has to be submitted again.
+    """Return the final state of a job that has left the queue, and the cause of its end.
 
-    Nothing is to be done about it any more, and its id may be another job's by now; so of the table's effects only a
-    report counts.
+    The cause is None if the job did not count, so that its bundle has to be submitted again. No action on the job is
+    possible any more, and another job may have its id by now; so of the effects in the transition table only a report
+    counts.
 
     Args:
-        job: of the bundle.
-        events: its own, as the log has them.
-        last: what the schedd's history says of it.
-        retrieved: its outputs are here.
+        job: the job of the bundle.
+        events: its events in the log.
+        last: its events in the schedd's history.
+        retrieved: whether its outputs are here.
 
     """
-    # Of the holds that there were, all are over: it was released, or removed.
+    # All holds of the job are over: it was released or removed after each.
     job = replace(job, policy=HoldPolicy("wait"))
     removal: states.Aborted | None = None
     exit_: states.Terminated | None = None
@@ -180,15 +180,15 @@ def fate(
             exit_ = job.exit
         cause = next((effect.cause for effect in effects if isinstance(effect, states.Report)), None)
         if isinstance(cause, states.Aborted) and before.state is State.HELD and cause.reason.startswith(BY_US):
-            return job, before.hold  # the hold had failed its calls, and then we removed it
+            return job, before.hold  # the hold failed its calls, and then we removed the job
         if cause is not None:
             return job, cause
         if isinstance(event, states.Aborted):
             removal = event
     job = replace(job, state=State.ENDED)
-    # A spooled job leaves as completed only once it is retrieved.
+    # A spooled job leaves the queue as completed only after its outputs are retrieved.
     if exit_ is not None and (retrieved or any(isinstance(event, states.Terminated) for event in last)):
         return job, exit_
     if exit_ is not None and removal is None:
-        return job, states.NotRetrieved(job.job_id or "", "the job is in no queue any more")
+        return job, states.NotRetrieved(job.job_id or "", "the job is no longer in the queue")
     return job, removal or states.Gone(job.job_id or "")

@@ -1,4 +1,4 @@
-"""How many calls there are in which state: at every moment they add up to the number of calls."""
+"""The number of calls in each state; at any time these numbers add up to the number of calls."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["Counts"]
 
 @owned(methods=False)
 class Counts:
-    """Knows each call from its submission on, as open or as ended.
+    """Tracks each call from its submission on, as open or ended.
 
-    Any thread may tell it something. What it knows belongs to the holder of its lock; only the queue of what it has
-    been told belongs to nobody, for a deque is safe in any thread.
+    Any thread may record changes. The numbers belong to the holder of the lock. The queue of changes belongs to nobody,
+    because a deque is safe in any thread.
     """
 
     def __init__(self) -> None:
-        #: Reentrant, and what changes is noted first: a call may be cancelled by the garbage collector, or by a signal
-        #: handler, in the thread that has it.
+        #: The lock is reentrant, and changes are queued first: the garbage collector or a signal handler may cancel a
+        #: call in the thread that holds the lock.
         self._lock = threading.RLock()
         self._notes: deque[Callable[[], None]] = deque()
         self._busy = False
@@ -31,16 +31,16 @@ class Counts:
         Owner("the holder of its lock", self._lock).takes(self)
 
     def opened(self, bundles: Iterable[Bundle]) -> None:
-        """These calls are submitted."""
+        """Record that the calls of *bundles* were submitted."""
         calls = {bundle: set(bundle.futures) for bundle in bundles}
         self._note(lambda: self._open.update(calls))
 
     def failed_at_once(self) -> None:
-        """A call failed before it could be submitted."""
+        """Record a call that failed before it could be submitted."""
         self._note(lambda: self._ended.update(failed=1))
 
     def ended(self, bundle: Bundle, call: str, how: str) -> None:
-        """A call has ended: done, failed or cancelled; only the first time counts."""
+        """Record that a call is done, failed or cancelled; only the first record of a call counts."""
         self._note(lambda: self._end(bundle, call, how))
 
     @changes()
@@ -54,7 +54,7 @@ class Counts:
 
     def _note(self, note: Callable[[], None]) -> None:
         self._notes.append(note)
-        if self._lock.acquire(blocking=False):  # or whoever has it sees to it, counts() at the latest
+        if self._lock.acquire(blocking=False):  # else the holder of the lock, or the next counts(), applies the change
             try:
                 self._settle()
             finally:
@@ -71,7 +71,7 @@ class Counts:
             self._busy = False
 
     def counts(self) -> Counter[str]:
-        """Calls by the state of their job, or by how they ended."""
+        """Return the number of calls by the state of their job, or by their end."""
         with self._lock:
             self._settle()
             busy, self._busy = self._busy, True

@@ -1,4 +1,4 @@
-"""Output, error and log of each job, kept where the user wants them: ``keep_logs=``."""
+"""Copies of each job's output, error and log in the directory that the option ``keep_logs`` names."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ _SUFFIXES = {"stdout": "out", "stderr": "err", "log": "log"}
 
 
 def keep_logs(bundle: Bundle, event_log: Path) -> None:
-    """Copy what there is of a job that has ended to ``CLUSTER.PROC.out``, ``.err`` and ``.log``, if that is wanted.
+    """Copy the output, error and log of a job that has ended to ``CLUSTER.PROC.out``, ``.err`` and ``.log``.
 
-    A job that was held or removed while its files were spooled brings no log of its own; then its events are taken from
-    the session's *event_log*. What goes wrong is logged: it is no reason to fail the calls.
+    This does nothing without the option ``keep_logs``. A job that was held or removed while its files were spooled has
+    no log of its own; its events are then copied from the session's *event_log*. Errors are logged, and do not fail the
+    calls.
     """
     directory, job_id = bundle.options.keep_logs, bundle.job.job_id
     if directory is None or job_id is None:
@@ -35,7 +36,7 @@ def keep_logs(bundle: Bundle, event_log: Path) -> None:
             if suffix == "log":
                 _write_events(job_id, bundle.key, event_log, target)
         except OSError as error:
-            logger.warning("%s of the job %s is not kept: %s", suffix, job_id, error)
+            logger.warning("cannot keep the %s of the job %s: %s", suffix, job_id, error)
 
 
 def _write_events(job_id: str, bundle: str, event_log: Path, target: Path) -> None:
@@ -46,9 +47,9 @@ def _write_events(job_id: str, bundle: str, event_log: Path, target: Path) -> No
         jobs: list[list[bytes]] = []
         for text in event.findall(event_log.read_bytes()):
             if text.startswith(b"000 ") or not jobs:
-                jobs.append([])  # a schedd that lost its queue gives an id to another job
+                jobs.append([])  # a schedd that lost its queue uses an id again
             jobs[-1].append(text)
         if own := [job for job in jobs if f"bundle={bundle}\n".encode() in job[0]] or jobs:
             target.write_bytes(b"".join(own[-1]))
     except OSError as error:
-        logger.warning("the log of the job %s is not kept: %s", job_id, error)
+        logger.warning("cannot keep the log of the job %s: %s", job_id, error)

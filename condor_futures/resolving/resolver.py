@@ -1,6 +1,6 @@
 """The thread that resolves futures: it reads outcomes, unpickles them, and runs the done callbacks.
 
-Apart from the watcher, because unpickling and callbacks are the user's code and take as long as they like.
+It is separate from the watcher, because unpickling and callbacks run the user's code, which may take any time.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ STDERR_TAIL = 2000
 
 
 class Resolver:
-    """Resolves the futures of bundles in the order in which it is told to.
+    """Resolves the futures of bundles, in the order of the requests.
 
-    Any thread may tell it. What comes of the calls of a bundle belongs to its thread from the moment on at which
-    :attr:`owner` takes it.
+    Any thread may make a request. The outcomes of a bundle's calls belong to the resolver's thread from the moment at
+    which :attr:`owner` takes the bundle.
     """
 
     def __init__(
         self, session: Session, tally: Counts, initializer_failed: Callable[[Bundle, BrokenCondorExecutor], None]
     ) -> None:
-        """Make it; :meth:`start` starts the thread. *initializer_failed* is told when an initializer raised."""
+        """Prepare the thread, which :meth:`start` starts; an initializer that raises calls *initializer_failed*."""
         self._session = session
         self._initializer_failed = initializer_failed
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -61,11 +61,11 @@ class Resolver:
         self._thread.start()
 
     def report(self, bundle: Bundle, report: states.Report) -> None:
-        """Resolve the futures of *bundle* from its outcomes; those that have none fail because of ``report.cause``."""
+        """Resolve the futures of *bundle* from its outcomes; a call without an outcome fails with ``report.cause``."""
         self._surely(bundle, lambda: self._report(bundle, report.cause))
 
     def fail(self, bundle: Bundle, error: BaseException, call: str | None = None) -> None:
-        """Fail the futures of *bundle*, or that of one *call*, whatever its outcomes are."""
+        """Fail all futures of *bundle*, or the future of one *call*, whatever the outcomes are."""
         self._work.put(lambda: self._fail_rest(bundle, error) if call is None else self._fail_one(bundle, call, error))
 
     def fail_call(self, bundle: Bundle, call: str, cause: BaseException) -> None:
@@ -81,7 +81,7 @@ class Resolver:
             self._resolve(bundle, future, None, error)
 
     def cancel(self, futures: Iterable[CondorFuture[Any]]) -> None:
-        """Cancel *futures*, where whoever should have done that was interrupted."""
+        """Cancel *futures*, because the thread that should have cancelled them was interrupted."""
 
         def cancel() -> None:
             for future in futures:
@@ -90,13 +90,13 @@ class Resolver:
         self._work.put(cancel)
 
     def ask(self, bundle: Bundle, answer: Callable[[states.Event], None]) -> None:
-        """Ask the user's function what becomes of the hold that the job of *bundle* is in."""
+        """Call the user's ``on_hold`` function for the current hold of the job of *bundle*."""
         asked = bundle.job
 
         def ask() -> None:
             job = bundle.job
             if job.state is not State.HELD or job.holds != asked.holds:
-                return  # it has been released, or removed, in the meantime
+                return  # the job has been released or removed in the meantime
             try:
                 event: states.Event = states.Decided(job.job_id or "", job.holds, bundle.options.on_hold.decide(job))
             except BaseException as error:  # noqa: BLE001 - it is the user's function
@@ -107,9 +107,9 @@ class Resolver:
         self._work.put(ask)
 
     def hand_down(self, bundle: Bundle, answer: Callable[[Mapping[str, BaseException]], None]) -> None:
-        """Append the outcomes of its parents to the calls of *bundle*: here, because they may be large.
+        """Append the outcomes of its parents to the calls of *bundle*, in this thread because they may be large.
 
-        *answer* gets, by call, why a value that it takes cannot be had.
+        *answer* is called with the errors, by call, of values that could not be appended.
         """
 
         def hand_down() -> None:
@@ -117,16 +117,16 @@ class Resolver:
             for key, parent in {k: p for needed in bundle.parents.values() for k, p in needed.items()}.items():
                 try:
                     self._append(bundle, key, parent)
-                except BaseException as error:  # noqa: BLE001 - the child must hear of it, whatever it is
+                except BaseException as error:  # noqa: BLE001 - the child must fail with any error
                     failed.update((call, error) for call, needed in bundle.parents.items() if key in needed)
             answer(failed)
 
         self._work.put(hand_down)
 
     def _append(self, bundle: Bundle, key: str, parent: Future[Any]) -> None:
-        """Append the value of *parent* to the calls of *bundle*, or nothing."""
+        """Append the value of *parent* to the calls of *bundle*; if this fails, leave the file unchanged."""
         if parent.cancelled() or parent.exception() is not None:
-            return  # the calls that wanted it have failed
+            return  # the calls that depend on it have failed
         session, path = self._session, bundle.path("calls")
         of = cast("Bundle | None", parent.bundle) if isinstance(parent, CondorFuture) else None
         with writing_calls(session.directory):
@@ -139,18 +139,19 @@ class Resolver:
                         value, ship = parent.result(), bundle.options.ship
                         append_value(file, key, value, session=session.id, secret=session.secret, ship=ship)
             except BaseException:
-                # After it was closed, which writes what could not be written before. What is torn would hide the next.
+                # After the file was closed, which writes the rest of its buffer. An incomplete frame would hide the
+                # following ones.
                 os.truncate(path, end)
                 raise
 
     def close(self) -> None:
-        """Do what is left to do, and end."""
+        """Complete the requested work, and end the thread."""
         self._work.put(None)
         if not self.is_current_thread():
             self._thread.join()
 
     def is_current_thread(self) -> bool:
-        """A done callback is running, in this thread, and asks."""
+        """Return whether the caller runs in this thread, as a done callback does."""
         return threading.current_thread() is self._thread
 
     def _run(self) -> None:
@@ -163,12 +164,12 @@ class Resolver:
                 del work
 
     def _surely(self, bundle: Bundle, work: Callable[[], None]) -> None:
-        """Have *work* resolve the futures of *bundle*; those that it cannot resolve fail with what it raises."""
+        """Call *work* to resolve the futures of *bundle*; if it raises, the other futures fail with that exception."""
 
         def surely() -> None:
             try:
                 work()
-            except BaseException as error:  # nothing hangs, whatever it is
+            except BaseException as error:  # any error must resolve the futures, or their waiters would hang
                 logger.exception("the outcomes of the bundle %s could not be read", bundle.key)
                 self._fail_rest(bundle, error)
 
@@ -185,7 +186,7 @@ class Resolver:
         outcomes, trouble = read_outcomes(bundle.path("outcomes"), session=session.id, secret=session.secret)
         strangers = outcomes.keys() - bundle.futures.keys()
         if strangers and trouble is None:
-            trouble = f"it has the outcome of the call {min(strangers)}, which is not one of the job's"
+            trouble = f"it has the outcome of the call {min(strangers)}, which does not belong to the job"
         tail = ""
         if len(outcomes) < len(bundle.futures) or any(o.result == "crashed" for o in outcomes.values()):
             tail = bundle.text("stderr", tail=STDERR_TAIL)
@@ -205,14 +206,15 @@ class Resolver:
                 self._initializer_failed(bundle, error)
             self._resolve(bundle, future, value, error)
             del value, error
-        # The futures know their bundle: together they would keep each other, and the values, alive.
+        # The futures refer to their bundle: with a reference back, they would keep each other, and all values, alive.
         bundle.futures = {}
         if complete and not session.kept:
-            # A session that is kept keeps what was sent too, to be looked at; any keeps what an error may be asked of.
+            # A kept session also keeps its files of calls, for inspection. Any session keeps the file of
+            # a bundle that has a call without an outcome.
             bundle.discard_calls()
 
     def _resolve(self, bundle: Bundle, future: CondorFuture[Any], value: Any, error: BaseException | None) -> None:
-        # Counted before it is told, so that whoever waited for it finds it counted.
+        # Count the call before resolving its future, so that counts() is right for a thread that waited for it.
         if not future.done():
             how = "failed" if error is not None else "done"
             self._tally.ended(bundle, future.key, how)
@@ -220,5 +222,5 @@ class Resolver:
             if error is not None:
                 failures.advise(error)
             future.resolve(value, error)
-        except BaseException:  # a callback's, such as asyncio.CancelledError: none of the other futures' business
+        except BaseException:  # from a callback, such as asyncio.CancelledError: it must not affect other futures
             logger.exception("exception calling callback for %r", future)

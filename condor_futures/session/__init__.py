@@ -1,5 +1,5 @@
-"""The session directory: the files that one executor keeps on disk, and the names of all of them.
+"""The session directory: the files that one executor keeps on disk, and their names.
 
-Any thread of the client may call these lines. They touch the session directory and nothing else; a lock on a file says
-which process works on the session.
+Any thread of the client may call this package. It touches only the session directory. A lock on a file tells which
+process holds the session.
 """

@@ -1,4 +1,4 @@
-"""Reads a job event log with HTCondor's own reader; what its events mean to us, ``state_machine.log_events`` says."""
+"""Reads a job event log with HTCondor's own reader; ``state_machine.log_events`` interprets the events."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ logger = logging.getLogger(__name__)
 
 
 class EventLog:
-    """Reads what was appended to a job event log since it was last read.
+    """Reads the events that were appended to a job event log since the last read.
 
-    It never waits: ``JobEventLog`` can wait for whole seconds only, and a thread inside it cannot be woken. A read
-    without news takes 4 microseconds (25.14), so the watcher asks often instead.
+    A read never waits: ``JobEventLog`` can wait only for whole seconds, and a waiting thread cannot be woken. A read
+    without new events takes 4 microseconds (25.14), so the watcher polls often instead.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,28 +36,29 @@ class EventLog:
         self._open(path.stat())
 
     def _open(self, file: os.stat_result) -> None:
-        if not stat.S_ISREG(file.st_mode):  # to open a pipe would wait for somebody who writes to it
+        if not stat.S_ISREG(file.st_mode):  # opening a pipe would block until another process opens its other end
             raise OSError(f"{self._path.name} is not a regular file")
         try:
             self._log = htcondor2.JobEventLog(str(self._path))
-        except htcondor2.HTCondorException as error:  # "File not found", whatever it is
+        except htcondor2.HTCondorException as error:  # "File not found", whatever the cause
             raise OSError(str(error)) from None
         self._inode = file.st_ino
         self._size = 0
 
     def read(self) -> list[states.Event]:
-        """The events that are new, in the log's order; one that the bindings refuse is left out."""
+        """Return the new events, in the order of the log, without those that the bindings cannot read."""
         events: list[states.Event] = []
         try:
             file = self._path.stat()
             if file.st_ino != self._inode or file.st_size == 0 < self._size:
                 before = self._log
-                self._open(file)  # it was replaced, or emptied: what it says now is new
+                self._open(file)  # the log was replaced, or emptied: all its events are new
                 before.close()
-        except OSError:  # it is gone, its file system does not answer, too many files are open
-            return events  # what it would have said, the queue says
+        except OSError:  # the log was removed, its file system does not respond, or too many files are open
+            return events  # the watcher learns the same from the queue
         if file.st_size == self._size:
-            return events  # not asked for nothing: it waits a second for the rest of a torn first line (25.14)
+            # Without this check the reader may wait: it waits a second for the rest of a torn first line (25.14).
+            return events
         position = self._position()
         log = self._log.events(stop_after=0)
         while True:
@@ -65,32 +66,31 @@ class EventLog:
                 event = next(log)
                 events.append(translate(event.type.name, f"{event.cluster}.{event.proc}", event))
             except StopIteration:
-                # Where it has met garbage it stops short of the end, and goes on behind it the next time.
+                # After garbage the reader stops before the end of the log, and continues at the next read.
                 self._size = file.st_size if self._position() == position else -1
                 return events
             except (htcondor2.HTCondorException, ValueError) as error:
-                # Of a newer HTCondor, or not whole yet: it may be refused again, so the next ones are for the next
-                # time.
-                # What it would have said, the queue says.
+                # An event of a newer HTCondor, or an incomplete one. The reader may fail at it again, so later events
+                # wait for the next read. The watcher learns the lost information from the queue.
                 self._size = -1
                 if str(error) != self._refused:
                     self._refused = str(error)
-                    logger.warning("an event in the job event log is passed over: %s", error)
+                    logger.warning("skipped an unreadable event in the job event log: %s", error)
                 return events
 
     def read_all(self) -> list[states.Event]:
-        """The events that are new, as far as the log goes now, also behind what :meth:`read` stops at."""
+        """Return all new events up to the current end of the log, also those behind the stops of :meth:`read`."""
         events: list[states.Event] = []
         while True:
             before = self._position()
             new = self.read()
             events += new
-            # One that gives nothing may have passed over something: a row of bad events takes a read each.
+            # A read without events may have skipped an event: each of several bad events in a row takes one read.
             if not new and self._position() <= before:
                 return events
 
     def _position(self) -> int:
-        """How far it has read, in bytes; a part of what it is pickled as."""
+        """Return the reader's position in bytes, which is a part of its pickled state."""
         *_, position = self._log.__getstate__()
         return int(position)
 

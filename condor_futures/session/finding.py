@@ -1,4 +1,4 @@
-"""Where sessions are, and how one is found by its directory or its id."""
+"""The default places of sessions, and finding a session by its directory or its id."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ __all__ = [
     "usual_directories",
 ]
 
-#: What :meth:`condor_futures.session.session.Session.create` makes.
+#: The ids that :meth:`condor_futures.session.session.Session.create` makes.
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 
 
 def sessions_directory() -> Path:
-    """Where sessions without a directory of their own are kept: below ``$XDG_STATE_HOME``."""
+    """Return the directory for sessions that are created without a directory: below ``$XDG_STATE_HOME``."""
     return platformdirs.user_state_path("condor_futures") / "sessions"
 
 
 def session_path(session: object) -> Path | None:
-    """The directory that the executor's *session* names; None if it names none.
+    """Return the directory for the executor's *session* argument; None if that is None.
 
     Raises:
-        TypeError: if it is no path.
+        TypeError: *session* is not a path.
 
     """
     if session is None:
@@ -47,17 +47,20 @@ def session_path(session: object) -> Path | None:
 
 
 def usual_directories() -> Iterator[Path]:
-    """Those where sessions without a directory of their own are, root's others included; each may be another's."""
+    """Yield the session directories in the default places, including those of root's jobs that run as another user.
+
+    Some may belong to other users.
+    """
     places = [*_listed(sessions_directory(), "*"), *_listed(Path(tempfile.gettempdir()), "condor_futures-*")]
     yield from filter(is_session, sorted(places))
 
 
 def find_directory(name: object) -> Path:
-    """The directory *name*, or that of the session with the id *name* in the usual places.
+    """Return the directory *name*, or the directory of the session with the id *name* in the default places.
 
     Raises:
-        CondorFuturesError: if there is none.
-        TypeError: if *name* is neither.
+        CondorFuturesError: there is no such session.
+        TypeError: *name* is neither a directory nor an id.
 
     """
     name = str(name) if isinstance(name, Path) else name
@@ -69,15 +72,15 @@ def find_directory(name: object) -> Path:
         if is_session(place):
             return place
     if _is_directory(Path(name)):
-        return Path(name)  # whoever reads it says what is not there
+        return Path(name)  # reading the session raises an error that says what is missing
     jobs = f"; condor_rm -constraint '{constraint_of(name)}' removes its jobs" if _ID.fullmatch(name) else ""
     raise CondorFuturesError(
-        f"there is no session {name!r} here; `condor-futures sessions` lists those there are{jobs}"
+        f"there is no session {name!r} on this machine; `condor-futures sessions` lists your sessions{jobs}"
     )
 
 
 def is_session(directory: Path) -> bool:
-    """Whether a session is in *directory*, as far as this user can see: what is another's may not be looked into."""
+    """Return whether *directory* contains a session; False if this user may not look into it."""
     try:
         return (directory / RECORD).exists()
     except OSError:
@@ -87,7 +90,7 @@ def is_session(directory: Path) -> bool:
 def _listed(directory: Path, pattern: str) -> list[Path]:
     try:
         return list(directory.glob(pattern))
-    except OSError:  # of a directory that cannot be read, up to Python 3.12; later ones find nothing there
+    except OSError:  # the directory cannot be read; from Python 3.13 on, glob() returns nothing instead
         return []
 
 
@@ -95,27 +98,27 @@ def _is_directory(path: Path) -> bool:
     try:
         return stat.S_ISDIR(path.stat().st_mode)
     except PermissionError:
-        return True  # as far as can be seen
+        return True  # it may be one
     except (OSError, ValueError):
         return False
 
 
 def check_session_directory(directory: Path) -> None:
-    r"""Refuse a directory that no submit description can name.
+    r"""Raise an error for a directory that a submit description cannot name.
 
     Raises:
-        ValueError: for what HTCondor expands whatever one writes, a line break, a part that ends in a backslash, and
-            what is not text.
+        ValueError: the name has a macro that HTCondor expands in any notation, a line break, or a part that ends in a
+            backslash, or it cannot be encoded.
 
     Example:
         >>> check_session_directory(Path("/data/a $(b)"))
         >>> check_session_directory(Path("/data/a$$(b)"))  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        ValueError: a session cannot be in '/data/a$$(b)': HTCondor cannot take this as the name of a directory; ...
+        ValueError: a session cannot be in '/data/a$$(b)': HTCondor does not support this directory name; ...
 
     """
     if not is_directory_name(directory):
         raise ValueError(
-            f"a session cannot be in {str(directory)!r}: HTCondor cannot take this as the name of a directory; "
-            "choose another one"
+            f"a session cannot be in {str(directory)!r}: HTCondor does not support this directory name; choose another "
+            "directory"
         )

@@ -1,4 +1,4 @@
-"""How long a session's directory stays, and whether a new session, or another client, may have it."""
+"""When a session's directory is removed, and whether a new session or another client may use it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ __all__ = ["Disposal", "check_empty", "runs"]
 
 
 class Disposal:
-    """Removes the directory of an ephemeral session with the last reference to the session.
+    """Removes the directory of an ephemeral session when the last reference to the session is gone.
 
-    The interpreter's exit counts as the end of all references: futures that outlive the last frames would otherwise
-    leave the directory behind.
+    The directory is also removed when the interpreter exits. Otherwise futures that still exist then would leave the
+    directory behind.
     """
 
     def __init__(self, owner: object, directory: Path, lock: SessionLock) -> None:
-        """Have *directory* go with *owner*, and *lock* released before."""
+        """Arrange that *directory* is removed when *owner* is gone, after *lock* is released."""
         self._finalize = weakref.finalize(owner, _dispose, directory, lock, os.getpid())
 
     def now(self) -> None:
-        """Remove the directory now, unless it is to stay."""
+        """Remove the directory now, unless :meth:`cancel` was called."""
         self._finalize()
 
     def cancel(self) -> None:
-        """Have the directory stay."""
+        """Keep the directory."""
         self._finalize.detach()
 
 
@@ -42,29 +42,29 @@ def _dispose(path: Path, lock: SessionLock, owner: int) -> None:
 
 
 def check_empty(path: Path) -> None:
-    """Raise CondorFuturesError if a new session cannot have the directory *path*, because something is in it."""
+    """Raise CondorFuturesError if the directory *path* is not empty, so that a new session cannot use it."""
     if is_session(path):
         try:
             of_dag = SessionRecord.read(path).of_dag
-        except CondorFuturesError:  # not ours
+        except CondorFuturesError:  # another user's session
             of_dag = False
         raise CondorFuturesError(
-            f"{path} has a DAG already, which DagExecutor.attach({str(path)!r}) comes back to; a new one needs a "
-            "directory of its own"
+            f"{path} already contains a DAG; DagExecutor.attach({str(path)!r}) resumes it; a new DAG needs an empty "
+            "directory"
             if of_dag
-            else f"{path} has a session already, which attach({str(path)!r}) takes up and `condor-futures purge` "
-            "removes; a new one needs a directory of its own"
+            else f"{path} already contains a session; attach({str(path)!r}) resumes it, and `condor-futures purge` "
+            "removes it; a new session needs an empty directory"
         )
     if any(path.iterdir()):
-        raise CondorFuturesError(f"{path} is not empty; a new session needs a directory of its own")
+        raise CondorFuturesError(f"{path} is not empty; a new session needs an empty directory")
 
 
 def runs(pid: int) -> bool:
-    """Whether a process of this user's with the number *pid* runs on this machine."""
+    """Return whether this user has a running process with the id *pid* on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's, who has its number now
+    except PermissionError:  # the id now belongs to a process of another user
         return False
     return True

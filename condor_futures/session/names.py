@@ -1,16 +1,16 @@
-"""The names of everything in a session's directory; no other module knows one.
+"""The names of all files in a session's directory; no other module defines one.
 
 ::
 
     SESSION/                     0700
         session.json             0600  who and where; the secret that outcomes are authenticated with (record)
-        lock                     0600  held by who is at work on it (files.process_lock)
+        lock                     0600  held by the process that uses the session (files.process_lock)
         event_log                the job event log of all jobs of the session
-        runner                   what every job executes: a zip file with a shell's first lines (see packing)
+        runner                   the executable of all jobs: a zip file with a shell's first lines (see packing)
         bundles/000/             initialdir of the jobs of the first 1,000 bundles, and so on
-            b000017.calls        0600  what goes to the execution point
-            b000017.outcomes     what comes back
-            b000017.cancelled    in the place of .calls: nothing of them counts any more
+            b000017.calls        0600  sent to the execution point
+            b000017.outcomes     sent back by the job
+            b000017.cancelled    replaces .calls: the bundle was cancelled, and its outcomes are ignored
             b000017.stdout, b000017.stderr
 """
 
@@ -23,11 +23,11 @@ from condor_futures.session.record import RECORD
 __all__ = ["BUNDLES_PER_DIRECTORY", "SessionNames"]
 
 BUNDLES_PER_DIRECTORY = 1000
-"""No directory gets more bundles than this: file systems, and AFS above all, are slow with more."""
+"""The maximum number of bundles in a directory: file systems, AFS above all, are slow with more."""
 
 
 class SessionNames:
-    """The paths of the files of the session in *directory*, and the keys that bundles, calls and clusters have."""
+    """The paths of the files of the session in *directory*, and the keys of bundles, calls and clusters."""
 
     directory: Path
 
@@ -38,12 +38,12 @@ class SessionNames:
 
     @property
     def lock_file(self) -> Path:
-        """Held by the process that works on the session."""
+        """The lock file, which the process that uses the session holds."""
         return self.directory / "lock"
 
     @property
     def event_log(self) -> Path:
-        """The job event log that schedd and shadows write (submit command ``dagman_log``)."""
+        """The job event log, which the schedd and the shadows write (submit command ``dagman_log``)."""
         return self.directory / "event_log"
 
     @property
@@ -53,7 +53,7 @@ class SessionNames:
 
     @property
     def bundles(self) -> Path:
-        """Where the directories with the bundles' files are."""
+        """The directory that contains the directories with the bundles' files."""
         return self.directory / "bundles"
 
     @staticmethod
@@ -76,7 +76,7 @@ class SessionNames:
 
     @staticmethod
     def cluster_key(number: int) -> str:
-        """The key of cluster *number* of those that were asked for as such.
+        """The key of cluster *number*, counting only the clusters that were requested as such.
 
         >>> SessionNames.cluster_key(17)
         'k000017'

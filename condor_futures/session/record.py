@@ -1,4 +1,4 @@
-"""What a session's ``session.json`` holds: who it is, who is at work on it, and the secret of its files."""
+"""A session's ``session.json``: its id, the process that uses it, and the secret that authenticates its files."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ SECRET_SIZE = 32
 
 @dataclass(frozen=True)
 class SessionRecord:
-    """One session's: what whoever takes it up has to know."""
+    """The record of one session: what a client needs to attach to it."""
 
     id: str
     secret: bytes = field(repr=False)
     kept: bool
-    """It is not removed with the last reference to it."""
+    """Whether the session stays when the last reference to it is gone."""
     owner: int | None = None
-    """The uid that root's jobs run as and that owns its files, where that is not root."""
+    """The uid that root's jobs run as and that owns the session's files; None if that is the client's own user."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Of its executor; what JSON can hold."""
+    """The settings of its executor, as JSON values."""
     client: str = ""
-    """The host on which somebody was at work on it last."""
+    """The host of the last process that used the session."""
     pid: int = 0
     finished: bool = False
-    """Its work was done then."""
+    """Whether that process shut the executor down."""
 
     @classmethod
     def read(cls, directory: Path) -> SessionRecord:
-        """That of the session which this user made in *directory*.
+        """Read the record of the session that this user made in *directory*.
 
-        What authenticates the session's files is a secret that only this user may know, so the record must be this
-        user's own, and nobody else's to read or write; and nobody else may be able to put files beside it.
+        The record has the secret that authenticates the session's files. So it must belong to this user, nobody else
+        may be able to read or write it, and nobody else may be able to put files beside it.
 
         Raises:
-            CondorFuturesError: if there is none, or if that is not so.
+            CondorFuturesError: there is no record, or it does not meet these conditions.
 
         """
         path = directory / RECORD
@@ -65,7 +65,7 @@ class SessionRecord:
                 raise CondorFuturesError(f"{path} is not yours: it belongs to the uid {about.st_uid}")
             if about.st_mode & 0o077:
                 mode = stat.S_IMODE(about.st_mode)
-                raise CondorFuturesError(f"{path} is not yours alone: its mode is {mode:04o}, not 0600")
+                raise CondorFuturesError(f"other users may access {path}: its mode is {mode:04o}, not 0600")
             try:
                 record = cls._decode(json.loads(file.read()))
             except (ValueError, KeyError, TypeError) as error:
@@ -93,31 +93,31 @@ class SessionRecord:
         )
 
     def encode(self) -> bytes:
-        """As the file has it."""
+        """Return the contents of the file."""
         return json.dumps({**asdict(self), "secret": self.secret.hex()}).encode()
 
     def signed(self, *, finished: bool = False) -> SessionRecord:
-        """With this process as the one that is at work on it."""
+        """Return a copy with this process as the one that uses the session."""
         return replace(self, client=os.uname().nodename, pid=os.getpid(), finished=finished)
 
     def with_settings(self, **settings: Any) -> SessionRecord:
-        """With *settings* too; what JSON can hold."""
+        """Return a copy with *settings*, which must be JSON values, added."""
         return replace(self, settings={**self.settings, **settings})
 
     @property
     def of_dag(self) -> bool:
-        """It is a DAG's, whose jobs DAGMan submits: no executor was ever given an access point for it."""
+        """Whether the session belongs to a DAG: DAGMan submits its jobs, so the record has no access point."""
         return "access_point" not in self.settings
 
     @property
     def access_point(self) -> str | tuple[str, str] | None:
-        """As its executor was given it; JSON knows no tuples."""
+        """The *access_point* argument of the session's executor; a tuple is restored, because JSON has only lists."""
         access_point = self.settings.get("access_point")
         return tuple(access_point) if isinstance(access_point, list) else access_point
 
     @property
     def constraint(self) -> str:
-        """Selects its jobs, in the queue and in the history.
+        """The constraint that selects the session's jobs, in the queue and in the history.
 
         >>> SessionRecord("20261121-104523-1a2b3c4d", b"", kept=True).constraint
         'CondorFuturesSession == "20261121-104523-1a2b3c4d"'
@@ -126,7 +126,7 @@ class SessionRecord:
 
 
 def constraint_of(identity: str) -> str:
-    """Selects the jobs of the session with that id."""
+    """Return the constraint that selects the jobs of the session with the id *identity*."""
     return f'{attributes.SESSION} == "{identity}"'
 
 
@@ -135,6 +135,4 @@ def _unreadable(path: Path, error: OSError) -> CondorFuturesError:
 
 
 def _damaged(path: Path) -> CondorFuturesError:
-    return CondorFuturesError(
-        f"{path} is damaged; without it, the session cannot be used any more, and its directory may go"
-    )
+    return CondorFuturesError(f"{path} is damaged, so the session cannot be used; you can delete its directory")

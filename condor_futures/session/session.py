@@ -1,4 +1,4 @@
-"""A session: what one executor keeps on disk, who works on it, and how long it stays."""
+"""A session: the files that one executor keeps on disk, the process that holds them, and their lifetime."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ __all__ = ["Session", "own_sessions"]
 
 @dataclass(eq=False)
 class Session(SessionNames):
-    """The names of everything that one executor keeps on disk.
+    """The files that one executor keeps on disk.
 
-    An ephemeral session is removed when the last reference to it is gone (the futures keep one, so that their
-    ``stdout()`` stays readable), at the latest at the end of the interpreter.
+    An ephemeral session is removed when the last reference to it is gone, at the latest when the interpreter exits.
+    The futures keep a reference, so that their ``stdout()`` stays readable.
     """
 
     directory: Path
@@ -47,16 +47,18 @@ class Session(SessionNames):
         owner: int | None = None,
         settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> Session:
-        """Make a new session: in *directory*, which must not exist or be empty and is kept; otherwise ephemeral.
+        """Create a session. It is kept if *directory* is given, otherwise ephemeral.
 
         Args:
-            directory: where; by default below :func:`sessions_directory`.
-            settings: for whoever takes it up again; what JSON can hold.
-            owner: the uid that root's jobs run as and that must own the files, where that is not root; such a
-                session is by default below the system's directory for temporary files, which that user can enter.
+            directory: the session's directory, which must be empty or not exist; by default below
+                :func:`sessions_directory`.
+            settings: settings for a client that attaches later, as JSON values.
+            owner: the uid that root's jobs run as and that must own the files; None if that is the client's own user. A
+                session with an *owner* is by default below the system's directory for temporary files, which that user
+                can enter.
 
         Raises:
-            CondorFuturesError: if *directory* is in use, or cannot be made, or others could put another in its place.
+            CondorFuturesError: *directory* is in use or cannot be made, or others could put another in its place.
 
         """
         identity = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
@@ -68,17 +70,17 @@ class Session(SessionNames):
                 make_directory(path.parent, 0o755)
                 path.mkdir(mode=0o700)
                 path.chmod(0o700)  # mkdir's mode is subject to the umask
-            # What was there may be another's, or a link of another's, and so would be what is written there.
+            # An existing directory may belong to another user, or be another user's link; so would the files in it.
             check_place(path)
             check_empty(path)
             path.chmod(0o700)
-            check_empty(path)  # again: until now, others might have put something there
+            check_empty(path)  # again: until the chmod, others might have put files there
         except CondorFuturesError:
             if fresh:
                 path.rmdir()
             raise
         except OSError as error:
-            raise CondorFuturesError(f"no session directory can be made at {path}: {error.strerror}") from error
+            raise CondorFuturesError(f"the session directory {path} cannot be created: {error.strerror}") from error
         kept = directory is not None
         session = cls(path, SessionRecord(identity, secrets.token_bytes(SECRET_SIZE), kept, owner, dict(settings)))
         try:
@@ -86,7 +88,7 @@ class Session(SessionNames):
         except BaseException as error:
             session._clear(directory_too=fresh)
             if isinstance(error, OSError):
-                raise CondorFuturesError(f"no session can be made at {path}: {error.strerror}") from error
+                raise CondorFuturesError(f"a session cannot be created in {path}: {error.strerror}") from error
             raise
         return session
 
@@ -100,7 +102,7 @@ class Session(SessionNames):
         self._go_with_the_last_reference()
 
     def _clear(self, *, directory_too: bool) -> None:
-        """Take back what :meth:`_fill` did, as far as it came."""
+        """Undo :meth:`_fill`, which may have failed at any step."""
         self.leave()
         shutil.rmtree(self.bundles, ignore_errors=True)
         with contextlib.suppress(OSError):
@@ -110,13 +112,13 @@ class Session(SessionNames):
                 self.directory.rmdir()
 
     def take_up(self, timeout: float) -> None:
-        """Work on a session that was left; see :meth:`open`.
+        """Hold a session that its client left, and prepare it for use; see :meth:`open`.
 
         Args:
-            timeout: seconds for what is left of its last client to end.
+            timeout: seconds to wait for the processes of its last client to exit.
 
         Raises:
-            CondorFuturesError: if another process works on it, or nothing can be written there.
+            CondorFuturesError: another process holds the session, or its directory cannot be written.
 
         """
         try:
@@ -124,43 +126,43 @@ class Session(SessionNames):
             try:
                 self._renew()
             except BaseException:
-                self.lock.release()  # or nobody could take it up for as long as this process lives
+                self.lock.release()  # or nobody could attach to the session before this process exits
                 raise
         except OSError as error:
-            raise self._cannot_be_taken_up(error) from error
+            raise self._cannot_be_opened(error) from error
 
     def hold(self, timeout: float) -> None:
-        """Keep others from taking it up, without a word of that on its disk, which may be full.
+        """Lock the session, so that no other process can attach; nothing is written, because the disk may be full.
 
         Args:
-            timeout: seconds for what is left of its last client to end.
+            timeout: seconds to wait for the processes of its last client to exit.
 
         Raises:
-            CondorFuturesError: if another process works on it.
+            CondorFuturesError: another process holds the session.
 
         """
         here = self.record.client == os.uname().nodename
         try:
             held = self.lock.acquire(0.0 if not here or runs(self.record.pid) else timeout)
         except OSError as error:
-            raise self._cannot_be_taken_up(error) from error
+            raise self._cannot_be_opened(error) from error
         if not held:
             if here and self.record.pid == self.lock.holder == os.getpid():
                 raise CondorFuturesError(
-                    f"the session {self.id} is in use in this process; shut its executor down, or detach() it, first"
+                    f"the session {self.id} is in use in this process; shut down or detach its executor first"
                 )
             raise CondorFuturesError(
                 f"the session {self.id} is in use by the process {self.record.pid} on {self.record.client}; "
-                "that has to end, or to detach() from it, first"
+                "that process must exit, or call detach(), first"
             )
 
-    def _cannot_be_taken_up(self, error: OSError) -> CondorFuturesError:
+    def _cannot_be_opened(self, error: OSError) -> CondorFuturesError:
         why = error.strerror or error
-        return CondorFuturesError(f"the session {self.id} cannot be taken up: {self.directory}: {why}")
+        return CondorFuturesError(f"the session {self.id} cannot be opened: {self.directory}: {why}")
 
     def _renew(self) -> None:
         for path in self.directory.glob("*.new"):
-            path.unlink()  # it was being written when the last client ended
+            path.unlink()  # the last client exited while it wrote this file
         if not self.event_log.exists():
             with self.create_file(self.event_log):
                 pass
@@ -170,10 +172,10 @@ class Session(SessionNames):
         self._go_with_the_last_reference()
 
     def keep(self, **settings: Any) -> None:
-        """Keep *settings* too, for whoever takes it up again; what JSON can hold.
+        """Add *settings*, which must be JSON values, to the record for a client that attaches later.
 
         Raises:
-            CondorFuturesError: if they cannot be written.
+            CondorFuturesError: the record cannot be written.
 
         """
         self.record = self.record.with_settings(**settings)
@@ -183,9 +185,10 @@ class Session(SessionNames):
             raise CondorFuturesError(f"{self.record_file} cannot be written: {error.strerror or error}") from error
 
     def _sign(self, *, finished: bool = False) -> None:
-        """Say who is at work on it."""
+        """Write the record with this process as the one that uses the session."""
         self.record = self.record.signed(finished=finished)
-        # The client's own, also where all else is given to the jobs' owner: to be trusted by its owner alone (read).
+        # The record always belongs to the client's user, even if the other files belong to the jobs' owner: read()
+        # trusts only that user.
         with self.create_file(self.record_file, give=False) as file:
             file.write(self.record.encode())
 
@@ -194,46 +197,46 @@ class Session(SessionNames):
             self._disposal = Disposal(self, self.directory, self.lock)
 
     def give_to(self, owner: int) -> None:
-        """Make all that jobs use belong to the user with the uid *owner*, as whom root's jobs run."""
+        """Change the owner of all files that jobs use to the uid *owner*, which root's jobs run as."""
         for path in [self.directory, *self.directory.rglob("*")]:
-            if path != self.record_file:  # which must stay its user's own
+            if path != self.record_file:  # which must belong to the client's user
                 os.chown(path, owner, -1, follow_symlinks=False)
         self.record = replace(self.record, owner=owner)
         self._sign()
 
     def finish(self) -> None:
-        """Say that its work is done; whoever wants may take it up, or remove it."""
+        """Mark a kept session as finished and unlock it; any process may then attach to it or remove it."""
         if self.kept:
-            with contextlib.suppress(OSError):  # its directory may have been removed
+            with contextlib.suppress(OSError):  # the directory may have been removed
                 self._sign(finished=True)
             self.lock.release()
 
     def leave(self) -> None:
-        """Let another process take it up; it is not removed."""
+        """Keep the session and unlock it, so that another process can attach."""
         self.stay()
         self.lock.release()
 
     def dispose(self) -> None:
-        """Remove it now, if it was to go with the last reference to it."""
+        """Remove the session now if it is ephemeral."""
         if self._disposal is not None:
             self._disposal.now()
 
     def stay(self) -> None:
-        """Have its directory stay when the last reference to it is gone; it is still this process's."""
+        """Keep the directory when the last reference to the session is gone; this process still holds the session."""
         if self._disposal is not None:
             self._disposal.cancel()
 
     def remove(self) -> None:
-        """Remove its directory."""
+        """Unlock the session and remove its directory."""
         self.leave()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     @classmethod
     def open(cls, directory: Path) -> Session:
-        """The session that this user made in *directory*.
+        """Return the session that this user made in *directory*.
 
         Raises:
-            CondorFuturesError: as :meth:`SessionRecord.read`.
+            CondorFuturesError: see :meth:`SessionRecord.read`.
 
         """
         path = Path(directory).absolute()
@@ -241,57 +244,57 @@ class Session(SessionNames):
 
     @classmethod
     def find(cls, name: object) -> Session:
-        """The session in the directory *name*, or of the id *name* in the usual places.
+        """Return the session in the directory *name*, or with the id *name* in the default places.
 
         Raises:
-            CondorFuturesError: if there is none, or as :meth:`open`.
-            TypeError: if *name* is neither.
+            CondorFuturesError: there is no such session; or see :meth:`open`.
+            TypeError: *name* is neither a directory nor an id.
 
         """
         return cls.open(find_directory(name))
 
     @classmethod
     def of_file(cls, path: Path) -> Session:
-        """The session that a file of a bundle is in.
+        """Return the session that contains the file *path* of a bundle.
 
         Raises:
-            CondorFuturesError: as :meth:`open`.
+            CondorFuturesError: see :meth:`open`.
 
         """
         return cls.open(path.resolve().parent.parent.parent)  # SESSION/bundles/000/FILE
 
     @property
     def id(self) -> str:
-        """Its name, in the queue too."""
+        """The id of the session, also as an attribute of its jobs."""
         return self.record.id
 
     @property
     def secret(self) -> bytes:
-        """What authenticates its files."""
+        """The secret that authenticates the session's files."""
         return self.record.secret
 
     @property
     def kept(self) -> bool:
-        """Whether it stays when the last reference to it is gone."""
+        """Whether the session stays when the last reference to it is gone."""
         return self.record.kept
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Those of its executor."""
+        """The settings of the session's executor."""
         return self.record.settings
 
     @property
     def constraint(self) -> str:
-        """Selects its jobs, in the queue and in the history."""
+        """The constraint that selects the session's jobs, in the queue and in the history."""
         return self.record.constraint
 
     @cached_property
     def lock(self) -> SessionLock:
-        """Held by who is at work on the session."""
+        """The lock that the process using the session holds."""
         return SessionLock(self.lock_file)
 
     def bundle_directory(self, number: int) -> Path:
-        """The directory of bundle *number*, which is made at first use."""
+        """Return the directory of bundle *number*; make it at first use."""
         path = self.directory_of_bundle(number)
         self._make_directory(path)
         return path
@@ -304,9 +307,9 @@ class Session(SessionNames):
 
     @contextlib.contextmanager
     def create_file(self, path: Path, *, give: bool = True) -> Iterator[BinaryIO]:
-        """Write a file, mode 0600 from its first byte on, that has its name only once it is whole.
+        """Write a file that gets its name only when it is complete; its mode is 0600 from the first byte on.
 
-        With *give* it is given to the jobs' owner, where that is somebody else.
+        With *give* the file belongs to the jobs' owner, if the session has one.
         """
         temporary = path.with_name(path.name + ".new")
         with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags | os.O_EXCL, 0o600)) as file:
@@ -315,22 +318,22 @@ class Session(SessionNames):
                 if give and self.record.owner is not None:
                     os.fchown(file.fileno(), self.record.owner, -1)
                 yield file
-                file.flush()  # here, where what a full disk leaves of it is removed
+                file.flush()  # inside the try: if the disk is full, the incomplete file is removed
             except BaseException:
                 temporary.unlink()
                 raise
         temporary.rename(path)
 
     def write_runner(self) -> Path:
-        """Pack the runner.
+        """Write the packed runner, and return its path.
 
         Raises:
-            CondorFuturesError: if it cannot be written.
+            CondorFuturesError: the runner cannot be written.
 
         """
         try:
             with self.create_file(self.runner) as file:
-                # Before it has its name: where a session is taken up, jobs may start at any moment.
+                # Before the file gets its name: after an attach, jobs may start at any moment.
                 os.fchmod(file.fileno(), 0o700)
                 file.write(pack_runner())
         except OSError as error:
@@ -341,7 +344,7 @@ class Session(SessionNames):
 
 
 def own_sessions() -> Iterator[Session]:
-    """Those of this user in the usual places."""
+    """Yield this user's sessions in the default places."""
     for path in usual_directories():
-        with contextlib.suppress(CondorFuturesError):  # it is not ours, or has just been removed
+        with contextlib.suppress(CondorFuturesError):  # another user's session, or one that has just been removed
             yield Session.open(path)

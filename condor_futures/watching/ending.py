@@ -102,7 +102,7 @@ class Ending:
             if not self._detaching:
                 self._under_way.effects.removals.empty_the_queue()
             left = CondorFuturesError(
-                f"the executor left the session {self._session.id}; attach() gives this call again"
+                f"the executor left the session {self._session.id}; attach() returns this call again"
             )
             for bundle in self._under_way.bundles():
                 self._resolver.fail(bundle, left)

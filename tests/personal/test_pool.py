@@ -169,7 +169,7 @@ def test_a_directory_that_others_could_replace(make_pool, tmp_path):
     (tmp_path / "shared").chmod(0o777)
     pool = make_pool("shared/pool")
     with pytest.raises(
-        PersonalPoolError, match=f"no safe place for a personal pool: everybody may write to {tmp_path}"
+        PersonalPoolError, match=f"not a safe place for a personal pool: everybody can write to {tmp_path}"
     ):
         pool.start()
     assert not (tmp_path / "shared/pool/condor_config").exists()

@@ -381,7 +381,7 @@ def test_errors_read_well_without_the_event_log(new_executor, attach, pool, tmp_
     assert well.result(60) == 32
     assert well.job_id is None
     assert str(raised.exception().__cause__).startswith(f"\non {os.uname().nodename}:\nTraceback")
-    assert f"left with exit status 3 (on {os.uname().nodename})" in str(crashed.exception())
+    assert f"exited with status 3 (on {os.uname().nodename})" in str(crashed.exception())
 
 
 def test_calls_of_which_neither_log_nor_history_knows_are_made_again(new_executor, attach, pool, tmp_path, monkeypatch):

@@ -175,7 +175,7 @@ def test_a_queue_that_is_lost_fails_its_calls(own_pool, tmp_path):
         for future in calls.futures:
             error = future.exception(BOUND)
             assert isinstance(error, JobLostError)
-            assert "no event says what became of it" in str(error)
+            assert "no event says why" in str(error)
         assert executor.submit(pow, 2, 5).result(BOUND) == 32
 
 

@@ -307,4 +307,4 @@ def test_a_job_that_never_runs_and_is_never_held_is_given_up(pool, executor):
     assert "it never ran" in str(error)
     error = told.exception(110)
     assert isinstance(error, JobLostError)
-    assert "again and again" in str(error)
+    assert "repeatedly" in str(error)

@@ -113,7 +113,7 @@ def test_full_disk_is_no_reason_to_fail_a_call(new_executor, tmp_path, caplog):
     until(lambda: future.job_id)
     (tmp_path / f"{future.job_id}.out").mkdir()
     assert future.result() == 2
-    assert f"stdout of the job {future.job_id} is not kept" in caplog.text
+    assert f"cannot keep the stdout of the job {future.job_id}" in caplog.text
 
 
 def test_cancelled_call_leaves_nothing(new_executor, tmp_path):

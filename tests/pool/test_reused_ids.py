@@ -83,7 +83,7 @@ def test_a_job_is_not_taken_for_an_earlier_one_of_its_session(own_pool, tmp_path
         assert isinstance(removed.exception(60), JobRemovedError)
         error = lost.exception(60)
         assert isinstance(error, JobLostError)
-        assert str(error).startswith("the job 3.0 is in no queue any more, and no event says what became of it")
+        assert str(error).startswith("the job 3.0 is no longer in the queue, and no event says why")
         time.sleep(1)
         assert first.state == second.state == "running"
         wait.let_go("first")
@@ -116,7 +116,7 @@ def test_a_job_is_not_taken_for_one_of_another_session(own_pool, tmp_path, ended
                 error = lost.exception(60)
                 assert isinstance(error, JobLostError)
                 assert "the job 1.0" in str(error)
-                assert "no queue any more" in str(error)
+                assert "no longer in the queue" in str(error)
         assert future.state == "running"
         assert [ad["LeaveJobInQueue"] for ad in own_pool.queue(other)] != ["false"]
         wait.let_go("other")

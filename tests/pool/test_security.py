@@ -124,8 +124,8 @@ def test_outcomes_that_were_tampered_with(left, attach, tmp_path):
     for number, words in {
         1: "was altered",
         2: "cut short",
-        3: "the call c000004, which is not one of the job's",
-        4: "the call c000003, which is not one of the job's",
+        3: "the call c000004, which does not belong to the job",
+        4: "the call c000003, which does not belong to the job",
         5: "symbolic links|is not a regular file",
         6: "was altered",
         7: "is not a regular file",

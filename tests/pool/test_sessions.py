@@ -236,7 +236,7 @@ def test_what_is_not_mine_is_not_listed(state, tmp_path):
     (other / "session.json").write_text("{}")
     (other / "session.json").chmod(0o644)
     assert sessions() == []
-    with pytest.raises(CondorFuturesError, match=r"is not yours alone"):
+    with pytest.raises(CondorFuturesError, match=r"other users may access "):
         sessions(other)
     with pytest.raises(CondorFuturesError, match=r"has no session\.json"):
         sessions(tmp_path / "nothing")

@@ -307,8 +307,8 @@ def test_a_call_whose_parent_has_no_value_depends_on_it(tmp_path):
         write_outcome(file, "c000004", None, result="dependency", parent="x7f00")
     ours, strangers = (error for _, error in values(read(path)[0]).values())
     assert type(ours) is type(strangers) is DependencyError
-    assert "the value of the call c000001, which" in str(ours)
-    assert "the value of another executor's future, which" in str(strangers)
+    assert "the value of the call c000001, an argument of this call" in str(ours)
+    assert "the value of another executor's future, an argument of this call" in str(strangers)
 
 
 def test_outcomes_of_another_session_are_refused(outcomes):
@@ -390,8 +390,8 @@ def test_failed_initializer_breaks_the_executor(tmp_path):
     [
         ({"signal": 9, "stage": "c000000"}, ["was killed by SIGKILL (signal 9)"]),
         ({"signal": 64, "stage": "c000000"}, ["was killed by", "64"]),
-        ({"exit_status": 3, "stage": "c000000"}, ["left with exit status 3"]),
-        ({"exit_status": 1, "stage": "start"}, ["left with exit status 1", "before it could make the call"]),
+        ({"exit_status": 3, "stage": "c000000"}, ["exited with status 3"]),
+        ({"exit_status": 1, "stage": "start"}, ["exited with status 1", "before it could make the call"]),
         ({"signal": 11, "stage": "initializer"}, ["SIGSEGV", "in the initializer"]),
     ],
 )

@@ -228,7 +228,7 @@ def test_call_whose_parent_has_no_value_depends_on_it(job, parent):
     assert (value, last) == (1024, 4)
     assert [type(error) for error in errors] == [DependencyError] * 2
     for error, key in zip(errors, ("c000200", "c000300"), strict=True):
-        assert f"the value of the call {key}, which this call takes" in str(error)
+        assert f"the value of the call {key}, an argument of this call, was missing" in str(error)
 
 
 @pytest.mark.parametrize(

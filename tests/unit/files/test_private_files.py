@@ -35,7 +35,7 @@ def test_own_directories_in_shared_ones_are_safe(shared):
 def test_directory_where_everybody_may_rename_everything_is_refused(shared, below):
     shared.chmod(0o777)
     make_directory(shared / below, 0o700)
-    with pytest.raises(CondorFuturesError, match=f"everybody may write to {shared}; choose another"):
+    with pytest.raises(CondorFuturesError, match=f"everybody can write to {shared}; choose another"):
         check_place(shared / below)
 
 
@@ -79,7 +79,7 @@ def test_state_directory_of_somebody_else(shared, monkeypatch):
     (shared / "state").mkdir()
     os.chown(shared / "state", SOMEBODY, -1)
     monkeypatch.setenv("XDG_STATE_HOME", str(shared / "state"))
-    with pytest.raises(CondorFuturesError, match="is no safe place for a session"):
+    with pytest.raises(CondorFuturesError, match="is not a safe place for a session"):
         Session.create()
 
 

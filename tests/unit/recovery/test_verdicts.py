@@ -66,8 +66,8 @@ HELD = Held(JOB, 13, 2, "no file")
         ([RUNS], (Aborted(JOB, "rm"),), False, Aborted(JOB, "rm")),
         ([RUNS, Aborted(JOB, "rm")], GONE, False, Aborted(JOB, "rm")),
         # It cannot be had any more.
-        ([RUNS, WELL], GONE, False, NotRetrieved(JOB, "the job is in no queue any more")),
-        ([RUNS, BADLY], GONE, False, NotRetrieved(JOB, "the job is in no queue any more")),
+        ([RUNS, WELL], GONE, False, NotRetrieved(JOB, "the job is no longer in the queue")),
+        ([RUNS, BADLY], GONE, False, NotRetrieved(JOB, "the job is no longer in the queue")),
         # It was, and there was nothing in it.
         ([RUNS, BADLY], GONE, True, BADLY),
         ([RUNS, BADLY], (BADLY,), False, BADLY),

@@ -119,7 +119,7 @@ def test_directory_in_use_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("do not lose this")
     with pytest.raises(CondorFuturesError) as caught:
         Session.create(tmp_path)
-    assert str(caught.value) == f"{tmp_path} is not empty; a new session needs a directory of its own"
+    assert str(caught.value) == f"{tmp_path} is not empty; a new session needs an empty directory"
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
 
@@ -127,20 +127,20 @@ def test_directory_in_use_is_refused(tmp_path):
 def test_second_session_does_not_take_the_directory_of_the_first(tmp_path):
     """It says what can be done with that one."""
     Session.create(tmp_path / "session", settings={"access_point": None})
-    with pytest.raises(CondorFuturesError, match=r"/session has a session already, which attach\('/.*/session'\)"):
+    with pytest.raises(CondorFuturesError, match=r"/session already contains a session; attach\('/.*/session'\)"):
         Session.create(tmp_path / "session")
     Session.create(tmp_path / "dag")
-    with pytest.raises(CondorFuturesError, match=r"has a DAG already, which DagExecutor\.attach"):
+    with pytest.raises(CondorFuturesError, match=r"already contains a DAG; DagExecutor\.attach"):
         Session.create(tmp_path / "dag")
     (tmp_path / "dag" / "session.json").write_text("")
-    with pytest.raises(CondorFuturesError, match=r"has a session already"):
+    with pytest.raises(CondorFuturesError, match=r"already contains a session"):
         Session.create(tmp_path / "dag")
 
 
 def test_session_of_this_process_is_in_use_here(tmp_path):
     """Nobody is told to end the very process that asks."""
     session = Session.create(tmp_path / "session")
-    with pytest.raises(CondorFuturesError, match="is in use in this process; shut its executor down, or detach"):
+    with pytest.raises(CondorFuturesError, match="is in use in this process; shut down or detach its executor"):
         Session.open(session.directory).take_up(0.0)
     session.leave()
 
@@ -211,7 +211,7 @@ def test_session_that_cannot_be_taken_up_can_be_later(tmp_path, monkeypatch):
     Session.create(tmp_path / "session").leave()
     with monkeypatch.context() as full:
         full.setattr(Session, "_sign", no_room)
-        with pytest.raises(CondorFuturesError, match=r"cannot be taken up: /.*/session: No space left on device$"):
+        with pytest.raises(CondorFuturesError, match=r"cannot be opened: /.*/session: No space left on device$"):
             Session.open(tmp_path / "session").take_up(0.0)
     session = Session.open(tmp_path / "session")
     session.take_up(0.0)
@@ -224,7 +224,7 @@ def test_session_whose_event_log_is_a_pipe_is_refused(tmp_path):
     session.leave()
     session.event_log.unlink()
     os.mkfifo(session.event_log)
-    with pytest.raises(CondorFuturesError, match=r"cannot be taken up: /.*: event_log is not a regular file"):
+    with pytest.raises(CondorFuturesError, match=r"cannot be opened: /.*: event_log is not a regular file"):
         Session.open(session.directory).take_up(0.0)
     session.event_log.unlink()
     session = Session.open(session.directory)
@@ -249,7 +249,7 @@ def test_session_that_cannot_be_made_can_be_later(tmp_path, monkeypatch, there):
     with monkeypatch.context() as full:
         full.setattr(Session, "_sign", no_room)
         with pytest.raises(
-            CondorFuturesError, match=r"no session can be made at /.*/session: No space left on device$"
+            CondorFuturesError, match=r"a session cannot be created in /.*/session: No space left on device$"
         ):
             Session.create(directory)
     assert directory.exists() == there

@@ -100,7 +100,7 @@ def test_a_client_that_leaves_lets_the_jobs_be(scene):
     scene.ending.clean_up()
     assert scene.done == [*HELPERS, "leave", "afterwards"]
     [(bundle, error)] = scene.failed
-    assert (bundle, "attach() gives this call again" in str(error)) == ("b000000", True)
+    assert (bundle, "attach() returns this call again" in str(error)) == ("b000000", True)
 
 
 def test_jobs_that_may_be_left_are_told_of(scene, caplog):
