@@ -1,7 +1,7 @@
 """The command line: ``condor-futures``; a module for each command.
 
-These lines run in a process of their own, which a user starts in a terminal. They print with rich, and turn every error
-of this package into one sentence on standard error and an exit status.
+The commands run in a process of their own, which a user starts in a terminal. They print with rich, and report every
+error of this package as one sentence on standard error, with an exit status.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line: what the user can mend is a sentence and exit status 1, not a traceback."""
+    """Run the command line; report an error that the user can fix as a sentence and exit status 1, not a traceback."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as of stderr: a file's name need not be text
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it: some file names cannot be encoded
     try:
         app()
     except (CondorFuturesError, OSError) as error:

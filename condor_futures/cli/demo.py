@@ -37,7 +37,7 @@ def demo(context: typer.Context) -> None:
 
 
 def _example(name: str) -> Path:
-    """In the installed package, or beside it in a checkout."""
+    """Return the path of an example, in the installed package or beside it in a checkout."""
     package = Path(condor_futures.__file__).parent
     for candidate in (package / "examples" / name, package.parent / "examples" / name):
         if candidate.exists():

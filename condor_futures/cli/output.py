@@ -1,4 +1,4 @@
-"""Where the commands print to, and how they say what went wrong."""
+"""The output of the commands: tables, JSON and errors."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from rich.text import Text
 
 __all__ = ["complain", "console", "print_json", "print_table"]
 
-# What is printed may come from anywhere: the name of a directory, an error's text. Styles are given as Text.
+# The output has text of any origin, such as names of directories and texts of errors, so markup is off and styles are
+# given as Text.
 console = Console(markup=False, emoji=False)
-# Into a pipe or a file goes the whole of a line: what is not on it, grep does not find.
+# In a pipe or a file, lines are not wrapped, so that grep finds them whole.
 _WIDE = 1_000_000
 
 
 def print_table(table: Table) -> None:
-    """Print a table: on a terminal as wide as that is; elsewhere as wide as the table is."""
+    """Print a table in the width of the terminal, or without a terminal in its full width."""
     where = console if console.is_terminal else Console(markup=False, emoji=False, width=_WIDE)
     where.print(table)
 
@@ -44,7 +45,7 @@ def print_json(records: Iterable[Any]) -> None:
     data = json.dumps(list(records), default=_as_json, ensure_ascii=False)
     try:
         data.encode(console.encoding)
-    except UnicodeEncodeError:  # such as a name that is no text
+    except UnicodeEncodeError:  # for example a file name that cannot be encoded
         console.print_json(data, ensure_ascii=True)
     else:
         console.print_json(data)

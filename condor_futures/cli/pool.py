@@ -19,12 +19,12 @@ app = typer.Typer(no_args_is_help=True, help="A personal HTCondor pool: HTCondor
 
 Directory = Annotated[
     Path | None,
-    typer.Option("--directory", "-d", help="Where the pool lives.", show_default=str(default_pool_directory())),
+    typer.Option("--directory", "-d", help="The pool's directory.", show_default=str(default_pool_directory())),
 ]
 
 
 def install_htcondor() -> HTCondorRelease:
-    """Install it, with a progress bar."""
+    """Install HTCondor with a progress bar."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("Installing HTCondor", total=None)
@@ -77,7 +77,7 @@ def pool_stop(directory: Directory = None) -> None:
 
 @app.command("status")
 def pool_status(directory: Directory = None) -> None:
-    """Say whether the personal pool runs, and what it does. Exit status 3 if it does not run."""
+    """Print the status of the personal pool. Exit status 3 if it does not run."""
     status = PersonalPool(directory).status()
     table = Table.grid(Column(), Column(overflow="fold"), padding=(0, 2))
     table.add_row("directory", str(status.directory))

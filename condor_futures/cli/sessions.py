@@ -1,4 +1,4 @@
-"""``condor-futures sessions`` and ``purge``: what executors have left on this machine."""
+"""``condor-futures sessions`` and ``purge``: the sessions on this machine."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def purge(
     names: Annotated[list[str] | None, typer.Argument(metavar="[SESSION]...", help="Ids or directories.")] = None,
     finished: Annotated[bool, typer.Option("--finished", help="All finished ones that `sessions` lists.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Only the directory: where the access point is away, or no more.")
+        bool,
+        typer.Option("--force", help="Only the directory, if the access point does not answer or no longer exists."),
     ] = False,
 ) -> None:
     """Remove sessions, with all their jobs, wherever these are: in the queue, running, in the spool directory."""

@@ -1,4 +1,4 @@
-"""``condor-futures show``: what the calls and outcomes of a job hold."""
+"""``condor-futures show``: the calls and outcomes of a job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from condor_futures.inspection import InspectedCall, InspectedOutcome, Inspectio
 
 __all__ = ["show"]
 
-_CALLS, _LINES, _ITEMS, _CHARACTERS = 20, 12, 10, 200  # of a value, or of a file, that are shown without --full
+_CALLS, _LINES, _ITEMS, _CHARACTERS = 20, 12, 10, 200  # of a file or of a value, which are shown without --full
 
 
 def show(
@@ -27,14 +27,14 @@ def show(
         Path | None, typer.Option(help="Where the job is looked for.", show_default="all sessions")
     ] = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Unpickle what is not authentic: it can run any code, as you.")
+        bool, typer.Option("--trust", help="Also unpickle data that is not authentic; it can run any code as you.")
     ] = False,
     full: Annotated[bool, typer.Option("--full", help="All calls, and values in full length.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON, with values as Python writes them.")] = False,
 ) -> None:
-    """Print what a job was to do, and what became of it: functions, arguments, values, tracebacks.
+    """Print the calls of a job and their outcomes: functions, arguments, values, tracebacks.
 
-    Exit status 4 if some of it is not authentic, and so was not unpickled.
+    Exit status 4 if some data is not authentic, and so was not unpickled.
     """
     path = Path(what)
     paths = [path] if session is None and path.exists() else find_job(what, session)
@@ -88,7 +88,7 @@ def _entry(entry: InspectedCall | InspectedOutcome, inspection: Inspection, full
 
 
 def _call(call: InspectedCall, full: bool) -> str:
-    """The call as Python would write it."""
+    """Return the call in Python's notation."""
     name = _name(call.function, full)
     if isinstance(call.args, Placeholder) or not isinstance(call.args, Sequence):
         return f"{name}({call.args!r})  {call.size} bytes"
@@ -116,7 +116,7 @@ def _shorten(value: Any, full: bool) -> str:
 
 
 def _cut(text: str, full: bool, *, end: bool = False) -> str:
-    """Some lines of *text*; of a traceback the *end* is what matters."""
+    """Return the first lines of *text*, or with *end* the last ones, which matter in a traceback."""
     lines = text.splitlines()
     if full or len(lines) <= _LINES:
         return text if full or len(text) <= _LINES * _CHARACTERS else text[: _LINES * _CHARACTERS] + " ..."
@@ -125,7 +125,7 @@ def _cut(text: str, full: bool, *, end: bool = False) -> str:
 
 
 def _text(text: str, style: str = "") -> Text:
-    """*text* without what a terminal would take for a command: whoever made the file may have chosen it."""
+    """Return *text* with control characters escaped, because the author of the file may have put them there."""
     printable = "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
     return Text(printable, style, overflow="fold")
 

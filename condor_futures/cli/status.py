@@ -46,14 +46,14 @@ def status(
 ) -> None:
     """Print the jobs of condor_futures that you have in the queue: states, hosts, run times, why they are held or idle.
 
-    Exit status 3 if the personal pool was asked for and does not run.
+    Exit status 3 if you name the personal pool and it does not run.
     """
     constraint = _constraint(job, session)
     with _connected(_locate(access_point, pool)) as helper:
         jobs = query_jobs(helper, constraint, mine=True, why=why or job is not None)
         name = helper.about.get("Name") or str(helper.location)
     if job is not None and not jobs:
-        raise CondorFuturesError(f"{name} has no job {job} of condor_futures and of yours in its queue")
+        raise CondorFuturesError(f"{name} has no job {job} of yours in its queue that condor_futures submitted")
     if as_json:
         print_json(jobs)
     elif jobs:
@@ -66,12 +66,12 @@ def _constraint(job: str | None, session: str | None) -> str:
     parts = [f"{attributes.SESSION} =!= undefined"]
     if session is not None:
         if not re.fullmatch(r"[\w.-]+", session, re.ASCII):
-            raise CondorFuturesError(f"{session!r} is no session; its name looks like 20261121-084209-d88b1a6b")
+            raise CondorFuturesError(f"{session!r} is not a session id, such as 20261121-084209-d88b1a6b")
         parts = [constraint_of(session)]
     if job is not None:
         number = re.fullmatch(r"(\d+)(?:\.(\d+))?", job)
         if number is None:
-            raise CondorFuturesError(f"{job!r} is no job: it has the form CLUSTER or CLUSTER.PROC")
+            raise CondorFuturesError(f"{job!r} is not a job id of the form CLUSTER or CLUSTER.PROC")
         parts.append(f"ClusterId == {number[1]}")
         if number[2] is not None:
             parts.append(f"ProcId == {number[2]}")
@@ -79,10 +79,10 @@ def _constraint(job: str | None, session: str | None) -> str:
 
 
 def _locate(access_point: str | None, pool: str | None) -> Location:
-    """Where to ask; never starts a pool."""
+    """Return the access point to query; never start a pool."""
     if pool is not None:
         if access_point in (None, "personal"):
-            raise CondorFuturesError("--pool needs the name of an access point too: --access-point NAME")
+            raise CondorFuturesError("--pool needs the name of an access point: add --access-point NAME")
         return Location(pool, access_point)
     if access_point in (None, "personal"):
         personal = PersonalPool()
@@ -121,7 +121,7 @@ def _print(jobs: Sequence[JobInfo]) -> None:
 
 
 def _rows(jobs: Sequence[JobInfo]) -> Iterator[list[JobInfo]]:
-    """Jobs that wait and follow each other in a cluster share a row: thousands of them would say nothing more."""
+    """Yield the jobs of each row; consecutive waiting jobs of a cluster share a row, because there may be thousands."""
 
     def row(job: JobInfo) -> tuple[str, ...]:
         waits = job.state in _WAITS and job.started is None
@@ -146,7 +146,7 @@ def _cells(alike: Sequence[JobInfo]) -> list[str | Text]:
 
 
 def _print_reasons(jobs: Sequence[JobInfo]) -> None:
-    """Each reason once, with the jobs that it is true of."""
+    """Print each reason once, with the jobs that it applies to."""
     reasons: dict[str, list[str]] = {}
     for job in jobs:
         if job.hold_reason is not None:

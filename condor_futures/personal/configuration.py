@@ -1,7 +1,7 @@
-"""The text of a personal pool's ``condor_config``: pure, nothing here looks at the machine.
+"""The text of a personal pool's ``condor_config``; nothing in this module inspects the machine.
 
-Every setting has a comment that says why; the comments go into the file too, for whoever reads it there.  Measured
-times are from HTCondor 25.14.1 on two cores.
+Every setting has a comment with its reason, which is also written into the file. The times were measured with HTCondor
+25.14.1 on two cores.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ __all__ = ["PoolConfiguration"]
 
 @dataclass(frozen=True)
 class PoolConfiguration:
-    """What distinguishes one pool's configuration from another's.
+    """The settings that differ between pools.
 
     Attributes:
-        directory: the pool's directory; everything the daemons write lies in it.
+        directory: the pool's directory; the daemons write only below it.
         release: the HTCondor to run.
-        slots: cores that the pool offers; more than the machine has is fine.
-        user: the account, as the daemons see it, that may use the pool.
-        condor_ids: ``uid.gid`` that HTCondor's programs take when root starts them, or ``None``.
-        extra: settings that follow, and so win.
+        slots: the number of cores that the pool offers; may be more than the machine has.
+        user: the account that may use the pool, as the daemons see it.
+        condor_ids: ``uid.gid`` that HTCondor's programs use when root starts them, or ``None``.
+        extra: settings that are written last, and so take precedence.
 
     """
 
@@ -37,7 +37,7 @@ class PoolConfiguration:
     extra: Mapping[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
-        """The file's whole text.
+        """Return the text of the file.
 
         >>> places = [Path("/usr", name) for name in ("", "bin", "sbin", "libexec", "lib")]
         >>> release = HTCondorRelease(*places, version="25.14.1", source="PATH")

@@ -1,4 +1,4 @@
-"""A pool's daemons: start them, ask them, stop them.  Who may do that, and when, is decided in ``pool``."""
+"""Starts, queries and stops a pool's daemons; the module ``pool`` decides when."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _GRACE = 8.0  # s from asking the daemons to stop to killing them; they take abo
 
 @dataclass(frozen=True, slots=True)
 class Daemons:
-    """The daemons of the pool with these files, run by this release."""
+    """The daemons of one pool."""
 
     files: PoolFiles
     release: HTCondorRelease
 
     def environment(self) -> dict[str, str]:
-        """A copy of this process's environment in which HTCondor's programs use this pool."""
-        # _CONDOR_NAME overrides a setting of the pool's own file; CONDOR_INHERIT and its like make a daemon believe
-        # that it is the child of the one that runs this process as a job. Kept are only our own variables, and the
-        # marks by which that one's condor_procd knows its descendants.
+        """Return a copy of this process's environment in which HTCondor's programs use this pool."""
+        # _CONDOR_NAME overrides a setting of the pool's own file. If this process runs as a job, CONDOR_INHERIT and
+        # similar variables make a daemon believe that it is a child of the job's daemon. Only our own variables are
+        # kept, and the marks by which the condor_procd of that daemon finds its descendants.
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -44,13 +44,13 @@ class Daemons:
         return {**kept, "CONDOR_CONFIG": str(self.files.config), "PATH": path}
 
     def ask(self, tool: str, *arguments: str) -> str:
-        """The answer of one of HTCondor's tools about this pool.
+        """Run one of HTCondor's tools on this pool, and return its output.
 
         Raises:
-            PersonalPoolError: the daemons do not answer.
+            PersonalPoolError: the daemons do not respond.
 
         """
-        # Not the bindings: they have one configuration for the whole process.
+        # The bindings cannot be used here, because they have one configuration for the whole process.
         command = [str(self.release.tool(tool)), *arguments]
         try:
             answer = subprocess.run(
@@ -58,12 +58,12 @@ class Daemons:
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise PersonalPoolError(
-                f"{tool} gets no answer from the personal pool in {self.files.directory}."
+                f"The personal pool in {self.files.directory} does not respond to {tool}."
             ) from error
         return answer.stdout
 
     def wait_until_ready(self, master: Process, deadline: float) -> bool:
-        """Wait until a slot is in the collector and the schedd answers; false when the master ends, or time does.
+        """Wait until the collector has a slot and the schedd responds; return False if the master exits or time is up.
 
         Args:
             master: the pool's ``condor_master``.
@@ -80,10 +80,10 @@ class Daemons:
         return False
 
     def start(self, identity: Identity, configuration: PoolConfiguration, deadline: float) -> None:
-        """Start them, and wait until they are ready.
+        """Start the daemons, and wait until they are ready.
 
         Raises:
-            PersonalPoolError: they do not become ready by the deadline; then none is left.
+            PersonalPoolError: the daemons are not ready by the deadline; they are stopped then.
 
         """
         for used in (self.files.directory, self.release.sbin, self.release.libexec):
@@ -97,23 +97,23 @@ class Daemons:
             raise
 
     def stop(self) -> None:
-        """End them and all jobs, in about a second; nothing happens when there are none.
+        """Stop the daemons and all jobs, in about a second; do nothing if there are none.
 
         Raises:
-            PersonalPoolError: the kernel does not end some process.
+            PersonalPoolError: a process does not exit, although it was killed.
 
         """
         record = self.files.read_record()
         if record and record.master.is_alive:
             tree = processes.pool_processes(self.files.directory) | {record.master}
-            # HTCondor's fast shutdown: the daemons end their jobs and themselves. What does not end is killed below.
+            # HTCondor's fast shutdown: the daemons stop their jobs, then exit. Remaining processes are killed below.
             record.master.send(signal.SIGQUIT)
             processes.wait_for(tree, _GRACE)
         survivors = processes.end(self.files.directory, record.master.pid if record else None)
         if survivors:
             pids = ", ".join(str(process.pid) for process in survivors)
             raise PersonalPoolError(
-                f"Processes {pids} of the personal pool in {self.files.directory} do not end; end them by hand."
+                f"The processes {pids} of the personal pool in {self.files.directory} do not exit; kill them by hand."
             )
         self.files.forget()
 
@@ -125,12 +125,12 @@ class Daemons:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C in the terminal is for its user's program, not for the daemons.
+                # Ctrl-C in the terminal must not reach the daemons.
                 start_new_session=True,
             )
-        # It is waited for in `processes`; Popen would warn of a persistent pool, which outlives this process.
+        # The module `processes` waits for this child; Popen would warn if the pool outlives this process.
         child.returncode = 0
-        # unshare becomes condor_master by exec: this is the master's own process id.
+        # unshare becomes condor_master by exec, so this is the process id of the master.
         master = Process.of(child.pid)
         if master:
             self.files.write_record(PoolRecord(master, self.release))
@@ -148,11 +148,11 @@ class Daemons:
         return False
 
     def _not_ready(self, master: Process | None) -> PersonalPoolError:
-        what = "is not ready in time" if master and master.is_alive else "ended at once"
+        what = "did not become ready in time" if master and master.is_alive else "exited during its start"
         log = self.files.log / "MasterLog"
         lines: list[str] = []
         for path in (log, self.files.log / "master.out"):
             with contextlib.suppress(OSError):
                 lines += path.read_text(errors="replace").splitlines()[-4:]
-        first = f"The personal pool in {self.files.directory} {what}; {log} and master.out beside it end:"
+        first = f"The personal pool in {self.files.directory} {what}; the last lines of {log} and master.out are:"
         return PersonalPoolError("\n  ".join([first, *lines]))

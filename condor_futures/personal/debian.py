@@ -1,6 +1,6 @@
-"""What apt's own files and answers say: pure functions from text to values.
+"""Parsers for apt's files and output: pure functions from text to values.
 
-Nothing here knows a host: which archive to ask comes from the machine's own configuration.
+No archive is named here: the archive comes from the machine's own configuration.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 __all__ = ["ArchiveSource", "library_closure", "parse_sources", "reason", "upstream_version"]
 
-# Names under which Debian publishes a whole release. Updates, security and backports go by a longer name.
+# The names under which Debian publishes a whole release. Updates, security and backports have longer names.
 _SUITES = frozenset({"stable", "oldstable", "oldoldstable", "testing", "unstable", "sid"})
 _CODENAMES = frozenset({"buster", "bullseye", "bookworm", "trixie", "forky", "duke"})
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring"
@@ -19,11 +19,11 @@ _KEYRING = "/usr/share/keyrings/debian-archive-keyring"
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSource:
-    """A place that has, as far as one can tell without asking, Debian's main archive.
+    """A source that is probably Debian's main archive.
 
     Attributes:
-        uri: as apt has it; any of apt's methods.
-        signed_by: the value of ``Signed-By``, a file's name or a whole key, or ``None``.
+        uri: the URI in apt's configuration, with any of apt's methods.
+        signed_by: the value of ``Signed-By``, which is the name of a file or a whole key, or ``None``.
 
     """
 
@@ -32,18 +32,18 @@ class ArchiveSource:
 
     @property
     def names_debian_keyring(self) -> bool:
-        """Whether it is certain to be Debian's own: apt will accept only Debian's signature."""
+        """Whether the source is certainly Debian's own, because apt accepts only Debian's signature for it."""
         return (self.signed_by or "").startswith(_KEYRING)
 
     def stanza(self, suite: str, keyring: str | None) -> str:
-        """The deb822 source for one suite of it; ``keyring`` is for a source that names none."""
+        """Return the deb822 source for one suite; ``keyring`` is used if the source names none."""
         signed_by = self.signed_by or keyring
         lines = ["Types: deb", f"URIs: {self.uri}", f"Suites: {suite}", "Components: main"]
         return "\n".join([*lines, *([f"Signed-By: {signed_by}"] if signed_by else [])]) + "\n"
 
 
 def parse_sources(files: Iterable[tuple[str, str]]) -> list[ArchiveSource]:
-    """The sources that may be Debian's main archive, the likeliest first, each once.
+    """Return the sources that may be Debian's main archive, each once, the most likely first.
 
     Security archives, third parties, sources of source packages, disabled ones and installation media are left out.
 
@@ -60,14 +60,14 @@ def parse_sources(files: Iterable[tuple[str, str]]) -> list[ArchiveSource]:
                 and (_SUITES | _CODENAMES).intersection(entry.suites)
             ):
                 found += [ArchiveSource(uri, entry.signed_by) for uri in entry.uris if not uri.startswith("cdrom:")]
-    # A third party's archive may call its suites as Debian does: those that name Debian's keyring go first, then those
-    # that name none, which Debian's keyring will sort out.
+    # A third party's archive may use Debian's names for its suites. Sources that name Debian's keyring come first, then
+    # those that name none, for which Debian's keyring decides.
     rank = {True: 0, False: 1}
     return sorted(dict.fromkeys(found), key=lambda s: (rank[s.names_debian_keyring], s.signed_by is not None))
 
 
 def library_closure(dependencies: str, roots: Iterable[str]) -> list[str]:
-    """The packages ``roots`` and all libraries that they need, directly or through each other, sorted.
+    """Return, sorted, the packages ``roots`` and all libraries that they need, directly or indirectly.
 
     A personal pool needs neither the programs (Perl, Python, ...) that the packages also depend on nor their libraries.
 
@@ -89,15 +89,15 @@ def library_closure(dependencies: str, roots: Iterable[str]) -> list[str]:
 
 
 def upstream_version(version: str) -> str | None:
-    """HTCondor's version, as 25.14.1, of a Debian package's, as 25.14.1+dfsg-1."""
+    """Return HTCondor's version, such as 25.14.1, from the version of a Debian package, such as 25.14.1+dfsg-1."""
     match = re.match(r"(?:\d+:)?(\d+\.\d+\.\d+)", version)
     return match[1] if match else None
 
 
 def reason(output: str) -> str:
-    """The line of an apt program's output that says why it failed."""
+    """Return the line of an apt program's output that has the reason of its failure."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    # What follows E: may only say that something failed; why is in the first warning or ignored fetch.
+    # The text after E: may be generic; the reason is in the first warning or ignored fetch.
     for start in ("Err:", "E:", "W:"):
         for position, line in enumerate(lines):
             if line.startswith(start):
@@ -116,7 +116,7 @@ class _Entry:
 
 
 def _deb822_entries(text: str) -> Iterator[_Entry]:
-    """The entries of a ``.sources`` file: stanzas of fields, which lines that begin with a space continue."""
+    """Yield the entries of a ``.sources`` file: stanzas of fields; a line that begins with a space continues one."""
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     for stanza in re.split(r"\n\s*\n", "\n".join(lines)):
         pairs = re.findall(r"^([\w-]+):(.*(?:\n[ \t].*)*)", stanza, flags=re.MULTILINE)
@@ -129,7 +129,7 @@ def _deb822_entries(text: str) -> Iterator[_Entry]:
 
 
 def _one_line_entries(text: str) -> Iterator[_Entry]:
-    """The entries of a ``.list`` file: type, options in brackets, URI, suite, components."""
+    """Yield the entries of a ``.list`` file: type, options in brackets, URI, suite, components."""
     for line in text.splitlines():
         match = re.match(r"(deb|deb-src)\s+(?:\[(.*?)\]\s*)?(\S+)\s+(\S+)\s*(.*)", line.partition("#")[0].strip())
         if match:
@@ -140,9 +140,9 @@ def _one_line_entries(text: str) -> Iterator[_Entry]:
 
 
 def _needs(dependencies: str) -> dict[str, list[list[str]]]:
-    """Of each package, its dependencies, each a list of alternatives.
+    """Return the dependencies of each package; each dependency is a list of alternatives.
 
-    apt-cache marks all alternatives but the last with a bar, and lists below a virtual package who provides it::
+    apt-cache marks all alternatives but the last with a bar, and lists the providers of a virtual package below it::
 
         condor
           Depends: libc6

@@ -1,4 +1,4 @@
-"""The names of everything in a pool's directory, and what is kept there about the pool."""
+"""The names of all files in a pool's directory, and the record of the pool in it."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ __all__ = ["PoolFiles", "PoolRecord", "default_pool_directory"]
 
 
 def default_pool_directory() -> Path:
-    """The directory of the user's own pool: ``$XDG_STATE_HOME/condor_futures/pools/personal``.
+    """Return the directory of your default pool: ``$XDG_STATE_HOME/condor_futures/pools/personal``.
 
-    ``XDG_STATE_HOME`` is ``~/.local/state`` by default; ``/var/lib`` instead for root where user namespaces are not
-    allowed, as in many containers.
+    ``XDG_STATE_HOME`` is ``~/.local/state`` by default. For root it is ``/var/lib`` if user namespaces are not allowed,
+    as in many containers.
     """
     return base_directory("XDG_STATE_HOME", ".local/state") / "condor_futures" / "pools" / "personal"
 
 
 @dataclass(frozen=True, slots=True)
 class PoolRecord:
-    """Which process is, or was, the pool's ``condor_master``, and which HTCondor it is of."""
+    """The process that is, or was, the pool's ``condor_master``, and its HTCondor release."""
 
     master: Process
     release: HTCondorRelease
 
     def to_json(self) -> str:
-        """The record as text."""
+        """Return the record as text."""
         return json.dumps(asdict(self), default=str, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> PoolRecord:
-        """The record that :meth:`to_json` wrote.
+        """Return the record in a text of :meth:`to_json`.
 
         Raises:
-            ValueError: it did not write that.
+            ValueError: *text* is not such a text.
 
         """
         try:
@@ -74,17 +74,17 @@ class PoolFiles:
 
     @property
     def start_lock(self) -> Path:
-        """Whoever starts, stops, joins or leaves the pool holds it alone meanwhile."""
+        """The process that starts, stops, joins or leaves the pool holds this lock exclusively meanwhile."""
         return self.directory / "start.lock"
 
     @property
     def persistent(self) -> Path:
-        """Exists when the pool goes on without users."""
+        """Exists if the pool continues without users."""
         return self.directory / "persistent"
 
     @property
     def temporary(self) -> Path:
-        """Exists when the directory is removed with the pool."""
+        """Exists if the directory is removed when the pool stops."""
         return self.directory / "temporary"
 
     @property
@@ -92,25 +92,25 @@ class PoolFiles:
         return self.directory / "pool.json"
 
     def read_record(self) -> PoolRecord | None:
-        """What is on record; ``None`` when there is nothing, or nothing readable."""
+        """Return the record; ``None`` if there is none, or it cannot be read."""
         try:
             return PoolRecord.from_json(self._record.read_text())
         except (OSError, ValueError):
             return None
 
     def write_record(self, record: PoolRecord) -> None:
-        """Put it on record; a reader sees the old one or the new one, never half of one."""
+        """Write the record; a reader sees either the old or the new one, never a part."""
         new = self._record.with_suffix(".new")
         new.write_text(record.to_json())
         new.rename(self._record)
 
     def master(self) -> Process | None:
-        """The pool's ``condor_master``, if it is alive."""
+        """Return the pool's ``condor_master`` if it runs, else ``None``."""
         record = self.read_record()
         return record.master if record and record.master.is_alive else None
 
     def make(self, identity: Identity) -> None:
-        """Make the directories that the daemons need, for them and for their jobs alone."""
+        """Make the directories that the daemons need, with access only for the daemons and their jobs."""
         # Jobs of another account than the daemons' must reach EXECUTE and SPOOL.
         open_mode = 0o700 if identity.owner is None else 0o755
         modes = dict.fromkeys(("log", "spool", "execute", "lock", "run", "etc"), open_mode)
@@ -122,13 +122,13 @@ class PoolFiles:
                 os.chown(path, identity.owner, identity.owner)
 
     def forget(self) -> None:
-        """Remove what says that a pool runs here."""
-        # A reader of a stale address file would talk to whoever has that port now.
+        """Remove the files that say that a pool runs here."""
+        # A reader of a stale address file would connect to another program that has that port now.
         for stale in (self._record, self.persistent, *self.log.glob(".*_address*")):
             stale.unlink(missing_ok=True)
 
     def count_users(self) -> int:
-        """How many objects, in any process, hold a share of :attr:`users_lock`; 0 where the kernel does not tell."""
+        """Return how many objects, in any process, share :attr:`users_lock`; 0 if the kernel does not tell."""
         try:
             inode = str(self.users_lock.stat().st_ino)
             locks = Path("/proc/locks").read_text()

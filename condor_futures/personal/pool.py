@@ -1,14 +1,14 @@
-"""A personal pool: a whole HTCondor, for one user on one machine, started and stopped from Python.
+"""A personal pool: a complete HTCondor for one user on one machine, started and stopped from Python.
 
-Who keeps a pool alive: each process that uses it holds a share of ``users.lock``; whoever lets go last stops it, unless
-it is persistent.  The kernel drops a dead process's share, so a pool whose users were all killed is an orphan, which
-the next start in its directory takes over.  Starting, stopping, joining and leaving are serialised by a second lock,
-``start.lock``: between finding that nobody else is there and acting on it, nobody can come.
+Lifetime: each process that uses a pool holds a share of ``users.lock``. The process that releases the last share stops
+the pool, unless the pool is persistent. The kernel releases the share of a killed process. So a pool whose users were
+all killed is an orphan, and the next start in its directory takes it over. A second lock, ``start.lock``, serialises
+starting, stopping, joining and leaving: no user can join between the check that there is none and the stop.
 
-``htcondor2.personal`` is not used.  In 25.14.1 it cannot start as root; it sets ``CONDOR_CONFIG`` in ``os.environ`` for
-the whole process; merely importing it reads the machine's configuration; it looks once a second whether the daemons are
-ready; its objects stop their pool when they are garbage collected, also one that others use; and it leaves most of what
-makes jobs start quickly at defaults for large pools.
+``htcondor2.personal`` is not used, because in 25.14.1 it has these defects. It cannot start as root. It sets
+``CONDOR_CONFIG`` in ``os.environ`` for the whole process. Importing it reads the machine's configuration. It checks
+only once a second whether the daemons are ready. Its objects stop their pool when they are garbage collected, even if
+others use the pool. It leaves most settings that make jobs start quickly at defaults for large pools.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ _LOCK_TIMEOUT = 90.0  # s for another process that starts or stops the pool
 
 @dataclass(frozen=True, slots=True)
 class PoolStatus:
-    """What a pool is doing.
+    """The status of a pool.
 
     Attributes:
         directory: the pool's directory.
         running: whether its ``condor_master`` runs.
         pid: the process id of ``condor_master``, or ``None``.
-        version: HTCondor's, or ``None`` when the pool does not run.
-        persistent: whether it goes on running when nobody uses it.
-        slots: cores offered, or ``None`` when the pool does not answer.
-        users: how many users it has at the moment, in this process and others.
-        jobs: number of jobs by state (``idle``, ``running``, ``held``, ...); empty when the pool does not answer.
+        version: the version of HTCondor, or ``None`` if the pool does not run.
+        persistent: whether the pool continues to run without users.
+        slots: the number of cores that the pool offers, or ``None`` if the pool does not respond.
+        users: the number of its users at the moment, in this process and others.
+        jobs: the number of jobs by state (``idle``, ``running``, ``held``, ...); empty if the pool does not respond.
 
     """
 
@@ -77,22 +77,22 @@ class PersonalPool:
     >>> with PersonalPool(slots=8) as pool:
     ...     queue = subprocess.check_output(["condor_q", "-totals"], env=pool.environment(), text=True)
 
-    Nothing outside the directory is written, and this process's environment is never changed.  Several processes of
-    the user who started it, and of nobody else, may use one pool; it ends with the last of them (see :meth:`close`).
-    Linux only.
+    The pool writes only to its directory, and never changes the environment of your process. Several processes may use
+    the pool, but only processes of the user who started it. The pool stops when its last user leaves (see
+    :meth:`close`). Personal pools run only on Linux.
 
     Args:
-        directory: where the pool lives; made if missing.  By default :func:`default_pool_directory`.
+        directory: the pool's directory, made if it does not exist; by default :func:`default_pool_directory`.
         release: the HTCondor to run; by default the one that :func:`find_htcondor` finds when the pool starts.
-        config: further HTCondor settings.  They win over all others, and count when this object starts the pool, not
-            when it finds one running.
-        slots: cores that the pool offers; by default those that this process may use, but at least 4, so that a small
-            machine runs a few jobs side by side too.  More than the machine has is allowed.
-        root_mode: how root's daemons shed their rights: in a ``"user_namespace"`` (jobs may read root's files), or as
-            root daemons with ``"condor_ids"`` (as on a real site: there directory and release must be where everybody
-            may enter); ``"auto"`` takes the first where the kernel allows it.
-        temporary: the pool gets a fresh directory, which is removed when it stops; if its users were killed, when the
-            next temporary pool starts.
+        config: further HTCondor settings, which take precedence over all others. They apply if this object starts the
+            pool, but not if the pool is already running.
+        slots: the number of cores that the pool offers; by default the cores that this process may use, but at least
+            4, so that a small machine also runs a few jobs at the same time. It may be more than the machine has.
+        root_mode: how root's daemons drop their privileges: in a ``"user_namespace"`` (jobs may read root's files), or
+            as root daemons with ``"condor_ids"`` (as on a real site; directory and release must then be in a place that
+            everybody can enter). ``"auto"`` uses a user namespace if the kernel allows it.
+        temporary: make a new directory for the pool, and remove it when the pool stops. If the pool's users were
+            killed, the directory is removed when the next temporary pool starts.
 
     """
 
@@ -107,7 +107,7 @@ class PersonalPool:
         temporary: bool = False,
     ) -> None:
         if temporary and directory is not None:
-            raise ValueError("A temporary pool makes its own directory: pass either directory or temporary.")
+            raise ValueError("A temporary pool makes its own directory; pass either directory or temporary.")
         self._directory = None if temporary else Path(directory or default_pool_directory()).absolute()
         self._temporary = temporary
         self._release = release
@@ -119,10 +119,10 @@ class PersonalPool:
 
     @classmethod
     def attach(cls, directory: Path | str | None = None) -> PersonalPool:
-        """Use the pool that runs in that directory; it is not started.
+        """Use the pool that runs in *directory*; do not start one.
 
         Raises:
-            PersonalPoolError: none runs there, or it does not answer.
+            PersonalPoolError: no pool runs there, or it does not respond.
 
         """
         pool = cls(directory)
@@ -131,11 +131,13 @@ class PersonalPool:
         return pool
 
     def start(self, *, persistent: bool = False, timeout: float = 60.0) -> PersonalPool:
-        """Use the pool that runs in the directory, or start one; returns when it is ready for jobs, after about 3 s.
+        """Use the pool that runs in the directory, or start one.
+
+        Returns when the pool is ready for jobs, after about 3 s.
 
         Args:
-            persistent: the pool goes on when nobody uses it, until :meth:`stop`.
-            timeout: seconds to wait for it to be ready.
+            persistent: let the pool run without users, until :meth:`stop`.
+            timeout: seconds to wait until the pool is ready.
 
         Returns:
             The pool itself.
@@ -155,14 +157,14 @@ class PersonalPool:
         return self
 
     def close(self) -> None:
-        """Stop using the pool; the last of its users stops it, unless it is persistent.
+        """Stop using the pool; its last user stops the pool, unless it is persistent.
 
-        Called when the interpreter exits too, so also after Ctrl-C.
+        This is also called when the interpreter exits, including after Ctrl-C.
         """
         if self._share is None:
             return
         try:
-            # A forked child has a copy of its parent's share; to close the copy leaves the parent its share.
+            # A forked child has a copy of its parent's share. Closing the copy does not release the parent's share.
             if self._user_pid == os.getpid() and self.directory.exists():
                 with self._alone():
                     self._stop_if_unused(self._share)
@@ -170,10 +172,10 @@ class PersonalPool:
             self._leave()
 
     def stop(self) -> None:
-        """Stop the pool, whoever uses it; no process of it remains, its files do.  Its jobs stay in the queue.
+        """Stop all processes of the pool, even if others use it; its files, and the jobs in its queue, remain.
 
         Raises:
-            PersonalPoolError: a process of it does not end.
+            PersonalPoolError: one of its processes does not exit.
 
         """
         if self._directory is not None and self._directory.exists():
@@ -183,14 +185,14 @@ class PersonalPool:
 
     @property
     def in_use(self) -> bool:
-        """A program uses it; one that :meth:`start` made persistent runs without any."""
+        """Whether a program uses the pool. A persistent pool also runs without users."""
         if not self._files.users_lock.exists():
             return False
         with contextlib.closing(FileLock(self._files.users_lock)) as share:
             return not share.try_exclusive()
 
     def environment(self) -> dict[str, str]:
-        """A copy of this process's environment in which HTCondor's tools and bindings use this pool.
+        """Return a copy of this process's environment in which HTCondor's tools and bindings use this pool.
 
         Raises:
             PersonalPoolError: there is no HTCondor.
@@ -199,7 +201,7 @@ class PersonalPool:
         return self._daemons.environment()
 
     def status(self) -> PoolStatus:
-        """What the pool is doing, asked of the pool in about 30 ms; this does not start, stop or use it."""
+        """Query the pool's status, in about 30 ms; this does not start, stop or use the pool."""
         master = self._files.master()
         slots, jobs = None, {}
         if master:
@@ -222,7 +224,7 @@ class PersonalPool:
 
     @property
     def directory(self) -> Path:
-        """The pool's directory; a temporary pool has one from its start on."""
+        """The pool's directory; a temporary pool has none before its start."""
         if self._directory is None:
             raise PersonalPoolError("A temporary pool has no directory before it is started.")
         return self._directory
@@ -234,10 +236,10 @@ class PersonalPool:
 
     @property
     def release(self) -> HTCondorRelease:
-        """The HTCondor that the pool runs; when it does not run, the one that it would run.
+        """The HTCondor that the pool runs, or would run if it were started.
 
         Raises:
-            PersonalPoolError: there is none.
+            PersonalPoolError: there is no HTCondor.
 
         """
         record = self._files.read_record() if self._directory else None
@@ -247,27 +249,25 @@ class PersonalPool:
             self._release = find_htcondor()
         if self._release is None:
             raise PersonalPoolError(
-                "There is no HTCondor (condor_master) on PATH; put one there, or get one with "
+                "There is no HTCondor (condor_master) on PATH; add one to PATH, or install one with "
                 "`condor-futures pool install`."
             )
         return self._release
 
     @property
     def is_running(self) -> bool:
-        """Whether the pool's ``condor_master`` runs, whoever started it."""
+        """Whether the pool's ``condor_master`` runs, even if another process started it."""
         return self.master_pid is not None
 
     @property
     def master_pid(self) -> int | None:
-        """The process id of the pool's ``condor_master``, or ``None``."""
+        """The process id of the pool's ``condor_master``; ``None`` if it does not run."""
         master = self._files.master() if self._directory else None
         return master.pid if master else None
 
     @property
     def job_owner(self) -> int | None:
-        """The uid that the pool's jobs run as, where it is not that of the pool's user: in root's ``condor_ids``
-        mode.
-        """
+        """The uid that the pool's jobs run as in root's ``condor_ids`` mode; otherwise None, the pool's own user."""
         owner = (self.directory / "spool").stat().st_uid
         return owner if owner != os.geteuid() else None
 
@@ -293,7 +293,7 @@ class PersonalPool:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Nobody else starts, stops, joins or leaves the pool meanwhile."""
+        """Prevent other processes from starting, stopping, joining or leaving the pool during the ``with`` block."""
         with contextlib.closing(FileLock(self._files.start_lock)) as lock:
             if not lock.wait_exclusive(_LOCK_TIMEOUT):
                 raise PersonalPoolError(
@@ -314,7 +314,7 @@ class PersonalPool:
         self.directory.chmod(mode)
 
     def _check_place(self) -> None:
-        """Who can change the configuration here decides what the daemons run, and for whom."""
+        """Check the directory, because a user who can change its configuration controls the programs of the daemons."""
         try:
             check_place(self.directory, Identity.choose(self._root_mode).owner, "a personal pool")
         except CondorFuturesError as error:
@@ -326,7 +326,7 @@ class PersonalPool:
         if self._user_pid != os.getpid():
             self._leave()  # a forked child that becomes a user itself needs a share of its own
         with self._alone():
-            # An object that is a user already may have lost its pool; its share must not count against itself.
+            # This object may have a share already, of a pool that has stopped; it must not count as another user.
             share = FileLock(self._files.users_lock) if self._share is None else self._share
             try:
                 nobody_else = share.try_exclusive()
@@ -348,19 +348,19 @@ class PersonalPool:
             raise PersonalPoolError(f"No personal pool runs in {self.directory}; start one there first.")
 
     def _answers(self, *, may_replace: bool, deadline: float) -> bool:
-        """Whether a pool runs here and can be used; raises if one runs that cannot be used, nor replaced."""
+        """Return whether a usable pool runs here; raise an error if it can be neither used nor replaced."""
         master = self._files.master()
         if master is None:
             return False
-        # It may still be on its way, when the process that was starting it was killed.
+        # The pool may still be starting, if the process that started it was killed.
         if self._daemons.wait_until_ready(master, min(deadline, time.monotonic() + _ORPHAN_TIMEOUT)):
             return True
         if not may_replace:
-            raise PersonalPoolError(f"The personal pool in {self.directory} runs but does not answer; stop it first.")
+            raise PersonalPoolError(f"The personal pool in {self.directory} runs but does not respond; stop it first.")
         return False
 
     def _start(self, deadline: float) -> None:
-        # Of a broken pool daemons may be left, which hold its files, and files that tell of it.
+        # A broken pool may have left daemons, which hold its files, and files that say that it runs.
         self._daemons.stop()
         identity = Identity.choose(self._root_mode)
         slots = self._slots or max(4, len(os.sched_getaffinity(0)))
@@ -379,7 +379,7 @@ class PersonalPool:
             shutil.rmtree(self.directory)
 
     def stop_unless_used(self) -> None:
-        """Stop the pool if no process has a share of it; for pools whose users were killed."""
+        """Stop the pool if no process uses it; for pools whose users were killed."""
         with self._alone(), contextlib.closing(FileLock(self._files.users_lock)) as share:
             self._stop_if_unused(share)
 
@@ -391,9 +391,9 @@ class PersonalPool:
 
 
 def _remove_orphans() -> None:
-    """Stop the temporary pools whose users were all killed: nobody will start them again."""
+    """Stop the temporary pools whose users were all killed, because they will not be started again."""
     for directory in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY_PREFIX}*"):
-        # Without a record its maker has not come as far as taking its share.
+        # A pool without a record is just being started, and its maker has no share yet.
         with contextlib.suppress(OSError, PersonalPoolError):
             if directory.lstat().st_uid == os.geteuid() and PoolFiles(directory).read_record():
                 PersonalPool(directory).stop_unless_used()

@@ -1,4 +1,4 @@
-"""A pool's processes, found by what the kernel knows of them; never by name, and safe against reused process ids."""
+"""Finds a pool's processes by information of the kernel; never by name, and safe against reused process ids."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ _STATE, _START_TIME = 0, 19  # in /proc/PID/stat after the name: fields 3 and 22
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process: its id, and its start time in clock ticks since boot, which tells it from a later one of that id."""
+    """One process: its id, and its start time in clock ticks since boot, because ids are used again."""
 
     pid: int
     start_time: int
 
     @classmethod
     def of(cls, pid: int) -> Process | None:
-        """The live process with that id; a zombie is not alive."""
+        """Return the running process with the id *pid*; ``None`` if there is none, or it is a zombie."""
         fields = _stat(pid)
         return cls(pid, int(fields[_START_TIME])) if fields and fields[_STATE] not in "ZX" else None
 
     @property
     def is_alive(self) -> bool:
-        """Whether this very process still runs."""
+        """Whether this process still runs."""
         return Process.of(self.pid) == self
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal, unless the process has gone."""
+        """Send a signal, unless the process has exited."""
         if self.is_alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
 
 def pool_processes(directory: Path, master_pid: int | None = None) -> set[Process]:
-    """All processes of the pool in that directory: daemons, and jobs too.
+    """Return all processes of the pool in *directory*: the daemons and the jobs.
 
-    Daemons carry the pool's mark.  A job has an environment of its own, but HTCondor puts ``_CONDOR_ANCESTOR_<pid>``,
-    for the ids of its own forebears, into the environment of all that it starts (this is how ``condor_procd`` finds
-    processes that detached themselves); so the jobs are found too, also when the daemons above them are gone, if the
-    process id of the last ``condor_master`` is known.
+    Daemons carry the pool's mark. A job has an environment of its own, but HTCondor puts ``_CONDOR_ANCESTOR_<pid>``,
+    with the ids of the daemons above it, into the environment of every process that it starts. (``condor_procd`` finds
+    detached processes in the same way.) Thus the jobs are found too. They are found even after the daemons above them
+    have exited, if *master_pid*, the process id of the last ``condor_master``, is known.
     """
     mark = f"{POOL_MARK}={directory}".encode()
     found: set[Process] = set()
@@ -65,7 +65,7 @@ def pool_processes(directory: Path, master_pid: int | None = None) -> set[Proces
                 else:
                     others[process] = {v.split(b"=")[0] for v in variables if v.startswith(b"_CONDOR_ANCESTOR_")}
     pids = {process.pid for process in found}
-    # A live process with that id that is not the pool's has got the id of a master long gone.
+    # If another process now has the id of the last master, its descendants must not be taken for the pool's.
     if master_pid and not Process.of(master_pid):
         pids.add(master_pid)
     forebears = {f"_CONDOR_ANCESTOR_{pid}".encode() for pid in pids}
@@ -73,7 +73,7 @@ def pool_processes(directory: Path, master_pid: int | None = None) -> set[Proces
 
 
 def wait_for(processes: Iterable[Process], timeout: float) -> set[Process]:
-    """Wait until they have ended, at most ``timeout`` seconds; those that have not."""
+    """Wait at most ``timeout`` seconds until the processes have exited, and return those that have not."""
     deadline = time.monotonic() + timeout
     remaining = set(processes)
     while True:
@@ -86,19 +86,19 @@ def wait_for(processes: Iterable[Process], timeout: float) -> set[Process]:
 
 
 def end(directory: Path, master_pid: int | None = None, timeout: float = 5.0) -> set[Process]:
-    """Kill every process of the pool in that directory, and what they start meanwhile; those that survived."""
+    """Kill all processes of the pool in *directory*, and those that they start meanwhile; return the survivors."""
     deadline = time.monotonic() + timeout
     remaining = pool_processes(directory, master_pid)
     while remaining and time.monotonic() < deadline:
         for process in remaining:
             process.send(signal.SIGKILL)
-        # Jobs are known by their daemons' ids only, so those found at first are kept when the daemons are gone.
+        # Jobs are found only by the ids of their daemons, so keep those that were found before the daemons exited.
         remaining = wait_for(remaining, 1.0) | pool_processes(directory)
     return remaining
 
 
 def reap(pid: int) -> None:
-    """Collect the exit status of a child of ours, so that it does not stay as a zombie; other processes are left."""
+    """Collect the exit status of *pid* if it is a child of this process, so that it does not remain as a zombie."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
 

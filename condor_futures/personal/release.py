@@ -1,4 +1,4 @@
-"""An HTCondor release on this machine: where its programs are, and how to find one."""
+"""An HTCondor release on this machine: finding it, and the paths of its programs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["HTCondorRelease", "find_htcondor", "installed_releases_directory"]
 
 Source = Literal["PATH", "installed"]
 
-# Where packagers put what `make install` puts into libexec and lib, relative to the prefix; a file that is always there
-# tells which one it is.
+# The directories, relative to the prefix, that packagers use for the libexec and lib of `make install`; a file that is
+# always present tells which one it is.
 _LIBEXEC_LAYOUTS = ("libexec/condor", "libexec", "lib/condor/libexec", "lib64/condor/libexec")
 _LIB_LAYOUTS = ("lib/condor", "lib64/condor", "lib64", "lib")
 
@@ -34,7 +34,7 @@ class HTCondorRelease:
     25.14.1 condor_q
 
     Attributes:
-        prefix: the directory that HTCondor calls ``RELEASE_DIR``; the others lie below it.
+        prefix: the directory that HTCondor calls ``RELEASE_DIR``; the other directories are below it.
         version: as in ``25.14.1``.
         source: ``"PATH"``, or ``"installed"`` when :func:`condor_futures.personal.install` made it.
 
@@ -50,7 +50,7 @@ class HTCondorRelease:
 
     @classmethod
     def at(cls, prefix: Path, *, source: Source, sbin: Path | None = None) -> HTCondorRelease:
-        """The release whose programs lie below ``prefix``.
+        """Return the release whose programs are below ``prefix``.
 
         Raises:
             PersonalPoolError: there is no working HTCondor with its daemons.
@@ -63,7 +63,7 @@ class HTCondorRelease:
         return cls(prefix, prefix / "bin", sbin, libexec, lib, version, source)
 
     def tool(self, name: str) -> Path:
-        """The path of one of the release's programs, such as ``condor_q`` or ``condor_master``.
+        """Return the path of one of the release's programs, such as ``condor_q`` or ``condor_master``.
 
         Raises:
             PersonalPoolError: the release has no such program.
@@ -77,19 +77,20 @@ class HTCondorRelease:
         )
 
     def search_path(self, path: str = "") -> str:
-        """``path``, a value of ``PATH``, with the release's programs in front of everything else."""
+        """Return ``path``, a value of ``PATH``, with the directories of the release's programs in front."""
         directories = [str(self.bin), str(self.sbin), *path.split(os.pathsep)]
         return os.pathsep.join(dict.fromkeys(filter(None, directories)))
 
 
 def find_htcondor(environment: Mapping[str, str] = os.environ) -> HTCondorRelease | None:
-    """The HTCondor that a personal pool can run: the one on ``PATH``, else the newest installed one, else ``None``.
+    """Return the HTCondor that a personal pool can run.
 
-    A ``PATH`` with the tools but not ``sbin``, as ordinary users have it, is enough: ``condor_master`` is looked for
-    beside them.  Clients without daemons do not count, nor does a release that does not run.
+    This is the release on ``PATH``, else the newest installed release, else ``None``. ``PATH`` needs only the tools,
+    not ``sbin``, as is usual for ordinary users: ``condor_master`` is searched in the ``sbin`` beside them. Client-only
+    installations, and releases that do not run, are ignored.
 
     Args:
-        environment: where ``PATH`` and ``XDG_DATA_HOME`` are read.
+        environment: the environment with ``PATH`` and ``XDG_DATA_HOME``.
 
     """
     path = environment.get("PATH", os.defpath)
@@ -99,7 +100,7 @@ def find_htcondor(environment: Mapping[str, str] = os.environ) -> HTCondorReleas
             for sbin in (Path(tool).absolute().parent, prefix / "sbin"):
                 if os.access(sbin / "condor_master", os.X_OK) and (found := _try(prefix, "PATH", sbin)):
                     return found
-    # An interrupted install leaves dot names only, so every version directory is complete.
+    # An interrupted install leaves only names that begin with a dot, so every version directory is complete.
     versions = installed_releases_directory(environment).glob("[0-9]*")
     for directory in sorted(versions, key=lambda path: _version_key(path.name), reverse=True):
         if found := _try(directory / "usr", "installed"):
@@ -108,10 +109,10 @@ def find_htcondor(environment: Mapping[str, str] = os.environ) -> HTCondorReleas
 
 
 def installed_releases_directory(environment: Mapping[str, str] = os.environ) -> Path:
-    """The directory below which ``install`` puts one directory per version.
+    """Return the directory below which ``install`` puts one directory per version.
 
-    ``$XDG_DATA_HOME/condor_futures/htcondor``, where ``XDG_DATA_HOME`` is ``~/.local/share`` by default; ``/var/lib``
-    instead for root where user namespaces are not allowed.
+    It is ``$XDG_DATA_HOME/condor_futures/htcondor``. ``XDG_DATA_HOME`` is ``~/.local/share`` by default; for root it is
+    ``/var/lib`` if user namespaces are not allowed.
     """
     return base_directory("XDG_DATA_HOME", ".local/share", environment) / "condor_futures" / "htcondor"
 
@@ -131,7 +132,7 @@ def _first(prefix: Path, layouts: tuple[str, ...], content: str) -> Path:
 
 
 def _version(program: Path) -> str:
-    # ONLY_ENV: no configuration file is read, so that a broken one on the machine cannot disturb.
+    # ONLY_ENV: no configuration file is read, so that a broken one on the machine has no effect.
     environment = {**os.environ, "CONDOR_CONFIG": "ONLY_ENV"}
     try:
         answer = subprocess.run(
@@ -141,7 +142,7 @@ def _version(program: Path) -> str:
         raise PersonalPoolError(f"{program} does not run: {error}.") from error
     if match := re.search(r"\$CondorVersion: (\d+\.\d+\.\d+)", answer):
         return match[1]
-    raise PersonalPoolError(f"{program} does not say its version: {answer!r}.")
+    raise PersonalPoolError(f"{program} does not print its version: {answer!r}.")
 
 
 def _version_key(version: str) -> tuple[int, ...]:

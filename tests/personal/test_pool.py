@@ -159,7 +159,7 @@ def test_root_daemons(make_pool, data_home):
 def test_root_daemons_need_a_directory_that_all_may_enter(make_pool, tmp_path):
     """The error names the directory that is in the way."""
     tmp_path.chmod(0o700)
-    with pytest.raises(PersonalPoolError, match=r"who cannot enter .*such as /var/tmp"):
+    with pytest.raises(PersonalPoolError, match=r"who cannot enter .*such as one below /var/tmp"):
         make_pool(root_mode="condor_ids").start()
 
 
@@ -178,7 +178,7 @@ def test_a_directory_that_others_could_replace(make_pool, tmp_path):
 def test_daemons_that_do_not_start(make_pool):
     """The error ends with what the daemons' log says; nothing is left running."""
     pool = make_pool(config={"DAEMON_LIST": "MASTER NONSENSE"})
-    with pytest.raises(PersonalPoolError, match=r"(?s)ended at once; .*MasterLog.*NONSENSE"):
+    with pytest.raises(PersonalPoolError, match=r"(?s)exited during its start; .*MasterLog.*NONSENSE"):
         pool.start()
     assert not pool.is_running
 

@@ -142,9 +142,9 @@ def test_status_of_a_personal_pool_that_does_not_run(release, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["9999.0"], "has no job 9999.0 of condor_futures"),
-        (["nonsense"], "'nonsense' is no job"),
-        (["--session", 'x" || true'], "is no session"),
+        (["9999.0"], "has no job 9999.0 of yours in its queue that condor_futures submitted"),
+        (["nonsense"], "'nonsense' is not a job id"),
+        (["--session", 'x" || true'], "is not a session id"),
         (["--access-point", "nobody@nowhere.invalid"], "the schedd nobody@nowhere.invalid cannot be"),
         (["--pool", "cm.invalid"], "--pool needs the name of an access point"),
     ],
