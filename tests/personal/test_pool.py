@@ -186,7 +186,7 @@ def test_daemons_that_do_not_start(make_pool):
 def test_daemons_that_are_not_ready_in_time(make_pool):
     """A pool without an execution point would never run a job."""
     pool = make_pool(config={"DAEMON_LIST": "MASTER COLLECTOR SCHEDD"})
-    with pytest.raises(PersonalPoolError, match="not ready in time"):
+    with pytest.raises(PersonalPoolError, match="did not become ready in time"):
         pool.start(timeout=3)
     assert not pool.is_running
 
