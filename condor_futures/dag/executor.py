@@ -248,7 +248,7 @@ class DagExecutor(Executor):
             post_script: the same, after each of its nodes' jobs, however these ended; then it decides whether the
                 node failed. ``$RETURN`` is the job's exit status, which is 0 if all calls returned. When such a node is
                 tried again, all its calls are made again.
-            discard_result: bring nothing back of what its calls return: their futures' results are None.
+            discard_result: as in :meth:`CondorExecutor.with_options`.
             ship: as in the constructor.
             submit_commands: added to this executor's; None removes one.
 
@@ -308,21 +308,13 @@ class DagExecutor(Executor):
     ) -> list[CondorFuture[T]]:
         """Add one node that calls ``fn(*args, **kwargs)`` *count* times, by the jobs of one cluster.
 
-        Where :data:`condor_futures.procid` is among the arguments, at any depth, each call gets its own number instead,
-        from 0 on. A job that fails leaves the others of its cluster alone, and then fails the node; with
-        ``dagman={"DAGMAN_REMOVE_JOB_LIST_ON_FAILURE": True}`` DAGMan removes them, as it always does before 25.14.
-
-        Args:
-            fn: called once in each job.
-            args: its arguments, pickled once for all.
-            count: how many jobs.
-            kwargs: its keyword arguments (one of the name ``count`` it cannot have).
-
-        Returns:
-            The calls' futures, in the order of their numbers.
+        Arguments, :data:`condor_futures.procid` among them, and the returned list are those of
+        :meth:`CondorExecutor.submit_cluster`. A job that fails leaves the others of its cluster alone, and then fails
+        the node. With ``dagman={"DAGMAN_REMOVE_JOB_LIST_ON_FAILURE": True}`` DAGMan removes the others, as it always
+        does before 25.14.
 
         Raises:
-            TypeError: if *count* is no int.
+            TypeError: for :func:`shell` itself, without a command; if *count* is no int.
             ValueError: if it is below 1.
             PayloadError, RuntimeError: as :meth:`submit`.
 
