@@ -28,7 +28,7 @@ def test_an_executor_refuses_impossible_options(pool, options, error, message):
 
 def test_names_of_files_that_htcondor_cannot_take_are_refused(pool, executor, tmp_path):
     """When they are said; nothing is made or submitted."""
-    with pytest.raises(ValueError, match="HTCondor cannot take this as the name of a directory"):
+    with pytest.raises(ValueError, match="HTCondor does not support this directory name"):
         CondorExecutor(access_point="personal", session=tmp_path / "a$$(b)")
     assert list(tmp_path.iterdir()) == []
     module = tmp_path / "one,two.py"

@@ -342,7 +342,7 @@ def test_a_call_fails_of_the_same_as_before(new_executor, attach, tmp_path):
         after = {key: again.futures[key].exception(60) for key in before}
         assert {type(error) for error in after.values()} == {DependencyError}
         assert [str(after[child.key]) for child in children] == [before[child.key] for child in children]
-        assert f"the value of the call {failing.key}, which this call takes" in str(after[first.key])
+        assert f"the value of the call {failing.key}, an argument of this call, was missing" in str(after[first.key])
         assert f"the call {refused.key} could not be submitted" in str(after[orphan.key])
         assert again.futures[mate.key].result(60) == 2
         again.shutdown()

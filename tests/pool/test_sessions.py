@@ -223,7 +223,7 @@ def test_a_name_that_is_no_text_is_listed_and_printed(tmp_path):
     [listed] = json.loads(command("sessions", "--json", str(tmp_path)))
     assert listed["directory"] == str(odd)
     assert "\\udcffprés" in command("sessions", str(tmp_path))
-    with pytest.raises(ValueError, match="HTCondor cannot take this as the name of a directory"):
+    with pytest.raises(ValueError, match="HTCondor does not support this directory name"):
         CondorExecutor.attach(odd)
     assert "\\udcffprés is removed." in command("purge", str(odd))
     assert not odd.exists()
