@@ -29,6 +29,7 @@ from condor_futures.dag.reports import Reports
 from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.files.private_files import PATIENCE
 from condor_futures.ownership import Owner, owned
+from condor_futures.resolving import failures
 from condor_futures.session.event_log import EventLog
 from condor_futures.state_machine import states
 from condor_futures.state_machine.transitions import IllegalTransition
@@ -303,7 +304,7 @@ class Follower:
     def _give_up(self, bundle: Bundle, error: Exception) -> None:
         self._jobs.drop(bundle.job.job_id or "")
         node, _ = self._by_bundle[bundle.key]
-        self._reports.stopped(node, CondorFuturesError(f"a bug in condor_futures: {error}"))
+        self._reports.stopped(node, failures.bug(error))
 
     def _remove_if_unwanted(self, key: str) -> None:
         _, bundle = self._by_bundle[key]

@@ -11,8 +11,9 @@ from condor_futures.access_point.helper.words import NEVER_RAN, Submitted
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
-from condor_futures.errors import AccessPointError, CondorFuturesError
+from condor_futures.errors import AccessPointError
 from condor_futures.ownership import owned
+from condor_futures.resolving import failures
 from condor_futures.resolving.resolver import Resolver
 from condor_futures.session.event_log import EventLog
 from condor_futures.session.session import Session
@@ -140,7 +141,7 @@ class Effects:
 
     def illegal(self, bundle: Bundle, error: IllegalTransition) -> None:
         """Fail the calls of *bundle*, and remove its job."""
-        self._resolver.fail(bundle, CondorFuturesError(f"a bug in condor_futures: {error}"))
+        self._resolver.fail(bundle, failures.bug(error))
         self.jobs.advance(bundle, states.Unwanted(error.event.job_id))
 
     def perform(self, bundle: Bundle, effect: states.Effect) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CondorFuturesError
 from condor_futures.ownership import owned, reads
+from condor_futures.resolving import failures
 from condor_futures.resolving.resolver import Resolver
 from condor_futures.session.session import Session
 from condor_futures.watching.under_way import UnderWay
@@ -101,9 +102,7 @@ class Ending:
         try:
             if not self._detaching:
                 self._under_way.effects.removals.empty_the_queue()
-            left = CondorFuturesError(
-                f"the executor left the session {self._session.id}; attach() returns this call again"
-            )
+            left = failures.session_left(self._session.id)
             for bundle in self._under_way.bundles():
                 self._resolver.fail(bundle, left)
             leave = self._session.leave if self._detaching else self._session.finish

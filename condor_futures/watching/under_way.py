@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.calls.bundle import Bundle
-from condor_futures.errors import JobRemovedError
 from condor_futures.future import CondorFuture
 from condor_futures.ownership import owned, reads
+from condor_futures.resolving import failures
 from condor_futures.resolving.resolver import Resolver
 from condor_futures.session.event_log import EventLog
 from condor_futures.session.session import Session
@@ -156,11 +156,7 @@ class UnderWay:
     def remove_all(self, reason: str) -> None:
         """Fail all calls, and remove all jobs."""
         for bundle in self.bundles():
-            job_id = bundle.job.job_id
-            error = JobRemovedError(
-                f"the job {job_id or 'of the call'} was removed: {reason}", job_id=job_id, reason=reason
-            )
-            self._resolver.fail(bundle, error)
+            self._resolver.fail(bundle, failures.removed(bundle, reason))
             self.unwant(bundle)
 
     def give_up(self, error: BaseException) -> None:
