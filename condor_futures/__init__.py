@@ -14,10 +14,10 @@ from concurrent.futures import (
     as_completed,
     wait,
 )
+from typing import TYPE_CHECKING
 
 from condor_futures.access_point.job_info import JobInfo
 from condor_futures.calls.procid import procid
-from condor_futures.dag import DagExecutor
 from condor_futures.errors import (
     AccessPointError,
     BrokenCondorExecutor,
@@ -43,6 +43,9 @@ from condor_futures.executor.condor_executor import CondorExecutor
 from condor_futures.future import CondorFuture
 from condor_futures.options.on_hold import HeldJob
 from condor_futures.sessions import SessionInfo, purge, sessions
+
+if TYPE_CHECKING:
+    from condor_futures.dag import DagExecutor
 
 __version__ = "0.1.0"
 
@@ -87,3 +90,16 @@ __all__ = [
     "shell",
     "wait",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Most programs use no DAG: the modules of DagExecutor are imported at the first use of the name (PEP 562).
+    if name == "DagExecutor":
+        from condor_futures.dag import DagExecutor
+
+        return DagExecutor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

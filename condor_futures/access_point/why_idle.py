@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from condor_futures.access_point.location import Location
 from condor_futures.errors import AccessPointError
-from condor_futures.personal import find_htcondor
 
 __all__ = ["explain", "why_idle"]
 
@@ -28,6 +27,8 @@ def why_idle(location: Location, job_id: str) -> str:
     environment = {**os.environ, **(location.environment or {})}
     program = shutil.which("condor_q", path=environment.get("PATH", os.defpath))
     if program is None:
+        from condor_futures.personal import find_htcondor
+
         release = find_htcondor()
         if release is None:
             raise AccessPointError(

@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
-from condor_futures.dag.executor import DagExecutor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from condor_futures.dag.executor import DagExecutor
 
 __all__ = ["DagExecutor"]
+
+
+def __getattr__(name: str) -> object:
+    # Most programs use no DAG. The modules of DagExecutor take a tenth of the import of condor_futures, so they are
+    # imported at the first use of the name (PEP 562).
+    if name == "DagExecutor":
+        from condor_futures.dag.executor import DagExecutor
+
+        return DagExecutor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

