@@ -1,7 +1,7 @@
-"""The same work with nothing but htcondor2: what the benchmarks compare with.
+"""The same work with htcondor2 alone: the baseline of the benchmarks.
 
-A spooled cluster of Python jobs, each of which unpickles a function and its arguments, calls it, and pickles the
-value; the events are read as they are written; the outputs are retrieved in one call.
+It submits a spooled cluster of Python jobs. Each job unpickles a function and its arguments, calls the function, and
+pickles the value. The client reads the events as HTCondor writes them, and retrieves all outputs in one call.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ with open(sys.argv[1] + ".out", "wb") as file:
 
 
 class Bare:
-    """Submits to the local schedd of the configuration that CONDOR_CONFIG names when it is made."""
+    """Submits to the schedd that is local according to CONDOR_CONFIG at the time the object is made."""
 
     def __init__(self, transfer: str) -> None:
         import htcondor2
@@ -46,7 +46,7 @@ class Bare:
         self.transfer = transfer
 
     def map(self, function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
-        """Run the calls as one cluster; gives their values."""
+        """Run the calls as one cluster, and return their values."""
         htcondor = self.htcondor
         keys = []
         for args in arguments:
@@ -84,10 +84,10 @@ class Bare:
         return values
 
     def close(self) -> None:
-        """Leave nothing in the queue, and no files."""
+        """Remove all jobs from the queue, and all files."""
         constraint = " || ".join(f"ClusterId == {cluster}" for cluster in self.clusters)
         self.schedd.act(self.htcondor.JobAction.Remove, constraint)
-        while self.schedd.query(constraint, ["ClusterId"]):  # until then, it writes to the log
+        while self.schedd.query(constraint, ["ClusterId"]):  # until the cluster is gone, HTCondor writes to the log
             time.sleep(0.05)
         self.events.close()
         shutil.rmtree(self.directory)

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a pool of their own, the environment in words, and medians."""
+"""Code that all benchmarks share: a pool of their own, a description of the environment, and medians."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import htcondor2
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds that *work* takes."""
+    """Return the seconds that *work* takes."""
     began = perf_counter()
     work()
     return perf_counter() - began
 
 
 def summary(name: str, seconds: list[float]) -> str:
-    """A row: median, 95th percentile, number of runs."""
+    """Return a row: median, 95th percentile, number of runs."""
     p95 = sorted(seconds)[min(len(seconds) - 1, int(0.95 * len(seconds)))]
     return f"{name:<34} median {statistics.median(seconds):7.3f} s   p95 {p95:7.3f} s   n = {len(seconds)}"
 
 
 def environment() -> str:
-    """Where it was measured."""
+    """Describe the machine and the versions of the measurement."""
     return (
         f"Python {platform.python_version()}, {htcondor2.version().split('PackageID')[0].strip('$ ')}, "
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
@@ -35,7 +35,7 @@ def environment() -> str:
 
 @contextmanager
 def pool() -> Iterator[None]:
-    """A personal pool that the whole process uses (CONDOR_CONFIG), for executor and bare bindings alike."""
+    """A personal pool that the whole process uses (CONDOR_CONFIG), for the executor and the bare bindings alike."""
     from condor_futures.personal import PersonalPool
 
     with PersonalPool(temporary=True) as personal:

@@ -1,6 +1,6 @@
-"""Seconds from one warm spooled call to its result, against the same job submitted with bare htcondor2.
+"""Seconds from one warm spooled call to its result, compared with the same job submitted with bare htcondor2.
 
-The two alternate in one run, on one pool, each on a claim that the job before it has left.
+The two alternate in one run on one pool. Each job runs on a claim that the previous job has left.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=15)
     runs = parser.parse_args().runs
     with pool(), CondorExecutor() as executor:
-        executor._engine.watcher._under_way.effects.submissions._transfer = (
-            "IF_NEEDED"  # as access_point="personal" has it
-        )
+        executor._engine.watcher._under_way.effects.submissions._transfer = "IF_NEEDED"  # like access_point="personal"
         bare = Bare("IF_NEEDED")
         ours, theirs, unspooled = [], [], []
         direct = executor.with_options(spool=False)
@@ -31,7 +29,7 @@ def main() -> None:
                 timed(lambda: executor.submit(pow, 2, 10).result()),
                 timed(lambda: direct.submit(pow, 2, 10).result()),
             )
-            if run >= 0:  # the first ones negotiate
+            if run >= 0:  # the first jobs wait for a negotiation
                 for times, taken in zip((theirs, ours, unspooled), seconds, strict=True):
                     times.append(taken)
         bare.close()

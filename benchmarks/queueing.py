@@ -1,5 +1,6 @@
-"""Seconds to submit many calls of which few can run yet, against writing as many files of the same size, in the same
-run: what submit() costs the client, whatever the pool does.
+"""Seconds to submit many calls of which only a few can run yet, compared with writing as many files of the same size.
+
+Both are measured in the same run. The ratio is what submit() costs the client, whatever the pool does.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from condor_futures import CondorExecutor
 
 
 def write(directory: Path, count: int, content: bytes) -> None:
-    """As the executor does it: a thousand to a directory, each under another name first."""
+    """Write files as the executor does: a thousand in each directory, each first under a temporary name."""
     for number in range(count):
         place = directory / f"{number // 1000:03d}"
         place.mkdir(exist_ok=True)

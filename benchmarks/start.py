@@ -1,13 +1,13 @@
-"""Milliseconds that a job's Python takes for one call that does nothing, from start to end of its process, against
-another way to do it in the same run.
+"""Milliseconds that a job's Python takes for one call that does nothing, from the start to the end of its process.
 
-The other way is a bare Python script (``bare.py``'s), or with ``--against`` the packed runner of another version::
+They are compared with another way to run the call, in the same run. The other way is a bare Python script (the one of
+``bare.py``) or, with ``--against``, the packed runner of another version::
 
     python -c 'import sys; from condor_futures.execution_point.packing import pack_runner as pack
     sys.stdout.buffer.write(pack())' > other
 
-The two alternate, in pairs whose order alternates too. Shown are wall times, and CPU times, which other work on the
-machine disturbs less.
+The two run in pairs, and the order in each pair alternates. The output has wall times and CPU times. Other work on the
+machine disturbs the CPU times less.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ def executable(directory: Path, content: bytes) -> Path:
 
 
 def prepare_runner(directory: Path, packed: bytes, call: Sequence[Any]) -> Callable[[], None]:
-    """Make a job's directory; returns what starts the job anew, and checks the outcome of the last one."""
+    """Make a job's directory.
+
+    The returned function checks the outcome of the last run and removes it, so that the job can run again.
+    """
     function, *arguments = call
     made = Call("c000000", pickle_object(function, "function"), pickle_object((tuple(arguments), {}), "arguments"))
     executable(directory, packed)
@@ -73,8 +76,8 @@ def prepare_bare(directory: Path, call: Sequence[Any]) -> Callable[[], None]:
 
 
 def run(directory: Path) -> tuple[float, float]:
-    """Wall and CPU milliseconds of the job that was prepared there; CPU time is that of all its processes."""
-    os.chdir(directory)  # no process between this one and the job: its start would be measured as well
+    """Return the wall and CPU milliseconds of the job in *directory*. The CPU time is that of all its processes."""
+    os.chdir(directory)  # no process between this one and the job: the measurement would include its start
     began = perf_counter()
     pid = os.posix_spawn("./run", ["./run", "b000000"], os.environ)
     _, status, used = os.wait4(pid, 0)
@@ -101,7 +104,7 @@ def main() -> None:
     calls: dict[str, tuple[Any, ...]] = {"by reference": (pow, 2, 10)}
     if other:  # a bare script has no cloudpickle
         calls["by value"] = (lambda base, exponent: base**exponent, 2, 10)
-    # os.environ without what would lead a job's Python to this package.
+    # Remove from os.environ what makes a job's Python find this package.
     os.environ.pop("PYTHONPATH", None)
     for name, call in calls.items():
         with tempfile.TemporaryDirectory() as ours_at, tempfile.TemporaryDirectory() as theirs_at:
@@ -115,7 +118,7 @@ def main() -> None:
                 for way in (0, 1) if number % 2 else (1, 0):
                     times = run(ways[way])
                     checks[way]()
-                    if number >= 0:  # the first ones read the files into memory
+                    if number >= 0:  # the first runs read the files into memory
                         taken[way].append(times)
             os.chdir("/")
         print(f"a function {name}, {arguments.runs} pairs")

@@ -1,5 +1,6 @@
-"""Seconds for 200 trivial calls through map(chunksize=1), against one bare spooled cluster of 200 Python jobs, in
-the same run.
+"""Seconds for 200 trivial calls through map(chunksize=1), compared with one bare spooled cluster of 200 Python jobs.
+
+Both are measured in the same run.
 """
 
 from __future__ import annotations
@@ -21,9 +22,7 @@ def main() -> None:
     calls = [(n, 2) for n in range(arguments.calls)]
     expected = [n * n for n in range(arguments.calls)]
     with pool(), CondorExecutor() as executor:
-        executor._engine.watcher._under_way.effects.submissions._transfer = (
-            "IF_NEEDED"  # as access_point="personal" has it
-        )
+        executor._engine.watcher._under_way.effects.submissions._transfer = "IF_NEEDED"  # like access_point="personal"
         bare = Bare("IF_NEEDED")
         bare.map(pow, calls[:16])  # the first match of a pool takes longer
         ours, theirs, bundled = [], [], []

@@ -1,8 +1,8 @@
-"""Bad input of every kind, as the user would write it: what each gives is a table of the documentation.
+"""Bad input of every kind, as users write it. The documentation has a table of the errors.
 
-The sentences are in ``bad_input.json``, beside this file: ``pool/test_bad_input.py`` compares them with what is raised,
-and writes them anew where the environment variable ``BAD_INPUT_WRITE`` is set. The documentation's tables are made of
-both.
+The messages are in ``bad_input.json``, beside this file. ``pool/test_bad_input.py`` compares them with the messages of
+the errors, and writes the file again if the environment variable ``BAD_INPUT_WRITE`` is set. The tables of the
+documentation are made from both files.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ class Case:
 
     Attributes:
         code: what the user writes: an expression in Python, or a command line that begins with ``condor-futures``. It
-            is evaluated in an empty directory, with an executor and what a script would have imported.
+            is evaluated in an empty directory, with an executor and the names that a script would have imported.
         error: the exception's class.
-        names: what the sentence has to name.
-        before: statements that are executed first; not shown.
-        about: what is wrong, where the code does not show it.
-        environment: variables of the process; it is run in one of its own then.
+        names: what the message has to name.
+        before: statements that are executed first, and not shown.
+        about: what is wrong, if the code does not show it.
+        environment: environment variables; the case then runs in a process of its own.
 
     """
 
@@ -39,12 +39,12 @@ class Case:
 
     @property
     def key(self) -> str:
-        """What names it in the record."""
+        """The key of the case in the record."""
         return f"{self.code} ({self.about})" if self.about else self.code
 
 
 def options(*cases: tuple[str, str, str]) -> list[Case]:
-    """Cases of the constructor's."""
+    """Return cases of the constructor."""
     return [Case(f"CondorExecutor({code})", error, names) for code, error, names in cases]
 
 
@@ -534,7 +534,7 @@ AT_ONCE: dict[str, list[Case]] = {
         Case("condor-futures status --session 'a b'", "CondorFuturesError", "a b"),
     ],
 }
-"""By section: nothing is submitted for any of these."""
+"""The cases by section. Nothing is submitted for any of them."""
 
 LATER: dict[str, list[Case]] = {
     "What only the access point can tell": [
@@ -547,16 +547,16 @@ LATER: dict[str, list[Case]] = {
         Case('executor.submit(shell("no-such-command"))', "ShellError", "no-such-command"),
     ],
 }
-"""By section: what no client can know, and the future tells."""
+"""The cases by section that no client can detect. The future reports them."""
 
 
 def recorded() -> dict[str, str]:
-    """The sentences, by the cases' keys."""
+    """Return the messages, by the keys of the cases."""
     return json.loads(RECORD.read_text()) if RECORD.exists() else {}
 
 
 def table(cases: list[Case]) -> str:
-    """The cases as a Markdown table."""
+    """Return the cases as a Markdown table."""
     sentences = recorded()
     rows = ["| What is wrong | Exception | Its sentence |", "|---|---|---|"]
     for case in cases:
@@ -566,7 +566,7 @@ def table(cases: list[Case]) -> str:
 
 
 def page() -> str:
-    """All tables, for the documentation."""
+    """Return all tables, for the documentation."""
     parts = []
     for title, cases in {**AT_ONCE, **LATER}.items():
         parts.append(f"## {title}\n\n{table(cases)}")
@@ -578,5 +578,5 @@ def _cell(text: str) -> str:
 
 
 def _literal(text: str) -> str:
-    """*text* without what Markdown would take for its own."""
+    """Escape the characters of *text* that have a meaning in Markdown."""
     return "".join(f"\\{char}" if char in "\\`*_<>[]$#{}" else char for char in text)

@@ -1,8 +1,9 @@
-"""Stands in for a site's credmon: what a user stored is what the jobs get, and so becomes ready at once.
+"""A stand-in for a site's credmon: it hands the jobs what a user stored, and makes it ready at once.
 
     python credmon.py DIRECTORY
 
-The condor_credd tells it by a signal when somebody's first credential is there; those that follow it finds itself.
+The condor_credd sends a signal when it stores the first credential of a user. The credmon finds later ones
+itself.
 """
 
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 
 def make_ready(directory: Path, stored: Path, ready: Path) -> None:
-    """Copy the one to the other, in one step; what changes meanwhile is copied the next time."""
+    """Copy one file to the other in one step. If it changes meanwhile, the next call copies it."""
     when = stored.stat().st_mtime_ns
     if not ready.exists() or ready.stat().st_mtime_ns != when:
         new = directory / "new"
@@ -24,7 +25,7 @@ def make_ready(directory: Path, stored: Path, ready: Path) -> None:
 
 
 def main(directory: Path) -> None:
-    """Watch over it until somebody ends this process."""
+    """Watch the directory until this process is stopped."""
     signals = {signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     (directory / "pid").write_text(f"{os.getpid()}\n")

@@ -15,14 +15,15 @@ import condor_futures
 
 _PACKAGE = Path(condor_futures.__file__).parent
 
-#: An example that uses one of these needs a pool, and what is prepared in tests/pool/test_docstrings.py.
+#: An example that uses one of these names needs a pool, and the preparations in tests/pool/test_docstrings.py.
 _NEEDS_POOL = {"CondorExecutor", "DagExecutor", "PersonalPool", "dag", "executor", "find_htcondor", "future", "install"}
 
 
 def docstrings(*, pool: bool) -> dict[str, doctest.DocTest]:
-    """The docstrings that have examples, by the names of what they describe: those that need a *pool*, or the others.
+    """Return the docstrings that have examples, by the names of the objects that they describe.
 
-    A module without any is not imported.
+    *pool* selects the docstrings that need a pool; otherwise, the function returns the others. It does not import a
+    module without examples.
     """
     found: dict[str, doctest.DocTest] = {}
     for path in sorted(_PACKAGE.rglob("*.py")):
@@ -41,7 +42,7 @@ def _needs_pool(test: doctest.DocTest) -> bool:
 def run(
     test: doctest.DocTest, namespace: dict[str, Any] | None = None, checker: doctest.OutputChecker | None = None
 ) -> None:
-    """Run the examples of a docstring, in the namespace of its module or another; fail with what doctest reports."""
+    """Run the examples of a docstring in the namespace of its module or another one. Fail with doctest's report."""
     if namespace is not None:
         test.globs = namespace
     report: list[str] = []
@@ -49,7 +50,7 @@ def run(
     try:
         failed = runner.run(test, out=report.append, clear_globs=False).failed
     finally:
-        vars(builtins).pop("_", None)  # where the last value that was shown is kept, as in an interactive Python
+        vars(builtins).pop("_", None)  # where the last displayed value is kept, as in an interactive Python
         test.globs = {}
     if failed:
         pytest.fail("".join(report), pytrace=False)

@@ -1,4 +1,4 @@
-"""What a call may do to its Python: the tests of deadlocks have it happen at every stage of a call's way."""
+"""The hazards: what a call may do to its Python. The deadlock tests trigger each hazard at every stage of a call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from condor_futures import JobCrashedError, RemoteExceptionError
 
 
 def hazards() -> dict[str, Callable[[], object]]:
-    """By name. Made in a function, so that classes and functions travel by value: a job cannot import a test."""
+    """Return the hazards by name.
+
+    A function defines them, so that classes and functions travel by value: a job cannot import a test.
+    """
 
     class PlainError(Exception):
         pass
@@ -49,7 +52,7 @@ def hazards() -> dict[str, Callable[[], object]]:
     }
 
 
-#: What the future of a call raises, when that happens on the execution point.
+#: The exceptions that a future raises if the hazard occurs on the execution point.
 EXPECTED: dict[str, type[BaseException]] = {
     "error": ValueError,
     "error of its own class": Exception,
@@ -63,5 +66,5 @@ EXPECTED: dict[str, type[BaseException]] = {
     "kill": JobCrashedError,
 }
 
-#: Those that the client survives, where it is the client that pickles or unpickles.
+#: The hazards that the client survives when it pickles or unpickles.
 HARMLESS_HERE = [name for name, error in EXPECTED.items() if error is not JobCrashedError]

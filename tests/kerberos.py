@@ -1,4 +1,4 @@
-"""A Kerberos realm of the tests' own: a real MIT KDC, from Debian's packages, on a port of this machine."""
+"""A Kerberos realm for the tests: a real MIT KDC from Debian's packages, on a port of this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support import until
 from condor_futures.personal.debian import library_closure
 
 _PACKAGES = ("krb5-kdc", "krb5-admin-server", "krb5-user")
-# The machine's own loader goes with the machine's own C library.
+# The machine's own loader belongs to the machine's own C library.
 _THE_MACHINES_OWN = {"libc6", "libgcc-s1"}
 
 _KRB5_CONF = """\
@@ -59,7 +59,7 @@ exec '{program}' "$@"
 
 
 class Realm:
-    """A KDC that runs, and its programs in `bin`, which any account may use."""
+    """A running KDC, with its programs in `bin`, which any account may run."""
 
     name = "CONDOR.FUTURES"
 
@@ -68,7 +68,7 @@ class Realm:
         self._directory = directory
 
     def add(self, account) -> Path:
-        """Make the account known; gives its keytab, with which it can get tickets without a password."""
+        """Register the account. Return its keytab, with which it can get tickets without a password."""
         keytab = self._directory / f"{account.pw_name}.keytab"
         for query in (f"addprinc -randkey {account.pw_name}", f"ktadd -k {keytab} -norandkey {account.pw_name}"):
             _run([self.bin / "kadmin.local", "-r", self.name, "-q", query])
@@ -78,7 +78,7 @@ class Realm:
 
 @contextmanager
 def realm(directory: Path) -> Iterator[Realm]:
-    """A realm whose KDC runs for as long as the context lasts; *directory* may be entered by everybody."""
+    """A realm whose KDC runs while the context lasts. Every account may enter *directory*."""
     programs = _install(directory)
     port = _free_port()
     values = {"realm": Realm.name, "directory": directory, "port": port, "modules": programs.modules}
@@ -108,7 +108,7 @@ class _Programs(dict[str, str]):
 
 
 def _install(directory: Path) -> _Programs:
-    """MIT Kerberos, unpacked from the machine's own Debian release into *directory*; nothing else is touched."""
+    """Unpack MIT Kerberos from the machine's own Debian release into *directory*. Nothing else changes."""
     names = ("kinit", "klist", "kdestroy", "krb5kdc", "kadmin.local", "kdb5_util")
     packages = directory / "packages"
     packages.mkdir()
@@ -119,7 +119,7 @@ def _install(directory: Path) -> _Programs:
     if subprocess.run(depends, capture_output=True, check=False).returncode != 0:
         _run(["apt-get", "-q", "update"])  # a fresh machine has no list of packages
     closure = set(library_closure(_run(depends), _PACKAGES)) - _THE_MACHINES_OWN
-    # As root, apt would give up its rights for a user who cannot write here.
+    # As root, apt would switch to a user who cannot write here.
     download = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *sorted(closure)]
     if subprocess.run(download, cwd=packages, capture_output=True, check=False).returncode != 0:
         _run(["apt-get", "-q", "update"])  # the list is older than the archive

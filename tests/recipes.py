@@ -1,4 +1,4 @@
-"""What the tests of tests/clients have called: in a module, so that a ProcessPoolExecutor can call it too."""
+"""The functions that the tests of tests/clients call, in a module so that a ProcessPoolExecutor can call them too."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def peak(x):
 
 
 def square(n):
-    """For adaptive."""
+    """A function for adaptive."""
     return n**2
 
 
@@ -42,22 +42,22 @@ def log_likelihood(x):
 
 
 def prior(u):
-    """From the unit cube to where the likelihood is, for dynesty."""
+    """Transform the unit cube to the region of the likelihood, for dynesty."""
     return 10 * u - 5
 
 
 def add(a, b):
-    """For dask."""
+    """A function for dask."""
     return a + b
 
 
 def double(x):
-    """For pipefunc."""
+    """A function for pipefunc."""
     return 2 * x
 
 
 def total(y):
-    """For pipefunc."""
+    """A function for pipefunc."""
     return sum(y)
 
 

@@ -1,4 +1,4 @@
-"""A pool that is remote in all that matters here: other files, another user's configuration, tokens over a network."""
+"""A pool that is remote in all respects that matter here: other files, another configuration, tokens over a network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from condor_futures.personal.identity import Identity
 
 NAME = "ap1@remote.example"
 
-#: What a site's administrator would set, so that users of other machines are let in by a token.
+#: Settings of a site's administrator that admit users of other machines by a token.
 _SITE = {
     "SCHEDD_NAME": NAME,
     "TRUST_DOMAIN": "remote.example",
@@ -28,16 +28,16 @@ _SITE = {
     "SEC_PASSWORD_DIRECTORY": "$(LOCAL_DIR)/keys",
     "SEC_TOKEN_POOL_SIGNING_KEY_FILE": "$(LOCAL_DIR)/keys/POOL",
     "SEC_TOKEN_SYSTEM_DIRECTORY": "$(LOCAL_DIR)/tokens",
-    # The master waits so many seconds before it starts a daemon that died again.
+    # The master waits this many seconds before it restarts a daemon.
     "MASTER_BACKOFF_CONSTANT": "1",
     "MASTER_BACKOFF_CEILING": "2",
-    # So that a schedd that was killed has its old entry in the collector replaced soon.
+    # The collector soon replaces the old ad of a killed schedd.
     "SCHEDD_INTERVAL": "1",
 }
 
 
 class RemotePool(Pool):
-    """Its daemons, and what a client on another machine has."""
+    """The daemons of the pool, and the files of a client on another machine."""
 
     def __init__(self, personal: PersonalPool, directory: Path) -> None:
         super().__init__(personal)
@@ -50,11 +50,11 @@ class RemotePool(Pool):
 
     @property
     def access_point(self) -> tuple[str, str]:
-        """The executor's argument."""
+        """The ``access_point`` argument of the executor."""
         return self.collector, self.schedd
 
     def client_environment(self) -> dict[str, str]:
-        """A client without any configuration of this pool's, but with a token for it."""
+        """Make a client without any configuration of this pool, but with a token for it."""
         tokens = self.directory / "tokens"
         if not tokens.exists():
             tokens.mkdir(mode=0o700)
@@ -72,7 +72,9 @@ class RemotePool(Pool):
 
 @contextlib.contextmanager
 def remote_pool(release: HTCondorRelease, *, hidden: bool, **config: str) -> Iterator[RemotePool]:
-    """A second pool; *hidden*: its daemons and jobs see an empty directory where the client keeps its sessions."""
+    """Start a second pool. With *hidden*, its daemons and jobs see an empty directory where the client keeps its
+    sessions.
+    """
     directory = Path(tempfile.mkdtemp(prefix="condor-futures-remote-"))
     sessions = directory / "state"
     sessions.mkdir()
@@ -90,7 +92,7 @@ def remote_pool(release: HTCondorRelease, *, hidden: bool, **config: str) -> Ite
 
 @contextlib.contextmanager
 def client_of(remote: RemotePool) -> Iterator[None]:
-    """Be a client on another machine for a while."""
+    """Act as a client on another machine while the context lasts."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("_CONDOR_COLLECTOR_HOST", "CONDOR_HOST"):
             patch.delenv(name, raising=False)
@@ -100,8 +102,8 @@ def client_of(remote: RemotePool) -> Iterator[None]:
 
 
 def _hide(directory: Path, patch: pytest.MonkeyPatch) -> None:
-    """Have a pool started in a mount namespace of its own, with nothing in *directory*."""
-    # A user who is not root may mount in a user namespace only, with rights that the daemons must not have.
+    """Make a pool start in a mount namespace of its own, in which *directory* is empty."""
+    # A user who is not root may mount only in a user namespace, with rights that the daemons must not have.
     user = ["--user", "--map-current-user", "--keep-caps"] if os.geteuid() else []
     shed = ["setpriv", "--ambient-caps=-all", "--inh-caps=-all"] if user else []
     mount = ["unshare", *user, "--mount", "--propagation", "private"]

@@ -1,6 +1,6 @@
-"""A job without HTCondor: the packed file, in a directory of its own, started with the key of a bundle.
+"""A job without HTCondor: the packed runner, in a directory of its own, started with the key of a bundle.
 
-Nothing is faked but the job: calls are written by the client's own code, and outcomes are read by it.
+Only the job is fake. The client's own code writes the calls and reads the outcomes.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from condor_futures.execution_point.packing import pack_runner
 from condor_futures.resolving.failures import value_or_error
 
 SESSION, SECRET, BUNDLE = "20260101-000000-0a1b2c3d", bytes(range(32)), "b000000"
-#: The execution point's: outside a virtual environment, it has neither our package nor cloudpickle.
+#: The Python of the execution point. It is outside any virtual environment, and has neither our package nor
+#: cloudpickle.
 PYTHON = sys._base_executable
 
 
 class Sandbox:
-    """A job's scratch directory, with one bundle in it."""
+    """A job's scratch directory with one bundle in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -52,7 +53,7 @@ class Sandbox:
             write_bundle(file, made, session=SESSION, bundle=BUNDLE, secret=SECRET, manner=manner)
 
     def start(self, **environment: str) -> subprocess.Popen:
-        """Start it as the starter does, with files for its standard output and error."""
+        """Start the job as the starter does, with files for its standard output and error."""
         with (self.path / "stdout").open("wb") as out, (self.path / "stderr").open("wb") as err:
             return subprocess.Popen(
                 ["./runner", BUNDLE],
@@ -64,7 +65,7 @@ class Sandbox:
             )
 
     def run(self, *calls, timeout: float = 60.0, **options) -> list:
-        """Write a bundle, run it to its end, and give each call's value or error."""
+        """Write a bundle, run it to its end, and return the value or error of each call."""
         self.write(*calls, **options)
         self.finish(timeout)
         return self.results()
@@ -83,7 +84,7 @@ class Sandbox:
         return outcomes
 
     def results(self) -> list:
-        """Value or error of each call, in the order of the calls."""
+        """Return the value or error of each call, in the order of the calls."""
         unpickled = [value_or_error(outcome, "7.0") for _, outcome in sorted(self.outcomes().items())]
         return [value if error is None else error for value, error in unpickled]
 
@@ -96,13 +97,13 @@ class Sandbox:
         return (self.path / "stderr").read_text()
 
     def stream(self, name: str, call: str) -> str:
-        """What the call wrote, by the range that its outcome gives."""
+        """Return what the call wrote, using the range in its outcome."""
         start, end = self.outcomes()[call].header[name]
         return (self.path / name).read_bytes()[start:end].decode()
 
 
 def note(path, word, value=None):
-    """Leave a trace of having been called."""
+    """Write a line to show that the call ran."""
     with Path(path).open("a") as file:
         file.write(f"{word}\n")
     return value
@@ -118,7 +119,7 @@ def kill_itself(number):
 
 
 def kill_the_group(number):
-    """As ``kill 0`` in a script does."""
+    """Kill the process group, as ``kill 0`` in a script does."""
     os.killpg(0, number)
 
 
@@ -135,5 +136,5 @@ def traces(job) -> list[str]:
 
 
 def noted(word, *then):
-    """A call that leaves a trace, and then does something, if only nothing."""
+    """Write a line to show that the call ran, and then call a function, if there is one."""
     return (note_and, "traces", word, *then) if then else (note, "traces", word)

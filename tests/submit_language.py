@@ -1,10 +1,10 @@
-"""What HTCondor's own parser and macro expander make of a submit description."""
+"""HTCondor's own parser and macro expander, applied to a submit description."""
 
 from __future__ import annotations
 
 import os
 
-# The bindings read their configuration on import; this is about the language, not about a site.
+# The bindings read their configuration on import. These tests are about the language, not about a site.
 os.environ["CONDOR_CONFIG"] = os.devnull
 import classad2  # type: ignore[import-untyped]
 import htcondor2  # type: ignore[import-untyped]

@@ -1,4 +1,4 @@
-"""What tests of several directories share: a look at the pool from outside, and waiting for it."""
+"""Helpers that tests in several directories share: a view of the pool from outside, and waiting for events there."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ from condor_futures.personal import PersonalPool
 
 
 class Pool:
-    """The session's personal pool, and HTCondor's own tools to look at it from outside."""
+    """The session's personal pool, and HTCondor's own tools to inspect it from outside."""
 
     def __init__(self, personal: PersonalPool) -> None:
         self.personal = personal
         self.environment = personal.environment()
 
     def run(self, *command: str) -> str:
-        """What a tool of HTCondor's prints."""
+        """Return what one of HTCondor's tools prints."""
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout
 
     def ads(self, tool: str, constraint: str = "true") -> list[dict[str, Any]]:
-        """Job ads from condor_q or condor_history."""
+        """Return job ads from condor_q or condor_history."""
         options = ["-allusers"] if tool == "condor_q" else []
         text = self.run(tool, *options, "-constraint", constraint, "-json")
         return json.loads(text) if text.strip() else []
 
     def remove_all(self) -> None:
-        """Remove all jobs from the queue, as far as the schedd answers."""
+        """Remove all jobs from the queue, if the schedd responds."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             subprocess.run(["condor_rm", "-all"], env=self.environment, capture_output=True, timeout=30, check=False)
 
     def queue(self, executor: CondorExecutor) -> list[dict[str, Any]]:
-        """The jobs of an executor's session that are in the queue."""
+        """Return the jobs of an executor's session that are in the queue."""
         return self.ads("condor_q", session_constraint(executor))
 
     def history(self, executor: CondorExecutor, count: int) -> list[dict[str, Any]]:
-        """The jobs of an executor's session that have left it; waits until there are *count*."""
+        """Return the jobs of an executor's session that have left the queue. Wait until there are *count* of them."""
         return until(
             lambda: (ads := self.ads("condor_history", session_constraint(executor))) and len(ads) >= count and ads
         )
 
     def pids(self, daemon: str) -> list[int]:
-        """The processes of one kind of daemon of this pool, found below its master by their parents.
+        """Return the processes of one kind of daemon of this pool, which are descendants of its master.
 
-        Without those that a daemon forks to have a query answered: these have its name, and are gone in a moment.
+        The processes that a daemon forks to answer a query do not count. They have its name, and end after a moment.
         """
         master = psutil.Process(self.personal.master_pid)
         found = []
@@ -66,12 +66,12 @@ class Pool:
 
 
 def session_constraint(executor: CondorExecutor) -> str:
-    """Selects the jobs of an executor's session."""
+    """Return a constraint that selects the jobs of an executor's session."""
     return f'CondorFuturesSession == "{executor._engine.session.id}"'
 
 
 def until(condition: Callable[[], Any], timeout: float = 60.0, pause: float = 0.02) -> Any:
-    """Wait for something that the outside world will do; gives the condition's first true value."""
+    """Wait for something that happens outside this process. Return the first true value of the condition."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):
         assert time.monotonic() < deadline, "it never came"
@@ -81,7 +81,7 @@ def until(condition: Callable[[], Any], timeout: float = 60.0, pause: float = 0.
 
 @contextlib.contextmanager
 def small_disk(place: Path, mebibytes: int) -> Iterator[Path]:
-    """A file system of its own for a new directory; skips the test where none can be had."""
+    """A new directory with a file system of its own. Skip the test if the machine does not allow one."""
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=755", "none", place]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""An ordinary user of this machine, for what root's daemons do for others."""
+"""An ordinary user of this machine, to test what root's daemons do for other users."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 
 class User:
-    """An account of nobody's, with a home directory and with what a client needs to import."""
+    """An account that nobody uses, with a home directory and the files that a client imports."""
 
     def __init__(self, directory: Path) -> None:
         self.account = _an_account()
@@ -27,7 +27,7 @@ class User:
         _copy_packages(self._library)
 
     def run(self, text: str, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run Python code as this user, with this environment and no other."""
+        """Run Python code as this user, with only this environment."""
         return subprocess.run(
             [self.python, "-c", textwrap.dedent(text), *arguments],
             user=self.account.pw_uid,
@@ -43,7 +43,7 @@ class User:
 
 
 def _an_account():
-    """An account that every Debian has."""
+    """Return an account that every Debian has."""
     for name in ("games", "www-data", "mail"):
         try:
             return pwd.getpwnam(name)
@@ -53,7 +53,7 @@ def _an_account():
 
 
 def _a_python_for(account):
-    """An interpreter of this version that the account can run; root's own may lie below /root."""
+    """Return an interpreter of this version that the account can run. Root's own may be below /root."""
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     for candidate in (os.path.realpath(sys.executable), f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
         try:

@@ -1,7 +1,7 @@
-"""``python -m tests.faults --seed N --minutes M``: faults on a real pool, and what became of the calls.
+"""``python -m tests.faults --seed N --minutes M``: inject faults on a real pool, and judge what became of the calls.
 
-Exit status 0 if no call was lost or wrong or hung and nothing is left; otherwise the directory with the journal and all
-logs is kept. As root it fills disks too, of a mount namespace of its own.
+The exit status is 0 if no call was lost, wrong or hung, and nothing is left over. Otherwise, the directory with the
+journal and all logs is kept. As root, the harness also fills disks, in a mount namespace of its own.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ from tests.faults.judge import Injected, Verdict
 from tests.faults.monkey import Scene, disturb, remains, stacks
 from tests.support import until
 
-#: Seconds after the last fault within which every future must have ended, and then for the executor to shut down.
+#: All futures must end within BOUND seconds after the last fault. The executor must then shut down within SHUTDOWN
+#: seconds.
 BOUND, SHUTDOWN = 150.0, 90.0
 _INSIDE = "CONDOR_FUTURES_FAULTS_MOUNTS"
 
 
 def say(words: str) -> None:
-    """One line, with the time."""
+    """Print one line with the time."""
     print(time.strftime("%H:%M:%S"), words, flush=True)
 
 
 def run(seed: int, minutes: float, directory: Path, *, small_disks: bool) -> bool:
-    """One workload, disturbed; True if all is well."""
+    """Run one workload with faults. Return True if all is well."""
     scene = Scene(directory, str(seed), small_disks=small_disks)
     left: list[str] = []
     injected: list[Injected] = []
@@ -64,7 +65,7 @@ def run(seed: int, minutes: float, directory: Path, *, small_disks: bool) -> boo
 
 
 def ended(scene: Scene, event: str, timeout: float) -> bool:
-    """Whether the client says so in time."""
+    """Return whether the client reports *event* within *timeout* seconds."""
     deadline = time.monotonic() + timeout
     while not scene.client_says(event):
         if time.monotonic() > deadline or scene.client.poll() not in (None, 0):
@@ -74,7 +75,7 @@ def ended(scene: Scene, event: str, timeout: float) -> bool:
 
 
 def report(verdict: Verdict, left: list[str], seed: int, minutes: float) -> None:
-    """Print the table, and all that is not well."""
+    """Print the table and all problems."""
     print(f"\nSeed {seed}, {minutes:g} minutes, {len(verdict.calls)} calls, {verdict.generations} clients one after")
     print(f"another. How the calls ended: {verdict.ends()}.\n")
     print(verdict.table(), "\n")
@@ -88,14 +89,14 @@ def report(verdict: Verdict, left: list[str], seed: int, minutes: float) -> None
 
 
 def main() -> int:
-    """Parse the arguments, and see to the mounts."""
+    """Parse the arguments, and enter a mount namespace if possible."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--keep", action="store_true", help="keep the directory in any case")
     options = parser.parse_args()
     if os.geteuid() == 0 and _INSIDE not in os.environ:
-        # Whatever happens, the mounts go with this process.
+        # The mounts end with this process, whatever happens.
         mounts = ["unshare", "--mount", "--propagation", "private"]
         if subprocess.run([*mounts, "true"], capture_output=True, check=False).returncode == 0:
             os.environ[_INSIDE] = "1"

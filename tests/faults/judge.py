@@ -1,7 +1,7 @@
-"""What became of each call, whether that is right, and whether the faults explain it if it is an error.
+"""Decides what became of each call, whether that is right, and whether the faults explain an error.
 
-It knows what the clients' journal and the monkey's notes say, and the files that the calls wrote; of the executor under
-test it asks nothing.
+The evidence is the clients' journal, the monkey's notes, and the files that the calls wrote. The judge never asks the
+executor under test.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Any
 
 from tests.faults.workload import digest, read_journal
 
-#: Seconds for which a fault may still have an effect: a schedd that was killed is started again, a slot is lost.
+#: Seconds for which a fault may still have an effect: a killed schedd restarts, or a slot is lost.
 AFTERMATH = 30.0
 
 
 @dataclass
 class Injected:
-    """One fault, as it was injected.
+    """One injected fault.
 
     Attributes:
-        name: of the fault.
+        name: the name of the fault.
         began, ended: seconds since the epoch.
-        bundles: those that it was aimed at; None if it was aimed at no one in particular.
-        excuses: the classes of errors that it explains, by name.
-        reruns: it explains that calls which were under way are made again.
+        bundles: the bundles that the fault was aimed at; None if it had no particular target.
+        excuses: the names of the error classes that the fault explains.
+        reruns: whether the fault explains that running calls are run again.
 
     """
 
@@ -41,7 +41,7 @@ class Injected:
 
 @dataclass
 class Call:
-    """One call, as the journal has it."""
+    """One call, according to the journal."""
 
     key: str
     name: str
@@ -51,21 +51,21 @@ class Call:
     planned: float
     bundle: str | None = None
     cancelled: bool = False
-    #: When it ended the first time with what it was meant to end with: from then on it must not be made again.
+    #: When the call first ended as planned. From then on, it must not run again.
     settled: float | None = None
-    #: Its last client's word, and those of all of them.
+    #: The last client's report of how the call ended, and the reports of all clients.
     end: dict[str, Any] | None = None
     ends: list[dict[str, Any]] = field(default_factory=list)
 
     def hit_by(self, fault: Injected) -> bool:
-        """The fault was aimed at it; or at nobody, and it was under way."""
+        """Return whether the fault was aimed at this call, or had no target while this call was under way."""
         if fault.bundles is not None:
             return self.bundle in fault.bundles
         return self.planned <= fault.ended + AFTERMATH and (self.settled is None or self.settled >= fault.began)
 
 
 class Verdict:
-    """Of one run: ``lost``, ``wrong`` and ``hung`` are calls, each with the reason why."""
+    """The verdict on one run: ``lost``, ``wrong`` and ``hung`` list calls, each with the reason."""
 
     def __init__(self, directory: Path, faults: Sequence[Injected]) -> None:
         self.faults = faults
@@ -106,14 +106,14 @@ class Verdict:
         self.generations += 1
         for key in set(self.calls) - set(line["keys"]):
             call = self.calls[key]
-            if key not in submitted:  # the client was killed while it submitted it, and before it was written
+            if key not in submitted:  # the client was killed during the submission, before it wrote the call
                 self.never_made.append(self.calls.pop(key).name)
             elif not call.cancelled and call.end is None:
                 self.lost.append((call, "the session does not know it any more"))
         submitted.update(line["keys"])
         for call in self.calls.values():
             if not (call.cancelled and call.key not in line["keys"]):
-                call.end = None  # it is this client's to say
+                call.end = None  # the new client has to report it
 
     def _ended(self, call: Call, line: dict[str, Any]) -> None:
         call.end = line
@@ -121,7 +121,7 @@ class Verdict:
         if self._is_as_meant(call, line):
             call.settled = call.settled or line["t"]
         elif self._tampered(call):
-            call.settled = None  # what it had is gone: it may be made again, and be hit by other faults then
+            call.settled = None  # its outcome is gone: it may run again, and other faults may hit it then
 
     def _is_as_meant(self, call: Call, end: dict[str, Any]) -> bool:
         if end["how"] == "value":
@@ -161,7 +161,7 @@ class Verdict:
             parents = [self.calls[key].ends for key in call.parents]
             return any(each["how"] != "value" for ends in parents for each in ends)
         if "is refused" in end["text"] and any(self._tampered(self.calls[key]) for key in call.parents):
-            return True  # the child was given what its parent's file had
+            return True  # the child received the value from its parent's file
         return any(set(end["kinds"]) & set(fault.excuses) and call.hit_by(fault) for fault in self.faults)
 
     def _tampered(self, call: Call) -> bool:
@@ -176,20 +176,24 @@ class Verdict:
             self.wrong.append((call, "it ended as meant, but was never made"))
 
     def _killed(self, call: Call) -> bool:
-        """It was to kill its Python, and somebody else did that before."""
+        """Return whether a fault killed the job of this call, which was to kill its own Python."""
         return call.kind == "crashes" and any("JobCrashedError" in f.excuses and call.hit_by(f) for f in self.faults)
 
     def never_submitted_but_made(self) -> list[str]:
-        """Calls that were made though their submission never came to an end."""
+        """Return the calls that ran although their submission did not finish."""
         return [name for name in self.never_made if name in self._made]
 
     @property
     def bad(self) -> bool:
-        """Something is not as it must be."""
+        """Whether anything is wrong."""
         return bool(self.lost or self.wrong or self.hung or self.never_submitted_but_made())
 
     def table(self) -> str:
-        """Fault, times injected, calls in flight, lost, wrong, hung; a bad call counts for each fault that hit it."""
+        """Return the table of faults.
+
+        Its columns are: fault, times injected, calls in flight, lost, wrong, hung. A bad call counts for each fault
+        that hit it.
+        """
         rows = [("fault", "injected", "calls in flight", "lost", "wrong", "hung")]
         times = Counter(fault.name for fault in self.faults)
         for name in sorted(times):
@@ -210,7 +214,7 @@ class Verdict:
         return "\n".join(lines)
 
     def ends(self) -> str:
-        """How many calls ended how."""
+        """Return how many calls ended in each way."""
         counts = Counter(
             "not" if call.end is None else call.end["how"] if call.end["how"] != "error" else call.end["kinds"][0]
             for call in self.calls.values()

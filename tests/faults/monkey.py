@@ -1,4 +1,4 @@
-"""The faults, each a small class, and what they are inflicted on: a pool of its own and the client of a workload."""
+"""The faults, each a small class, and their targets: a pool of its own and the client of a workload."""
 
 from __future__ import annotations
 
@@ -24,30 +24,31 @@ from tests.faults.judge import Injected
 from tests.faults.workload import read_journal
 from tests.support import Pool, until
 
-STOPPED = 20.0  # s for which the schedd stands still
+STOPPED = 20.0  # s for which the schedd is stopped
 FULL = 6.0  # s for which a disk is full
 
 
 class NoTargetError(Exception):
-    """There is nothing just now that the fault could hit."""
+    """The fault has no target at the moment."""
 
 
 class Scene:
-    """What the monkey can reach.
+    """The targets of the monkey: the pool, the client and their files.
 
     ::
 
         DIRECTORY/
             state/      of the personal pool; its spool is a small file system of its own
             session/    a small file system, with the session s
-            made/       a file for each call, with a line for each time that it was made
-            journal     what the clients did
-            faults      what the monkey did
+            made/       a file for each call, with one line for each time that the call ran
+            journal     the clients' journal
+            faults      the monkey's notes
             client-N.log
+
     """
 
     def __init__(self, directory: Path, seed: str, *, small_disks: bool) -> None:
-        """Begin with nothing; *small_disks*: those that can be filled are mounted."""
+        """Make the directories. With *small_disks*, mount the file systems that a fault can fill."""
         self.directory = directory
         self.seed = seed
         self.small_disks = small_disks
@@ -57,10 +58,11 @@ class Scene:
         self.client: subprocess.Popen[bytes] | None = None
         config = {
             "MASTER_BACKOFF_CONSTANT": "1",
-            "JOB_DEFAULT_LEASE_DURATION": "20",  # what lost execution points cost is known, and only costs time here
+            "JOB_DEFAULT_LEASE_DURATION": "20",  # a longer lease would only cost time here
             "MASTER_BACKOFF_CEILING": "5",
-            # In the spool by default. A negotiator that met a full disk leaves it so that no negotiator starts any more
-            # (25.14: "corrupt log record ... recovery failed"); elsewhere it is not on the access point at all.
+            # The database is in the spool by default. A negotiator that finds the disk full corrupts it, so that no
+            # negotiator can start again (25.14: "corrupt log record ... recovery failed"). At a site, the negotiator
+            # does not run on the access point.
             "ACCOUNTANT_DATABASE_FILE": "$(LOG)/Accountantnew.log",
         }
         self.personal = PersonalPool(slots=8, config=config)
@@ -71,13 +73,13 @@ class Scene:
                 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "none", place], check=True)
 
     def start(self) -> None:
-        """Start pool and client."""
+        """Start the pool and the client."""
         self.personal.start()
         self.pool = Pool(self.personal)
         self.start_client()
 
     def start_client(self) -> None:
-        """Start the next generation of the client; returns when it has its session."""
+        """Start the next generation of the client. Return when it has its session."""
         self.generation += 1
         with (self.directory / f"client-{self.generation}.log").open("wb") as log:
             self.client = subprocess.Popen(
@@ -90,7 +92,7 @@ class Scene:
             raise RuntimeError(f"the client of generation {self.generation} ended: see its log")
 
     def client_says(self, event: str) -> bool:
-        """Whether the client of this generation has noted *event*."""
+        """Return whether the client of this generation has recorded *event*."""
         if not (self.directory / "journal").exists():
             return False
         lines = read_journal(self.directory)
@@ -98,13 +100,13 @@ class Scene:
         return bool(begun) and any(line["event"] == event for line in lines[begun[0] :])
 
     def kill_client(self) -> None:
-        """SIGKILL it."""
+        """Kill the client with SIGKILL."""
         assert self.client is not None
         self.client.kill()
         self.client.wait()
 
     def stop(self) -> None:
-        """End everything."""
+        """Stop the client and the pool, and unmount the small file systems."""
         if self.client is not None and self.client.poll() is None:
             self.kill_client()
         self.personal.stop()
@@ -113,14 +115,14 @@ class Scene:
                 subprocess.run(["umount", place], check=False)
 
     def daemon(self, name: str, rng: random.Random) -> psutil.Process:
-        """A random process of one kind of daemon."""
+        """Return a random process of one kind of daemon."""
         pids = self.pool.pids(name)
         if not pids:
             raise NoTargetError(name)
         return psutil.Process(rng.choice(sorted(pids)))
 
     def jobs(self, rng: random.Random, constraint: str, most: int = 3) -> dict[str, str]:
-        """Some random jobs, by id, with their bundles."""
+        """Return the ids of some random jobs, with their bundles."""
         try:
             ads = self.pool.ads("condor_q", constraint)
         except (AssertionError, json.JSONDecodeError, subprocess.SubprocessError):
@@ -133,13 +135,13 @@ class Scene:
 
 
 class Fault:
-    """One way to disturb.
+    """One kind of fault.
 
     Attributes:
-        name: in the table.
-        excuses: the classes of errors that it explains, by name: of the calls that it was aimed at, or else of all that
-            were under way.
-        reruns: it explains that calls which were under way are made again.
+        name: the name in the table.
+        excuses: the names of the error classes that the fault explains. They are errors of the calls that the fault was
+            aimed at or, if it has no target, of all calls that were under way.
+        reruns: whether the fault explains that running calls are run again.
 
     """
 
@@ -148,13 +150,13 @@ class Fault:
     reruns: ClassVar[bool] = True
 
     def inject(self, scene: Scene, rng: random.Random) -> list[str] | None:
-        """Do it; gives the bundles that it was aimed at, or None."""
+        """Inject the fault. Return the bundles that it was aimed at, or None."""
         raise NotImplementedError
 
 
 @dataclass
 class Kill(Fault):
-    """SIGKILL of a daemon, which the master starts again if it is one of its own."""
+    """SIGKILL of a daemon. The master restarts the daemon if it started it."""
 
     daemon: str
 
@@ -177,7 +179,7 @@ class KillMaster(Fault):
 
 
 class KillJob(Fault):
-    """A process of a job: the one that makes its calls, or the one that supervises it."""
+    """SIGKILL of a process of a job: the process that runs its calls, or its supervisor."""
 
     name = "kill -9 job"
     excuses = ("JobCrashedError",)
@@ -186,7 +188,7 @@ class KillJob(Fault):
     def inject(self, scene: Scene, rng: random.Random) -> list[str]:
         starter = scene.daemon("condor_starter", rng)
         try:
-            # The runner's last argument is the bundle; a starter has other children now and then.
+            # The runner's last argument is the bundle. A starter may have other children for a short time.
             bundles = {p: p.cmdline()[-1:] for p in starter.children(recursive=True)}
             processes = [p for p, words in bundles.items() if words and re.fullmatch(r"b\d{6}", words[0])]
             if not processes:
@@ -199,7 +201,7 @@ class KillJob(Fault):
 
 
 class KillHelper(Fault):
-    """SIGKILL of the client's process that speaks with the schedd."""
+    """SIGKILL of the client's helper process."""
 
     name = "kill -9 helper"
     reruns = False
@@ -233,7 +235,7 @@ class Tool(Fault):
 
     def inject(self, scene: Scene, rng: random.Random) -> list[str]:
         jobs = scene.jobs(rng, self.constraint)
-        # It fails where the job has just left.
+        # The tool fails if the job has just left.
         subprocess.run([self.tool, *jobs], env=scene.pool.environment, capture_output=True, timeout=60, check=False)
         return list(jobs.values())
 
@@ -246,7 +248,7 @@ class Hold(Tool):
 
 
 class Release(Tool):
-    """Also of jobs whose input is still being spooled, which are held then."""
+    """Releases random jobs, including jobs on hold because their input is still being spooled."""
 
     name = tool = "condor_release"
     constraint = "true"
@@ -256,7 +258,7 @@ class Release(Tool):
 class Remove(Tool):
     name = tool = "condor_rm"
     constraint = "true"
-    # A job that had ended and was removed before it was retrieved has nothing to say any more.
+    # A job that ended and was removed before the client retrieved its outputs leaves no outcomes.
     excuses = ("JobRemovedError", "JobLostError")
     reruns = False
 
@@ -277,7 +279,7 @@ class RestartPool(Fault):
 
 
 class KillClient(Fault):
-    """Sometimes again while it takes the session up."""
+    """Sometimes kills the client again while it attaches to the session."""
 
     name = "client SIGKILL + attach"
     reruns = False
@@ -289,7 +291,7 @@ class KillClient(Fault):
 
 
 class TruncateLog(Fault):
-    """The job event log loses its end, or all of it; or gets what is no event."""
+    """The job event log loses its end or all of its content, or gets lines that are no events."""
 
     name = "event log truncated"
 
@@ -304,7 +306,9 @@ class TruncateLog(Fault):
 
 
 class Tamper(Fault):
-    """Files of outcomes are altered, cut, or given to other bundles; who attaches reads them again."""
+    """Files of outcomes are altered, cut, or swapped with those of other bundles. The client that attaches reads them
+    again.
+    """
 
     name = "outcomes tampered"
     excuses = ("OutcomeError", "JobCrashedError", "JobLostError")
@@ -331,10 +335,10 @@ class Tamper(Fault):
 
 @dataclass
 class FillDisk(Fault):
-    """No space left, for some seconds; it may hit anything that is written."""
+    """A full disk for some seconds. It may affect any file that is being written."""
 
     where: str
-    #: "an error that says what became of its job": whichever it is.
+    #: The requirement is "an error that says what became of its job": any of our errors.
     excuses = ("CondorFuturesError", "OSError")
 
     @property
@@ -360,7 +364,7 @@ DAEMONS = ["schedd", "shadow", "starter", "startd", "negotiator"]
 
 
 def faults(scene: Scene) -> list[Fault]:
-    """All that can be injected here."""
+    """Return all faults that can be injected on this machine."""
     kinds: list[Fault] = [Kill(f"condor_{daemon}") for daemon in DAEMONS]
     kinds += [KillMaster(), KillJob(), KillHelper(), StopSchedd(), Hold(), Release(), Remove(), Vacate()]
     kinds += [RestartPool(), KillClient(), TruncateLog(), Tamper()]
@@ -370,13 +374,13 @@ def faults(scene: Scene) -> list[Fault]:
 
 
 def deck(kinds: list[Fault], rng: random.Random) -> Iterator[Fault]:
-    """Each of them once in a random order, then once more in another, and so on."""
+    """Yield each fault once in a random order, then once more in another order, and so on."""
     while True:
         yield from rng.sample(kinds, len(kinds))
 
 
 def disturb(scene: Scene, rng: random.Random, seconds: float, say: Callable[[str], None]) -> list[Injected]:
-    """Inject fault after fault for so long; what was injected."""
+    """Inject faults one after the other for *seconds*. Return the injected faults."""
     injected: list[Injected] = []
     deadline = time.monotonic() + seconds
     for fault in deck(faults(scene), rng):
@@ -401,9 +405,9 @@ def disturb(scene: Scene, rng: random.Random, seconds: float, say: Callable[[str
 
 
 def remains(scene: Scene) -> list[str]:
-    """What is left of the workload on the pool once its client has ended."""
+    """Return what is left of the workload on the pool after its client has ended."""
     left = [f"job {ad['ClusterId']}.{ad['ProcId']} in the queue" for ad in scene.pool.ads("condor_q")]
-    # A schedd (25.14) that removes a job while it sends its outputs may make their directory anew, with nothing in it.
+    # If a schedd (25.14) removes a job while it sends the job's outputs, it may create their directory again, empty.
     left += [f"{path} in the spool" for path in scene.spool.glob("*/*/cluster*") if any(path.iterdir())]
     for daemon in ("condor_shadow", "condor_starter"):
         left += [f"{daemon} {pid}" for pid in scene.pool.pids(daemon)]
@@ -417,7 +421,7 @@ def remains(scene: Scene) -> list[str]:
 
 
 def stacks(scene: Scene) -> None:
-    """Have the client write the stacks of its threads to its log."""
+    """Make the client write the stacks of its threads to its log."""
     if scene.client is not None and scene.client.poll() is None:
         scene.client.send_signal(signal.SIGUSR1)
         time.sleep(1)

@@ -1,4 +1,4 @@
-"""The harness, for as long as there is time for: a fixed seed, every fault once or twice."""
+"""The fault harness in a short run: a fixed seed, and every fault once or twice."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.pool
-@pytest.mark.timeout(600)  # the pool starts, the faults, 150 s for all calls to end at worst, and the pool stops
+@pytest.mark.timeout(600)  # pool start, faults, at worst 150 s until all calls end, and pool stop
 def test_no_call_is_lost_wrong_or_hung_whatever_dies(release):
-    """Its table, and what is not well, is on standard output."""
+    """The harness prints its table and all problems to standard output."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults", "--seed", "5", "--minutes", "3"],

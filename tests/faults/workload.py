@@ -1,7 +1,8 @@
-"""The client: it makes a random workload, with every step in a journal, in a process that may be killed at any moment.
+"""The client: it makes a random workload in a process that may be killed at any moment, and records every step.
 
-Run as ``python -m tests.faults.workload DIRECTORY SEED GENERATION``. The first generation begins a session, each later
-one attaches to it. It goes on until there is a file ``DIRECTORY/stop``; then it waits for all of its futures.
+Run it as ``python -m tests.faults.workload DIRECTORY SEED GENERATION``. The first generation begins a session. Each
+later generation attaches to that session. The client continues until the file ``DIRECTORY/stop`` exists. Then it waits
+for all of its futures.
 """
 
 from __future__ import annotations
@@ -23,23 +24,25 @@ from typing import Any
 
 from condor_futures import CondorExecutor, CondorFuturesError, PayloadError
 
-#: Calls that are under way at once, and the seconds between two submissions: the machine is not what is tested.
+#: The number of calls under way at once, and the seconds between two submissions. The load on the machine is not under
+#: test.
 UNDER_WAY, PAUSE = 30, (0.05, 0.5)
 RETRIES = 3
-#: How often a submission is of which kind. A bundle has several of the single kinds, a child has calls for arguments.
+#: The relative frequency of each kind of submission. A bundle has several calls of the single kinds. A child has calls
+#: as arguments.
 KINDS = {"value": 6, "raises": 1, "crashes": 1, "retried": 1, "unspooled": 4, "bundle": 2, "child": 3}
 CANCELS = 0.04
-#: Seconds for the access point to be there again when a session is taken up.
+#: Seconds to wait for an access point to return while attaching to a session.
 ATTACHING = 120.0
 
 
 def digest(name: str, parents: Sequence[str]) -> str:
-    """What the value of the call *name* is known by; it depends on the values of its parents."""
+    """Return the digest that identifies the value of the call *name*. It depends on the values of the parents."""
     return hashlib.sha256(" ".join([name, *parents]).encode()).hexdigest()
 
 
 def make(directory: str, name: str, kind: str, seconds: float, size: int, parents: Sequence[Any] = ()) -> Any:
-    """One call: it leaves a line in a file, takes its time, and ends as its kind says."""
+    """One call: it writes a line to a file, takes some time, and ends as its kind says."""
     with Path(directory, "made", name).open("a+") as file:
         file.write(f"{os.getpid()}\n")
         file.flush()
@@ -54,7 +57,9 @@ def make(directory: str, name: str, kind: str, seconds: float, size: int, parent
 
 
 def read_journal(directory: Path) -> list[dict[str, Any]]:
-    """What all clients have noted, but for a line that is being written, or that a client was killed in."""
+    """Return the journal of all clients, except for a line that is incomplete because its client still writes it or was
+    killed.
+    """
     noted = []
     for line in (directory / "journal").read_text().splitlines():
         with contextlib.suppress(json.JSONDecodeError):
@@ -70,18 +75,18 @@ class Client:
         self.generation = generation
         self.rng = random.Random(f"{seed}/{generation}")
         self.journal = (directory / "journal").open("a", buffering=1)
-        self.journal.write("\n")  # the client before may have been killed in the middle of a line
+        self.journal.write("\n")  # the previous client may have been killed in the middle of a line
         self.futures: dict[str, Future[Any]] = {}
         self.digests: dict[str, str] = {}
         self.names = 0
         self.next_key = 0
 
     def note(self, event: str, **details: Any) -> None:
-        """One line of the journal."""
+        """Write one line of the journal."""
         self.journal.write(json.dumps({"t": time.time(), "event": event, **details}) + "\n")
 
     def open(self) -> CondorExecutor:
-        """Begin the session, or take it up."""
+        """Begin the session, or attach to it."""
         session = self.directory / "session" / "s"
         if self.generation == 0:
             executor = CondorExecutor(access_point="personal", session=session)
@@ -120,7 +125,7 @@ class Client:
         self.note("ended", key=key, how="value", name=name, digest=found if whole else "its data are not its own")
 
     def single(self, kind: str = "") -> tuple[str, str, str, float, int]:
-        """The arguments of a call."""
+        """Return the arguments of a call."""
         self.names += 1
         kind = kind or self.rng.choice(["value", "value", "raises", "crashes"])
         seconds = self.rng.choice([0.0, 0.2, 1.0, 4.0]) * self.rng.uniform(0.5, 1.5)
@@ -128,7 +133,7 @@ class Client:
         return str(self.directory), f"{self.generation}.{self.names}", kind, seconds, size
 
     def submit(self, executor: CondorExecutor) -> None:
-        """Something new; it is in the journal before it is anywhere else."""
+        """Submit something new. The journal has it before anything else happens."""
         [what] = self.rng.choices(list(KINDS), list(KINDS.values()))
         parents: list[str] = []
         if what == "bundle":
@@ -183,5 +188,5 @@ class Client:
 
 if __name__ == "__main__":
     logging.basicConfig(format="%(asctime)s %(levelname)s %(threadName)s: %(message)s", level=logging.INFO)
-    faulthandler.register(signal.SIGUSR1, all_threads=True)  # for a judge who wants to know where it hangs
+    faulthandler.register(signal.SIGUSR1, all_threads=True)  # to find out where the client hangs
     Client(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])).run()
