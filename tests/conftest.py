@@ -1,4 +1,4 @@
-"""A real HTCondor for the tests: installed if there is none, one personal pool for the whole session."""
+"""A real HTCondor for the tests: installed if the machine has none, with one personal pool for the whole session."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-# Before anything of the package is imported: in the tests, each thread changes only what belongs to it.
+# This comes before any import of the package. In the tests, each thread may change only what it owns.
 os.environ.setdefault("CONDOR_FUTURES_CHECK_OWNERS", "1")
 
 from support import Pool
@@ -22,7 +22,10 @@ from condor_futures.personal import HTCondorRelease, PersonalPool, find_htcondor
 
 
 def pytest_configure() -> None:
-    """Where a shell without job control runs the tests in the background, they and their children ignore Ctrl-C."""
+    """Accept Ctrl-C.
+
+    A shell without job control makes its background processes and their children ignore it.
+    """
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -31,13 +34,16 @@ _FAILED = pytest.StashKey[bool]()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """The time that a test may take is that of each attempt."""
+    """The time limit of a test applies to each attempt."""
     _rewind(item)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that fails leaves no jobs, for which its fixtures, its second attempt, or other tests would wait."""
+    """Remove the jobs of a failed test.
+
+    Otherwise, its fixtures, its second attempt or other tests would wait for them.
+    """
     report = yield
     if report.when == "call":
         item.stash[_FAILED] = report.failed
@@ -48,7 +54,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def _rewind(item: pytest.Item) -> None:
-    """Start pytest-timeout's clock again: it does so once for all attempts (2.4), and no more once it rang."""
+    """Restart the clock of pytest-timeout.
+
+    Version 2.4 starts the clock only once for all attempts, and not again after it has expired.
+    """
     if signal.getsignal(signal.SIGALRM) not in (signal.SIG_DFL, signal.SIG_IGN):
         marker = item.get_closest_marker("timeout")
         signal.setitimer(signal.ITIMER_REAL, float(marker.args[0] if marker else item.config.getini("timeout")))
@@ -62,8 +71,9 @@ def release() -> HTCondorRelease:
 
 @pytest.fixture(scope="session")
 def pool(release: HTCondorRelease) -> Iterator[Pool]:
-    """The personal pool that `access_point="personal"` means, in a state directory of the session's own."""
-    # Not below pytest's own tmp_path: an ordinary user's job must be able to reach it, and its name is long.
+    """The personal pool of `access_point="personal"`, in a state directory of the session's own."""
+    # The directory is not below pytest's tmp_path: an ordinary user's job must be able to reach it, and the name of
+    # tmp_path is long.
     state = Path(tempfile.mkdtemp(prefix="condor-futures-tests-"))
     before = os.environ.get("XDG_STATE_HOME")
     os.environ["XDG_STATE_HOME"] = str(state)
@@ -82,7 +92,7 @@ def pool(release: HTCondorRelease) -> Iterator[Pool]:
 
 @pytest.fixture(scope="session")
 def executor(pool: Pool) -> Iterator[CondorExecutor]:
-    """One executor for all tests that leave it as they found it."""
+    """One executor for all tests that leave it unchanged."""
     with CondorExecutor(access_point="personal") as executor:
         yield executor
     assert pool.queue(executor) == []
@@ -90,7 +100,7 @@ def executor(pool: Pool) -> Iterator[CondorExecutor]:
 
 @pytest.fixture
 def new_executor(pool: Pool, request: pytest.FixtureRequest) -> Iterator[Callable[..., CondorExecutor]]:
-    """Makes executors of a test's own; they are shut down after it, and must leave nothing behind."""
+    """Make executors for one test. They are shut down after it, and must leave nothing behind."""
     made: list[CondorExecutor] = []
 
     def make(**options: Any) -> CondorExecutor:

@@ -1,4 +1,4 @@
-"""What the tests of other libraries share."""
+"""Fixtures that the tests of other libraries share."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from condor_futures import CondorExecutor
 
 @pytest.fixture
 def unspooled(executor: CondorExecutor) -> CondorExecutor:
-    """The session's executor without spooling: libraries that wait for each round of calls wait less."""
+    """The session's executor without spooling. Libraries that wait for each round of calls then wait less."""
     return executor.with_options(spool=False)
 
 
 @pytest.fixture(scope="session")
 def processes() -> Iterator[ProcessPoolExecutor]:
-    """What each recipe has to give the same numbers with; its functions are those of tests/recipes.py."""
-    # Not forked: there are threads here.
+    """A ProcessPoolExecutor, with which each recipe must return the same numbers. It runs the functions of
+    tests/recipes.py.
+    """
+    # The processes are not forked: this process has threads.
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
         yield executor

@@ -1,4 +1,4 @@
-"""asyncio: calls are awaited, gathered, timed out and cancelled, and a cancelled one leaves the queue."""
+"""asyncio: await, gather, time out and cancel calls. The jobs of cancelled calls leave the queue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.pool
 
 
 async def running(pool, executor):
-    """Wait until a job of the executor runs, while the event loop goes on."""
+    """Wait until a job of the executor runs, without blocking the event loop."""
     await asyncio.to_thread(until, lambda: jobs(pool, executor))
 
 
@@ -25,7 +25,7 @@ def jobs(pool, executor):
 
 
 def test_calls_are_awaited_and_gathered(unspooled, processes):
-    """gather() gives the results in the order of the calls."""
+    """gather() returns the results in the order of the calls."""
 
     async def main(executor):
         loop = asyncio.get_running_loop()
@@ -47,7 +47,7 @@ def test_an_awaited_call_raises_with_its_remote_traceback(unspooled):
 
 
 def test_the_event_loop_goes_on_while_a_call_runs(unspooled, tmp_path):
-    """The call ends because the loop, which waits for it, makes the file that the call waits for."""
+    """The call waits for a file, which the event loop creates while it waits for the call."""
     go = tmp_path / "go"
 
     def wait_for(path):
@@ -66,7 +66,7 @@ def test_the_event_loop_goes_on_while_a_call_runs(unspooled, tmp_path):
 
 
 def test_cancelling_the_task_removes_the_running_job(pool, new_executor):
-    """Unlike with ProcessPoolExecutor, where the call would go on."""
+    """With ProcessPoolExecutor, the call would continue."""
     executor = new_executor(spool=False)
 
     async def main():
@@ -81,7 +81,7 @@ def test_cancelling_the_task_removes_the_running_job(pool, new_executor):
 
 
 def test_a_timeout_removes_the_running_job(pool, new_executor):
-    """wait_for() cancels what it waits for, and that reaches HTCondor."""
+    """wait_for() cancels the future, and the executor removes the job."""
     executor = new_executor(spool=False)
 
     async def main():
@@ -96,7 +96,7 @@ def test_a_timeout_removes_the_running_job(pool, new_executor):
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 has no TaskGroup")
 def test_a_failed_task_has_its_siblings_jobs_removed(pool, new_executor):
-    """A task group cancels the other calls, also the running one."""
+    """A task group cancels the other calls, even a running one."""
     executor = new_executor(spool=False)
 
     async def call(fn, *args):

@@ -1,4 +1,4 @@
-"""A notebook in a kernel of its own: what its cells define travels, and comes back as what it was."""
+"""A notebook in a kernel of its own: its definitions travel to the job, and come back unchanged."""
 
 from __future__ import annotations
 
@@ -99,9 +99,9 @@ CELLS = [
 
 
 def test_what_a_notebook_defines_travels(pool, tmp_path, monkeypatch):
-    """Functions, classes, enums, methods and exceptions of its cells; what comes back is of the notebook's classes."""
+    """Functions, classes, enums, methods and exceptions of its cells travel. Results are of the notebook's classes."""
     for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))  # nothing of the test stays in the home directory
+        monkeypatch.setenv(name, str(tmp_path / name))  # the test leaves nothing in the home directory
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(textwrap.dedent(cell)) for cell in CELLS])
     nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute(cwd=str(tmp_path))
     (output,) = notebook.cells[-1].outputs

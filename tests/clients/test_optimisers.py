@@ -41,7 +41,7 @@ def test_scipy_searches_a_grid_by_map(unspooled, processes):
 
 
 def test_a_type_error_that_scipy_rewrites_keeps_the_remote_traceback(unspooled):
-    """The message blames the map; what the call raised, and where, is in the chain of causes."""
+    """The message blames the map. The chain of causes has the exception of the call and its traceback."""
 
     def wrong(x):
         return x[0] + "metres"
@@ -57,9 +57,9 @@ def test_a_type_error_that_scipy_rewrites_keeps_the_remote_traceback(unspooled):
     assert '"metres"' in str(error.__cause__)
 
 
-@pytest.mark.filterwarnings("ignore:Ignoring since timer was stopped:UserWarning")  # nevergrad's own clockwork
+@pytest.mark.filterwarnings("ignore:Ignoring since timer was stopped:UserWarning")  # nevergrad's own timer
 def test_nevergrad_minimises(unspooled, processes):
-    """With an optimiser whose questions do not depend on when a call ends, the recommendation is the same."""
+    """If the optimiser's points do not depend on when calls end, the recommendation is the same."""
 
     def minimise(executor):
         space = nevergrad.p.Instrumentation(nevergrad.p.Array(shape=(2,)), scale=nevergrad.p.Scalar(lower=1, upper=2))
@@ -75,7 +75,7 @@ def test_nevergrad_minimises(unspooled, processes):
 
 
 def test_adaptive_blocks_until_its_goal(unspooled):
-    """A BlockingRunner evaluates where the learner asks it to, and cancels what it needs no more."""
+    """A BlockingRunner evaluates the points that the learner requests, and cancels the ones that it no longer needs."""
     learner = adaptive.Learner1D(peak, bounds=(-1, 1))
     adaptive.BlockingRunner(learner, npoints_goal=9, executor=unspooled, ntasks=4)
     assert len(learner.data) >= 9
@@ -84,7 +84,7 @@ def test_adaptive_blocks_until_its_goal(unspooled):
 
 
 def test_adaptive_asks_for_the_same_points(unspooled, processes):
-    """One at a time, for the next point depends on which calls have ended."""
+    """The calls run one at a time, because the next point depends on which calls have ended."""
 
     def points(executor):
         learner = adaptive.Learner1D(peak, bounds=(-1, 1))
@@ -95,7 +95,7 @@ def test_adaptive_asks_for_the_same_points(unspooled, processes):
 
 
 def test_adaptive_runs_beside_an_event_loop(unspooled, processes):
-    """An AsyncRunner (which Runner is in a notebook) goes through a sequence."""
+    """An AsyncRunner (the Runner of a notebook) processes a sequence."""
 
     async def results(executor):
         learner = adaptive.SequenceLearner(square, sequence=range(6))
@@ -106,7 +106,7 @@ def test_adaptive_runs_beside_an_event_loop(unspooled, processes):
 
 
 def test_adaptive_reports_and_retries_a_failed_call(unspooled, tmp_path):
-    """A call that raised is made again as often as the runner was told to."""
+    """A call that raised is repeated as often as the runner allows."""
 
     def moody(n):
         if n == 1 and not (tmp_path / "raised").exists():

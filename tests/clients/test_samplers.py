@@ -12,7 +12,7 @@ pytestmark = pytest.mark.pool
 
 
 def test_emcee_walks_the_same_chain(unspooled, processes):
-    """The executor itself is a pool for emcee, which asks it for map() only."""
+    """The executor itself is a pool for emcee, which uses only its map()."""
 
     def chain(pool):
         start = np.random.default_rng(5).normal(size=(4, 2))
@@ -25,9 +25,9 @@ def test_emcee_walks_the_same_chain(unspooled, processes):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.filterwarnings("ignore:The sampling was stopped short:UserWarning")  # on purpose, to be quick
+@pytest.mark.filterwarnings("ignore:The sampling was stopped short:UserWarning")  # too small on purpose, to be quick
 def test_dynesty_finds_the_same_evidence(unspooled, processes):
-    """With queue_size, which dynesty needs to know from a pool without a size of its own."""
+    """For dynesty, a pool without a size of its own needs queue_size."""
 
     def run(pool):
         sampler = dynesty.NestedSampler(

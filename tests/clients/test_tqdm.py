@@ -13,11 +13,11 @@ pytestmark = pytest.mark.pool
 
 
 def absolute(n):
-    return abs(n)  # (of a module that the execution point does not have)
+    return abs(n)  # (the execution point does not have this module)
 
 
 def test_a_map_has_a_progress_bar(unspooled, processes):
-    """The results come through it in order."""
+    """The results pass through the bar in order."""
     for executor in (unspooled, processes):
         screen = io.StringIO()
         results = list(tqdm(executor.map(abs, range(-6, 0), chunksize=2), total=6, file=screen, mininterval=0))
@@ -26,7 +26,7 @@ def test_a_map_has_a_progress_bar(unspooled, processes):
 
 
 def test_calls_have_a_progress_bar_as_they_end(unspooled):
-    """It moves once for each future."""
+    """The bar advances once for each future."""
     screen = io.StringIO()
     futures = [unspooled.submit(absolute, n) for n in range(-4, 0)]
     results = {future.result() for future in tqdm(as_completed(futures), total=4, file=screen, mininterval=0)}

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.pool
 
 
 def test_dask_computes_an_array(unspooled, processes):
-    """All its numbers."""
+    """The array has all its numbers."""
     array = dask.array.arange(40, chunks=20)
     spread = array**2 - array.mean()
     ours, theirs = (spread.compute(scheduler=executor) for executor in (unspooled, processes))
@@ -34,7 +34,7 @@ def test_dask_computes_an_array(unspooled, processes):
 
 
 def test_dask_computes_a_graph_of_delayed_calls(unspooled, processes):
-    """Each call is made when those before it are done, and an exception comes out as itself."""
+    """Each call runs when its predecessors are done, and an exception is raised unchanged."""
     delayed = dask.delayed(add)
     graph = delayed(delayed(1, 2), delayed(3, 4))
     for executor in (unspooled, processes):
@@ -44,13 +44,13 @@ def test_dask_computes_a_graph_of_delayed_calls(unspooled, processes):
 
 
 def test_dask_uses_an_executor_that_was_set(unspooled):
-    """dask.config.set(scheduler=executor), and limits from its max_workers."""
+    """dask.config.set(scheduler=executor), with limits from its max_workers."""
     with dask.config.set(scheduler=unspooled):
         assert dask.compute(dask.delayed(operator.mul)(6, 7), dask.delayed(abs)(-1)) == (42, 1)
 
 
 def test_joblib_makes_calls_of_its_batches(unspooled, monkeypatch):
-    """By the backend that its recipe has; an exception comes out as itself."""
+    """The backend is that of the recipe, and an exception is raised unchanged."""
     page = Path(__file__).parents[2] / "docs" / "how-to" / "use-with-other-libraries.md"
     recipe = page.read_text().partition("## joblib")[2].partition("```python\n")[2].partition("```")[0]
     monkeypatch.setattr(joblib.parallel, "BACKENDS", dict(joblib.parallel.BACKENDS))
@@ -66,7 +66,7 @@ def test_joblib_makes_calls_of_its_batches(unspooled, monkeypatch):
 
 
 def test_pipefunc_maps_a_pipeline(unspooled, processes):
-    """A map and a reduction; nothing is written where only the client can read it."""
+    """A map and a reduction. Nothing is written to a place that only the client can read."""
     steps = [
         pipefunc.PipeFunc(double, output_name="y", mapspec="x[i] -> y[i]"),
         pipefunc.PipeFunc(total, output_name="total"),
@@ -79,8 +79,8 @@ def test_pipefunc_maps_a_pipeline(unspooled, processes):
 
 
 def test_coffea_processes_a_file(unspooled, processes, tmp_path):
-    """Its Runner preprocesses, processes and merges with the executor as its pool."""
-    # It pickles the processor itself, by reference, so that the module has to travel as a file.
+    """The Runner preprocesses, processes and merges with the executor as its pool."""
+    # coffea pickles the processor itself, by reference, so the module has to travel as a file.
     unspooled = unspooled.with_options(ship=["auto", Path(recipes.__file__)])
     with uproot.recreate(tmp_path / "events.root") as file:
         file["Events"] = {"energy": np.arange(100.0)}
@@ -96,7 +96,7 @@ def test_coffea_processes_a_file(unspooled, processes, tmp_path):
 
 
 def test_more_executors_compose(new_executor):
-    """A conversion of what is computed from what was computed."""
+    """One conversion takes the result of another."""
 
     def compute(executor):
         with Executors.with_flat_map(executor, lambda n: executor.submit(pow, n, 3)).with_map(str) as wrapped:
@@ -107,7 +107,7 @@ def test_more_executors_compose(new_executor):
 
 
 def test_more_executors_retry_and_convert(new_executor, tmp_path):
-    """Wrapped for a second attempt and a conversion of the results."""
+    """The executor is wrapped for a second attempt and a conversion of the results."""
 
     def moody(n):
         if not (tmp_path / "raised").exists():
@@ -120,7 +120,7 @@ def test_more_executors_retry_and_convert(new_executor, tmp_path):
 
 
 def test_more_executors_time_out_a_running_job(pool, new_executor):
-    """Its timeout cancels the future, and so removes the job."""
+    """The timeout cancels the future, and so removes the job."""
     executor = new_executor(spool=False)
     with Executors.with_timeout(executor, 2.0) as wrapped:
         future = wrapped.submit(time.sleep, 300)

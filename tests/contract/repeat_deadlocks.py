@@ -1,8 +1,8 @@
-"""Run the deadlock cases again and again, each round on a pool of its own, each case under a watchdog.
+"""Run the deadlock cases repeatedly, each round on a pool of its own, and each case under a watchdog.
 
     python tests/contract/repeat_deadlocks.py [--rounds 100] [--watchdog 60]
 
-A case that takes longer than the watchdog allows is a hang; the stacks of all threads are then printed. Exit status 0
+A case that exceeds the time of the watchdog is a hang, and the stacks of all threads are printed. The exit status is 0
 if no case of any round hung or failed.
 """
 
@@ -19,7 +19,10 @@ CASES = Path(__file__).with_name("test_deadlocks.py")
 
 
 def run(watchdog: float) -> tuple[dict[str, float], list[str], str]:
-    """One round: how long each case took, in seconds; which failed or hung; and what was printed."""
+    """Run one round.
+
+    Return how many seconds each case took, which cases failed or hung, and the output.
+    """
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "report.xml"
         options = ["-q", f"--timeout={watchdog}", f"--junitxml={report}", "-p", "no:cacheprovider"]
@@ -40,7 +43,7 @@ def run(watchdog: float) -> tuple[dict[str, float], list[str], str]:
 
 
 def main() -> int:
-    """Read the command line, and run the rounds."""
+    """Parse the command line, and run the rounds."""
     assert __doc__ is not None
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=100)

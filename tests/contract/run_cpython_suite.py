@@ -2,14 +2,14 @@
 
     python tests/contract/run_cpython_suite.py [--only PATTERN] [--list] [--jobs N] [--limit SECONDS]
 
-Nothing is copied: the tests are those of the running interpreter's own standard library (the module
-``test.test_concurrent_futures`` up to Python 3.11, the package of that name since). Every test that it has for
-ProcessPoolExecutor is run, once, on a personal pool that is started for this; each in a process of its own, which is
-killed, after it has shown its stacks, when it takes too long. Where a test names an internal of the standard library,
-:class:`SuiteExecutor` has our counterpart under that name; what else is changed is printed beside the test. No
+No test is copied: the tests are those of the running interpreter's own standard library (the module
+``test.test_concurrent_futures`` up to Python 3.11, the package of that name in later versions). The script runs every
+test for ProcessPoolExecutor once, on a personal pool that it starts. Each test has a process of its own. If a test
+takes too long, its process prints its stacks and is killed. Where a test names an internal of the standard library,
+:class:`SuiteExecutor` has our counterpart under that name. The output lists all other changes beside the test. No
 timeout is changed.
 
-Exit status 0 if nothing failed.
+The exit status is 0 if no test failed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _PIPE = "shares a multiprocessing object (a pipe) with its calls"
 _MOCK = "replaces ProcessPoolExecutor's own threads or processes"
 _PRIVATE = "names a private method of ProcessPoolExecutor"
 
-#: By the end of its name: why a test says nothing about an executor whose calls are jobs.
+#: By the end of the test's name: why the test does not apply to an executor whose calls are jobs.
 NOT_APPLICABLE = {
     "test_processes_terminate": f"{_PIPE}; {_JOB}",
     "test_killed_child": f"{_JOB} (a call that is killed: tests/pool)",
@@ -78,7 +78,7 @@ NOT_APPLICABLE = {
     "FutureTests.test_cancel": "a call that runs can be cancelled: its job is removed",
 }
 
-#: By the end of its name: what is changed about a test, beyond names.
+#: By the end of the test's name: how the test is changed, apart from names.
 ADAPTED = {
     **dict.fromkeys(
         (
@@ -107,7 +107,7 @@ ADAPTED = {
     "test_crash_big_data": "a crash costs only its own call",
 }
 
-#: What takes the place of BrokenProcessPool, which ends an executor, where we fail one call.
+#: The replacements for BrokenProcessPool. It ends an executor; here, only one call fails.
 _INSTEAD_OF_BROKEN: dict[str, type[BaseException]] = {
     "test_exit_at_task_unpickle": SystemExit,
     "test_error_at_task_unpickle": pickle.UnpicklingError,
@@ -115,15 +115,15 @@ _INSTEAD_OF_BROKEN: dict[str, type[BaseException]] = {
     "test_exit_during_result_unpickle_in_result_handler": OutcomeError,
 }
 
-#: Tests for ThreadPoolExecutor that are good for us too (this one, before 3.13, wants a call to begin at once).
+#: Tests for ThreadPoolExecutor that also apply here. (Before 3.13, this one requires a call to begin at once.)
 _OF_THREADS_TOO = ("test_cancel_futures_wait_false",) if sys.version_info >= (3, 13) else ()
 
 
 class SuiteExecutor(CondorExecutor):
-    """A CondorExecutor on the personal pool, with the standard library's private names for what we have, too."""
+    """A CondorExecutor on the personal pool that also has the private names of the standard library."""
 
     echo = False
-    """Whether to print what calls have printed."""
+    """Whether to print the output of the calls."""
     _processes: dict[int, Any] = {}  # noqa: RUF012 - there are none
     _call_queue = types.SimpleNamespace(join_thread=lambda: None)
 
@@ -143,7 +143,7 @@ class SuiteExecutor(CondorExecutor):
 
 
 class FileEvent:
-    """What a multiprocessing manager's event is to processes: a file that a job and this process both see."""
+    """The counterpart of a multiprocessing manager's event: a file that a job and this process both see."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(dir=os.environ["XDG_STATE_HOME"])) / "set"
@@ -164,7 +164,7 @@ class FileEvent:
 
 
 class FileManager:
-    """What takes the place of multiprocessing's manager, of which tests that we run want events only."""
+    """The counterpart of multiprocessing's manager. The tests that run use only its events."""
 
     Event = FileEvent
 
@@ -175,7 +175,7 @@ class FileManager:
 
 
 class Future(CondorFuture[Any]):
-    """A CondorFuture that can be made without a call; the tests look at the name of its class, too."""
+    """A CondorFuture that can be made without a call. The tests also check the name of its class."""
 
     def __init__(self) -> None:
         super().__init__("c0")
@@ -183,7 +183,7 @@ class Future(CondorFuture[Any]):
 
 @dataclass(frozen=True)
 class Test:
-    """One test; *reason* says why it is not applicable, *method* how to get it, if it is."""
+    """One test. *reason* says why it is not applicable; *method* says how to get the test if it is applicable."""
 
     name: str
     case: type[unittest.TestCase] | None = None
@@ -192,12 +192,12 @@ class Test:
 
 
 def look_up(table: dict[str, str], name: str) -> str:
-    """The entry of *table* whose key is the end of *name*, at the border of a word."""
+    """Return the entry of *table* whose key is the end of *name*, at a word boundary."""
     return next((text for key, text in table.items() if re.search(rf"(^|\.|[A-Za-z]){re.escape(key)}$", name)), "")
 
 
 def modules() -> list[types.ModuleType]:
-    """The modules of the standard library that have the tests."""
+    """Return the modules of the standard library that have the tests."""
     try:
         suite = importlib.import_module("test.test_concurrent_futures")
     except ModuleNotFoundError:
@@ -209,7 +209,7 @@ def modules() -> list[types.ModuleType]:
 
 
 def a_mixin(util: types.ModuleType) -> type:  # noqa: C901 - it is a class
-    """What takes the place of ProcessPoolForkMixin."""
+    """The counterpart of ProcessPoolForkMixin."""
 
     class CondorMixin(util.ExecutorMixin):  # type: ignore[misc, name-defined]
         executor_type = SuiteExecutor
@@ -257,7 +257,7 @@ def a_mixin(util: types.ModuleType) -> type:  # noqa: C901 - it is a class
 
 
 def collect() -> Iterator[Test]:  # noqa: C901, PLR0912 - a table of kinds
-    """All tests of the suite: those of ProcessPoolExecutor once, and of the others those that are not the same."""
+    """Yield all tests: those of ProcessPoolExecutor once, and of the others those that differ."""
     seen: set[str] = set()
     others: list[Test] = []
     for module in modules():
@@ -295,7 +295,7 @@ def collect() -> Iterator[Test]:  # noqa: C901, PLR0912 - a table of kinds
 
 
 def prepare(test: Test) -> None:
-    """Put our names into the module of *test*."""
+    """Replace names in the module of *test* by ours."""
     assert test.case is not None
     module = sys.modules[test.case.__module__]
     names = vars(module)
@@ -307,7 +307,7 @@ def prepare(test: Test) -> None:
         return
     RemoteTraceback.tb = property(lambda self: self.text)  # type: ignore[attr-defined]
     standard = {name: getattr(concurrent.futures, name) for name in [*concurrent.futures.__all__, "_base", "thread"]}
-    if test.method != "test_hang_gh83386":  # it asks for the class only to give it up
+    if test.method != "test_hang_gh83386":  # the test asks for the class only to skip itself
         standard["ProcessPoolExecutor"] = SuiteExecutor
     process = types.SimpleNamespace(**{**vars(standard_process), "_RemoteTraceback": RemoteTraceback})
     ours = {
@@ -319,7 +319,7 @@ def prepare(test: Test) -> None:
 
 
 def a_script_of_ours(assert_python_ok: Any) -> Any:
-    """assert_python_ok, with this file's executor in the script."""
+    """assert_python_ok, with the executor of this file in the script."""
     here = str(Path(__file__).parent)
     executor = r"from run_cpython_suite import SuiteExecutor as \1; \1.echo = True"
     start = f"import sys; sys.path.insert(0, {here!r}); {executor}"
@@ -331,7 +331,7 @@ def a_script_of_ours(assert_python_ok: Any) -> Any:
 
 
 def run_one(test: Test, report: Path) -> None:
-    """Run *test* in this process, and write how it went."""
+    """Run *test* in this process, and write the result."""
     from test import support
 
     assert test.case is not None
@@ -342,7 +342,7 @@ def run_one(test: Test, report: Path) -> None:
         "failed": [text for _, text in result.failures + result.errors],
         "skipped": [s for _, s in result.skipped],
     }
-    # Before 3.11 it is also said to be altered by a thread that has ended, until the collector finds its object.
+    # Before 3.11, a thread that has ended also counts as a change, until the garbage collector finds its object.
     altered = support.environment_altered and sys.version_info >= (3, 11)
     left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if (altered or left) and not outcome["failed"]:
@@ -351,7 +351,7 @@ def run_one(test: Test, report: Path) -> None:
 
 
 def run_apart(test: Test, limit: float, directory: Path) -> tuple[str, str]:  # noqa: PLR0911 - one per way to end
-    """Run *test* in a process of its own: ``passed``, ``failed`` or ``not applicable``, and why."""
+    """Run *test* in a process of its own. Return ``passed``, ``failed`` or ``not applicable``, and the reason."""
     if test.reason:
         return "not applicable", test.reason
     report = directory / f"{test.name}.json"
@@ -385,17 +385,17 @@ def run_apart(test: Test, limit: float, directory: Path) -> tuple[str, str]:  # 
 
 @contextlib.contextmanager
 def a_pool(directory: Path) -> Iterator[None]:
-    """Have ``access_point="personal"`` mean a pool of this run's own, in *directory*."""
+    """Make ``access_point="personal"`` refer to a pool of this run, in *directory*."""
     os.environ["XDG_STATE_HOME"] = str(directory)
     with PersonalPool(slots=8, release=find_htcondor() or install()):
         yield
 
 
 def run_all(tests: list[Test], jobs: int, limit: float) -> int:
-    """Run them, print how each went, and give the exit status."""
+    """Run the tests, print the results, and return the exit status."""
     counts = {"passed": 0, "failed": 0, "not applicable": 0}
     failures = []
-    # Not below the user's own directory for temporary files: a job of another account must be able to enter it.
+    # The directory is not below the user's own temporary directory: a job of another account must be able to enter it.
     directory = Path(tempfile.mkdtemp(prefix="condor-futures-suite-"))
     try:
         with a_pool(directory), ThreadPoolExecutor(jobs) as threads:
@@ -417,7 +417,7 @@ def run_all(tests: list[Test], jobs: int, limit: float) -> int:
 
 
 def main() -> int:
-    """Read the command line."""
+    """Parse the command line."""
     assert __doc__ is not None
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", metavar="PATTERN", default="*", help="tests whose name contains, or matches, this")

@@ -1,7 +1,7 @@
-"""Whatever happens while a call or its result is pickled, made or unpickled, it ends, and no other call with it.
+"""Every call ends, whatever happens while the call or its result is pickled, runs or is unpickled, and costs no other.
 
-One table: at every stage of a call's way, everything in ``tests/hazards.py``, spooled and unspooled, and while the
-executor shuts down in any way; then the same way with 200 MB. ``repeat_deadlocks.py`` runs it again and again.
+There is one table: every hazard of ``tests/hazards.py`` at every stage of a call, spooled and unspooled, and during
+every kind of shutdown. Then come the same stages with 200 MB. ``repeat_deadlocks.py`` runs this file repeatedly.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from condor_futures import OutcomeError, PayloadError
 pytestmark = pytest.mark.pool
 
 PATIENCE = 50
-"""Seconds within which a call that would hang has shown it."""
+"""Seconds within which a hanging call can be recognised."""
 
 HUGE = 200_000_000
 """Bytes."""
 
 
 def at_pickling(hazard):
-    """An object that does it when it is pickled."""
+    """An object that triggers the hazard when it is pickled."""
 
     class AtPickling:
         def __reduce__(self):
@@ -40,7 +40,7 @@ def at_pickling(hazard):
 
 
 def at_unpickling(hazard):
-    """An object that does it when it is unpickled."""
+    """An object that triggers the hazard when it is unpickled."""
 
     class AtUnpickling:
         def __reduce__(self):
@@ -50,7 +50,7 @@ def at_unpickling(hazard):
 
 
 def a_result(make):
-    """A function whose result is an object of *make*'s."""
+    """Return a function whose result is an object made by *make*."""
 
     def function(hazard):
         return make(hazard)
@@ -58,7 +58,7 @@ def a_result(make):
     return function
 
 
-#: By stage: a function of a hazard, and what of the hazard is its argument.
+#: By stage: a function, and another that makes its argument from a hazard.
 REMOTE = {
     "unpickling the call": (id, at_unpickling),
     "the call": (lambda hazard: hazard(), lambda hazard: hazard),
@@ -72,7 +72,7 @@ LOCAL = {
 
 @pytest.fixture(scope="module")
 def ends(executor):
-    """What became of each call: in a spooled job of its own, and in an unspooled one with others of its stage."""
+    """Return how each call ended: in a spooled job of its own, and in an unspooled one with others of its stage."""
     unspooled = executor.with_options(spool=False)
     futures = {}
     for stage, names in [*((stage, EXPECTED) for stage in REMOTE), ("unpickling the result", HARMLESS_HERE)]:
@@ -89,7 +89,7 @@ def ends(executor):
 @pytest.mark.parametrize("stage", REMOTE)
 @pytest.mark.parametrize("hazard", EXPECTED)
 def test_what_happens_on_the_execution_point_is_the_calls_error(ends, stage, hazard):
-    """What was raised comes back as itself where it can be pickled; what killed its Python is a crash."""
+    """The exception comes back unchanged if it can be pickled. A hazard that kills Python is a crash."""
     for error in ends[stage, hazard]:
         assert isinstance(error, EXPECTED[hazard])
         if hazard == "error of its own class":
@@ -102,7 +102,7 @@ def test_what_happens_on_the_execution_point_is_the_calls_error(ends, stage, haz
 
 @pytest.mark.parametrize("hazard", HARMLESS_HERE)
 def test_what_happens_when_a_result_is_unpickled_here_is_an_outcome_error(ends, hazard):
-    """Its cause is what was raised, even what would end a thread."""
+    """The cause is the original exception, even one that would end a thread."""
     for error in ends["unpickling the result", hazard]:
         assert isinstance(error, OutcomeError)
         assert error.__cause__ is not None
@@ -110,7 +110,7 @@ def test_what_happens_when_a_result_is_unpickled_here_is_an_outcome_error(ends, 
 
 @pytest.mark.parametrize("hazard", HARMLESS_HERE)
 def test_what_happens_when_a_call_is_pickled_is_its_error(executor, hazard):
-    """An error is the future's; an exit or an interrupt is whose thread it is."""
+    """The future raises errors. An exit or an interrupt belongs to the calling thread."""
     culprit = at_pickling(hazards()[hazard])
     if hazard in ("exit", "interrupt"):
         with pytest.raises(EXPECTED[hazard]):
@@ -122,7 +122,7 @@ def test_what_happens_when_a_call_is_pickled_is_its_error(executor, hazard):
 
 
 def test_the_executor_is_none_the_worse(executor, ends):
-    """It makes the next call."""
+    """The executor can still run a call."""
     assert executor.submit(pow, 2, 5).result(PATIENCE) == 32
 
 
@@ -138,7 +138,7 @@ ENDINGS = {
 @pytest.mark.parametrize("spool", [True, False])
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_an_executor_that_ends_in_the_midst_of_any_stage_hangs_nothing(new_executor, tmp_path, ending, spool):
-    """At each stage a call waits for the executor to begin its end, and only then does what it does."""
+    """At each stage, the call waits until the shutdown has begun, and then triggers the hazard."""
     executor = new_executor(spool=spool)
     go = tmp_path / "go"
 
@@ -152,7 +152,7 @@ def test_an_executor_that_ends_in_the_midst_of_any_stage_hangs_nothing(new_execu
         return meet
 
     futures = []
-    # A job for each stage makes one call after the other: one that crashes costs only itself.
+    # Each stage has one job, which runs its calls one after the other. A crash costs only one call.
     for stage, names in [*((stage, EXPECTED) for stage in REMOTE), ("unpickling the result", HARMLESS_HERE)]:
         function, argument = (REMOTE | LOCAL)[stage]
         calls = ((argument(after_the_end_began(stage, hazards()[name])),) for name in names)
@@ -184,7 +184,7 @@ def test_an_executor_that_ends_in_the_midst_of_any_stage_hangs_nothing(new_execu
 
 
 def traced(function):
-    """What *function* returns, and how many bytes it needed at the most, beyond what there was before."""
+    """Return the result of *function*, and the peak of the memory that it needed, in bytes."""
     tracemalloc.start()
     try:
         return function(), tracemalloc.get_traced_memory()[1]
@@ -193,7 +193,7 @@ def traced(function):
 
 
 def test_a_huge_array_travels_without_a_copy(executor):
-    """Out of band it is written from where it lies; what comes back is read once, to where it stays."""
+    """The array is written out of band from its own memory. The result is read once, into its final memory."""
     array = np.arange(HUGE // 8, dtype=float)
     future, needed = traced(lambda: executor.submit(lambda array: (array.nbytes, array[-1]), array))
     assert needed < 0.3 * HUGE
@@ -205,14 +205,14 @@ def test_a_huge_array_travels_without_a_copy(executor):
 
 
 def test_huge_bytes_travel(executor):
-    """In the pickle itself, both ways."""
+    """They are in the pickle itself, in both directions."""
     text = executor.submit(lambda text: text[::-1], b"a" + bytes(HUGE)).result(PATIENCE)
     assert (len(text), text[-1:]) == (HUGE + 1, b"a")
 
 
 @pytest.mark.parametrize("ending", ["shutdown", "shutdown without waiting", "terminate_workers"])
 def test_huge_values_that_an_end_races_hang_nothing(new_executor, ending):
-    """An argument that is being sent, a result that is on its way."""
+    """The shutdown begins while an argument is sent, or while a result is on its way."""
     executor = new_executor()
     result = executor.submit(np.ones, HUGE // 8)
     until(result.running, timeout=PATIENCE)

@@ -1,4 +1,4 @@
-"""Shutting down, terminating, forking, and the end of the interpreter, while others still submit."""
+"""Shutdown, termination, fork and the end of the interpreter, while other threads still submit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.pool
 
 
 def run(text, *, timeout=60):
-    """What a script prints; its whole process group is killed when it takes too long."""
+    """Return what a script prints. If it takes too long, its whole process group is killed."""
     script = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(text)],
         stdout=subprocess.PIPE,
@@ -37,7 +37,7 @@ def run(text, *, timeout=60):
 
 
 def test_what_a_submit_gave_before_a_shutdown_is_done_after_it(new_executor):
-    """Whatever other threads submit meanwhile is either refused or made."""
+    """Calls that other threads submit meanwhile are either refused or completed."""
     executor = new_executor()
     futures = []
     refused = []
@@ -62,7 +62,7 @@ def test_what_a_submit_gave_before_a_shutdown_is_done_after_it(new_executor):
 
 
 def test_callbacks_submit_from_each_others_threads(new_executor):
-    """Each result begets another call, until there are enough."""
+    """Each result leads to another call, until there are enough."""
     executor = new_executor()
     enough = threading.Event()
     lock = threading.Lock()
@@ -83,7 +83,7 @@ def test_callbacks_submit_from_each_others_threads(new_executor):
 
 @pytest.mark.parametrize("method", ["terminate_workers", "kill_workers"])
 def test_terminating_ends_every_call_and_the_executor(new_executor, method):
-    """Those that run, those in the queue, those that wait for a place in it; again, it does nothing."""
+    """Running calls, calls in the queue and calls that wait for room in it all end. A second time has no effect."""
     executor = new_executor(max_workers=3)
     running = [executor.submit(time.sleep, 300) for _ in range(2)]
     until(lambda: all(future.running() for future in running))
@@ -100,7 +100,7 @@ def test_terminating_ends_every_call_and_the_executor(new_executor, method):
 
 
 def test_two_threads_may_shut_down(new_executor):
-    """Both return when the work is done."""
+    """Both shutdowns return when the work is done."""
     executor = new_executor()
     future = executor.submit(time.sleep, 1)
     done = []
@@ -127,7 +127,7 @@ def test_with_ends_what_it_began_when_its_body_raises(new_executor):
 
 
 def test_cancelling_pending_calls_leaves_what_runs(new_executor):
-    """With shutdown(wait=False), from which one waits by wait()."""
+    """After shutdown(wait=False), the caller waits for the calls with wait()."""
     executor = new_executor(max_workers=1)
     futures = [executor.submit(time.sleep, 1) for _ in range(4)]
     until(futures[0].running)
@@ -157,14 +157,14 @@ FORKING = """
 
 @pytest.mark.parametrize("leave", ["os._exit(0)", "sys.exit()", "executor.shutdown(); sys.exit()"])
 def test_a_forked_process_cannot_use_the_executor_nor_harm_it(pool, leave):
-    """Its threads are not there, so a call would never end; RuntimeError says so, and the parent goes on."""
+    """The child lacks the threads, so a call would never end. It raises RuntimeError, and the parent continues."""
     out, err, status = run(FORKING.replace("LEAVE", leave))
     assert out.split() == ["4", "RuntimeError", "RuntimeError", "16", "over"], err
     assert status == 0
 
 
 def test_nothing_is_submitted_at_the_end_of_the_interpreter(pool):
-    """A function that atexit calls after the executor has ended is told so."""
+    """A function that atexit calls after the executor has ended gets an error."""
     out, err, status = run("""
         import atexit
         @atexit.register
@@ -189,7 +189,7 @@ def test_nothing_is_submitted_at_the_end_of_the_interpreter(pool):
 
 
 def test_an_executor_that_was_not_waited_for_does_not_keep_the_interpreter(pool):
-    """After shutdown(wait=False, cancel_futures=True), with nothing running, a script ends."""
+    """After shutdown(wait=False, cancel_futures=True) without running calls, a script ends."""
     out, err, status = run("""
         from concurrent.futures import wait
         from condor_futures import CondorExecutor

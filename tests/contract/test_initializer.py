@@ -1,4 +1,4 @@
-"""What an initializer sets up is there for the calls, wherever functions come from."""
+"""Calls see what an initializer sets up, wherever their functions come from."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("where", ["the script", "a module beside it"])
 def test_a_global_that_the_initializer_sets_is_seen_by_the_calls(pool, tmp_path, where):
-    """It is how one sets up a process of ProcessPoolExecutor: a connection, a model, a table, in a global variable."""
+    """Users of ProcessPoolExecutor set up a process so: a connection, a model or a table in a global variable."""
     script = tmp_path / "script.py"
     if where == "the script":
         script.write_text(WORK + MAIN)
@@ -71,7 +71,9 @@ if __name__ == "__main__":
 
 
 def test_what_is_set_in_a_module_is_what_its_functions_see(pool, tmp_path):
-    """A module with settings, say, that the initializer or a call changes, though it travels by value."""
+    """An example is a module with settings that the initializer or a call changes, although the module travels by
+    value.
+    """
     (tmp_path / "settings.py").write_text(SETTINGS)
     (tmp_path / "script.py").write_text(USE)
     done = subprocess.run(

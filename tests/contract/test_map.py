@@ -1,4 +1,4 @@
-"""map(): what it reads and when, what it gives up, and what it does not keep; buffersize as in Python 3.14."""
+"""map(): what it reads and when, what it cancels, what it does not keep, and buffersize as in Python 3.14."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Reader:
 
 
 def under_way(executor):
-    """How many calls have not ended."""
+    """Return how many calls have not ended."""
     counts = executor.counts()
     return sum(counts[state] for state in ("pending", "idle", "running", "completed"))
 
 
 def test_without_a_buffersize_all_is_read_at_once(executor):
-    """All iterables are read, and all calls submitted, before the first result is asked for."""
+    """map() reads all iterables and submits all calls before anyone asks for the first result."""
     read = []
     results = executor.map(pow, (read.append(n) or n for n in range(4)), itertools.repeat(2))
     assert read == [0, 1, 2, 3]
@@ -44,7 +44,7 @@ def test_without_a_buffersize_all_is_read_at_once(executor):
 
 
 def test_map_ends_with_its_shortest_iterable(executor):
-    """With none, and with an empty one, there are no calls."""
+    """With no iterable, or with an empty one, there are no calls."""
     assert list(executor.map(pow, [2, 3, 4], [5, 6])) == [32, 729]
     assert list(executor.map(pow, [], [1])) == []
     assert list(executor.map(abs)) == []
@@ -53,7 +53,7 @@ def test_map_ends_with_its_shortest_iterable(executor):
 
 @pytest.mark.parametrize("buffersize", [1, 2, 5, 10])
 def test_a_buffersize_changes_no_result(executor, buffersize):
-    """Whether it is below, at or above the number of calls."""
+    """The buffersize may be below, at or above the number of calls."""
     assert list(executor.map(pow, range(5), [2] * 5, buffersize=buffersize)) == [0, 1, 4, 9, 16]
 
 
@@ -67,7 +67,7 @@ def test_a_full_buffer_reads_no_more(executor):
 
 
 def test_the_next_call_is_submitted_before_a_result_is_waited_for(executor, tmp_path):
-    """So that there are always as many calls under way as the buffer has places."""
+    """So the number of calls under way always equals the size of the buffer."""
     go = tmp_path / "go"
 
     def wait_for(path, n):
@@ -91,7 +91,7 @@ def test_the_next_call_is_submitted_before_a_result_is_waited_for(executor, tmp_
 
 
 def test_the_buffer_counts_chunks(executor):
-    """Each chunk that is begun is replaced by one, not each result."""
+    """map() submits a new chunk when it begins to return the results of one, not at each result."""
     reader = Reader()
     results = executor.map(abs, reader, chunksize=5, buffersize=2)
     assert reader.count == 10
@@ -103,7 +103,7 @@ def test_the_buffer_counts_chunks(executor):
 
 
 def order(executor, count, **options):
-    """What map() reads and what it gives, one after the other."""
+    """Return the reads and the results of map(), in order."""
     events = []
     numbers = (events.append(f"{n} is read") or n for n in range(count))
     events.extend(f"{result} is given" for result in executor.map(abs, numbers, **options))
@@ -112,7 +112,9 @@ def order(executor, count, **options):
 
 @pytest.mark.parametrize("spool", [True, False])
 def test_reading_and_giving_alternate(executor, spool):
-    """One is read before one is given, until there are no more; the same happens in Python 3.14's own executors."""
+    """map() reads one item before it returns each result, until there are no more. Python 3.14's own executors do the
+    same.
+    """
     executor = executor.with_options(spool=spool)
     assert order(executor, 4, buffersize=2) == [
         "0 is read", "1 is read",
@@ -130,7 +132,7 @@ def test_reading_and_giving_alternate(executor, spool):
 @pytest.mark.parametrize("buffersize", [1, 2, 3, 6, 7])
 @pytest.mark.parametrize("chunksize", [1, 2, 4])
 def test_the_order_is_the_standard_librarys(executor, buffersize, chunksize):
-    """In all cases."""
+    """All combinations of sizes have the same order."""
     options = {"buffersize": buffersize, "chunksize": chunksize}
     with ProcessPoolExecutor(1, mp_context=get_context("forkserver")) as processes:
         expected = order(processes, 6, **options)
@@ -141,7 +143,7 @@ def test_the_order_is_the_standard_librarys(executor, buffersize, chunksize):
 
 
 class Counted:
-    """Counts those that there are at the same time."""
+    """Counts the instances that exist at the same time."""
 
     alive = most = 0
 
@@ -154,12 +156,15 @@ class Counted:
         Counted.alive -= 1
 
     def __reduce__(self):
-        return int, (self.n,)  # what travels is a number, so that only those of the client's are counted
+        return int, (self.n,)  # the job gets a number, so that only the client's instances count
 
 
 @pytest.mark.parametrize(("count", "buffersize"), [(20_000, None), (100_000, 2)])
 def test_many_arguments_are_not_held_all_at_once(executor, monkeypatch, count, buffersize):
-    """Of a generator. What is submitted lies on disk: there is a chunk that is being read, and maybe the one before."""
+    """They come from a generator.
+
+    Submitted arguments are on disk. The client holds the chunk that it reads, and maybe the previous one.
+    """
     monkeypatch.setattr(Counted, "most", 0)
     chunksize = count // 10
     results = executor.map(abs, map(Counted, range(count)), chunksize=chunksize, buffersize=buffersize)
@@ -168,7 +173,7 @@ def test_many_arguments_are_not_held_all_at_once(executor, monkeypatch, count, b
 
 
 def test_a_buffered_map_submits_nothing_after_the_shutdown(new_executor):
-    """As submit() does, it says so, rather than pretend that there were no more calls."""
+    """map() raises like submit(); it does not end as if there were no more calls."""
     executor = new_executor()
     results = executor.map(abs, Reader(), buffersize=2)
     executor.shutdown()
@@ -177,7 +182,7 @@ def test_a_buffered_map_submits_nothing_after_the_shutdown(new_executor):
 
 
 def test_whoever_gives_up_the_results_gives_up_the_calls(new_executor):
-    """By closing the iterator, by a timeout, by the exception of a call: what is left is cancelled."""
+    """Closing the iterator, a timeout and an exception of a call each cancel the remaining calls."""
     executor = new_executor()
 
     def sleep(seconds):
@@ -198,7 +203,7 @@ def test_whoever_gives_up_the_results_gives_up_the_calls(new_executor):
 
 
 def test_a_timeout_counts_from_the_call_of_map(executor):
-    """Results that are there in time are given, however late they are taken."""
+    """map() returns results that are ready in time, however late they are taken."""
     results = executor.map(abs, [-1, -2], timeout=60)
     until(lambda: under_way(executor) == 0)
     assert list(results) == [1, 2]
@@ -206,7 +211,7 @@ def test_a_timeout_counts_from_the_call_of_map(executor):
 
 @pytest.mark.parametrize("buffersize", [None, 1, 2])
 def test_map_keeps_neither_arguments_nor_results(executor, buffersize):
-    """While its iterator is still held."""
+    """They are free even while the iterator exists."""
 
     class Thing:
         pass
@@ -228,7 +233,7 @@ def test_map_keeps_neither_arguments_nor_results(executor, buffersize):
 
 
 def test_a_result_belongs_to_whoever_took_it(executor):
-    """The iterator does not keep it until the next one is asked for."""
+    """The iterator does not keep the result until someone asks for the next one."""
 
     class Thing:
         pass
@@ -241,7 +246,7 @@ def test_a_result_belongs_to_whoever_took_it(executor):
 
 
 def test_an_exception_is_not_kept_alive_by_its_traceback(executor):
-    """Whoever caught it has the last reference to it."""
+    """The caller that catches the exception has the last reference to it."""
 
     class GoneError(Exception):
         pass

@@ -1,4 +1,4 @@
-"""Whatever initializers, callbacks, exceptions and culprits do, a call ends, and no other call with it."""
+"""Every call ends, and costs no other call, whatever initializers, callbacks, exceptions and culprits do."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from condor_futures import BrokenCondorExecutor, JobCrashedError, JobError, Payl
 pytestmark = pytest.mark.pool
 
 PATIENCE = 60
-"""Seconds within which a call that would hang has shown it."""
+"""Seconds within which a hanging call can be recognised."""
 
 
 def test_a_culprit_that_cannot_even_be_shown_is_still_a_payload_error(executor):
-    """Whatever its repr(), its items() or its attributes do."""
+    """Its repr(), items() and attributes may do anything."""
 
     class Unprintable:
         def __repr__(self):
@@ -41,7 +41,7 @@ def test_a_culprit_that_cannot_even_be_shown_is_still_a_payload_error(executor):
 
 @pytest.mark.parametrize("hazard", EXPECTED)
 def test_an_initializer_that_fails_hangs_nothing(new_executor, hazard):
-    """Raising breaks the executor; what kills its Python fails its calls."""
+    """An exception breaks the executor. If the initializer kills Python, its calls fail."""
     executor = new_executor(initializer=hazards()[hazard], max_workers=2)
     futures = [executor.submit(pow, 2, n) for n in range(2)]
     for future in futures:
@@ -55,7 +55,7 @@ def test_an_initializer_that_fails_hangs_nothing(new_executor, hazard):
 
 
 def test_callbacks_that_raise_are_logged_and_harm_nobody(new_executor, caplog):
-    """The callbacks after them, and all other calls, go on; even after what ends a thread elsewhere."""
+    """Later callbacks and all other calls still run, even after an exception that would end a thread elsewhere."""
     executor = new_executor()
     called = []
 
@@ -75,7 +75,7 @@ def test_callbacks_that_raise_are_logged_and_harm_nobody(new_executor, caplog):
 
 
 def test_callbacks_of_cancelled_calls_harm_nobody_either(new_executor):
-    """A shutdown cancels; its callbacks may raise what they like."""
+    """A shutdown cancels the calls, and their callbacks may raise anything."""
     executor = new_executor(max_workers=1)
     running, waiting = executor.submit(time.sleep, 2), executor.submit(pow, 2, 2)
     until(running.running)
@@ -90,7 +90,7 @@ def test_callbacks_of_cancelled_calls_harm_nobody_either(new_executor):
 
 
 def test_a_slow_callback_of_a_cancelled_call_holds_up_nobody(new_executor):
-    """It may even wait for another call."""
+    """The callback may even wait for another call."""
     executor = new_executor(max_workers=1)
     running, waiting = executor.submit(time.sleep, 2), executor.submit(pow, 2, 2)
     until(running.running)
@@ -101,7 +101,7 @@ def test_a_slow_callback_of_a_cancelled_call_holds_up_nobody(new_executor):
 
 
 def test_a_callback_may_shut_the_executor_down(new_executor):
-    """With wait=True, where it could only wait for itself."""
+    """It may use wait=True, with which it would wait for itself."""
     executor = new_executor()
     future, other = executor.submit(pow, 2, 2), executor.submit(time.sleep, 1)
     ended = threading.Event()
@@ -111,7 +111,7 @@ def test_a_callback_may_shut_the_executor_down(new_executor):
 
 
 def test_exceptions_that_refuse_attributes_come_back(executor):
-    """Nothing can be set on some exceptions, not even their cause."""
+    """Some exceptions do not allow any attribute to be set, even their cause."""
 
     @dataclasses.dataclass(frozen=True)
     class FrozenError(Exception):
@@ -129,7 +129,7 @@ def test_exceptions_that_refuse_attributes_come_back(executor):
     def without_cause():
         raise NoCauseError("text")
 
-    # Pickle itself cannot make a frozen one again; its name and text are kept.
+    # Pickle itself cannot restore a frozen exception. Its name and text are kept.
     error = executor.submit(frozen).exception(PATIENCE)
     assert isinstance(error, RemoteExceptionError)
     assert error.type_name.endswith("FrozenError")
@@ -137,7 +137,7 @@ def test_exceptions_that_refuse_attributes_come_back(executor):
 
 
 def test_a_call_that_raises_our_own_errors_fails_alone(new_executor):
-    """A call may use an executor itself, and fail as that fails."""
+    """A call may use an executor itself, and fail with its error."""
     executor = new_executor()
 
     def throw(error):

@@ -1,4 +1,4 @@
-"""What is wrong is said at once, by the exception that the standard library raises for it."""
+"""Wrong use raises at once the exception that the standard library raises for it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ pytestmark = pytest.mark.pool
     ],
 )
 def test_an_executor_refuses_impossible_options(pool, options, error, message):
-    """Before anything is started."""
+    """The error comes before anything starts."""
     with pytest.raises(error, match=message):
         CondorExecutor(access_point="personal", **options)
 
 
 def test_names_of_files_that_htcondor_cannot_take_are_refused(pool, executor, tmp_path):
-    """When they are said; nothing is made or submitted."""
+    """The error comes with the argument. Nothing is made or submitted."""
     with pytest.raises(ValueError, match="HTCondor does not support this directory name"):
         CondorExecutor(access_point="personal", session=tmp_path / "a$$(b)")
     assert list(tmp_path.iterdir()) == []
@@ -42,7 +42,7 @@ def test_names_of_files_that_htcondor_cannot_take_are_refused(pool, executor, tm
 
 
 def test_submit_needs_a_function(executor):
-    """As its first positional argument: the keywords are the function's."""
+    """The function is the first positional argument; the keywords belong to the function."""
     for arguments in ({}, {"fn": abs}, {"arg": 1}):
         with pytest.raises(TypeError):
             executor.submit(**arguments)
@@ -60,13 +60,15 @@ def test_submit_needs_a_function(executor):
     ],
 )
 def test_map_refuses_impossible_sizes(executor, options, error, message):
-    """When it is called, not when the first result is taken; a buffersize in the standard library's own words."""
+    """map() raises when it is called, not at the first result. For buffersize, the words are those of the standard
+    library.
+    """
     with pytest.raises(error, match=message):
         executor.map(abs, [1], **options)
 
 
 def test_a_function_that_cannot_be_called_is_its_calls_failure(executor):
-    """As in the standard library, where the call is made elsewhere too."""
+    """In the standard library, where the call also runs elsewhere, the result is the same."""
     with pytest.raises(TypeError, match="not callable"):
         executor.submit(42).result(60)
     with pytest.raises(TypeError, match="not callable"):
@@ -75,7 +77,7 @@ def test_a_function_that_cannot_be_called_is_its_calls_failure(executor):
 
 
 def test_an_executor_that_was_shut_down_takes_nothing(new_executor):
-    """Neither do those derived from it; shutting down again does no harm."""
+    """Neither do executors derived from it. A second shutdown does no harm."""
     executor = new_executor()
     derived = executor.with_options(request_memory="1GB")
     derived.shutdown()
