@@ -394,7 +394,7 @@ AT_ONCE: dict[str, list[Case]] = {
                 (
                     "[mine]\ninherits = 'b'\n[b]\ninherits = 'mine'\n",
                     "CondorFuturesError",
-                    "circle",
+                    "cycle",
                     'it has inherits = "b", and b inherits it',
                 ),
                 ("[mine]\ninherits = 5\n", "CondorFuturesError", "inherits", "it has inherits = 5"),

@@ -1,4 +1,4 @@
-"""Checks of the arguments that both executors take, with the standard library's own words where it has any."""
+"""Checks of the arguments that both executors take, with the standard library's messages where it has any."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ __all__ = ["check_after", "check_count", "check_flag", "check_optional_count", "
 
 
 def check_after(after: object) -> tuple[Future[Any], ...]:
-    """The futures that *after* is: one, or several.
+    """Return the futures in *after*, which is a future or an iterable of futures.
 
     Raises:
-        TypeError: if it is something else, or has something else.
+        TypeError: *after* is something else, or contains something else.
 
     >>> check_after([3])
     Traceback (most recent call last):
-    TypeError: after must be a future, or several, not int
+    TypeError: after must be a future or an iterable of futures, not int
 
     """
     if not isinstance(after, (Future, Iterable)):
-        raise TypeError(f"after must be a future, or several, not {type(after).__name__}")
+        raise TypeError(f"after must be a future or an iterable of futures, not {type(after).__name__}")
     futures = (after,) if isinstance(after, Future) else tuple(after)
     for future in futures:
         if not isinstance(future, Future):
-            raise TypeError(f"after must be a future, or several, not {type(future).__name__}")
+            raise TypeError(f"after must be a future or an iterable of futures, not {type(future).__name__}")
     return futures
 
 
 def check_flag(name: str, value: object) -> None:
-    """Raise TypeError for a *value* of the argument *name* that is no bool."""
+    """Raise TypeError if the *value* of the argument *name* is not a bool."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {value!r}")
 
 
 def check_seconds(name: str, value: object) -> None:
-    """Raise TypeError for a *value* of the argument *name* that is no number; None is no limit."""
+    """Raise TypeError if the *value* of the argument *name* is neither a number nor None, which means no limit."""
     if value is not None and not isinstance(value, Real):
         raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
 
 
 def check_count(name: str, value: object, *, least: int = 1, also: str = "") -> int:
-    """The int that *value* of the argument *name* is, also one of numpy's.
+    """Return the *value* of the argument *name* as an int; numpy's integers are accepted too.
 
     Args:
-        name: of the argument, for the message.
-        value: what was given.
-        least: the lowest number that makes sense.
-        also: what it may be besides, for the message.
+        name: the argument's name, for the message.
+        value: the argument.
+        least: the smallest valid number.
+        also: what else the argument may be, for the message.
 
     Raises:
-        TypeError: if it is none.
-        ValueError: if it is below *least*.
+        TypeError: *value* is not an integer.
+        ValueError: *value* is less than *least*.
 
     >>> check_count("max_workers", 0, also="None")
     Traceback (most recent call last):
@@ -75,5 +75,5 @@ def check_count(name: str, value: object, *, least: int = 1, also: str = "") -> 
 
 
 def check_optional_count(name: str, value: object) -> int | None:
-    """As :func:`check_count`, of what may be None."""
+    """Return the *value* of the argument *name* as an int, or None; see :func:`check_count`."""
     return None if value is None else check_count(name, value, also="None")

@@ -1,4 +1,4 @@
-"""How many jobs of a category may be in the queue at once."""
+"""The limits on the number of jobs of each category in the queue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Categories"]
 
 
 class Categories(UserDict[str, int]):
-    """The largest number of jobs of each category that may be in the queue at once; a dict that checks what it gets.
+    """The maximum number of jobs of each category in the queue at once; a dict that checks its items.
 
     >>> categories = Categories(merge=2)
     >>> categories |= {"merge": 0}
@@ -20,31 +20,31 @@ class Categories(UserDict[str, int]):
 
     """
 
-    #: Why limits cannot be changed any more.
+    #: The error message that says why limits can no longer be changed; empty while they can.
     sealed = ""
 
     def __setitem__(self, category: object, limit: object) -> None:
         """Set the limit of a category.
 
         Raises:
-            TypeError: if *category* is no str, or *limit* no int.
-            ValueError: if *limit* is below 1.
-            RuntimeError: if limits cannot be changed any more, as those of a DAG that has been run.
+            TypeError: *category* is not a str, or *limit* is not an int.
+            ValueError: *limit* is less than 1.
+            RuntimeError: limits can no longer be changed, for example those of a DAG that has been run.
 
         """
         self._check_open()
         if not isinstance(category, str):
-            raise TypeError(f"a category is a str, not {type(category).__name__}")
+            raise TypeError(f"a category must be a str, not {type(category).__name__}")
         super().__setitem__(category, check_count(f"the limit of the category {category!r}", limit))
 
     def __delitem__(self, category: str) -> None:
-        """Have no limit any more."""
+        """Remove the limit of a category."""
         self._check_open()
         super().__delitem__(category)
 
     def copy(self) -> Categories:
-        """Others with the same limits."""
-        # UserDict's own copy() would take them out of these for a moment, in which the watcher may look.
+        """Return a copy with the same limits."""
+        # UserDict.copy() removes the items from this object for a moment, in which the watcher may read them.
         return Categories(self.data)
 
     def _check_open(self) -> None:
@@ -53,5 +53,5 @@ class Categories(UserDict[str, int]):
 
     def __ior__(self, others: Any) -> Categories:  # type: ignore[misc,override]  # noqa: PYI034
         """Set several limits."""
-        self.update(others)  # which checks them, as UserDict's own does not
+        self.update(others)  # checks the items, as UserDict.__ior__() does not
         return self

@@ -1,8 +1,8 @@
-"""The `credentials` of an executor: what the access point is to hand to the jobs, so that they can act as the user.
+"""The executor's option `credentials`: the credentials with which the jobs can act as the user.
 
-HTCondor's `condor_credd` keeps them and HTCondor brings them to each job's sandbox. What has to be stored there before
-anything is submitted, which submit commands say that a job wants it, and when it has to be stored again follows from
-the option alone; storing it is the business of :mod:`condor_futures.access_point.helper.credd`.
+HTCondor's `condor_credd` stores the credentials, and HTCondor transfers them to each job's sandbox. This module derives
+from the option what must be stored before anything is submitted, which submit commands request the credentials for a
+job, and when they must be stored again. :mod:`condor_futures.access_point.helper.credd` stores them.
 
 Example:
     >>> credentials = Credentials.parse(["kerberos", "oauth:box*public"])
@@ -22,16 +22,17 @@ from typing import Any, Final
 __all__ = ["RETRY_AFTER", "Credentials", "check_stored", "commands_of", "expiry", "renew_after", "to_store"]
 
 RENEW_EVERY: Final = 1800.0
-"""Seconds after which credentials are stored again, at the latest. An access point deletes the credentials of a user
-who had no jobs for an hour (SEC_CREDENTIAL_SWEEP_DELAY), and storing them again costs next to nothing."""
+"""The maximum time in seconds between two renewals, which store the credentials again. An access point deletes the
+credentials of a user who had no jobs for an hour (SEC_CREDENTIAL_SWEEP_DELAY). A renewal costs next to nothing."""
 
 RENEW_SHORTEST: Final = 60.0
-"""Seconds between two renewals, at least, however soon the ticket expires."""
+"""The minimum time in seconds between two renewals, however soon the ticket expires."""
 
 RETRY_AFTER: Final = 300.0
-"""Seconds until a renewal that failed is tried again."""
+"""The time in seconds after which a failed renewal is retried."""
 
-# What the credd takes (okay_for_oauth_filename in store_cred.cpp); a handle is part of a submit command's name too.
+# The names that the credd accepts (okay_for_oauth_filename in store_cred.cpp). A handle is also part of the name of a
+# submit command.
 _SERVICE = re.compile(r"[\w.+=-]+(\*\w+)?", re.ASCII)
 _OAUTH_COMMAND = re.compile(r"(?P<service>\w+)_oauth_(permissions|resource|options)(_\w+)?", re.ASCII | re.IGNORECASE)
 _USE_SERVICES = "use_oauth_services"
@@ -39,18 +40,18 @@ _SEND_KERBEROS = "MY.SendCredential"
 _SEND, _TRUE = re.compile(re.escape(_SEND_KERBEROS), re.IGNORECASE), ("true", "1")
 _WANTED = "'kerberos', 'scitokens', 'oauth:SERVICE' or 'oauth:SERVICE*HANDLE', or a sequence of these"
 
-# "11/21/26 11:12:58  11/21/26 21:12:58  krbtgt/REALM@REALM", as MIT's klist writes it in the C locale; some releases
-# give the year four digits.
+# "11/21/26 11:12:58  11/21/26 21:12:58  krbtgt/REALM@REALM", as MIT's klist prints it in the C locale. Some releases
+# print the year with four digits.
 _TICKET = re.compile(r"^\s*\S+ \S+\s+(?P<day>\d+/\d+)/(?P<year>\d+) (?P<time>[\d:]+)\s+krbtgt/", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Which credentials the jobs get.
+    """The credentials that the jobs get.
 
     Attributes:
-        kerberos: a Kerberos ticket, made by the site's SEC_CREDENTIAL_PRODUCER.
-        services: OAuth services, as ``service`` or ``service*handle``, whose tokens they get.
+        kerberos: whether they get a Kerberos ticket, which the site's SEC_CREDENTIAL_PRODUCER makes.
+        services: the OAuth services whose tokens they get, as ``service`` or ``service*handle``.
 
     """
 
@@ -59,11 +60,11 @@ class Credentials:
 
     @classmethod
     def parse(cls, option: object) -> Credentials:
-        """Understand the executor's *credentials* argument.
+        """Return the credentials for the executor's *credentials* argument.
 
         Raises:
-            TypeError: if it is neither None nor text nor a sequence of texts.
-            ValueError: for a credential of another kind, or a service that cannot be named so.
+            TypeError: *option* is not None, a str or a sequence of str.
+            ValueError: *option* names an unknown kind of credential, or the name of a service is invalid.
 
         >>> Credentials.parse("scitokens") == Credentials.parse("oauth:scitokens")
         True
@@ -91,10 +92,10 @@ sequence of these, not 'krb5'
         return cls("kerberos" in names, tuple(dict.fromkeys(services)))
 
     def commands(self, given: Mapping[str, str]) -> dict[str, str]:
-        """The submit commands by which a job asks for them, in addition to those that were *given*.
+        """Return the submit commands that request the credentials for a job, in addition to the *given* commands.
 
         Raises:
-            TypeError: if the services are given a second time, as the submit command.
+            TypeError: the *given* commands name the services a second time.
 
         >>> Credentials.parse(["kerberos", "oauth:box*public"]).commands({})
         {'MY.SendCredential': 'true', 'use_oauth_services': 'box', 'box_oauth_permissions_public': ' '}
@@ -109,7 +110,7 @@ sequence of these, not 'krb5'
             )
         commands[_USE_SERVICES] = ", ".join(dict.fromkeys(service.partition("*")[0] for service in self.services))
         for service, _, handle in (service.partition("*") for service in self.services):
-            # A handle exists by being part of such a command's name; blank is what the site has as the default.
+            # A service has a handle if such a command's name contains it. A blank value is the site's default.
             of_handle = [f"{service}_oauth_{what}_{handle}" for what in ("permissions", "resource", "options")]
             if handle and not any(command.lower() in given for command in of_handle):
                 commands[of_handle[0]] = " "
@@ -117,9 +118,9 @@ sequence of these, not 'krb5'
 
 
 def to_store(commands: Mapping[str, str]) -> dict[str, Any] | None:
-    """What the helper is asked to store, where the jobs' submit commands are *commands*; None for nothing.
+    """Return what the helper must store for jobs with the submit commands *commands*; None for nothing.
 
-    Whether *credentials* made these commands, or the user gave them, or a submit file.
+    The commands may come from *credentials*, from the user's keywords or from a submit file.
 
     >>> to_store({"use_oauth_services": "scitokens", "request_cpus": "1"})
     {'kerberos': False, 'services': {'use_oauth_services': 'scitokens'}}
@@ -132,7 +133,7 @@ def to_store(commands: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def commands_of(stored: Mapping[str, Any]) -> dict[str, str]:
-    """The submit commands by which jobs ask for what was *stored*.
+    """Return the submit commands that request the *stored* credentials for jobs.
 
     >>> commands_of(to_store({"MY.SendCredential": "true", "use_oauth_services": "box"}))
     {'MY.SendCredential': 'true', 'use_oauth_services': 'box'}
@@ -142,37 +143,39 @@ def commands_of(stored: Mapping[str, Any]) -> dict[str, str]:
 
 
 def check_services(commands: Mapping[str, str]) -> None:
-    """Refuse what is said of a service's tokens where no token of that service is asked for: it would have no effect.
+    """Raise an error for a submit command about the tokens of a service that the jobs do not use.
+
+    The command would have no effect.
 
     Raises:
-        ValueError: if there is such a command.
+        ValueError: there is such a command.
 
     >>> check_services({"use_oauth_services": "box", "bxo_oauth_permissions": "read"})
     Traceback (most recent call last):
-    ValueError: bxo_oauth_permissions: no token of the service 'bxo' is asked for; only of box
+    ValueError: bxo_oauth_permissions: the jobs request no token of the service 'bxo', only of box
 
     """
     services = [service.lower() for service in re.split(r"[\s,]+", commands.get(_USE_SERVICES, "")) if service]
     for name in commands:
         about = _OAUTH_COMMAND.fullmatch(name)
         if about is not None and about["service"].lower() not in services:
-            asked = f"only of {', '.join(services)}" if services else "credentials='oauth:SERVICE' asks for one"
-            raise ValueError(f"{name}: no token of the service {about['service']!r} is asked for; {asked}")
+            asked = f", only of {', '.join(services)}" if services else "; credentials='oauth:SERVICE' requests one"
+            raise ValueError(f"{name}: the jobs request no token of the service {about['service']!r}{asked}")
 
 
 def check_stored(wanted: Mapping[str, str], stored: Mapping[str, str]) -> None:
-    """Refuse submit commands for credentials that those with which they were stored did not ask for.
+    """Raise an error if the commands *wanted* request credentials that the commands *stored* did not request.
 
     Raises:
-        TypeError: if there are such commands.
+        TypeError: there is such a credential.
 
     >>> check_stored({"use_oauth_services": "box"}, {"use_oauth_services": "box, scitokens"})
 
     """
     if more := _asked_for(wanted) - _asked_for(stored):
         raise TypeError(
-            f"credentials are stored when the executor is made, and not those for {min(more)} now: give them to "
-            "CondorExecutor()"
+            f"credentials are stored when the executor is created, so with_options() cannot add those for {min(more)}; "
+            "pass them to CondorExecutor()"
         )
 
 
@@ -189,7 +192,7 @@ def _asked_for(commands: Mapping[str, str]) -> set[str]:
 
 
 def expiry(listing: str) -> float | None:
-    """When the ticket-granting ticket in klist's *listing* expires, in seconds since the epoch; None if unknown.
+    """Return when the ticket-granting ticket in klist's *listing* expires, in seconds since the epoch; None if unknown.
 
     >>> expiry("no such thing") is None
     True
@@ -198,16 +201,16 @@ def expiry(listing: str) -> float | None:
     ends = []
     for ticket in _TICKET.finditer(listing):
         year = int(ticket["year"]) % 100
-        ends.append(datetime.strptime(f"{ticket['day']}/{year:02} {ticket['time']}", "%m/%d/%y %H:%M:%S").timestamp())  # noqa: DTZ007 - klist speaks local time
+        ends.append(datetime.strptime(f"{ticket['day']}/{year:02} {ticket['time']}", "%m/%d/%y %H:%M:%S").timestamp())  # noqa: DTZ007 - klist prints local time
     return max(ends, default=None)
 
 
 def renew_after(listing: str, now: float) -> float:
-    """Seconds until the credentials are to be stored again: half of what is left of the ticket, within bounds.
+    """Return the seconds until the next renewal: half of the ticket's remaining lifetime, within bounds.
 
     Args:
-        listing: what klist says about the ticket; empty where there is none, or no klist.
-        now: seconds since the epoch.
+        listing: the output of klist; empty if there is no ticket or no klist.
+        now: the time in seconds since the epoch.
 
     >>> renew_after("", 0.0)
     1800.0

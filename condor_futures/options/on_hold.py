@@ -1,4 +1,4 @@
-"""What the user wants done with jobs that are put on hold: ``on_hold`` and ``memory_max``, checked and understood."""
+"""The options ``on_hold`` and ``memory_max``, which say what happens to jobs that are put on hold."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from condor_futures.state_machine.states import HoldPolicy, Job
 __all__ = ["HeldJob", "OnHold", "OnHoldOption", "mebibytes"]
 
 _ACTIONS: Final = ("fail", "release", "wait")
-_CHOICE: Final = 'on_hold is "fail", "release", ("release", TIMES), "wait", or a function that gives one of these words'
+_CHOICE: Final = (
+    'on_hold must be "fail", "release", ("release", TIMES), "wait", or a function that returns one of these words'
+)
 _SIZE: Final = re.compile(r"(\d{1,15}(?:\.\d+)?)\s*([kmgtp]?)i?b?", re.IGNORECASE)
 _EXPONENTS: Final = {"k": -1, "": 0, "m": 0, "g": 1, "t": 2, "p": 3}
 
 
 @dataclass(frozen=True)
 class HeldJob:
-    """A job on hold, as a function given as *on_hold* gets it.
+    """A job on hold: the argument of an *on_hold* function.
 
     Attributes:
-        job_id: the job, as ``cluster.proc``.
+        job_id: the job's id, as ``cluster.proc``.
         code: HTCondor's hold reason code.
-        subcode: its subcode.
-        reason: HTCondor's words.
-        holds: how often the job has been put on hold, with this time.
-        host: where it ran last; None if it has not run.
+        subcode: HTCondor's hold reason subcode.
+        reason: HTCondor's hold reason.
+        holds: the number of times that the job has been put on hold, including this one.
+        host: the host where the job ran last; None if it has not run.
 
     Example:
         >>> def patient(job):
@@ -54,23 +56,23 @@ OnHoldOption = (
 
 @dataclass(frozen=True)
 class OnHold:
-    """What is to be done: the *policy*, and the function to *ask* where that says so."""
+    """What happens to jobs on hold: the *policy*, and the function to *ask* if the policy's action is "ask"."""
 
     policy: HoldPolicy = field(default_factory=HoldPolicy)
     ask: Callable[[HeldJob], object] | None = None
 
     def changed(self, on_hold: object = None, memory_max: object = None) -> OnHold:
-        """With what the user gives as these options; None keeps what there is, and False no *memory_max*.
+        """Return a copy with new values of these options; None keeps the old value, False removes *memory_max*.
 
         Raises:
-            TypeError, ValueError: if it is not as it should be.
+            TypeError, ValueError: an option is invalid.
 
         >>> OnHold().changed(("release", 5), "16GB").policy
         HoldPolicy(action='release', releases=5, memory_max=16384)
         >>> OnHold().changed("relese")
         Traceback (most recent call last):
-        ValueError: on_hold is "fail", "release", ("release", TIMES), "wait", or a function that gives one of these \
-words, not 'relese'
+        ValueError: on_hold must be "fail", "release", ("release", TIMES), "wait", or a function that returns one of \
+these words, not 'relese'
 
         """
         policy, ask = self.policy, self.ask
@@ -81,11 +83,11 @@ words, not 'relese'
         return OnHold(policy, ask)
 
     def decide(self, job: Job) -> Literal["fail", "release", "wait"]:
-        """What the user's function says of a job on hold.
+        """Return the action that the user's function chooses for a job on hold.
 
         Raises:
-            ValueError: if it is no word that it may say.
-            BaseException: whatever it raises.
+            ValueError: the function returned something else.
+            BaseException: the function raised this exception.
 
         """
         hold = job.hold
@@ -96,15 +98,15 @@ words, not 'relese'
         for action in _ACTIONS:
             if isinstance(answer, str) and answer == action:
                 return action
-        raise ValueError(f'on_hold({held.job_id}) gave {answer!r}, and not "fail", "release" or "wait"')
+        raise ValueError(f'on_hold({held.job_id}) returned {answer!r}, not "fail", "release" or "wait"')
 
     def record(self) -> dict[str, Any]:
-        """As JSON holds it; a function cannot be recorded."""
+        """Return the policy for a JSON file; a function cannot be recorded, so the recorded action is then "fail"."""
         return asdict(self.policy if self.ask is None else replace(self.policy, action="fail"))
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> OnHold:
-        """What :meth:`record` gave."""
+        """Return the policy from a *record* that :meth:`record` returned."""
         return cls(HoldPolicy(**record))
 
 
@@ -112,14 +114,14 @@ def _parse(on_hold: object, memory_max: int | None) -> tuple[HoldPolicy, Callabl
     if callable(on_hold):
         return HoldPolicy("ask", memory_max=memory_max), on_hold
     times = HoldPolicy().releases
-    if isinstance(on_hold, (tuple, list)):  # (a list is what a profile has)
+    if isinstance(on_hold, (tuple, list)):  # a profile has a list
         if len(on_hold) != 2 or on_hold[0] != "release":  # noqa: PLR2004 - a pair
             raise ValueError(f"{_CHOICE}, not {on_hold!r}")
         on_hold, times = on_hold
         if not isinstance(times, int) or isinstance(times, bool):
-            raise TypeError(f'in on_hold=("release", TIMES), TIMES is an int, not {type(times).__name__}')
+            raise TypeError(f'in on_hold=("release", TIMES), TIMES must be an int, not {type(times).__name__}')
         if times < 1:
-            raise ValueError(f'in on_hold=("release", TIMES), TIMES is at least 1, not {times}')
+            raise ValueError(f'in on_hold=("release", TIMES), TIMES must be at least 1, not {times}')
     if not isinstance(on_hold, str):
         raise TypeError(f"{_CHOICE}, not {type(on_hold).__name__}")
     for action in _ACTIONS:
@@ -129,10 +131,10 @@ def _parse(on_hold: object, memory_max: int | None) -> tuple[HoldPolicy, Callabl
 
 
 def mebibytes(option: str, size: object) -> int:
-    """A size of memory as HTCondor writes it, in MiB: an int, or a str whose unit is KB, MB, GB, TB or none for MiB.
+    """Return an amount of memory in MiB from an int (MiB), or a str with the unit KB, MB, GB, TB, PB or none (MiB).
 
     Raises:
-        TypeError, ValueError: if it is no such size; it says so of *option*.
+        TypeError, ValueError: *size* is invalid; the message names *option*.
 
     >>> mebibytes("memory_max", "1.5 GB"), mebibytes("memory_max", 512), mebibytes("memory_max", "100K")
     (1536, 512, 1)
@@ -143,10 +145,10 @@ def mebibytes(option: str, size: object) -> int:
     elif isinstance(size, str):
         parts = _SIZE.fullmatch(size.strip())
         if parts is None:
-            raise ValueError(f'{option} is a size such as "16GB", or a number of MiB, not {size[:40]!r}')
+            raise ValueError(f'{option} must be a size such as "16GB", or a number of MiB, not {size[:40]!r}')
         amount = math.ceil(float(parts[1]) * 1024.0 ** _EXPONENTS[parts[2].lower()])
     else:
-        raise TypeError(f'{option} is a size such as "16GB", or a number of MiB, not {type(size).__name__}')
+        raise TypeError(f'{option} must be a size such as "16GB", or a number of MiB, not {type(size).__name__}')
     if amount < 1:
-        raise ValueError(f"{option} is at least 1 MiB, not {size!r}")
+        raise ValueError(f"{option} must be at least 1 MiB, not {size!r}")
     return amount

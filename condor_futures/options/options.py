@@ -1,4 +1,4 @@
-"""What the jobs of a bundle are submitted with, and how ``with_options`` of both executors changes it."""
+"""The options that the job of a bundle is submitted with, and their changes by ``with_options`` of both executors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from condor_futures.submit.description import description_key, merge
 __all__ = ["Options"]
 
 
-#: Submit commands by which files of the user's own travel.
+#: The submit commands that transfer the user's own files.
 _OWN_FILES = frozenset(
     {
         "public_input_files",
@@ -31,17 +31,17 @@ _OWN_FILES = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class Options:
-    """What jobs are submitted with; bundles with an equal *key* share a cluster.
+    """The options that jobs are submitted with; bundles with an equal *key* share a cluster.
 
     Attributes:
-        commands: submit commands, checked and as text.
+        commands: the submit commands, checked and as text.
         spool: whether the jobs are spooled.
-        ship: what travels with the calls.
-        category: at most so many jobs of it are in the queue at once as the executor's ``categories`` say.
-        discard: what the calls return is not wanted.
-        cluster: the bundles with these options are one cluster of this name, whatever else is there.
-        keep_logs: where output, error and log of each job are copied; None if they are not.
-        on_hold: what is done with jobs that are put on hold.
+        ship: the modules and files that are sent with the calls.
+        category: the category whose limit in the executor's ``categories`` holds for the jobs; None for no category.
+        discard: whether the return values of the calls are discarded.
+        cluster: the name of the cluster that the bundles with these options form alone; None if other bundles may join.
+        keep_logs: the directory for copies of each job's output, error and log; None for no copies.
+        on_hold: what happens to jobs that are put on hold.
 
     """
 
@@ -63,10 +63,10 @@ class Options:
         category: str | None = None,
         discard_result: bool | None = None,
     ) -> Options:
-        """With what the user gives to ``with_options`` of either executor; None keeps what there is.
+        """Return a copy with the options that the user passes to ``with_options``; None keeps the old value.
 
         Raises:
-            TypeError, ValueError, ImportError, FileNotFoundError: if it is not as it should be.
+            TypeError, ValueError, ImportError, FileNotFoundError: an option is invalid.
 
         >>> options = Options({"request_cpus": "2"}, spool=True).changed({"priority": 5}, discard_result=True)
         >>> options.commands, options.spool, options.discard
@@ -92,13 +92,13 @@ class Options:
 
     @cached_property
     def key(self) -> Hashable:
-        """Equal for what can share a cluster."""
+        """The key; bundles whose options have equal keys can share a cluster."""
         files = tuple(self.ship.files)
         return description_key(self.commands), self.spool, files, self.category, self.cluster, self.keep_logs
 
     @property
     def own_files(self) -> bool:
-        """Files of the user's own go with the jobs, or come back: somebody has to transfer them.
+        """Whether the jobs have input or output files of the user's own, which must be transferred.
 
         >>> Options({"transfer_output_files": "b"}, spool=False).own_files, Options({}, spool=False).own_files
         (True, False)
@@ -107,7 +107,7 @@ class Options:
         return bool(self.ship.files) or not _OWN_FILES.isdisjoint(self.commands)
 
     def record(self) -> dict[str, Any]:
-        """As JSON holds it, to be written beside the calls."""
+        """Return the options for a JSON file, which is written beside the calls."""
         return {
             "commands": dict(self.commands),
             "spool": self.spool,
@@ -121,7 +121,7 @@ class Options:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Options:
-        """What :meth:`record` gave."""
+        """Return the options from a *record* that :meth:`record` returned."""
         fields = dict(record)
         ship, logs = Shipping.of_files(map(Path, fields.pop("files"))), fields.pop("keep_logs")
         on_hold = OnHold.from_record(fields.pop("on_hold"))

@@ -1,4 +1,4 @@
-"""What travels with the calls, because the execution point cannot import it: modules by value, and files."""
+"""The option ``ship``: modules and files that the execution point does not have, and that are sent with the calls."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from condor_futures.submit.values import quote_value
 
 __all__ = ["Shipping", "file_of_the_users"]
 
-#: cloudpickle keeps one list of modules for the whole process; it is ours only while something is pickled.
+#: cloudpickle has one list of modules for the whole process. A thread holds this lock while it pickles with a changed
+#: list.
 _LOCK = threading.RLock()
 
-#: cloudpickle travels with the runner; to have it pickle itself would never end.
+#: cloudpickle is sent with the runner. If it pickled itself by value, pickling would never end.
 _NEVER = {"__main__", "cloudpickle", "condor_futures"}
 
-#: Wherever they are, as on the PYTHONPATH that a site's software view sets.
+#: Installed modules are below these directories, wherever they are: also on the PYTHONPATH of a site's software view.
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
@@ -42,19 +43,19 @@ def _import(name: str) -> ModuleType:
         return __import__(name, fromlist=["*"])
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"ship has the module {name!r}, which cannot be imported: {error}; a file is shipped as Path({name!r})",
+            f"the module {name!r} in ship cannot be imported: {error}; to ship a file, use Path({name!r})",
             name=error.name,
         ) from None
     except ValueError:
-        raise ImportError(f"ship has {name!r}, which is no name of a module") from None
+        raise ImportError(f"{name!r} in ship is not the name of a module") from None
 
 
 class Shipping:
-    """Has functions and classes of certain modules pickled by value.
+    """Lets cloudpickle pickle functions and classes of certain modules by value.
 
-    ``"auto"`` is every module that was imported from a file outside the Python installation and any site-packages: a
-    script's neighbours, a package in development. What is installed travels by name, and has to be installed on the
-    execution point too.
+    ``"auto"`` means every module that was imported from a file outside the Python installation and any site-packages,
+    such as modules beside a script and a package in development. Installed modules are pickled by name, and must be
+    installed on the execution point too.
 
     Example:
         >>> import json
@@ -66,25 +67,25 @@ class Shipping:
     """
 
     def __init__(self, ship: Literal["auto"] | Iterable[ModuleType | str | Path]) -> None:
-        """Take ``"auto"``, or modules, names of modules, and paths of files; ``"auto"`` may be among them.
+        """Accept ``"auto"``, or an iterable of modules, module names, paths of files, and ``"auto"``.
 
         Raises:
-            TypeError: for anything else.
-            ImportError: for a name that cannot be imported.
-            FileNotFoundError: for a path where there is nothing.
-            ValueError: for a path with a comma, a line break, or what HTCondor expands whatever one writes.
+            TypeError: *ship* is something else, or contains something else.
+            ImportError: a module cannot be imported.
+            FileNotFoundError: a path does not exist.
+            ValueError: a path has a comma, a line break, or a macro that HTCondor expands in any notation.
 
         """
         items = [ship] if ship == "auto" else ship
         if isinstance(items, (str, Path)) or not isinstance(items, Iterable):
-            raise TypeError(f"ship must be 'auto', or a list of modules, of their names and of paths, not {ship!r}")
+            raise TypeError(f"ship must be 'auto', or a list of modules, module names and paths, not {ship!r}")
         self._auto = False
         self._known: dict[str, ModuleType] = {}
         self._users: dict[str, ModuleType] = {}
         self._state: object = None
         self._named: list[ModuleType] = []
         self.files: list[Path] = []
-        """Files and directories that are transferred, and can be imported from in the job."""
+        """Files and directories that are transferred to the job, which can import modules from them."""
         for item in items:
             match item:
                 case "auto":
@@ -95,22 +96,22 @@ class Shipping:
                     self._named.append(item)
                 case Path():
                     if not item.exists():
-                        raise FileNotFoundError(f"ship has {str(item)!r}, but there is no such file")
-                    quote_value("transfer_input_files", item.absolute())  # refuses what no description can name
+                        raise FileNotFoundError(f"the file {str(item)!r} in ship does not exist")
+                    quote_value("transfer_input_files", item.absolute())  # raises if no submit description can name it
                     self.files.append(item.absolute())
                 case _:
-                    raise TypeError(f"ship takes modules, names of modules and paths, not {type(item).__name__}")
+                    raise TypeError(f"ship takes modules, module names and paths, not {type(item).__name__}")
 
     @classmethod
     def of_files(cls, files: Iterable[Path]) -> Shipping:
-        """Only files, which need not be there any more."""
+        """Return an instance with only *files*, which may no longer exist."""
         shipping = cls(())
         shipping.files.extend(files)
         return shipping
 
     @cached_property
     def archives(self) -> list[str]:
-        """The names of those of the files that are zip files (wheels too): Python has to be told to look in there."""
+        """The names of the files that are zip files, wheels included; the job adds them to Python's search path."""
         return [file.name for file in self.files if file.is_file() and zipfile.is_zipfile(file)]
 
     @cached_property
@@ -118,15 +119,15 @@ class Shipping:
         return _installed_places()
 
     def modules(self) -> list[ModuleType]:
-        """The modules that travel by value."""
+        """Return the modules that are pickled by value."""
         if not self._auto:
             return self._named
-        # Asked before each call is pickled, so it has to be quick: what was imported since the last time comes last.
+        # This runs before each call is pickled, so it must be fast. New modules are at the end of sys.modules.
         newest = next(reversed(sys.modules))
         state = (len(sys.modules), newest, sys.modules.get(newest))
         if state != self._state:
             for name, module in sys.modules.copy().items():
-                if self._known.get(name) is not module:  # (it may have been imported anew)
+                if self._known.get(name) is not module:  # new, or imported again
                     self._known[name] = module
                     self._users.pop(name, None)
                     if self.is_the_users(name, module):
@@ -135,8 +136,8 @@ class Shipping:
         return [*self._named, *self._users.values()]
 
     def is_the_users(self, name: str, module: ModuleType) -> bool:
-        """Whether *module* was imported from a file that is neither installed nor transferred: it travels by value."""
-        # (cloudpickle pickles __main__ by value anyway)
+        """Return whether *module* is pickled by value: its file is neither installed nor transferred."""
+        # cloudpickle always pickles __main__ by value.
         file = getattr(module, "__file__", None)
         if not isinstance(file, str) or name.partition(".")[0] in _NEVER:
             return False
@@ -146,18 +147,21 @@ class Shipping:
         return path.suffix == ".py" and not any(path.is_relative_to(place) for place in self._places)
 
     def _has_file(self, name: str, path: Path) -> bool:
-        """Whether jobs import it from a shipped file: by value too, each of its classes would be there twice."""
+        """Return whether jobs import the module from a shipped file.
+
+        If the module were pickled by value too, each of its classes would exist twice.
+        """
         files = {file.resolve() for file in self.files if file.stem == name.partition(".")[0]}
         return path in files or not files.isdisjoint(path.parents)
 
     @contextmanager
     def by_value(self) -> Iterator[None]:
-        """Until the block ends, these modules' functions and classes are pickled by value."""
+        """Pickle functions and classes of these modules by value until the block ends."""
         with _LOCK:
             registered = cloudpickle.list_registry_pickle_by_value()
             entered = []
             for module in self.modules():
-                # (a module may have left sys.modules since; cloudpickle would refuse it)
+                # cloudpickle refuses a module that is no longer in sys.modules.
                 if module.__name__ not in registered and sys.modules.get(module.__name__) is module:
                     cloudpickle.register_pickle_by_value(module)
                     entered.append(module)
@@ -169,7 +173,7 @@ class Shipping:
 
 
 def file_of_the_users(name: str) -> Path | None:
-    """The file, or the directory of the package, of a module that is imported here and not installed."""
+    """Return the file, or the package's directory, of an imported module that is not installed; None for others."""
     name = name.partition(".")[0]
     module = sys.modules.get(name)
     if module is None or not Shipping("auto").is_the_users(name, module):
@@ -178,9 +182,9 @@ def file_of_the_users(name: str) -> Path | None:
     return path.parent if path.name == "__init__.py" else path
 
 
-def _forked() -> None:
-    global _LOCK  # noqa: PLW0603 - a thread that is not here may have it
+def _replace_lock() -> None:
+    global _LOCK  # noqa: PLW0603 - a thread of the parent process may hold it
     _LOCK = threading.RLock()
 
 
-os.register_at_fork(after_in_child=_forked)
+os.register_at_fork(after_in_child=_replace_lock)

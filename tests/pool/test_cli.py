@@ -251,5 +251,5 @@ def test_profiles_are_listed_with_where_they_are_from(tmp_path):
     user.write_text("[")
     status, text = run("profiles", XDG_CONFIG_HOME=str(tmp_path))
     assert status == 1
-    assert f"{user} is no TOML" in text
+    assert f"{user} is not valid TOML" in text
     assert "Traceback" not in text

@@ -27,7 +27,7 @@ def test_disk_that_is_full_at_once_leaves_nothing(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("after", "kind"), [(3, "int"), ("abc", "str"), ([3], "int")])
 def test_calls_come_after_futures_only(new_dag, after, kind):
-    with pytest.raises(TypeError, match=f"^after must be a future, or several, not {kind}$"):
+    with pytest.raises(TypeError, match=f"^after must be a future or an iterable of futures, not {kind}$"):
         new_dag().with_options(after=after)
 
 

@@ -27,7 +27,7 @@ def test_after_is_a_future_or_several():
 
 @pytest.mark.parametrize(("after", "kind"), [(3, "int"), ("ab", "str"), ([Future(), None], "NoneType")])
 def test_after_is_nothing_else(after, kind):
-    with pytest.raises(TypeError, match=f"^after must be a future, or several, not {kind}$"):
+    with pytest.raises(TypeError, match=f"^after must be a future or an iterable of futures, not {kind}$"):
         check_after(after)
 
 

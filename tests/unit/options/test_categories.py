@@ -23,7 +23,7 @@ from condor_futures.options.categories import Categories
     [
         ("disk", 0, ValueError, "the limit of the category 'disk' must be greater than 0, not 0"),
         ("disk", "3", TypeError, "the limit of the category 'disk' must be an integer, not '3'"),
-        (3, 1, TypeError, "a category is a str, not int"),
+        (3, 1, TypeError, "a category must be a str, not int"),
     ],
 )
 def test_no_way_leads_around_the_check(give, name, limit, error, sentence):

@@ -124,7 +124,8 @@ def test_what_is_not_stored_is_refused_later(more):
     stored = {"use_oauth_services": "box, scitokens", "box_oauth_permissions": "read:/x"}
     check_stored({"use_oauth_services": "scitokens", "request_cpus": "2"}, stored)
     check_stored({"box_oauth_permissions": "read:/z"}, stored)
-    with pytest.raises(TypeError, match=r"are stored when the executor is made, and not those for \S+=? now"):
+    sentence = r"are stored when the executor is created, so with_options\(\) cannot add those for \S+=?;"
+    with pytest.raises(TypeError, match=sentence):
         check_stored(stored | more, stored)
 
 

@@ -33,18 +33,18 @@ def test_what_is_no_path_is_refused(given):
 
 
 def test_a_home_that_nobody_has_is_told():
-    with pytest.raises(CondorFuturesError, match=r"^keep_logs: no directory '~nobody-of-this-name/logs'"):
+    with pytest.raises(CondorFuturesError, match=r"^keep_logs: '~nobody-of-this-name/logs' cannot be expanded"):
         log_directory("~nobody-of-this-name/logs")
 
 
 def test_what_cannot_be_a_directory_is_told(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(CondorFuturesError, match=r"no directory can be made at .*/file/logs: Not a directory"):
+    with pytest.raises(CondorFuturesError, match=r"the directory .*/file/logs cannot be created: Not a directory"):
         log_directory(tmp_path / "file/logs")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_directory_that_cannot_be_written_to_is_refused(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(CondorFuturesError, match=r"nothing can be written to"):
+    with pytest.raises(CondorFuturesError, match=r"you may not write to the directory"):
         log_directory(tmp_path)

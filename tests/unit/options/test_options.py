@@ -51,7 +51,7 @@ def test_what_is_given_replaces_one_thing_only(options):
         ({"discard_result": 1}, TypeError, "discard_result must be True or False, not 1"),
         ({"category": 3}, TypeError, "category must be a str or None, not int"),
         ({"ship": "numpy"}, TypeError, "ship must be 'auto', or a list"),
-        ({"ship": [Path("/no/such")]}, FileNotFoundError, "there is no such file"),
+        ({"ship": [Path("/no/such")]}, FileNotFoundError, "the file .* in ship does not exist"),
         ({"submit_commands": {"request_memry": 1}}, TypeError, "did you mean 'request_memory'"),
     ],
 )

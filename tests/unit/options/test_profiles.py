@@ -55,14 +55,14 @@ def test_any_submit_command_can_be_in_a_profile(files):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[cern]\nspool = yes\n", r"profiles\.toml is no TOML: .*line 2"),
-        ("spool = true\n", "has 'spool' outside of a profile"),
-        ("[cern]\ninherits = 3\n", "inherits of the profile 'cern' is the name of another one"),
-        ('[cern]\ninherits = "base"\n[base]\ninherits = "cern"\n', "in a circle: cern -> base -> cern"),
-        ('[cern]\ninherits = "bse"\n[base]\n', "no profile 'bse', which 'cern' in .* inherits; did you mean 'base'"),
+        ("[cern]\nspool = yes\n", r"profiles\.toml is not valid TOML: .*line 2"),
+        ("spool = true\n", "has 'spool' outside a profile"),
+        ("[cern]\ninherits = 3\n", "inherits of the profile 'cern' must be the name of another profile"),
+        ('[cern]\ninherits = "base"\n[base]\ninherits = "cern"\n', "in a cycle: cern -> base -> cern"),
+        ('[cern]\ninherits = "bse"\n[base]\n', r"no profile 'bse' \(inherited by 'cern' in .*\); did you mean 'base'"),
         (
             '[base]\ninherits = "base"\n[cern]\ninherits = "base"',
-            "profile 'base' in .* inherits 'base', which no file further down has",
+            "profile 'base' in .* inherits 'base', but no later file has that profile",
         ),
     ],
 )
@@ -70,7 +70,7 @@ def test_file_that_is_wrong_is_named(files, text, sentence):
     files["user"].write_text(text)
     with pytest.raises(CondorFuturesError, match=sentence) as error:
         load_profile("cern")
-    assert str(files["user"]) in str(error.value) or "circle" in sentence
+    assert str(files["user"]) in str(error.value) or "cycle" in sentence
 
 
 def test_file_that_cannot_be_read_is_named(files):
@@ -85,7 +85,7 @@ def test_unknown_profile_names_the_nearest_and_the_files(files):
         load_profile("institut")
     for path in files.values():
         assert str(path) in str(error.value)
-    assert f"{files['site']} (not there)" in str(error.value)
+    assert f"{files['site']} (missing)" in str(error.value)
 
 
 def test_what_the_constructor_refuses_it_refuses_in_a_profile_too(files):
