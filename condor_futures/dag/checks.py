@@ -1,4 +1,4 @@
-"""What DAGMan, and its files, cannot take is refused here, before anything is written."""
+"""Checks that refuse what DAGMan or its files cannot take, before anything is written."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 Script = str | Path | Sequence[str | Path | int]
-"""A program, or one with its arguments."""
+"""A program, or a program with its arguments."""
 
-#: The first version that can leave the other jobs of a cluster alone when one has failed.
+#: The first version whose DAGMan can leave the other jobs of a cluster alone when one job fails.
 _LENIENT: Final = (25, 14)
 
-#: DAGMan appends as much as ".dag.dagman.out", and a file's name has at most 255 bytes.
+#: DAGMan appends suffixes as long as ".dag.dagman.out", and a file name has at most 255 bytes.
 _LONGEST_NAME: Final = 200
 
-#: What DAGMan replaces among a script's arguments (BackgroundRun in script.cpp, 25.14); in any capitals.
+#: The macros that DAGMan replaces in a script's arguments (BackgroundRun in script.cpp, 25.14); case does not matter.
 _MACROS: Final = frozenset(
     {
         *("$NODE", "$JOB", "$RETRY", "$MAX_RETRIES", "$DAG_STATUS", "$DAGID"),
         *("$FAILED_COUNT", "$FUTILE_COUNT", "$DONE_COUNT", "$QUEUED_COUNT", "$NODE_COUNT"),
     }
 )
-#: And in those of a script that runs after the jobs.
+#: The further macros in the arguments of a script that runs after the jobs.
 _MACROS_AFTER: Final = frozenset(
     {
         *("$RETURN", "$SUCCESS", "$JOBID", "$CLUSTERID", "$JOB_COUNT", "$JOB_ABORT_COUNT", "$PRE_SCRIPT_RETURN"),
@@ -52,24 +52,24 @@ _MACROS_AFTER: Final = frozenset(
 
 
 def warn_of_old_dagman(version: str) -> None:
-    """Warn of a DAGMan that has no DAGMAN_REMOVE_JOB_LIST_ON_FAILURE, where there are clusters.
+    """Warn about a DAGMan without DAGMAN_REMOVE_JOB_LIST_ON_FAILURE; for a DAG that has clusters.
 
     Args:
-        version: its schedd's CondorVersion.
+        version: the CondorVersion of its schedd.
 
     """
     found = re.search(r"(\d+)\.(\d+)", version)
     if found and (int(found[1]), int(found[2])) < _LENIENT:
         logger.warning(
-            "the access point has HTCondor %s: when a job of a cluster fails, its DAGMan removes the others, "
-            "which it leaves alone from %d.%d on",
+            "the access point has HTCondor %s: when a job of a cluster fails, its DAGMan removes the others; "
+            "from %d.%d on it leaves them alone",
             found[0],
             *_LENIENT,
         )
 
 
 def check_directory(directory: Path) -> None:
-    """Raise ValueError for a directory whose name does not fit in a DAG file (tried with 25.14)."""
+    """Raise ValueError if a DAG file cannot contain the name of *directory* (tested with 25.14)."""
     path = str(directory.absolute())
     if wrong := re.search(r"\s|['\"|]|@\(|\$\(|\$\$|\\(?=/|$)", path):
         raise ValueError(
@@ -79,7 +79,7 @@ def check_directory(directory: Path) -> None:
 
 
 def check_name(what: str, name: object) -> None:
-    """Raise TypeError or ValueError for a *name* of *what* that could be taken for something else in a DAG file."""
+    """Raise TypeError or ValueError if a DAG file could not contain *name*, the name of *what*, without ambiguity."""
     if not isinstance(name, str):
         raise TypeError(f"the name of {what} is a str, not {type(name).__name__}")
     if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
@@ -89,12 +89,12 @@ def check_name(what: str, name: object) -> None:
 
 
 def check_settings(settings: Mapping[str, object]) -> dict[str, object]:
-    """The *settings* of DAGMan, without those that are None.
+    """Return the *settings* of DAGMan without those that are None.
 
     Raises:
-        TypeError: for a value that is neither a number, nor a bool, nor a str.
-        ValueError: for what cannot be a line of a configuration file; for no number where DAGMan wants one: it would
-            give up at its start, and HTCondor start it again and again (25.14).
+        TypeError: a value is neither a number, nor a bool, nor a str.
+        ValueError: a setting cannot be a line of a configuration file; or it is not a number, but DAGMan requires one.
+            DAGMan would exit at its start, and HTCondor would restart it again and again (25.14).
 
     >>> check_settings({"DAGMAN_MAX_JOBS_IDLE": 100, "DAGMAN_USE_STRICT": None})
     {'DAGMAN_MAX_JOBS_IDLE': 100}
@@ -110,7 +110,7 @@ def check_settings(settings: Mapping[str, object]) -> dict[str, object]:
         if not isinstance(value, (int, float, str)):
             raise TypeError(f"the setting {name} is a number, a bool or a str, not {type(value).__name__}")
         if "\n" in str(value) or str(value).endswith("\\"):
-            raise ValueError(f"the setting {name} has to fit on one line, unlike {value!r}")
+            raise ValueError(f"the setting {name} must fit on one line, unlike {value!r}")
         default = htcondor2.param.get(name)
         literal = name.upper().startswith("DAGMAN_") and "$(" not in str(value)
         if literal and isinstance(default, int) and not _is_whole(value):
@@ -120,16 +120,16 @@ def check_settings(settings: Mapping[str, object]) -> dict[str, object]:
 
 
 def _is_whole(value: object) -> bool:
-    """Whether HTCondor can read it as a whole number; a bool is one, and an expression may be."""
+    """Return whether HTCondor reads *value* as a whole number; a bool is one, and an expression may be one."""
     try:
         number = classad2.ExprTree(str(value)).eval()
-        return isinstance(number, int) and not isinstance(number, classad2.Value)  # undefined is one of these
+        return isinstance(number, int) and not isinstance(number, classad2.Value)  # such as undefined
     except classad2.ClassAdException:
         return False
 
 
 def check_access_point(access_point: object) -> None:
-    """Raise TypeError for an access point that is not here."""
+    """Raise TypeError if *access_point* is not on this machine."""
     if access_point not in (None, "personal"):
         raise TypeError(
             "DAGMan runs beside its schedd, so access_point must be None (the local HTCondor) or 'personal', not "
@@ -138,13 +138,22 @@ def check_access_point(access_point: object) -> None:
 
 
 def command_line(script: Script, when: Literal["before", "after"]) -> tuple[str, ...]:
-    """A script word by word, to be run *when* the jobs have not run or have; its program by absolute path."""
+    """Return the words of a script, with the absolute path of its program.
+
+    Args:
+        script: the program, or the program with its arguments.
+        when: the script runs before or after the jobs of its node.
+
+    Raises:
+        ValueError: the program does not exist or cannot be executed, or DAGMan cannot take an argument.
+
+    """
     words = [str(word) for word in ([script] if isinstance(script, (str, Path)) else script)]
     if not words:
         return ()
     program = Path(words[0])
     if not program.exists():
-        raise ValueError(f"there is no script {words[0]!r}; give its arguments as further items of a list")
+        raise ValueError(f"there is no script {words[0]!r}; pass its arguments as further items of a list")
     if not os.access(program, os.X_OK):
         raise ValueError(f"the script {words[0]!r} cannot be executed; chmod +x makes it executable")
     words[0] = str(program.absolute())
@@ -155,8 +164,8 @@ def command_line(script: Script, when: Literal["before", "after"]) -> tuple[str,
     for word in words:
         if word.startswith("$") and word.upper() not in known:
             raise ValueError(
-                f"{word!r} means nothing to DAGMan among the arguments of a script that runs {when} the job, and by "
-                f"default it gives up the DAG then; what it knows is {', '.join(sorted(known))}"
+                f"DAGMan has no macro {word!r} for the arguments of a script that runs {when} the job, and by default "
+                f"it would abort the DAG; its macros are {', '.join(sorted(known))}"
             )
     if words[-1].endswith("\\"):
         raise ValueError(f"the last argument of a script cannot end in a backslash, unlike {words[-1]!r}")

@@ -1,4 +1,4 @@
-"""The DAGMan job itself: how it stands, and what its end means for the nodes that it did not run."""
+"""The DAGMan job itself: its state, and what its end means for the nodes that it did not run."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from condor_futures.state_machine.transitions import advance
 
 __all__ = ["Dagman", "submit_error"]
 
-#: So often DAGMan may leave, and HTCondor start it again, before it has run anything at all.
+#: DAGMan may exit, and HTCondor restart it, this many times before it has run any node.
 FALSE_STARTS_LIMIT = 5
 
 
 class Dagman:
-    """One DAGMan job, as its log tells it."""
+    """The state of one DAGMan job, from its log."""
 
     def __init__(self, files: DagFiles, job_id: str | None = None) -> None:
-        """Take the job *job_id*, or the last one in the log."""
+        """Use the job *job_id*, or by default the last job in the log."""
         self._files = files
         self._wanted = job_id
         self._log: EventLog | None = None
         self._bundle = Bundle("dagman", files.directory, Options({}, spool=False), {}, self._new(job_id))
         self._false_starts = 0
         self.end: states.Event | None = None
-        """How it ended, once it has."""
+        """The event that ended the job; None before."""
 
     @staticmethod
     def _new(job_id: str | None) -> states.Job:
@@ -40,16 +40,16 @@ class Dagman:
 
     @property
     def job_id(self) -> str | None:
-        """Its id; None if there never was one."""
+        """The id of the job; None if the log has no job."""
         return self._bundle.job.job_id
 
     @property
     def bundle(self) -> Bundle:
-        """It, in the guise of a bundle without calls, for whoever looks after jobs."""
+        """A bundle without calls that stands for the DAGMan job among the jobs that the follower watches."""
         return self._bundle
 
     def read(self) -> bool:
-        """Take in what is new in its log; True if there was something."""
+        """Handle the new events in the log; return whether there were any."""
         if self._log is None and self._files.dagman_log.exists():
             self._log = EventLog(self._files.dagman_log)
         events = self._log.read() if self._log is not None else []
@@ -58,11 +58,11 @@ class Dagman:
         return bool(events)
 
     def handle(self, event: states.Event) -> None:
-        """Take in one event, from the log or from elsewhere."""
+        """Handle one event, from the log or from the queue."""
         if self._wanted not in (None, event.job_id):
-            return  # of an earlier run
+            return  # the event is of an earlier run
         if isinstance(event, states.Submitted):
-            # (A pool that was made anew gives out the same ids again.)
+            # (A new pool assigns the same job ids again.)
             self._bundle.job, self.end, self._false_starts = self._new(event.job_id), None, 0
         elif isinstance(event, states.Released) and isinstance(self.end, states.Held):
             self._bundle.job, self.end = self._new(event.job_id), None
@@ -71,26 +71,26 @@ class Dagman:
             for effect in effects:
                 if isinstance(effect, states.Report):
                     self.end = effect.cause
-            # HTCondor starts it again whenever it leaves with a status above 2, as it does for a setting that it cannot
-            # read (25.14); and each time it runs, for a moment.
+            # HTCondor restarts DAGMan whenever it exits with a status above 2, for example because of a setting that
+            # DAGMan cannot read (25.14). Each time, DAGMan runs for a moment.
             if isinstance(event, states.Evicted):
                 self._false_starts += 1
                 if self._false_starts >= FALSE_STARTS_LIMIT and not self._has_begun():
                     self.end = event
 
     def _has_begun(self) -> bool:
-        """It has come as far as its nodes; what an earlier run left of these files was removed."""
+        """Return whether DAGMan has reached its nodes; the files of an earlier run were removed."""
         return self._files.status.exists() or self._files.nodes_log.exists()
 
     def close(self) -> None:
-        """Close its log."""
+        """Close the log."""
         if self._log is not None:
             self._log.close()
 
     def why(self, end: states.Event) -> CondorFuturesError:
-        """What a node fails of that DAGMan left behind."""
+        """Return the error of the nodes that DAGMan did not run before *end*."""
         job_id = end.job_id
-        again = "run() again makes the calls that are left"
+        again = "call run() again to make the remaining calls"
         match end:
             case states.Aborted(_, reason):
                 message = f"the DAGMan job {job_id} was removed: {reason or 'HTCondor gives no reason'}; {again}"
@@ -98,26 +98,26 @@ class Dagman:
             case states.Held(_, code, subcode, reason):
                 message = (
                     f"the DAGMan job {job_id} was put on hold (code {code}, subcode {subcode}): {reason}; release it, "
-                    "and attach to the DAG again"
+                    "then attach to the DAG again"
                 )
                 return JobHeldError(message, job_id=job_id, code=code, subcode=subcode, reason=reason)
             case states.Terminated(_, exit_status, signal):
-                message = f"DAGMan (job {job_id}) ended before it had run all nodes{self._last_words()}; {again}"
+                message = f"DAGMan (job {job_id}) exited before it had run all nodes{self._errors()}; {again}"
                 return JobError(message, job_id=job_id, exit_status=exit_status, signal=signal)
             case states.Evicted():
                 message = (
-                    f"DAGMan (job {job_id}) left {self._false_starts} times before it had run anything"
-                    f"{self._last_words()}; mend that, and {again}"
+                    f"DAGMan (job {job_id}) exited {self._false_starts} times before it had run any node"
+                    f"{self._errors()}; fix this, then {again}"
                 )
                 return JobError(message, job_id=job_id)
             case _:
-                return JobLostError(f"the DAGMan job {job_id} is in no queue any more; {again}", job_id=job_id)
+                return JobLostError(f"the DAGMan job {job_id} is no longer in the queue; {again}", job_id=job_id)
 
-    def _last_words(self) -> str:
-        """What it says of its trouble in its own log, to which each run is appended; or else where its errors go."""
+    def _errors(self) -> str:
+        """Return the last error in DAGMan's own log, to which each run is appended, or else in its standard error."""
         lines = _this_run(self._files)
         errors = [index for index, line in enumerate(lines) if re.search(r"\bERROR[: ]", line)]
-        # The line before it says what "Warning is fatal error" is about. Both begin with date and time.
+        # The line before "Warning is fatal error" names the cause. Both lines begin with date and time.
         told = [line.split(" ", 2)[-1] for line in lines[max(errors[-1] - 1, 0) : errors[-1] + 1]] if errors else []
         if not told:
             with contextlib.suppress(OSError):
@@ -126,19 +126,19 @@ class Dagman:
 
 
 def submit_error(files: DagFiles, node: str) -> str:
-    """Why DAGMan could not submit the jobs of *node*, the last time that it could not; empty if it does not say."""
-    reason, of_it = "", False
+    """Return why DAGMan last failed to submit the jobs of *node*; an empty text if its log has no reason."""
+    reason, is_about_node = "", False
     for line in _this_run(files):
         if named := re.search(r"Submitting HTCondor Node (\S+) job", line):
-            of_it = named[1] == node
-        # The second is not there for every error; where it is, it comes later and says more.
-        if of_it and (said := re.search(r"(?:ERROR: on Line \d+ of submit file|submit error): (.+)", line)):
+            is_about_node = named[1] == node
+        # Not every error has the second line. Where there is one, it follows the first and contains more.
+        if is_about_node and (said := re.search(r"(?:ERROR: on Line \d+ of submit file|submit error): (.+)", line)):
             reason = said[1].strip()
     return reason
 
 
 def _this_run(files: DagFiles) -> list[str]:
-    """The lines of DAGMan's own log, to which each run is appended, since it started last."""
+    """Return the lines of DAGMan's own log, to which each run is appended, since its last start."""
     try:
         text = files.dagman_out.read_text(errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""What an executor of a DAG and those derived from it share: the graph, and what drives it."""
+"""What a DagExecutor shares with the executors derived from it: the graph, and the run of the graph."""
 
 from __future__ import annotations
 
@@ -32,37 +32,37 @@ class Driver:
     """One DAG, from its first node to the end of its last run."""
 
     def __init__(self, graph: Graph, dagman: Mapping[str, object]) -> None:
-        """Take over an empty graph, or one that :meth:`resume` finds the run of."""
+        """Use *graph*: an empty graph, or a loaded one, which :meth:`resume` then follows or completes."""
         self.graph = graph
         self.dagman = dagman
         self.sealed = False
-        """It has been run, or was attached to: its nodes are what they are."""
+        """The DAG has been run or attached to, so that it cannot get more nodes."""
         self.shut_down = False
         self._run: Run | None = None
         self._place: Place | None = None
         self._lock = SessionLock(graph.files.local_lock)
 
     def future(self, key: str) -> CondorFuture[Any]:
-        """A future for the call *key*."""
+        """Return a future for the call *key*."""
         return DagFuture(key, self.cancel, self.check_started)
 
     def check_open(self) -> None:
-        """Raise what the standard library's executors raise when they take no more calls."""
+        """Raise RuntimeError, as the standard library's executors do, if the DAG takes no more calls."""
         if self.shut_down:
             raise RuntimeError("cannot schedule new futures after shutdown")
         if self.sealed:
-            raise RuntimeError("this DAG has been run; a DAG cannot grow then: make another one")
+            raise RuntimeError("this DAG has been run, so it takes no more calls; make another DAG")
 
     def check_started(self) -> None:
-        """Refuse to wait for what nobody is doing."""
+        """Raise RuntimeError if nothing runs the DAG, so that a wait for a future would never end."""
         if self._run is None and not self.shut_down:
             raise RuntimeError(
-                "the DAG does not run yet, so nothing would end this wait: call run(), "
-                "or attach() once it has been submitted"
+                "the DAG is not running yet, so this wait would never end; call run(), "
+                "or attach() once the DAG has been submitted"
             )
 
     def cancel(self, future: CondorFuture[Any]) -> None:
-        """A future was cancelled."""
+        """Tell the run that *future* was cancelled."""
         if self._run is not None:
             self._run.cancel(future)
 
@@ -71,10 +71,10 @@ class Driver:
     def resume(self) -> None:
         """Give the calls futures, and follow DAGMan's last run, if there was one, to its end.
 
-        Without one, values that are there are of a run on this machine.
+        If DAGMan has never run, all values in the directory are from a run on this machine.
 
         Raises:
-            CondorFuturesError: while a process runs it without HTCondor: its client alone has futures that end.
+            CondorFuturesError: another process runs the DAG without HTCondor; only futures of that process end.
 
         """
         self._check_unlocked(CondorFuturesError)
@@ -84,10 +84,12 @@ class Driver:
         dagman.read()
         dagman.close()
         if dagman.job_id is not None:
-            in_queue = dagman.end is None or isinstance(dagman.end, states.Evicted)  # to be removed, in the second case
+            in_queue = dagman.end is None or isinstance(
+                dagman.end, states.Evicted
+            )  # an evicted DAGMan is to be removed
             self._run = Follower(self.graph, self._connect() if in_queue else None, dagman.job_id)
             if dagman.end is not None:
-                self._run.join()  # all is known, and what is left can be run at once
+                self._run.join()  # the end is known, and the remaining calls can be run at once
             return
         reports = Reports(self.graph)
         for node in self.graph.nodes:
@@ -96,21 +98,21 @@ class Driver:
         reports.close()
 
     def start(self, *, local: bool) -> None:
-        """Have the calls made that have no value, if there are any; the DAG has been written.
+        """Start to make the calls that have no value, if there are any; the DAG has been written.
 
         Raises:
-            AccessPointError: if the access point does not answer, or refuses.
-            RuntimeError: if it is running, here or elsewhere, or after :meth:`shutdown`.
+            AccessPointError: the access point does not answer, or refuses.
+            RuntimeError: the DAG is running, here or elsewhere, or :meth:`shutdown` was called.
 
         """
         if self.shut_down:
-            raise RuntimeError("cannot run the DAG after shutdown; attach to it")
+            raise RuntimeError("cannot run the DAG after shutdown; attach to it instead")
         if self._run is not None:
             if self._run.alive and not all(future.done() for future in self.graph.futures.values()):
                 raise RuntimeError("the DAG is running")
-            self._run.join()  # it waits for the last jobs to leave the queue
+            self._run.join()  # the run is waiting until the last jobs have left the queue
         if self.sealed and self.graph.complete:
-            return  # DAGMan would begin again, as there is no rescue DAG after a success
+            return  # after a success there is no rescue DAG, and DAGMan would start from the beginning
         if local:
             self._start_local()
             return
@@ -128,8 +130,8 @@ class Driver:
     def _start_local(self) -> None:
         self._check_unlocked(RuntimeError)
         if not self._lock.held and not self._lock.acquire():
-            raise RuntimeError("the DAG is running")  # as of this moment
-        with contextlib.suppress(CondorFuturesError):  # where its maker still uses it
+            raise RuntimeError("the DAG is running")  # another process has just locked it
+        with contextlib.suppress(CondorFuturesError):  # the process that made the DAG still holds the session
             self.graph.session.take_up(0.0)
         try:
             self._begin()
@@ -140,14 +142,14 @@ class Driver:
         run.ended.add_done_callback(lambda _: self._local_ended(run))
 
     def _local_ended(self, run: LocalRun) -> None:
-        if self._run is run or not isinstance(self._run, LocalRun):  # a callback of its calls' may have begun another
+        if self._run is run or not isinstance(self._run, LocalRun):  # a done callback may have started another run
             self._lock.release()
 
     def _check_unlocked(self, error: type[Exception]) -> None:
-        """Raise *error* while another client runs the DAG without HTCondor: both would write the same files."""
+        """Raise *error* while another client runs the DAG without HTCondor, because both would write the same files."""
         if not self._lock.held and (holder := self._lock.holder) is not None:
             where = "this process" if holder == os.getpid() else f"the process {holder}"
-            raise error(f"{where} runs the DAG, by run(local=True); attach to it when that has ended")
+            raise error(f"{where} is running the DAG by run(local=True); attach to the DAG when that run has ended")
 
     def _begin(self) -> None:
         if self.sealed:
@@ -156,7 +158,7 @@ class Driver:
 
     def _seal(self) -> None:
         self.sealed = True
-        limits = f"this DAG has been run; its limits are the lines MAXJOBS in {self.graph.files.dag}"
+        limits = f"this DAG has been run; change the MAXJOBS lines in {self.graph.files.dag} instead"
         self.graph.categories.sealed = limits
 
     def _connect(self) -> AccessPoint:
@@ -177,29 +179,31 @@ class Driver:
         ads = Schedd(helper).query(constraint, ["ClusterId", "ProcId", "JobUniverse"]).wait(60.0)
         dagman = [ad for ad in ads if ad["JobUniverse"] == SCHEDULER_UNIVERSE]
         if dagman:
-            raise RuntimeError(f"the DAG is being driven by the job {dagman[0]['ClusterId']}.0 already; attach to it")
-        wait_until_gone(helper, constraint, 30.0)  # the next run's jobs write the same files
+            raise RuntimeError(
+                f"the DAGMan job {dagman[0]['ClusterId']}.0 is already running the DAG; attach to the DAG"
+            )
+        wait_until_gone(helper, constraint, 30.0)  # the jobs of the next run write the same files
         files = graph.files
-        # Of the run before: what they say must not be taken for this one's.
+        # Files of the previous run, which must not be mistaken for files of this run.
         for path in (files.nodes_log, files.status):
             path.unlink(missing_ok=True)
-        # Without a run whose end is known, the values are those of one on this machine, in another process.
+        # Without a run whose end is known, the values are from a run on this machine, in another process.
         graph.add_to_rescue(judged=self._run is not None)
         graph.session.keep(schedd=helper.location.schedd)
         request = Schedd(helper).submit_dag(
             dag=str(files.dag),
-            # Without a rescue DAG condor_submit_dag would refuse where an earlier run left files.
+            # Without a rescue DAG, condor_submit_dag would refuse to overwrite the files of an earlier run.
             options={} if files.rescue else {"Force": True},
             commands={"initialdir": str(files.directory)},
             batch=f"{constraint} && JobUniverse == {SCHEDULER_UNIVERSE}",
         )
-        submitted = request.wait(120.0)  # where the site's jobs have a Kerberos ticket, it is stored first
+        submitted = request.wait(120.0)  # if jobs at this site have a Kerberos ticket, the ticket is stored first
         return f"{submitted['cluster']}.0"
 
     # The end.
 
     def shutdown(self, *, wait: bool, remove: bool) -> None:
-        """Take no more calls; *wait* for the end of the run; *remove* the DAGMan job."""
+        """Take no more calls. With *remove*, remove the DAGMan job; with *wait*, wait until the run has ended."""
         self.shut_down = True
         place, self._place = self._place, None
 
@@ -219,7 +223,7 @@ class Driver:
             self._run.join()
 
     def detach(self) -> None:
-        """Stop following; DAGMan goes on."""
+        """Stop following the run; DAGMan continues."""
         run, self._run = self._run, None
         if run is not None:
             run.leave()
@@ -227,7 +231,7 @@ class Driver:
         self.shutdown(wait=False, remove=False)
 
     def jobs(self, *, why: bool) -> list[JobInfo]:
-        """The nodes' jobs that are in the queue; none where no run is followed."""
+        """Return the nodes' jobs in the queue; no jobs if no run is followed."""
         return self._run.jobs(why=why) if self._run is not None else []
 
     def _give_up(self) -> None:

@@ -1,4 +1,4 @@
-"""The files of a DAG: their names, and what is known of a DAG without its nodes."""
+"""The names of a DAG's files, and the description of a DAG without its nodes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["DagFiles", "read_manifest"]
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """What ``Graph.save`` wrote to *directory*, as JSON has it: ``name`` and ``access_point`` of the DAG, and more.
+    """Return the JSON value that ``Graph.save`` wrote to *directory*: ``name``, ``access_point``, and more of the DAG.
 
     Raises:
-        CondorFuturesError: if no DAG was written there.
+        CondorFuturesError: no DAG was written to *directory*.
 
     """
     manifests = [path for path in directory.glob("*.dag.json") if path.with_suffix("").exists()]
@@ -43,47 +43,47 @@ class DagFiles:
 
     @property
     def manifest(self) -> Path:
-        """What :func:`read_manifest` reads."""
-        return self._path(".dag.json")  # not NAME.json: a DAG may be called session
+        """The file that :func:`read_manifest` reads."""
+        return self._path(".dag.json")  # not NAME.json, because the name of a DAG may be "session"
 
     @property
     def local_lock(self) -> Path:
-        """Locked by the process that runs the DAG without HTCondor."""
+        """The lock of the process that runs the DAG without HTCondor."""
         return self._path(".dag.local")
 
     @property
     def status(self) -> Path:
-        """Where DAGMan says how its nodes are."""
+        """The node status file, which DAGMan writes."""
         return self._path(".status")
 
     @property
     def dot(self) -> Path:
-        """Where DAGMan draws its nodes."""
+        """The graph of the nodes in the language of Graphviz, which DAGMan writes."""
         return self._path(".dot")
 
     @property
     def nodes_log(self) -> Path:
-        """The job event log of all jobs of all nodes, begun anew with each run."""
+        """The job event log of all jobs of all nodes; each run starts a new one."""
         return self._path(".dag.nodes.log")
 
     @property
     def dagman_log(self) -> Path:
-        """The job event log of the DAGMan job itself; runs are appended."""
+        """The job event log of the DAGMan job itself; each run is appended."""
         return self._path(".dag.dagman.log")
 
     @property
     def lock(self) -> Path:
-        """It is there while DAGMan runs."""
+        """DAGMan's lock; it exists while DAGMan runs."""
         return self._path(".dag.lock")
 
     @property
     def dagman_out(self) -> Path:
-        """What DAGMan does, and what troubles it, in prose."""
+        """DAGMan's own log: its actions and errors."""
         return self._path(".dag.dagman.out")
 
     @property
     def dagman_err(self) -> Path:
-        """What DAGMan says before it has a log."""
+        """The standard error of DAGMan, for errors before it has a log."""
         return self._path(".dag.lib.err")
 
     @property
@@ -93,5 +93,5 @@ class DagFiles:
 
     @property
     def rescue(self) -> Path | None:
-        """The latest rescue DAG, if there is any."""
+        """The latest rescue DAG; None if there is none."""
         return max(self.directory.glob(f"{self.name}.dag.rescue[0-9][0-9][0-9]"), default=None)

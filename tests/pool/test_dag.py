@@ -38,7 +38,7 @@ def test_a_workflow(new_dag, tmp_path, local):
     mark = tmp_path / "mark"
     first = dag.with_options(discard_result=True).submit(lambda: time.sleep(0.5) or note(mark) or 1)
     second = dag.with_options(after=first).submit(lines, mark)
-    with pytest.raises(RuntimeError, match=r"does not run yet, .* call run\(\)"):
+    with pytest.raises(RuntimeError, match=r"is not running yet, .* call run\(\)"):
         bottom.result()
     with dag:
         assert dag.run(local=local) == dag.futures

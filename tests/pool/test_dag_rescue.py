@@ -252,7 +252,7 @@ def test_part_of_a_dag_that_was_run_here_is_not_run_again(pool, new_dag, marks, 
     (tmp_path / "number").write_text("4")
     with DagExecutor.attach(dag.directory) as dag:
         assert dag.futures[0].result(10) == 3
-        with pytest.raises(RuntimeError, match="does not run yet"):
+        with pytest.raises(RuntimeError, match="is not running yet"):
             dag.futures[1].result()
         assert dag.run()[1].result(60) == 7
     assert made(marks) == []
@@ -401,7 +401,7 @@ def test_dagman_that_does_not_begin_is_given_up(pool, new_dag):
         [future] = attached.run()
         error = future.exception(100)
         assert type(error) is JobError
-        assert "before it had run anything" in str(error)
+        assert "before it had run any node" in str(error)
         assert "DAGMAN_MAX_JOBS_IDLE (many)" in str(error)
     assert jobs_of(pool, dag) == []
 
@@ -477,7 +477,7 @@ def test_what_cannot_be_attached_to(tmp_path, new_dag):
         DagExecutor.attach(dag.directory)
     dag.write()
     attached = DagExecutor.attach(Path(dag.directory))
-    with pytest.raises(RuntimeError, match="cannot grow"):
+    with pytest.raises(RuntimeError, match="takes no more calls"):
         attached.submit(abs, 1)
     assert attached.run(local=True)[0].result(30) == 1
 

@@ -24,8 +24,8 @@ def test_directories_that_dagman_cannot_take_are_refused(tmp_path, name):
 @pytest.mark.parametrize(
     ("kind", "words", "sentence"),
     [
-        ("pre_script", ["$RETURN"], r"'\$RETURN' means nothing to DAGMan .* runs before the job"),
-        ("pre_script", ["$HOME"], r"'\$HOME' means nothing"),
+        ("pre_script", ["$RETURN"], r"DAGMan has no macro '\$RETURN' for .* runs before the job"),
+        ("pre_script", ["$HOME"], r"DAGMan has no macro '\$HOME'"),
         ("post_script", ["$RETURN_CODE", "x"], r"\$RETRY, \$RETURN, \$SUCCESS"),
         ("post_script", ["x", "y\\"], "backslash"),
     ],
@@ -61,8 +61,8 @@ def test_other_names_are_not(name):
         ({"DAGMAN_MAX_JOBS_IDLE": "many"}, ValueError, "is a whole number, not 'many'"),
         ({"DAGMAN_ALLOW_EVENTS": [1]}, TypeError, "is a number, a bool or a str, not list"),
         ({"A = B": 1}, ValueError, "has a name such as"),
-        ({"DAGMAN_CONFIG": "a\nb"}, ValueError, "has to fit on one line"),
-        ({"DAGMAN_CONFIG": "a\\"}, ValueError, "has to fit on one line"),
+        ({"DAGMAN_CONFIG": "a\nb"}, ValueError, "must fit on one line"),
+        ({"DAGMAN_CONFIG": "a\\"}, ValueError, "must fit on one line"),
     ],
 )
 def test_settings_that_dagman_would_end_of_are_refused(settings, error, sentence):
@@ -86,7 +86,7 @@ def test_a_script_is_a_program_that_can_be_run(tmp_path, monkeypatch):
     """By absolute path: DAGMan runs it in the DAG's directory."""
     monkeypatch.chdir(tmp_path)
     script = tmp_path / "script"
-    with pytest.raises(ValueError, match="there is no script 'script x'; give its arguments as further items"):
+    with pytest.raises(ValueError, match="there is no script 'script x'; pass its arguments as further items"):
         command_line("script x", "before")
     script.touch()
     with pytest.raises(ValueError, match=r"cannot be executed; chmod \+x"):

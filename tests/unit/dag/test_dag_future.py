@@ -13,7 +13,7 @@ def test_nobody_waits_for_a_dag_that_does_not_run(new_dag, look):
     """All ways to wait say so; and the futures are none the worse for it."""
     dag = new_dag()
     futures = [dag.submit(abs, -1), dag.submit(abs, -2)]
-    with pytest.raises(RuntimeError, match="the DAG does not run yet"):
+    with pytest.raises(RuntimeError, match="the DAG is not running yet"):
         look(futures)
     dag.run(local=True)
     assert {future.result() for future in wait(futures).done} == {1, 2}
@@ -26,10 +26,10 @@ def test_what_is_done_is_told_though_nobody_runs_the_dag(ask):
 
     def dag_is_started():
         if not started:
-            raise RuntimeError("the DAG does not run yet")
+            raise RuntimeError("the DAG is not running yet")
 
     future = DagFuture("c000000", lambda _: None, dag_is_started)
-    with pytest.raises(RuntimeError, match="does not run yet"):
+    with pytest.raises(RuntimeError, match="is not running yet"):
         ask(future, 0)
     started.append(True)
     with pytest.raises(TimeoutError):

@@ -20,7 +20,7 @@ def test_a_dagman_that_leaves_again_and_again_is_over_when_it_leaves(tmp_path):
     for event in (once[1], once[0]):
         dagman.handle(event)
     assert dagman.end == states.Evicted("7.0")
-    assert "left 5 times before it had run anything" in str(dagman.why(dagman.end))
+    assert "exited 5 times before it had run any node" in str(dagman.why(dagman.end))
     files.status.touch()
     again = Dagman(files, "7.0")
     for event in once * 9:

@@ -37,7 +37,7 @@ def test_limits_of_a_dag_that_has_been_run_are_in_its_file(new_dag):
     dag.submit(abs, 1)
     dag.run(local=True)
     assert dag.categories == {"adder": 2}
-    with pytest.raises(RuntimeError, match=r"the lines MAXJOBS in /.*/work\.dag"):
+    with pytest.raises(RuntimeError, match=r"change the MAXJOBS lines in /.*/work\.dag"):
         dag.categories["adder"] = 3
     with pytest.raises(RuntimeError, match="MAXJOBS"):
         del dag.categories["adder"]
@@ -70,9 +70,9 @@ def test_two_clients_do_not_run_a_dag_at_once(new_dag, tmp_path):
     early = DagExecutor.attach(dag.directory)
     dag.run(local=True)
     for local_too in (True, False):
-        with pytest.raises(RuntimeError, match=r"this process runs the DAG, by run\(local=True\)"):
+        with pytest.raises(RuntimeError, match=r"this process is running the DAG by run\(local=True\)"):
             early.run(local=local_too)
-    with pytest.raises(CondorFuturesError, match="attach to it when that has ended"):
+    with pytest.raises(CondorFuturesError, match="attach to the DAG when that run has ended"):
         DagExecutor.attach(dag.directory)
     (tmp_path / "go").touch()
     dag.shutdown()

@@ -85,11 +85,11 @@ def test_dagmans_last_words_are_of_its_last_run(new_dag):
     dagman = Dagman(files, "2.0")
     files.dagman_out.write_text(earlier + later)
     assert str(dagman.why(states.Terminated("2.0", 1))).startswith(
-        "DAGMan (job 2.0) ended before it had run all nodes; "
+        "DAGMan (job 2.0) exited before it had run all nodes; "
     )
     files.dagman_out.write_text(earlier + later + "11/21/26 08:00:03 why\n11/21/26 08:00:03 ERROR: of the second\n")
     message = str(dagman.why(states.Terminated("2.0", 1)))
-    assert message.startswith("DAGMan (job 2.0) ended before it had run all nodes: why: of the second;")
+    assert message.startswith("DAGMan (job 2.0) exited before it had run all nodes: why: of the second;")
 
 
 def test_the_node_is_named_without_which_others_are_not_run(new_dag):
