@@ -17,8 +17,8 @@ from condor_futures.personal.processes import pool_processes, wait_for
 
 @pytest.fixture(scope="session")
 def data_home():
-    """An ``XDG_DATA_HOME`` with an HTCondor that was really installed there."""
-    # Not a directory of pytest's, which only its owner may enter: root's daemons run as somebody else.
+    """An ``XDG_DATA_HOME`` in which HTCondor was really installed."""
+    # pytest's directories allow only their owner to enter. Root's daemons run as another user.
     path = Path(tempfile.mkdtemp(prefix="condor-futures-data-"))
     path.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
@@ -34,13 +34,16 @@ def data_home():
 
 @pytest.fixture(scope="session")
 def release(request):
-    """An HTCondor to run: the machine's own, or one just installed."""
+    """An HTCondor to run: the machine's own, or a new installation."""
     return find_htcondor() or find_htcondor({"PATH": "", "XDG_DATA_HOME": str(request.getfixturevalue("data_home"))})
 
 
 @pytest.fixture
 def make_pool(release, tmp_path):
-    """A function that makes a :class:`PersonalPool`, not started; whatever became of it, it is stopped at the end."""
+    """Return a function that makes a :class:`PersonalPool` without starting it.
+
+    The fixture stops every pool at the end.
+    """
     pools = []
 
     def make(directory="pool", **options):
@@ -56,7 +59,7 @@ def make_pool(release, tmp_path):
 
 @pytest.fixture
 def owner(release):
-    """A function that runs Python code in another process, with ``release`` as its HTCondor, until it prints a line."""
+    """Return a function that runs Python code in another process, with ``release``, until it prints a line."""
     processes = []
 
     def run(code):
@@ -78,7 +81,7 @@ def owner(release):
 
 @pytest.fixture
 def kill():
-    """A function that kills a process by id, and waits until it is gone."""
+    """Return a function that kills a process by id, and waits until it is gone."""
 
     def send(pid, number=signal.SIGKILL):
         from condor_futures.personal.processes import Process

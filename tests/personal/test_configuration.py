@@ -20,7 +20,7 @@ def settings(**options):
 
 
 def test_the_release_and_the_directory_are_named():
-    """Nothing of the machine's own configuration is used."""
+    """The pool uses nothing of the machine's own configuration."""
     found = settings()
     assert found["RELEASE_DIR"] == "/opt/htcondor"
     assert found["LIBEXEC"] == "/opt/htcondor/libexec"
@@ -46,10 +46,10 @@ def test_condor_ids_only_where_needed():
 
 
 def test_the_pools_own_settings_win():
-    """They come last, where HTCondor takes them."""
+    """They come last, and HTCondor uses the last value."""
     assert settings(extra={"NEGOTIATOR_INTERVAL": "60"})["NEGOTIATOR_INTERVAL"] == "60"
 
 
 def test_expressions_reach_htcondor_as_they_are():
-    """Braces in the template are HTCondor's."""
+    """HTCondor keeps the braces of the template."""
     assert settings()["JOB_DEFAULT_REQUESTDISK"] == "MAX({10, (TransferInputSizeMB+1) * 1.25}) * 1024"

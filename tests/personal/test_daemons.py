@@ -1,4 +1,4 @@
-"""How HTCondor's programs are called for a pool."""
+"""The environment in which HTCondor's programs run for a pool."""
 
 import os
 from pathlib import Path

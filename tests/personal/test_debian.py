@@ -1,4 +1,4 @@
-"""Reading apt's configuration and answers: pure, with made-up hosts."""
+"""apt's configuration and answers are parsed without apt, with invented hosts."""
 
 from condor_futures.personal.debian import ArchiveSource, library_closure, parse_sources, reason, upstream_version
 
@@ -42,12 +42,12 @@ deb http://security.example.net/ bookworm-security main
 
 
 def test_a_stanza_gives_its_archive_and_keyring():
-    """Security, disabled and source-only stanzas, and commented fields, are not archives to ask."""
+    """Security, disabled and source-only stanzas, and commented fields, name no usable archive."""
     assert parse_sources([("debian.sources", DEB822)]) == [ArchiveSource("http://deb.example.org/debian", KEYRING)]
 
 
 def test_one_line_sources_are_read_with_their_options():
-    """One that names another key comes last: it may be Debian's, but is likelier a third party's."""
+    """An archive that names another key comes last: it may be Debian's, but is more likely a third party's."""
     assert parse_sources([("sources.list", ONE_LINE)]) == [
         ArchiveSource("http://deb.example.net/debian/"),
         ArchiveSource("https://vendor.example.com/apt", "/etc/apt/keyrings/vendor.gpg"),
@@ -55,7 +55,7 @@ def test_one_line_sources_are_read_with_their_options():
 
 
 def test_the_archive_that_names_debians_key_is_asked_first_and_once():
-    """The order of files does not matter, nor how often one archive is named."""
+    """Neither the order of files nor repetitions of an archive matter."""
     files = [("sources.list", ONE_LINE), ("a.sources", DEB822), ("b.sources", DEB822)]
     assert [source.uri for source in parse_sources(files)] == [
         "http://deb.example.org/debian",
@@ -65,7 +65,7 @@ def test_the_archive_that_names_debians_key_is_asked_first_and_once():
 
 
 def test_a_mirror_list_and_several_uris_are_kept_as_they_are():
-    """Apt knows more methods than http."""
+    """Apt has more methods than http."""
     text = (
         "Types: deb\n"
         "URIs: mirror+file:/etc/apt/mirrors.list\n https://two.example.org/debian\n"
@@ -86,7 +86,7 @@ def test_a_key_within_a_stanza_survives_into_ours():
 
 
 def test_our_stanza_names_one_suite_and_a_key():
-    """Where the machine names no key, Debian's keyring is named, if there is one."""
+    """If the machine names no key, the stanza names Debian's keyring, provided that it exists."""
     source = ArchiveSource("http://deb.example.org/debian")
     lines = ["Types: deb", "URIs: http://deb.example.org/debian", "Suites: forky", "Components: main"]
     assert source.stanza("forky", None).splitlines() == lines
@@ -94,7 +94,7 @@ def test_our_stanza_names_one_suite_and_a_key():
 
 
 def test_ubuntu_has_no_debian_archive():
-    """Its sources look the same, but for the names of its suites."""
+    """Ubuntu's sources look the same, except for the names of its suites."""
     text = "Types: deb\nURIs: http://ubuntu.example.com/ubuntu\nSuites: noble noble-updates\nComponents: main\n"
     assert parse_sources([("ubuntu.sources", text)]) == []
 
@@ -131,7 +131,7 @@ libpam-modules
 
 
 def test_the_closure_is_libraries_only():
-    """Programs are left out, and what only they need; of alternatives and providers the first; cycles end."""
+    """The closure omits programs and their dependencies. It takes the first alternative or provider. Cycles end."""
     assert library_closure(DEPENDS, ["condor", "minicondor"]) == [
         "condor",
         "libc6",
@@ -146,14 +146,14 @@ def test_the_closure_is_libraries_only():
 
 
 def test_upstream_versions():
-    """Debian's additions to a version are not HTCondor's."""
+    """HTCondor's version does not include Debian's additions."""
     assert upstream_version("25.14.1+dfsg-1") == "25.14.1"
     assert upstream_version("1:23.9.6-2+b1") == "23.9.6"
     assert upstream_version("(none)") is None
 
 
 def test_apts_reason_is_found():
-    """The first error that says why, with the line that follows a failed fetch."""
+    """The reason is the first informative error, with the line that follows a failed fetch."""
     update = """\
 Err:1 http://deb.example.org/debian forky InRelease
   Could not resolve 'deb.example.org'

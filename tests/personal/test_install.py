@@ -1,4 +1,4 @@
-"""Installing HTCondor: the real archive, interruptions, two at once, and every way in which it cannot be done."""
+"""Installing HTCondor: the real archive, interruptions, two installations at once, and every kind of failure."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ CODE = "from condor_futures.personal import install; install(lambda step, share:
 
 @pytest.fixture
 def fresh(tmp_path, monkeypatch, data_home):
-    """An empty ``XDG_DATA_HOME``, on a machine where an install has just worked."""
+    """An empty ``XDG_DATA_HOME``, on a machine where an installation has just succeeded."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     return installed_releases_directory()
@@ -43,7 +43,7 @@ def test_an_installed_htcondor_is_found_and_runs(data_home):
 
 
 def test_a_second_install_returns_the_first(data_home, monkeypatch):
-    """At once: nothing is asked of the archive."""
+    """It returns at once, without asking the archive."""
     monkeypatch.setenv("XDG_DATA_HOME", str(data_home))
     steps = []
     assert install(lambda *step: steps.append(step)).source == "installed"
@@ -57,7 +57,7 @@ def test_the_example_of_install_does_what_it_says(data_home, monkeypatch):
 
 
 def test_a_killed_install_counts_for_nothing(fresh):
-    """What it left is removed by the next one."""
+    """The next installation removes its remains."""
     with start() as first:
         for line in first.stdout:
             if line.startswith("Adapting"):
@@ -70,7 +70,7 @@ def test_a_killed_install_counts_for_nothing(fresh):
 
 
 def test_two_installs_at_once(fresh):
-    """The second waits for the first, says so, and takes what the first has made."""
+    """The second one waits for the first, says so, and returns its result."""
     with start() as first:
         assert first.stdout.readline().startswith("Reading")
         with start() as second:
@@ -83,7 +83,7 @@ def test_two_installs_at_once(fresh):
 
 @pytest.fixture
 def empty(tmp_path, monkeypatch):
-    """An empty ``XDG_DATA_HOME``; whatever fails leaves nothing in it."""
+    """An empty ``XDG_DATA_HOME``, in which no failure leaves anything."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     yield tmp_path
     directory = installed_releases_directory()
@@ -91,7 +91,7 @@ def empty(tmp_path, monkeypatch):
 
 
 def sources(tmp_path, monkeypatch, text):
-    """Make apt believe that these are the machine's sources."""
+    """Give apt these sources instead of the machine's."""
     (tmp_path / "x.list").write_text(text)
     configuration = tmp_path / "apt.conf"
     configuration.write_text(f'Dir::Etc::sourcelist "{tmp_path}/x.list";\nDir::Etc::sourceparts "/dev/null";\n')
@@ -99,28 +99,28 @@ def sources(tmp_path, monkeypatch, text):
 
 
 def test_without_apt(empty, monkeypatch):
-    """The error says what is missing and what else to do."""
+    """The error says what is missing, and names the alternatives."""
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InstallError, match=r"no apt-get.*conda install"):
         install()
 
 
 def test_without_debian_in_apts_configuration(empty, monkeypatch):
-    """A third party's archive is not asked."""
+    """The installation does not ask a third party's archive."""
     sources(empty, monkeypatch, "deb http://tools.example.com/apt tools main\n")
     with pytest.raises(InstallError, match=r"archive.*put condor_master on PATH"):
         install()
 
 
 def test_an_archive_that_does_not_answer(empty, monkeypatch):
-    """Apt's own error is in ours, for each suite that was tried."""
+    """Our error includes apt's own error, for each suite that was tried."""
     sources(empty, monkeypatch, "deb file:/nonexistent/debian bookworm main\n")
     with pytest.raises(InstallError, match=r"(?s)forky: apt-get update failed: .*nonexistent.*sid: .*conda install"):
         install()
 
 
 def test_an_archive_with_an_old_htcondor(empty, monkeypatch):
-    """The error names the version that was found."""
+    """The error names the version that the archive has."""
     sources(empty, monkeypatch, "deb http://deb.example.org/debian bookworm main\n")
     stubs = empty / "stubs"
     stubs.mkdir()
@@ -140,7 +140,7 @@ def test_without_room(empty, monkeypatch):
 
 
 def test_a_place_that_cannot_be_written(tmp_path, monkeypatch):
-    """A file where the directory should be."""
+    """A file is in the place of the directory."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file"))
     with pytest.raises(InstallError, match="cannot be written"):
@@ -148,7 +148,7 @@ def test_a_place_that_cannot_be_written(tmp_path, monkeypatch):
 
 
 def test_elsewhere_than_on_linux(tmp_path, monkeypatch):
-    """There is nothing to install."""
+    """HTCondor can only be installed on Linux."""
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(InstallError, match="Linux only"):
         install()

@@ -1,4 +1,4 @@
-"""A personal pool at work: a real HTCondor each time."""
+"""A personal pool in use, each time with a real HTCondor."""
 
 import os
 import subprocess
@@ -13,9 +13,9 @@ from condor_futures.personal import HTCondorRelease, PersonalPool, default_pool_
 from condor_futures.personal import pool as pool_module
 from condor_futures.personal.processes import pool_processes
 
-# A spooled job that transfers only if it must, through the bindings, in a process that has the pool's environment;
-# prints its spool directory, and the directory that it ran in. Why the wait for status 4: for a moment after the event
-# log says that the job has ended a retrieve finds that files are missing.
+# This script submits a spooled job that transfers only if it must, through the bindings, in a process with the pool's
+# environment. It prints the job's spool directory and the directory that the job ran in. It waits for status 4, because
+# for a moment after the event log says that the job has ended, a retrieval does not find all files.
 JOB = """
 import os, sys, time
 from pathlib import Path
@@ -46,7 +46,7 @@ print(spool, (directory / "out").read_text().strip(), sep="\\n")
 
 
 def run_job(pool, directory):
-    """The job's spool directory, and the directory that it says it ran in."""
+    """Return the job's spool directory, and the directory that the job reports."""
     directory.mkdir(exist_ok=True)
     directory.chmod(0o777)
     command = [sys.executable, "-c", JOB, directory]
@@ -56,7 +56,10 @@ def run_job(pool, directory):
 
 
 def test_a_pool_from_start_to_stop(make_pool, tmp_path):
-    """It is ready when start returns, runs a job where it was spooled, attaches, and leaves files but no process."""
+    """The pool is ready when start() returns. It runs a job where it was spooled. A second object attaches to it.
+
+    After the stop, there are files but no processes.
+    """
     before = dict(os.environ)
     pool = make_pool(config={"MY_OWN_SETTING": "hello"})
     assert not pool.is_running
@@ -88,7 +91,7 @@ def test_a_pool_from_start_to_stop(make_pool, tmp_path):
 
 
 def command_line(pid):
-    """A process's command line; empty when it has gone."""
+    """Return a process's command line, or an empty string if it has gone."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
     except OSError:
@@ -96,7 +99,7 @@ def command_line(pid):
 
 
 def test_running_jobs_do_not_outlive_their_pool(make_pool):
-    """A stop kills jobs too, also what has detached itself from its job."""
+    """A stop also kills processes that have detached themselves from their job."""
     pool = make_pool().start()
     description = (
         "executable = /bin/sh\n"
@@ -107,7 +110,7 @@ def test_running_jobs_do_not_outlive_their_pool(make_pool):
     command = ["condor_submit", "-"]
     subprocess.run(command, input=description, env=pool.environment(), check=True, text=True, capture_output=True)
     jobs = []
-    while len(jobs) < 4:  # the schedd calls a job running some time before its processes are there
+    while len(jobs) < 4:  # the schedd calls a job running some time before its processes exist
         time.sleep(0.05)
         found = pool_processes(pool.directory)
         jobs = [process for process in found if command_line(process.pid) == ["sleep", "1000"]]
@@ -116,7 +119,10 @@ def test_running_jobs_do_not_outlive_their_pool(make_pool):
 
 
 def test_two_pools_side_by_side(make_pool, tmp_path):
-    """Each has its own daemons, port and queue; a directory name may be long, and sockets' names may not."""
+    """Each pool has its own daemons, port and queue.
+
+    A directory name may be long, although names of sockets may not.
+    """
     first = make_pool("one").start()
     second = make_pool(Path(*["a-rather-long-name-of-a-directory"] * 5) / "with a space").start()
     assert len(str(second.directory)) > 150
@@ -129,7 +135,7 @@ def test_two_pools_side_by_side(make_pool, tmp_path):
 
 
 def test_a_temporary_pool_leaves_nothing(make_pool):
-    """Its directory goes with it; started again it has another one."""
+    """Its directory is removed with it. After a restart, it has another one."""
     pool = make_pool(temporary=True)
     with pytest.raises(PersonalPoolError, match="no directory before"):
         pool.environment()
@@ -144,7 +150,7 @@ def test_a_temporary_pool_leaves_nothing(make_pool):
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_root_daemons(make_pool, data_home):
-    """Where user namespaces are not allowed root's jobs run as an ordinary account."""
+    """If user namespaces are not allowed, root's jobs run as an ordinary account."""
     release = HTCondorRelease.at(next(data_home.glob("condor_futures/htcondor/[0-9]*/usr")), source="installed")
     with make_pool(temporary=True, root_mode="condor_ids", release=release) as pool:
         uids = {Path(f"/proc/{pool.master_pid}/status").read_text().split("Uid:")[1].split()[0]}
@@ -157,14 +163,14 @@ def test_root_daemons(make_pool, data_home):
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_root_daemons_need_a_directory_that_all_may_enter(make_pool, tmp_path):
-    """The error names the directory that is in the way."""
+    """The error names the directory that others may not enter."""
     tmp_path.chmod(0o700)
     with pytest.raises(PersonalPoolError, match=r"who cannot enter .*such as one below /var/tmp"):
         make_pool(root_mode="condor_ids").start()
 
 
 def test_a_directory_that_others_could_replace(make_pool, tmp_path):
-    """Its configuration says what the daemons run."""
+    """The configuration in the directory determines what the daemons run."""
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(0o777)
     pool = make_pool("shared/pool")
@@ -176,7 +182,7 @@ def test_a_directory_that_others_could_replace(make_pool, tmp_path):
 
 
 def test_daemons_that_do_not_start(make_pool):
-    """The error ends with what the daemons' log says; nothing is left running."""
+    """The error ends with the message in the daemons' log. Nothing is left running."""
     pool = make_pool(config={"DAEMON_LIST": "MASTER NONSENSE"})
     with pytest.raises(PersonalPoolError, match=r"(?s)exited during its start; .*MasterLog.*NONSENSE"):
         pool.start()
@@ -192,21 +198,21 @@ def test_daemons_that_are_not_ready_in_time(make_pool):
 
 
 def test_without_any_htcondor(tmp_path, monkeypatch):
-    """The error says how to get one."""
+    """The error says how to install HTCondor."""
     monkeypatch.setattr(pool_module, "find_htcondor", lambda: None)
     with pytest.raises(PersonalPoolError, match=r"no HTCondor.*pool install"):
         PersonalPool(tmp_path / "pool").start()
 
 
 def test_elsewhere_than_on_linux(tmp_path, monkeypatch):
-    """The error offers the alternative."""
+    """The error names an alternative."""
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(PersonalPoolError, match="remote access point"):
         PersonalPool(tmp_path / "pool").start()
 
 
 def test_the_default_directory(monkeypatch, tmp_path):
-    """It follows the XDG base directory specification."""
+    """The default follows the XDG base directory specification."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert default_pool_directory() == tmp_path / "condor_futures" / "pools" / "personal"
     assert PersonalPool().directory == default_pool_directory()
@@ -217,7 +223,7 @@ def test_the_default_directory(monkeypatch, tmp_path):
 
 
 def test_the_default_directory_of_root_in_a_container(monkeypatch):
-    """Where the daemons must become another account they could not enter root's home."""
+    """Daemons that become another account cannot enter root's home directory."""
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setattr("condor_futures.personal.identity._user_namespaces_work", lambda: False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -225,7 +231,7 @@ def test_the_default_directory_of_root_in_a_container(monkeypatch):
 
 
 def test_a_pool_that_never_ran(tmp_path):
-    """Its status is known, and to stop it is no error."""
+    """Its status is available, and stopping it is no error."""
     pool = PersonalPool(tmp_path / "pool")
     status = pool.status()
     assert (status.running, status.pid, status.slots, status.users, dict(status.jobs)) == (False, None, None, 0, {})

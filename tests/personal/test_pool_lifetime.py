@@ -1,4 +1,4 @@
-"""Who keeps a pool alive, and what becomes of it when processes die in every order."""
+"""Which processes keep a pool running, and what becomes of it when processes are killed in any order."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ sys.stdin.read() if {ends} else __import__("time").sleep(1000)
 
 
 def own(owner, directory, *, options="", start="", ends=False):
-    """Another process that uses a pool; with the pool's master, and its directory."""
+    """Another process that uses a pool, with the pool's master and directory."""
     directory = repr(str(directory)) if directory else None
     process, line = owner(OWNER.format(directory=directory, options=options, start=start, ends=ends))
     pid, where = line.split(maxsplit=1)
@@ -27,7 +27,7 @@ def own(owner, directory, *, options="", start="", ends=False):
 
 
 def test_the_last_user_stops_the_pool(owner, make_pool, kill):
-    """Each of several users, in any order."""
+    """Several users may leave in any order."""
     pool = make_pool()
     process, master, _ = own(owner, pool.directory)
     pool.start()
@@ -42,7 +42,7 @@ def test_the_last_user_stops_the_pool(owner, make_pool, kill):
 
 
 def test_ctrl_c_stops_the_pool(owner, make_pool):
-    """The daemons are in a session of their own, and the interpreter stops them in order when it exits."""
+    """The daemons have a session of their own. The interpreter stops them in order when it exits."""
     pool = make_pool()
     process, master, _ = own(owner, pool.directory)
     process.send_signal(signal.SIGINT)
@@ -52,7 +52,7 @@ def test_ctrl_c_stops_the_pool(owner, make_pool):
 
 
 def test_ctrl_c_while_the_pool_starts(owner, make_pool, release):
-    """A start that is interrupted leaves nothing running."""
+    """An interrupted start leaves nothing running."""
     pool = make_pool()
     code = "import sys; print(flush=True)\n" + OWNER.format(
         directory=repr(str(pool.directory)), options="", start="", ends=False
@@ -67,7 +67,7 @@ def test_ctrl_c_while_the_pool_starts(owner, make_pool, release):
 
 
 def test_two_starts_at_once_make_one_pool(owner, make_pool):
-    """The second waits for the first, and uses its pool."""
+    """The second start waits for the first, and uses its pool."""
     pool = make_pool()
     users = [PersonalPool(pool.directory, release=pool.release, slots=2) for _ in range(2)]
     with ThreadPoolExecutor() as threads:
@@ -81,7 +81,7 @@ def test_two_starts_at_once_make_one_pool(owner, make_pool):
 
 
 def test_an_orphan_is_taken_over(owner, make_pool):
-    """A pool whose only user was killed goes on; who starts it next is its last user."""
+    """A pool continues after its only user was killed. The process that starts it next is then its last user."""
     pool = make_pool()
     process, master, _ = own(owner, pool.directory)
     process.kill()
@@ -94,7 +94,7 @@ def test_an_orphan_is_taken_over(owner, make_pool):
 
 
 def test_a_dead_master_is_replaced(make_pool, kill):
-    """Its daemons, which live on for a while, are ended, and what it left in the directory does no harm."""
+    """The start stops the remaining daemons of the old pool. Its files in the directory do no harm."""
     pool = make_pool().start()
     first = pool.master_pid
     kill(first)
@@ -108,7 +108,7 @@ def test_a_dead_master_is_replaced(make_pool, kill):
 
 
 def test_a_pool_that_does_not_answer_is_replaced(make_pool, monkeypatch):
-    """An orphan whose master lives but whose daemons do not answer is ended; one that is in use is not."""
+    """A pool is stopped if its master runs but its daemons do not answer, unless a process uses it."""
     monkeypatch.setattr("condor_futures.personal.pool._ORPHAN_TIMEOUT", 1.0)
     monkeypatch.setattr("condor_futures.personal.daemons._GRACE", 0.5)
     pool = make_pool().start()
@@ -123,7 +123,7 @@ def test_a_pool_that_does_not_answer_is_replaced(make_pool, monkeypatch):
 
 
 def test_a_persistent_pool_needs_no_user(owner, make_pool):
-    """It is there until somebody stops it."""
+    """The pool runs until a user stops it."""
     pool = make_pool()
     process, master, _ = own(owner, pool.directory, start="persistent=True", ends=True)
     process.wait()
@@ -138,7 +138,7 @@ def test_a_persistent_pool_needs_no_user(owner, make_pool):
 
 
 def test_a_forked_child_is_no_user(make_pool):
-    """What it does when it ends does not end its parent's pool; a pool of its own it may use."""
+    """The exit of the child does not stop its parent's pool. The child may use a pool of its own."""
     pool = make_pool().start()
     child = os.fork()
     if child == 0:
@@ -156,7 +156,7 @@ def test_a_forked_child_is_no_user(make_pool):
 
 
 def test_the_temporary_pool_of_a_killed_process_is_removed(owner, make_pool):
-    """By whoever starts the next temporary pool."""
+    """The next process that starts a temporary pool removes it."""
     process, master, directory = own(owner, None, options=", temporary=True")
     process.kill()
     process.wait()
@@ -167,7 +167,7 @@ def test_the_temporary_pool_of_a_killed_process_is_removed(owner, make_pool):
 
 
 def test_a_reused_process_id_is_not_mistaken(make_pool):
-    """The record names the start time too, so that nobody else's process is ever taken for the pool, or ended."""
+    """The record also has the start time of the process, so no other process is taken for the pool or stopped."""
     pool = make_pool()
     pool.directory.mkdir()
     record = PoolRecord(Process(os.getpid(), start_time=1), pool.release)

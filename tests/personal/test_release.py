@@ -1,4 +1,4 @@
-"""Finding an HTCondor on this machine."""
+"""Finding an installation of HTCondor on this machine."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def htcondor(prefix, version="25.14.1"):
 
 
 def test_on_path(tmp_path):
-    """What is on PATH is found, with its layout and version."""
+    """An installation on PATH is found, with its layout and version."""
     htcondor(tmp_path)
     found = find_htcondor({"PATH": f"/nowhere:{tmp_path}/sbin", "XDG_DATA_HOME": str(tmp_path)})
     assert found == HTCondorRelease(
@@ -42,14 +42,17 @@ def test_an_ordinary_users_path_lacks_sbin(tmp_path):
 
 
 def test_clients_alone_do_not_count(tmp_path):
-    """Without condor_master there is nothing to start."""
+    """Without condor_master, there is nothing to start."""
     program(tmp_path / "bin" / "condor_q")
     program(tmp_path / "bin" / "condor_version")
     assert find_htcondor({"PATH": f"{tmp_path}/bin", "XDG_DATA_HOME": str(tmp_path)}) is None
 
 
 def test_the_newest_installed_one_that_runs(tmp_path):
-    """By number, not by letter; what does not run, and what an interrupted install left, is passed over."""
+    """Versions are compared by number.
+
+    The search skips installations that do not run, and remains of an interrupted one.
+    """
     environment = {"PATH": "", "XDG_DATA_HOME": str(tmp_path)}
     directory = installed_releases_directory(environment)
     assert find_htcondor(environment) is None
@@ -62,7 +65,7 @@ def test_the_newest_installed_one_that_runs(tmp_path):
 
 
 def test_a_missing_program_is_named(tmp_path):
-    """The error says which release lacks what."""
+    """The error says which installation lacks which program."""
     htcondor(tmp_path)
     found = HTCondorRelease.at(tmp_path, source="PATH")
     with pytest.raises(PersonalPoolError, match=r"HTCondor 25\.14\.1 .* has no program condor_nonsense"):
@@ -70,7 +73,7 @@ def test_a_missing_program_is_named(tmp_path):
 
 
 def test_search_path_puts_the_release_first(tmp_path):
-    """And once."""
+    """It appears in the path only once."""
     htcondor(tmp_path)
     found = HTCondorRelease.at(tmp_path, source="PATH")
     path = f"{tmp_path}/bin:{tmp_path}/sbin"

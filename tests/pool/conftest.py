@@ -1,4 +1,4 @@
-"""What an ordinary user and root's daemons need, on one machine."""
+"""The needs of an ordinary user and of root's daemons on one machine."""
 
 import shutil
 import tempfile
@@ -14,7 +14,7 @@ from condor_futures.personal import PersonalPool, install
 
 @pytest.fixture(scope="session")
 def public_release():
-    """An HTCondor that every user may enter; root's own usually lies below /root."""
+    """An HTCondor that every user may enter. Root's own is usually below /root."""
     directory = Path(tempfile.mkdtemp(prefix="condor-futures-release-"))
     directory.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
@@ -25,7 +25,7 @@ def public_release():
 
 @pytest.fixture(scope="module")
 def user():
-    """Somebody else than root."""
+    """An account other than root."""
     directory = Path(tempfile.mkdtemp(prefix="condor-futures-user-"))
     directory.chmod(0o755)
     yield User(directory)
@@ -34,7 +34,7 @@ def user():
 
 @pytest.fixture
 def own_pool(release, tmp_path_factory, monkeypatch):
-    """A pool that can be harmed: what `access_point="personal"` means, for one test."""
+    """A pool that a test may damage: the pool of `access_point="personal"` for one test."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
     personal = PersonalPool(slots=4, release=release)
     personal.start()
@@ -44,7 +44,7 @@ def own_pool(release, tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def new_dag(pool, tmp_path):
-    """Makes DAGs of a test's own; they leave nothing in the queue."""
+    """Make DAGs for one test. They leave nothing in the queue."""
     made = []
 
     def make(name="work", **options):

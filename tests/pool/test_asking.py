@@ -1,4 +1,4 @@
-"""Asking the access point about jobs: from the executor, and from the command line."""
+"""Questions to the access point about jobs, from the executor and from the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.pool
 
 
 def status(*arguments, **environment):
-    """The command's exit status, and what it printed."""
+    """Return the command's exit status and its output."""
     done = subprocess.run(
         [sys.executable, "-m", "condor_futures.cli", "status", *map(str, arguments)],
         capture_output=True,
@@ -34,7 +34,7 @@ def states(executor):
 
 @pytest.fixture
 def busy(new_executor):
-    """An executor with a running job, two that no slot can run, and one with three calls."""
+    """An executor with a running job, two jobs that no slot can run, and a job with three calls."""
     executor = new_executor(max_tasks_per_child=None)
     running = executor.submit(time.sleep, 300)
     large = executor.with_options(request_memory="512GB")
@@ -61,7 +61,7 @@ def test_jobs_are_as_the_access_point_sees_them(busy):
 
 
 def test_why_jobs_are_idle(busy):
-    """By HTCondor's own analysis."""
+    """The reasons come from HTCondor's own analysis."""
     executor, running, idle = busy
     why = {job.job_id: job.why_idle for job in executor.jobs(why=True)}
     assert why.pop(running.job_id) is None
@@ -74,7 +74,7 @@ def test_why_jobs_are_idle(busy):
 
 
 def test_hold_reason(new_executor, pool):
-    """A held job is in the queue for as long as it takes to remove it, so this one was submitted behind our back."""
+    """The executor would remove its own held job soon, so the test submits this job without the executor."""
     executor = new_executor()
     description = executor.session / "held.sub"
     description.write_text(
@@ -97,23 +97,23 @@ def test_after_the_shutdown_there_are_no_jobs(new_executor):
 
 
 def test_status_prints_the_jobs(busy):
-    """Of the personal pool, because it runs: states, hosts, and why, if that is asked for."""
+    """A personal pool answers while it runs: states, hosts and, on request, the reason why a job is idle."""
     executor, running, idle = busy
     session = executor.jobs()[0].session
     code, text = status("--session", session)
     assert code == 0, text
     assert session in text
-    assert f"{idle[0].job_id} to {idle[1].job_id}" in text  # one row for what waits in one cluster
+    assert f"{idle[0].job_id} to {idle[1].job_id}" in text  # one row for the waiting jobs of one cluster
     assert running.host in text
     assert "1 running, 3 idle" in text
-    assert "GiB of memory" not in text  # and not merely "512": a session's name is the time of its beginning
+    assert "GiB of memory" not in text  # and not merely "512": the name of a session is the time at which it began
     code, text = status("--why", "--access-point", "personal", "--session", session)
     assert code == 0, text
     assert f"{idle[0].job_id} and 1 more: idle: the pool's only slot does not have 512 GiB of memory" in text
 
 
 def test_status_of_one_job(busy):
-    """Says why it is idle without being asked; JSON has the same."""
+    """The command says without a request why the job is idle. The JSON output has the same."""
     _, running, idle = busy
     code, text = status(idle[1].job_id)
     assert code == 0, text
@@ -132,7 +132,7 @@ def test_status_without_jobs(pool):
 
 
 def test_status_of_a_personal_pool_that_does_not_run(release, tmp_path):
-    """It is not started: exit status 3."""
+    """The command does not start the pool. The exit status is 3."""
     code, text = status("--access-point", "personal", XDG_STATE_HOME=str(tmp_path))
     assert code == 3
     assert "no personal pool runs in" in text

@@ -1,4 +1,4 @@
-"""Asking a remote access point, and keeping the logs of its jobs."""
+"""Questions to a remote access point, and the logs of its jobs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ pytestmark = pytest.mark.pool
 
 @pytest.fixture(scope="module")
 def remote(release):
-    """A pool that does not see the client's files, and this process as a client on another machine.
+    """A pool that does not see the client's files, with this process as a client on another machine.
 
-    Everybody may look without saying who it is, and then a client does not: but it is asked for its own jobs.
+    Everyone may read without authentication, and a client then does not authenticate. Its queries select its own jobs.
     """
     everybody = {"ALLOW_READ": "*", "SEC_READ_AUTHENTICATION": "OPTIONAL"}
     with (
@@ -33,7 +33,7 @@ def remote(release):
 
 
 def test_jobs_and_status_of_a_remote_access_point(remote):
-    """Named by its pool and its name; condor_q goes there too to find out why a job is idle."""
+    """The client names the access point by its pool and its name. condor_q also asks there why a job is idle."""
     with CondorExecutor(access_point=remote.access_point) as executor:
         running = executor.submit(time.sleep, 300)
         idle = executor.with_options(request_memory="512GB").submit(pow, 2, 3)
@@ -57,7 +57,7 @@ def test_jobs_and_status_of_a_remote_access_point(remote):
 
 
 def test_a_remote_access_point_without_a_credd_takes_no_credentials(remote):
-    """Its collector knows of none; one that does not answer is another matter."""
+    """Its collector has no condor_credd. A condor_credd that does not answer is a different case."""
     with pytest.raises(CredentialError, match="the access point has no condor_credd"):
         CondorExecutor(access_point=remote.access_point, use_oauth_services="scitokens")
     text = "from condor_futures.access_point.helper import credd; "
@@ -67,7 +67,7 @@ def test_a_remote_access_point_without_a_credd_takes_no_credentials(remote):
 
 
 def test_logs_come_from_a_remote_access_point(remote, tmp_path):
-    """With the outputs; the session's own event log is empty."""
+    """The logs come with the outputs. The session's own event log is empty."""
     with CondorExecutor(access_point=remote.access_point, keep_logs=tmp_path) as executor:
         future = executor.submit(print, "hello")
         future.result()

@@ -1,4 +1,4 @@
-"""A session whose client left, or was killed at any moment, is taken up by another: nothing is lost or done twice."""
+"""A client attaches to a session whose client left or was killed at any moment. No call is lost or run twice."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def said(what):
 
 
 class Client:
-    """A program of the user's, in a process that can be killed."""
+    """A user's program, in a process that can be killed."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -66,7 +66,7 @@ class Client:
         )
 
     def wait_for(self, word: str) -> None:
-        """Wait until it says so."""
+        """Wait until the client prints *word*."""
         assert self.process is not None
         assert self.process.stdout is not None
         assert self.process.stdout.readline().strip() == word
@@ -109,7 +109,7 @@ def attach(pool, client) -> Iterator[Callable[..., CondorExecutor]]:
 
 @pytest.mark.parametrize("spool", [True, False])
 def test_calls_that_ran_while_the_client_was_killed(client, attach, spool):
-    """Some had ended and were told, some run, some are idle: each is made once."""
+    """Some calls ended and were reported, some run, and some are idle. Each runs once."""
     client.start(f"""
         executor = CondorExecutor(access_point="personal", session=SESSION, spool={spool})
         done = [executor.submit(call, n) for n in range(3)]
@@ -135,12 +135,12 @@ def test_calls_that_ran_while_the_client_was_killed(client, attach, spool):
     assert [future.result() for future in futures[3:6]] == [9, 16, 25]
     assert futures[6].cancel()
     assert client.times_made() == {str(n): 1 for n in range(6)}
-    # It is an executor as any other.
+    # The executor works like any other.
     assert executor.submit(pow, 7, 2).result() == 49
 
 
 def test_jobs_that_ended_while_nobody_looked(client, attach, pool):
-    """Values and errors alike; what is retrieved then leaves the queue."""
+    """Values and errors are both available. The jobs leave the queue when they have been retrieved."""
     client.start("""
         executor = CondorExecutor(access_point="personal", session=SESSION)
         futures = [executor.submit(call, n, "go") for n in range(3)]
@@ -167,7 +167,7 @@ def test_jobs_that_ended_while_nobody_looked(client, attach, pool):
 
 
 def test_an_initializer_that_failed_once_does_not_break_who_attaches(new_executor, attach, tmp_path):
-    """It may have none, or one that is mended; what failed has failed."""
+    """The new client may have no initializer, or a corrected one. Calls that failed have failed."""
 
     def fail():
         raise ValueError("no calibration")
@@ -181,7 +181,7 @@ def test_an_initializer_that_failed_once_does_not_break_who_attaches(new_executo
 
 
 def test_a_call_that_was_refused_is_not_made_by_who_attaches(attach, tmp_path):
-    """It was made ready before it was known that nobody takes it."""
+    """Its files were ready before the client knew that the call would be refused."""
     executor = CondorExecutor(access_point="personal", session=tmp_path / "session")
     values = executor.map(abs, range(6), buffersize=2)
     assert next(values) == 0
@@ -194,7 +194,7 @@ def test_a_call_that_was_refused_is_not_made_by_who_attaches(attach, tmp_path):
 
 
 def test_calls_that_had_not_been_submitted(client, attach):
-    """max_workers held them back; they are submitted once, with the commands that they had."""
+    """max_workers delayed them. They are submitted once, with their own submit commands."""
     client.start("""
         executor = CondorExecutor(access_point="personal", session=SESSION, max_workers=1)
         first = executor.submit(call, 0, "go")
@@ -217,7 +217,7 @@ def test_calls_that_had_not_been_submitted(client, attach):
 
 
 def test_calls_of_a_map_that_raised_are_not_made(new_executor, tmp_path):
-    """Its arguments ended in the middle, so that nobody has futures of those that there were."""
+    """Its arguments raised an error, so nobody has the futures of the calls before it."""
     executor = new_executor(session=tmp_path / "session")
 
     def items():
@@ -232,7 +232,7 @@ def test_calls_of_a_map_that_raised_are_not_made(new_executor, tmp_path):
 
 
 def test_calls_that_wait_for_others(client, attach):
-    """The chain goes on; what came from another executor is lost with the client, and that is said."""
+    """The chain continues. Values of another executor are lost with the client, and the error says so."""
     client.start("""
         from concurrent.futures import Future
         stranger = Future()
@@ -293,7 +293,7 @@ def test_what_was_cancelled_stays_so(client, attach):
 
 
 def graceful(n):
-    """Winds up when it is told to end, and returns what it has."""
+    """Finish up on SIGTERM, and return a value."""
     if n:
         stop = []
         signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
@@ -304,11 +304,13 @@ def graceful(n):
 
 
 def test_a_job_that_is_still_ending_is_no_other_calls(new_executor, attach, tmp_path):
-    """Its calls were cancelled, and it reports all the same, where the next client's calls have their files."""
+    """Its calls were cancelled, but it still reports outcomes, in the place where the next client's calls have their
+    files.
+    """
     executor = new_executor(session=tmp_path / "session", spool=False)
     old = next(iter(executor._intake.submit_chunks(graceful, iter([(0,), (1,)]), 2, None)))
     outcomes = old[0].bundle.path("outcomes")
-    until(lambda: outcomes.exists() and outcomes.stat().st_size)  # the first has its outcome
+    until(lambda: outcomes.exists() and outcomes.stat().st_size)  # the first call has its outcome
     before = outcomes.stat().st_size
     assert all(future.cancel() for future in old)
     executor.detach()
@@ -317,14 +319,14 @@ def test_a_job_that_is_still_ending_is_no_other_calls(new_executor, attach, tmp_
     new = second.submit(pow, 2, 10)
     assert new.key not in {future.key for future in old}
     assert new.result(60) == 1024
-    until(lambda: outcomes.stat().st_size > before)  # the second has one too
+    until(lambda: outcomes.stat().st_size > before)  # the second call has one too
     second.detach()
     third = attach(executor.session)
     assert {key: future.result(60) for key, future in third.futures.items()} == {new.key: 1024}
 
 
 def test_a_call_fails_of_the_same_as_before(new_executor, attach, tmp_path):
-    """Of another one that failed, was cancelled, or was never made ready."""
+    """The cause is another call that failed, was cancelled, or could not be submitted."""
     executor = new_executor(session=tmp_path / "session")
     failing = executor.submit(lambda: 1 / 0)
     cancelled = executor.with_options(requirements="false").submit(pow, 2, 3)
@@ -361,7 +363,7 @@ def test_a_held_job_stays_an_error(client, attach, pool):
     assert client.process.stdout is not None
     job_id = client.process.stdout.readline().strip()
     client.kill()
-    until(lambda: pool.ads("condor_q", f"ClusterId == {job_id.split('.')[0]} && JobStatus == 1"))  # its files have come
+    until(lambda: pool.ads("condor_q", f"ClusterId == {job_id.split('.')[0]} && JobStatus == 1"))  # its files arrived
     pool.run("condor_hold", job_id)
     [future] = attach().futures.values()
     with pytest.raises(JobHeldError, match="condor_hold"):
@@ -369,7 +371,7 @@ def test_a_held_job_stays_an_error(client, attach, pool):
 
 
 def test_errors_read_well_without_the_event_log(new_executor, attach, pool, tmp_path):
-    """Only it knows which job an outcome is of."""
+    """Only the log says which job an outcome belongs to."""
     executor = new_executor(session=tmp_path / "session")
     some = [executor.submit(lambda: 1 / 0), executor.submit(os._exit, 3), executor.submit(pow, 2, 5)]
     for future in some:
@@ -385,7 +387,7 @@ def test_errors_read_well_without_the_event_log(new_executor, attach, pool, tmp_
 
 
 def test_calls_of_which_neither_log_nor_history_knows_are_made_again(new_executor, attach, pool, tmp_path, monkeypatch):
-    """Their job was removed, and left nothing behind; some sites let nobody read the history."""
+    """Their jobs were removed and left no trace: some sites let nobody read the history."""
     executor = new_executor(session=tmp_path / "session", requirements="false")
     future = executor.submit(pow, 2, 5)
     pool.run("condor_rm", until(lambda: future.job_id))
@@ -412,7 +414,7 @@ def test_calls_of_which_neither_log_nor_history_knows_are_made_again(new_executo
 
 
 def test_attempts_go_on_while_nobody_looks(new_executor, attach, pool, tmp_path):
-    """It is HTCondor that makes them."""
+    """HTCondor makes the attempts."""
     made, flag = tmp_path / "made", tmp_path / "go"
 
     def fail_once(n):
@@ -436,7 +438,7 @@ def test_attempts_go_on_while_nobody_looks(new_executor, attach, pool, tmp_path)
 
 
 def test_a_job_that_was_held_or_crashed_is_told_the_same_again(new_executor, attach, pool, tmp_path):
-    """Also when it has left the queue, by whoever comes then."""
+    """The next client reports it too, even when the job has left the queue."""
     executor = new_executor(session=tmp_path / "session")
     crashed = executor.submit(shell("kill -9 $PPID"))
     held = executor.with_options(requirements="false", on_hold="wait").submit(pow, 2, 5)
@@ -483,7 +485,7 @@ serving.serve(Performer)
 
 
 def test_jobs_whose_files_never_arrived(client, attach, tmp_path):
-    """The client and its helper die between submitting and spooling: the jobs are removed and submitted again."""
+    """Client and helper are killed between submission and spooling. The jobs are removed and submitted again."""
     submitted = tmp_path / "submitted"
     (tmp_path / "helper.py").write_text(HELPER.replace("SUBMITTED", str(submitted)))
     client.start("""
@@ -504,13 +506,13 @@ def test_jobs_whose_files_never_arrived(client, attach, tmp_path):
     executor = attach()
     assert [future.result() for future in executor.futures.values()] == [0, 1, 4]
     assert client.times_made() == {str(n): 1 for n in range(3)}
-    # And once more: the log knows two jobs of each bundle, of which one does not count.
+    # The same happens once more: the log then has two jobs for each bundle, of which one does not count.
     executor.detach()
     assert [future.result() for future in attach().futures.values()] == [0, 1, 4]
 
 
 def test_a_submission_that_is_still_under_way_is_waited_for(client, attach):
-    """The helper outlives a client that is killed by as long as its last request takes."""
+    """The helper of a killed client continues until its last request is finished."""
     client.start("""
         executor = CondorExecutor(access_point="personal", session=SESSION)
         n = 0
@@ -529,7 +531,7 @@ def test_a_submission_that_is_still_under_way_is_waited_for(client, attach):
 
 
 def test_detach_leaves_the_work_going_on(new_executor, attach, tmp_path):
-    """Also of a session without a directory of its own: it is then not removed before somebody took it up."""
+    """A session without a directory of its own is kept too, until a client attaches to it."""
     executor = new_executor()
     flag = tmp_path / "go"
     waiting = shell(f"while [ ! -e {flag} ]; do sleep 0.1; done; echo $1")
@@ -601,7 +603,7 @@ def test_a_fork_of_the_client_does_not_keep_the_session(client, attach):
 
 
 def test_values_of_other_executors_that_had_arrived_are_there(client, attach):
-    """Once it is written to the call's file, the client is not needed for it any more."""
+    """When a value has been written to the call's file, the call no longer needs the client."""
     client.start("""
         from concurrent.futures import ThreadPoolExecutor
         executor = CondorExecutor(access_point="personal", session=SESSION, max_workers=1)
@@ -635,7 +637,7 @@ def test_attaching_from_a_thread(client, attach, pool):
 
 
 def test_held_jobs_keep_their_policy(pool, client, attach):
-    """Holds of before count no more; the one that the job is in is dealt with as was said, or as is said now."""
+    """Earlier holds no longer count. The current hold is treated according to the old options, or the new ones."""
     client.start("""
         executor = CondorExecutor(access_point="personal", session=SESSION)
         waits = executor.with_options(on_hold="wait").submit(call, 1, "go")
@@ -661,7 +663,7 @@ def test_held_jobs_keep_their_policy(pool, client, attach):
     client.kill()
     executor = attach()
     waits, asks, released = executor.futures.values()
-    assert isinstance(asks.exception(60), JobHeldError)  # a function is not kept
+    assert isinstance(asks.exception(60), JobHeldError)  # a session does not store a function
     assert (waits.state, released.state) == ("held", "running")
     client.release()
     assert released.result(60) == 9

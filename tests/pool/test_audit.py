@@ -1,4 +1,4 @@
-"""What the event log keeps back, the queue says; and whatever the access point loses, every call ends."""
+"""The queue tells what the event log does not, and every call ends, whatever the access point loses."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from condor_futures.watching import queue_looks, watcher
 
 pytestmark = pytest.mark.pool
 
-#: Seconds within which everything here has to have ended: two looks at the queue, as often as here, and the jobs.
+#: Seconds within which every test here must end. They cover two looks at the queue, at the interval of these tests, and
+#: the jobs.
 BOUND = 90
 
 
 @pytest.fixture(autouse=True)
 def frequent_audits(monkeypatch):
-    """20 s in real life."""
+    """Look at the queue every second instead of every 20 s."""
     monkeypatch.setattr(queue_looks, "AUDIT_INTERVAL", 1.0)
     monkeypatch.setattr(queue_looks, "SPOOLING", 5.0)  # 15 s
 
 
 def call(n: int, made: Path, flag: Path) -> int:
-    """Leave a line, wait for the flag."""
+    """Write a line to a file, and wait for the flag."""
     with (made / str(n)).open("a") as file:
         file.write("made\n")
     while not flag.exists():
@@ -39,20 +40,20 @@ def call(n: int, made: Path, flag: Path) -> int:
 
 
 class Calls:
-    """Some calls that run until they are let go."""
+    """Some calls that run until the flag exists."""
 
     def __init__(self, executor: CondorExecutor, directory: Path, count: int = 3) -> None:
         self.made, self.flag = directory / "made", directory / "flag"
         self.made.mkdir()
         self.futures = [executor.submit(call, n, self.made, self.flag) for n in range(count)]
-        # Not as their futures say it: the log may be silent.
+        # The futures may not show that the calls run: the log may be silent.
         until(lambda: len(list(self.made.iterdir())) == count)
 
     def let_go(self) -> None:
         self.flag.touch()
 
     def check(self) -> None:
-        """All are right, and each was made once."""
+        """Check that all values are right, and that each call ran once."""
         self.let_go()
         assert [future.result(BOUND) for future in self.futures] == [n * n for n in range(len(self.futures))]
         assert {file.read_text() for file in self.made.iterdir()} == {"made\n"}
@@ -83,7 +84,7 @@ def spoil(log: Path) -> None:
 @pytest.mark.parametrize("spool", [True, False], ids=["spooled", "unspooled"])
 @pytest.mark.parametrize("harm", [remove, empty, cut, rotate, spoil])
 def test_whatever_happens_to_the_event_log_calls_have_their_values(new_executor, tmp_path, harm, spool):
-    """Those that run, and those that come after."""
+    """Running calls and later calls both have their values."""
     executor = new_executor(spool=spool)
     calls = Calls(executor, tmp_path)
     harm(executor._engine.session.event_log)
@@ -92,7 +93,9 @@ def test_whatever_happens_to_the_event_log_calls_have_their_values(new_executor,
 
 
 def test_a_log_that_shows_old_sizes_only_costs_time(new_executor, tmp_path, monkeypatch):
-    """As on a network file system: nothing new is seen in it, then all of it at once, when it is no news any more."""
+    """The log behaves as on a network file system: nothing new is visible at first, then everything at once, too late
+    to be useful.
+    """
     late = tmp_path / "late"
     late.touch()
     monkeypatch.setattr(watcher, "EventLog", lambda path: EventLog(late))
@@ -106,7 +109,7 @@ def test_a_log_that_shows_old_sizes_only_costs_time(new_executor, tmp_path, monk
 
 
 def test_a_job_that_leaves_without_an_event_fails_its_call(new_executor, pool, tmp_path, monkeypatch):
-    """The history says how."""
+    """The history says how the job ended."""
     silent = tmp_path / "silent"
     silent.touch()
     monkeypatch.setattr(watcher, "EventLog", lambda path: EventLog(silent))
@@ -117,7 +120,7 @@ def test_a_job_that_leaves_without_an_event_fails_its_call(new_executor, pool, t
 
 
 def test_a_schedd_that_is_killed_costs_no_call(new_executor, pool, tmp_path):
-    """The master starts another, which finds the jobs again."""
+    """The master starts another schedd, which finds the jobs again."""
     executor = new_executor()
     calls = Calls(executor, tmp_path)
     (schedd,) = pool.pids("condor_schedd")
@@ -128,9 +131,9 @@ def test_a_schedd_that_is_killed_costs_no_call(new_executor, pool, tmp_path):
 
 
 def test_a_schedd_that_is_away_for_long_costs_no_call(own_pool, tmp_path, caplog):
-    """Neither what it has got already, nor what it is to take when it is back."""
+    """It loses neither the calls that it has nor those that are submitted when it is back."""
     with CondorExecutor(access_point="personal") as executor:
-        executor._engine.watcher.access_point.patience = 3.0  # 60 s in real life
+        executor._engine.watcher.access_point.patience = 3.0  # 60 s by default
         calls = Calls(executor, tmp_path)
         own_pool.run("condor_off", "-daemon", "schedd", "-peaceful")
         until(lambda: not own_pool.pids("condor_schedd") or calls.let_go())
@@ -146,7 +149,7 @@ def test_a_schedd_that_is_away_for_long_costs_no_call(own_pool, tmp_path, caplog
 
 
 def test_who_shuts_down_at_once_does_not_wait_for_a_schedd_that_is_away(own_pool, caplog):
-    """What was to be submitted is not wanted any more."""
+    """The calls that were to be submitted are no longer wanted."""
     with CondorExecutor(access_point="personal") as executor:
         executor._engine.watcher.access_point.patience = 1.0
         own_pool.run("condor_off", "-daemon", "schedd", "-fast")
@@ -159,7 +162,7 @@ def test_who_shuts_down_at_once_does_not_wait_for_a_schedd_that_is_away(own_pool
 
 
 def wipe(pool: Pool) -> None:
-    """The access point loses its queue, and counts its jobs from 1 again."""
+    """Make the access point lose its queue, so that it counts its jobs from 1 again."""
     spool = pool.personal.directory / "spool"
     pool.personal.stop()
     for path in spool.iterdir():
@@ -168,7 +171,7 @@ def wipe(pool: Pool) -> None:
 
 
 def test_a_queue_that_is_lost_fails_its_calls(own_pool, tmp_path):
-    """No event tells it, and no history."""
+    """Neither an event nor the history reports it."""
     with CondorExecutor(access_point="personal") as executor:
         calls = Calls(executor, tmp_path)
         wipe(own_pool)
@@ -180,7 +183,7 @@ def test_a_queue_that_is_lost_fails_its_calls(own_pool, tmp_path):
 
 
 def test_job_ids_that_are_given_again_are_not_mixed_up(own_pool, tmp_path, monkeypatch):
-    """New calls have the ids of lost ones before anybody has noticed the loss."""
+    """New calls get the ids of lost jobs before the client notices the loss."""
     with CondorExecutor(access_point="personal") as executor:
         calls = Calls(executor, tmp_path)
         monkeypatch.setattr(queue_looks, "AUDIT_INTERVAL", 1000.0)
@@ -191,8 +194,8 @@ def test_job_ids_that_are_given_again_are_not_mixed_up(own_pool, tmp_path, monke
 
 
 def test_an_access_point_that_is_rebooted_costs_no_call(own_pool, tmp_path):
-    """Its jobs are made again, from the beginning."""
-    with CondorExecutor(access_point="personal", job_lease_duration=20) as executor:  # or it takes a minute
+    """Its jobs run again from the beginning."""
+    with CondorExecutor(access_point="personal", job_lease_duration=20) as executor:  # otherwise it takes a minute
         calls = Calls(executor, tmp_path)
         idle = executor.with_options(rank="0").submit(pow, 2, 5)
         own_pool.personal.stop()
@@ -204,7 +207,7 @@ def test_an_access_point_that_is_rebooted_costs_no_call(own_pool, tmp_path):
 
 
 def test_a_lost_execution_point_is_waited_for_as_long_as_the_lease_says(new_executor, pool):
-    """A personal pool's default, and the user's word."""
+    """The lease is a personal pool's default, or the user's value."""
     executor = new_executor(requirements="false")
     futures = [executor.submit(pow, 2, 5), executor.with_options(job_lease_duration=77).submit(pow, 2, 5)]
     job_ids = [until(lambda future=future: future.job_id) for future in futures]
@@ -246,8 +249,10 @@ serving.serve(Performer)
 
 
 def test_jobs_whose_input_is_lost_are_submitted_again(new_executor, pool, tmp_path, monkeypatch):
-    """As when the schedd is killed in the second between the files' arrival and its note of it: held for ever."""
-    monkeypatch.setattr(queue_looks, "SPOOLING", 2.0)  # 15 s in real life
+    """A schedd killed in the second between the arrival of the files and its record of it leaves such jobs: on hold for
+    ever.
+    """
+    monkeypatch.setattr(queue_looks, "SPOOLING", 2.0)  # 15 s by default
     (tmp_path / "helper.py").write_text(HELPER)
     monkeypatch.setattr(helper_process, "_HELPER", tmp_path / "helper.py")
     executor = new_executor()
@@ -258,12 +263,12 @@ def test_jobs_whose_input_is_lost_are_submitted_again(new_executor, pool, tmp_pa
 
 
 def test_a_helper_that_is_killed_costs_no_call(new_executor, tmp_path):
-    """Whatever it was doing; only what has killed three helpers is given up."""
+    """It may be doing anything. The client gives up only a request that has killed three helpers."""
     executor = new_executor()
     access_point = executor._engine.watcher.access_point
     for n in range(4):
         futures = [executor.submit(pow, n, 2), executor.with_options(spool=False).submit(pow, n, 3)]
-        # Both may have been answered already, where nothing else has to be done.
+        # Both may already have an answer if the helper has nothing else to do.
         until(lambda futures=futures: access_point._requests or all(f.done() for f in futures), pause=0.001)
         helper = access_point._process
         helper.kill()
@@ -271,9 +276,9 @@ def test_a_helper_that_is_killed_costs_no_call(new_executor, tmp_path):
         until(lambda helper=helper: access_point._process is not helper)
 
 
-@pytest.mark.timeout(240)  # a minute for the claims, and what a busy machine takes
+@pytest.mark.timeout(240)  # a minute for the claims, and some time for a busy machine
 def test_slots_that_a_killed_schedd_had_claimed_are_given_up(own_pool, tmp_path):
-    """It kept them for its next jobs; the one that is started after it would wait for them for half an hour."""
+    """The killed schedd kept the claims for its next jobs. The new schedd would wait half an hour for these slots."""
     with CondorExecutor(access_point="personal") as executor:
         calls = Calls(executor, tmp_path, 4)
         calls.let_go()

@@ -1,4 +1,4 @@
-"""The command line, as a user calls it."""
+"""The command line as a user runs it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.pool
 
 
 def run(*arguments, **environment):
-    """The command's exit status, and what it printed."""
+    """Return the command's exit status and its output."""
     done = subprocess.run(
         [sys.executable, "-m", "condor_futures.cli", *map(str, arguments)],
         capture_output=True,
@@ -39,7 +39,7 @@ def run(*arguments, **environment):
 
 
 def test_a_pool_is_started_and_stays_until_it_is_stopped(release, tmp_path):
-    """start, status, stop: each says what is the case, and status by its exit status too."""
+    """start, status and stop each print the state. The exit status of status shows it too."""
     where = ("--directory", tmp_path / "my pool")
     status, text = run("pool", "status", *where)
     assert (status, "not running" in text) == (3, True)
@@ -62,7 +62,7 @@ def test_a_pool_is_started_and_stays_until_it_is_stopped(release, tmp_path):
 
 
 def test_what_the_user_can_mend_is_a_sentence_and_no_traceback(tmp_path):
-    """Here: there is no HTCondor."""
+    """In this test, there is no HTCondor."""
     status, text = run("pool", "start", "--directory", tmp_path / "pool", PATH="/nowhere", XDG_DATA_HOME=str(tmp_path))
     assert status == 1
     assert "condor-futures pool install" in text
@@ -70,7 +70,7 @@ def test_what_the_user_can_mend_is_a_sentence_and_no_traceback(tmp_path):
 
 
 def test_names_in_brackets_are_no_styles(release, tmp_path):
-    """A directory's name, in a sentence, a table and an error, is printed as it is."""
+    """A sentence, a table and an error each print the name of a directory unchanged."""
     where = tmp_path / "[red]pool[/red] :smile:"
     for command, expected in (("status", 3), ("stop", 0)):
         status, text = run("pool", command, "--directory", where)
@@ -83,7 +83,7 @@ def test_names_in_brackets_are_no_styles(release, tmp_path):
 
 
 def test_into_a_pipe_a_line_is_whole(pool, tmp_path):
-    """However wide the terminal is, which has no part in it: or grep would not find what is there."""
+    """The width of the terminal does not matter. Otherwise, grep would not find the text."""
     directory = tmp_path / ("a" * 90) / "session"
     status, text = run("pool", "status", "--directory", directory, COLUMNS="40")
     assert (status, f"directory  {directory}" in text) == (3, True)
@@ -102,7 +102,7 @@ def test_into_a_pipe_a_line_is_whole(pool, tmp_path):
 
 
 def test_on_a_terminal_a_table_is_folded(monkeypatch, capsys):
-    """And nothing of it is cut."""
+    """The table loses no text."""
     monkeypatch.setattr(output, "console", Console(force_terminal=True, width=20, color_system=None))
     table = Table(Column("host", overflow="fold"))
     table.add_row("ep17.example.org.and.more")
@@ -114,7 +114,7 @@ def test_on_a_terminal_a_table_is_folded(monkeypatch, capsys):
 
 
 def test_where_there_is_no_htcondor_the_advice_is_a_command(tmp_path):
-    """There is no Python to be written on a command line."""
+    """The advice is not Python code."""
     status, text = run("status", CONDOR_CONFIG=os.devnull, XDG_STATE_HOME=str(tmp_path))
     assert status == 1
     assert "`condor-futures pool start`, then --access-point personal" in text
@@ -122,21 +122,21 @@ def test_where_there_is_no_htcondor_the_advice_is_a_command(tmp_path):
 
 
 def test_install_says_where_htcondor_is(release):
-    """And does nothing when it is there."""
+    """It does nothing if HTCondor is installed."""
     status, text = run("pool", "install")
     assert status == 0, text
     assert "HTCondor" in text
 
 
 def test_version():
-    """As everywhere."""
+    """The command has the usual --version."""
     import condor_futures
 
     assert run("--version") == (0, f"condor-futures {condor_futures.__version__}\n")
 
 
 def test_the_demonstration_sweeps_and_draws(pool, tmp_path):
-    """A progress line, a table, a picture."""
+    """The demonstration prints a progress line, a table and a picture."""
     picture = tmp_path / "picture.png"
     status, text = run("demo", "--picture", picture)
     assert status == 0, text
@@ -153,7 +153,7 @@ def observe(star, *, filters):
 
 @pytest.fixture(scope="module")
 def looked_at(pool, tmp_path_factory):
-    """A session that is kept, and the jobs of three calls: one takes the value of another, one raises."""
+    """A kept session with the jobs of three calls: one takes the value of another, and one raises."""
     directory = tmp_path_factory.mktemp("sessions") / "kept"
     with CondorExecutor(access_point="personal", session=directory) as executor:
         first = executor.submit(observe, "Vega", filters=["red"])
@@ -163,7 +163,7 @@ def looked_at(pool, tmp_path_factory):
 
 
 def test_show_prints_the_call_and_the_outcome_of_a_job(looked_at):
-    """By the job's number, and by either file."""
+    """The command accepts the job's number, and either file."""
     directory, [first, second, third] = looked_at
     status, text = run("show", "--session", directory, first)
     assert status == 0, text
@@ -178,7 +178,7 @@ def test_show_prints_the_call_and_the_outcome_of_a_job(looked_at):
 
 
 def test_show_prints_a_job_of_a_dag(pool, tmp_path):
-    """DAGMan has the log of its jobs; there is none where the executor has its own."""
+    """DAGMan has the log of its jobs. The log is missing where the executor has its own."""
     with DagExecutor("stars", tmp_path / "stars", access_point="personal") as dag:
         vega = dag.submit(observe, "Vega", filters=["red"])
         dag.run()
@@ -212,7 +212,7 @@ def test_show_tells_a_long_value_in_short(looked_at, tmp_path):
 
 
 def test_show_does_not_unpickle_what_is_not_authentic(looked_at, tmp_path):
-    """Exit status 4; nor does what a file says of itself reach the terminal as it is."""
+    """The exit status is 4. The terminal gets no unescaped text from the file."""
     foreign = tmp_path / "b000000.outcomes"
     with foreign.open("wb") as file:
         header = {"kind": "outcome", "call": "\x1b[2Jc000000", "result": "value", "host": "[bold]ep"}
@@ -238,7 +238,7 @@ def test_show_says_what_is_wrong_in_a_sentence(what):
 
 
 def test_profiles_are_listed_with_where_they_are_from(tmp_path):
-    """One that is hidden says so; a file that is wrong is a sentence."""
+    """The list marks hidden profiles. An invalid file gets a one-sentence error."""
     user = tmp_path / "condor_futures" / "profiles.toml"
     user.parent.mkdir()
     user.write_text('[cern]\ninherits = "cern"\nrequest_cpus = 2\n[mine]\nspool = false\n')

@@ -1,4 +1,4 @@
-"""Twenty clients one after another are killed at random moments; the session has 200 right values in the end."""
+"""Twenty clients are killed one after another at random moments. In the end, the session has 200 right values."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ time.sleep(600)
 
 
 def test_two_hundred_calls_outlive_twenty_clients(pool, tmp_path):
-    """Killed while they take the session up, submit, or wait. No job is killed with them, so none is made again."""
+    """The clients are killed while they attach, submit or wait. No job is killed with them, so no call runs again."""
     rng = random.Random(20)
     for number in range(KILLS):
         client = subprocess.Popen(

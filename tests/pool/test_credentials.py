@@ -38,7 +38,7 @@ exec cat "${KRB5CCNAME#FILE:}"
 
 @pytest.fixture(scope="module")
 def directory():
-    """A directory that everybody may enter."""
+    """A directory that everyone may enter."""
     path = Path(tempfile.mkdtemp(prefix="condor-futures-site-"))
     path.chmod(0o755)
     yield path
@@ -46,7 +46,7 @@ def directory():
 
 
 def a_program(path, text):
-    """One that everybody may run."""
+    """Make a program that everyone may run."""
     path.write_text(text)
     path.chmod(0o755)
     return str(path)
@@ -61,7 +61,7 @@ def a_directory_for_credentials(path):
 
 @contextmanager
 def a_pool(directory, release, settings):
-    """A pool of root's daemons; no job may be left in its queue."""
+    """A pool of root's daemons. At the end, its queue must be empty."""
     everybody = {"ALLOW_READ": "*", "ALLOW_WRITE": "*"}
     pool = PersonalPool(directory, release=release, root_mode="condor_ids", config={**everybody, **settings}, slots=4)
     try:
@@ -73,7 +73,7 @@ def a_pool(directory, release, settings):
 
 
 class Site:
-    """A pool that hands credentials to jobs, and a user who works there."""
+    """A pool that hands credentials to jobs, and a user of that pool."""
 
     def __init__(self, pool: PersonalPool, user, realm, keytab) -> None:
         self.pool = pool
@@ -87,13 +87,13 @@ class Site:
         }
 
     def run(self, text: str, *arguments: str, **environment: str) -> str:
-        """What the user's program prints; the error that it ends with, if it does."""
+        """Return what the user's program prints, and the error that it ends with, if any."""
         done = self.user.run(text, {**self.environment, **environment}, *arguments)
         assert "Traceback" in done.stderr or done.returncode == 0, done.stderr
         return done.stdout if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
 
     def log_in(self, lifetime: str = "10h") -> None:
-        """Get the user a ticket."""
+        """Get a ticket for the user."""
         self.run(f"import subprocess; subprocess.run([*{self.kinit}, '-l', '{lifetime}'], check=True)")
 
 
@@ -106,7 +106,7 @@ def realm(directory):
 
 @pytest.fixture(scope="module")
 def site(directory, public_release, user, realm):
-    """A site as it should be."""
+    """A site that is configured correctly."""
     tickets = a_directory_for_credentials(directory / "tickets")
     tokens = a_directory_for_credentials(directory / "tokens")
     secret = directory / "secret"
@@ -121,7 +121,7 @@ def site(directory, public_release, user, realm):
         "CREDMON_KRB": a_program(directory / "credmon_krb", f"{python} '{credmon.__file__}' '{tickets}'\n"),
         "SEC_CREDENTIAL_DIRECTORY_KRB": tickets,
         "SEC_CREDENTIAL_PRODUCER": a_program(directory / "producer", _PRODUCER),
-        # By default what is stored stays as it is until it is swept away.
+        # By default, stored credentials stay until they are swept away.
         "SEC_CREDENTIAL_REFRESH_INTERVAL": "0",
         "CREDMON_OAUTH": a_program(directory / "credmon_oauth", f"{python} '{issuer}'\n"),
         "CREDMON_OAUTH_LOG": "$(LOG)/CredMonOAuthLog",
@@ -140,7 +140,7 @@ def site(directory, public_release, user, realm):
         yield Site(pool, user, realm, realm.add(user.account))
 
 
-#: What jobs are to call: the ticket that they find, or a token, and whether it is in their sandbox.
+#: The calls of the jobs. They return the ticket that they find, or a token, and whether it is in their sandbox.
 IN_THE_JOB = """
 import json, logging, os, subprocess, sys, time
 from pathlib import Path
@@ -168,7 +168,7 @@ def in_the_job(site, text):
 
 
 class AtASite:
-    """What needs a site, and so root."""
+    """Tests that need a site, and therefore root."""
 
     pytestmark = at_a_site
 
@@ -187,7 +187,7 @@ with CondorExecutor(credentials="kerberos", spool={spool}) as executor:
         assert f"krbtgt/{site.realm.name}" in listing
 
     def test_a_later_job_gets_the_ticket_that_was_renewed(self, site):
-        """It can be told from the first by its life, which is shorter."""
+        """Its shorter lifetime distinguishes it from the first ticket."""
         site.log_in("10h")
         text = f"""
 import condor_futures.options.credentials
@@ -205,7 +205,7 @@ json.dump([first[0], second[0]], sys.stdout)
         assert 4 * 3600 < first - second < 6 * 3600
 
     def test_a_session_that_is_taken_up_has_its_credentials(self, site):
-        """For the calls that wait, and for further ones; unless it is told to do without."""
+        """Waiting calls and new calls have them, unless the executor is told to do without."""
         site.log_in()
         text = """
 from condor_futures import CredentialError
@@ -240,7 +240,7 @@ print(len(Path("produced").read_text().splitlines()))
         assert rest == ["1", "1 1", "nobodys", "1", "2"]
 
     def test_a_renewal_that_fails_is_a_warning_and_tried_again(self, site):
-        """Jobs run on, and when there is a ticket again it is taken."""
+        """The jobs continue. When there is a ticket again, the client stores it."""
         site.log_in()
         text = f"""
 from condor_futures.options import credentials
@@ -275,7 +275,7 @@ print(warnings[0])
         assert "you have no valid Kerberos ticket" in warning
 
     def test_a_credd_that_was_killed_keeps_no_session_from_renewing(self, site):
-        """Its master starts another."""
+        """Its master starts another condor_credd."""
         site.log_in("10h")
         pool = Pool(site.pool)
         text = f"""
@@ -303,7 +303,10 @@ with CondorExecutor(credentials="kerberos") as executor:
             assert program.result() == ""
 
     def test_a_dag_has_the_users_ticket_in_its_jobs(self, site):
-        """DAGMan needs it too: it runs the site's program for each node. As by condor_submit_dag, without asking."""
+        """DAGMan runs the site's program for each node, so it needs the ticket too.
+
+        As with condor_submit_dag, no request is needed.
+        """
         site.log_in()
         text = """
 from condor_futures import DagExecutor
@@ -321,7 +324,7 @@ DagExecutor("none", "none").run()
 
     def test_without_a_ticket_the_executor_is_not_made(self, site):
         error = self.refused(site, KRB5CCNAME="FILE:/nowhere")
-        assert "cat: /nowhere: No such file" in error  # what the site's program says
+        assert "cat: /nowhere: No such file" in error  # the output of the site's program
         assert "you have no valid Kerberos ticket" in error
         assert "get one with kinit" in error
 
@@ -347,7 +350,7 @@ DagExecutor("none", "none").run()
         assert error.endswith("/nowhere/producer (SEC_CREDENTIAL_PRODUCER) cannot be run: No such file or directory")
 
     def test_a_site_may_say_that_the_ticket_is_stored_already(self, site):
-        """Then that is what the job gets."""
+        """Then the job gets the stored ticket."""
         site.log_in()
         text = in_the_job(site, "with CondorExecutor(credentials='kerberos') as e: print(e.submit(ticket).result())")
         assert "krbtgt" in site.run(text)
@@ -368,7 +371,7 @@ with CondorExecutor(access_point={place}, **options) as executor:
 
 
 def a_storer(site, directory):
-    """A program that gets tokens and stores them where its own configuration says; gives that which names it."""
+    """A program that gets tokens and stores them where its own configuration says. Return the setting that names it."""
     text = f"""#!/bin/sh
 echo "log in at https://vault.example.org"
 cat > "$HOME/input"
@@ -399,7 +402,7 @@ with CondorExecutor(credentials="scitokens") as executor:
         assert claims["sub"] == site.user.name
 
     def test_the_user_is_sent_where_consent_can_be_given(self, site, directory):
-        """Once it was, which here the test does in the place of the access point's web page, jobs have the token."""
+        """After the consent, which the test gives in place of the access point's web page, jobs have the token."""
         wanted = 'CondorExecutor(credentials=["kerberos", "oauth:box", "scitokens"])'
         text = f"""
 from condor_futures import CredentialError
@@ -441,7 +444,7 @@ with CondorExecutor(credentials=["oauth:box*private", "oauth:box*public"]) as ex
         assert "Credential 'nobody' of unknown type is missing" in error
 
     def test_a_token_that_the_user_stored_is_brought_too(self, site):
-        """HTCondor takes a service that nobody provides for the user's own business."""
+        """HTCondor leaves a service without a provider to the user."""
         text = """
 from htcondor2 import Credd, CredType
 Credd().add_user_service_cred(CredType.OAuth, b"of my own", "mine", refresh=False)
@@ -451,7 +454,7 @@ with CondorExecutor(credentials="oauth:mine") as executor:
         assert site.run(in_the_job(site, text)).strip() == "True of my own"
 
     def test_a_sites_program_that_stores_tokens_is_run(self, site, directory):
-        """It may say where to log in; it cannot read what the client says to its helper."""
+        """The program may say where to log in. It cannot read the requests of the client to its helper."""
         environment = site.environment | a_storer(site, directory)
         done = site.user.run(in_the_job(site, WITH_THE_VAULT.format(place=None)), environment)
         assert done.stdout.strip() == "True vault&scopes=read:/x", done.stderr
@@ -466,7 +469,7 @@ with CondorExecutor(credentials="oauth:mine") as executor:
             file.write_text(json.dumps({"access_token": text}))
 
 
-#: Whoever looks at this machine's configuration finds none of the daemons.
+#: A process that reads this machine's configuration finds no daemons.
 NOWHERE = {
     "_CONDOR_COLLECTOR_HOST": "127.0.0.1:9",
     "_CONDOR_COLLECTOR_ADDRESS_FILE": "/nowhere",
@@ -478,7 +481,7 @@ NOWHERE = {
 class TestRemoteAccessPoint(AtASite):
     @pytest.fixture
     def place(self, site):
-        """The pool and the name of the access point."""
+        """Return the pool and the name of the access point."""
         pool = Pool(site.pool)
         address = pool.run("condor_status", "-collector", "-af", "MyAddress").strip()
         return address, pool.run("condor_status", "-schedd", "-af", "Name").strip()
@@ -509,7 +512,10 @@ with CondorExecutor(access_point={place}, credentials=["kerberos", "scitokens"])
 
 @pytest.fixture(scope="module")
 def half_a_site(directory, public_release, user, realm):
-    """Its credmon only says that it has done everything; its administrator said nothing of tokens or encryption."""
+    """Its credmon only reports that it has done everything.
+
+    Its administrator configured neither tokens nor encryption.
+    """
     tickets = a_directory_for_credentials(directory / "tickets_of_half_a_site")
     idle = f"""#!{sys.executable}
 import pathlib, time
@@ -541,6 +547,6 @@ class TestHalfASite(AtASite):
 
 
 def test_an_access_point_without_a_credd_takes_no_credentials(pool):
-    """As a personal pool, which anybody can try."""
+    """A personal pool is one, so anyone can run this test."""
     with pytest.raises(CredentialError, match="the access point has no condor_credd"):
         CondorExecutor(access_point="personal", credentials="kerberos")
