@@ -1,4 +1,4 @@
-"""Workflows that DAGMan drives: values, order, options, pictures."""
+"""Workflows that DAGMan runs: values, order, options, pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.pool
 
 
 def note(path, text="x"):
-    """Leave a line in a file: side effects can be counted."""
+    """Write a line to a file, so that the test can count calls."""
     with Path(path).open("a") as file:
         file.write(f"{text}\n")
 
@@ -28,7 +28,7 @@ def lines(path):
 
 @pytest.mark.parametrize("local", [True, False], ids=["local", "HTCondor"])
 def test_a_workflow(new_dag, tmp_path, local):
-    """A diamond, a map and its sum, futures at any depth, an order without values, a result that nobody wants."""
+    """A diamond, a map and its sum, futures at any depth, an order without values, and a result that nobody uses."""
     dag = new_dag()
     top = dag.submit(pow, 2, 3)
     left, right = dag.submit(pow, top, 2), dag.submit(pow, 3, top)
@@ -54,7 +54,7 @@ def test_a_workflow(new_dag, tmp_path, local):
 
 @pytest.mark.parametrize("local", [True, False], ids=["local", "HTCondor"])
 def test_a_failure_fails_exactly_its_descendants(new_dag, local):
-    """With the parent's exception as the cause; everything else is made."""
+    """The cause is the parent's exception. All other calls run."""
     dag = new_dag()
     fine = dag.submit(pow, 2, 2)
     failing = dag.submit(lambda x: x / 0, fine)
@@ -77,7 +77,7 @@ def test_a_failure_fails_exactly_its_descendants(new_dag, local):
 
 @pytest.mark.parametrize("local", [True, False], ids=["local", "HTCondor"])
 def test_retries_make_only_what_failed_again(new_dag, tmp_path, local):
-    """A node of three calls is tried again for the one that raised; what raises too often fails."""
+    """DAGMan retries a node of three calls for the one that raised. A call that raises too often fails."""
     dag = new_dag(retries=2)
 
     def unreliable(n):
@@ -96,14 +96,14 @@ def test_retries_make_only_what_failed_again(new_dag, tmp_path, local):
     assert isinstance(hopeless.exception(100), ZeroDivisionError)
     assert [len(lines(tmp_path / name)) for name in ("calls0", "calls1", "calls2", "hopeless")] == [1, 3, 1, 2]
     dag.shutdown()
-    with DagExecutor.attach(dag.directory) as again:  # which reads of all attempts what the last one has left
+    with DagExecutor.attach(dag.directory) as again:  # it reads what the last attempt left
         assert [future.result(60) for future in again.futures[:3]] == [0, 1, 2]
         assert [future.stdout() for future in again.futures[:3]] == ["", "call 1\n", ""]
 
 
 @pytest.mark.parametrize("local", [True, False], ids=["local", "HTCondor"])
 def test_a_category_limits_how_many_run_at_once(new_dag, tmp_path, local):
-    """Its limit is DAGMan's MAXJOBS, and holds."""
+    """The limit is DAGMan's MAXJOBS, and no more jobs run at a time."""
     dag = new_dag(max_workers=6)
     dag.categories["adder"] = 2
 
@@ -125,7 +125,7 @@ def test_a_category_limits_how_many_run_at_once(new_dag, tmp_path, local):
 
 @pytest.mark.parametrize("local", [True, False], ids=["local", "HTCondor"])
 def test_scripts_run_before_and_after(new_dag, tmp_path, local):
-    """The pre script prepares, the post script judges; each gets what DAGMan knows."""
+    """The pre script prepares, and the post script judges. DAGMan passes its macros to each."""
     prepare, judge = tmp_path / "prepare", tmp_path / "judge"
     prepare.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/prepared\n')
     judge.write_text(f'#!/bin/sh\necho "$1:$2" >> {tmp_path}/judged\ntest "$1" != 0 -o "$2" = 1\n')
@@ -133,7 +133,7 @@ def test_scripts_run_before_and_after(new_dag, tmp_path, local):
         script.chmod(0o755)
     dag = new_dag()
     prepared = dag.with_options(pre_script=[prepare, "$NODE"]).submit(lambda: lines(tmp_path / "prepared"))
-    # It fails a node the first time, though the job did well, and lets one pass that raised.
+    # The script fails a node the first time although the job succeeded, and accepts a node whose call raised.
     judged = dag.with_options(post_script=[judge, "$RETURN", "$RETRY"], retries=1)
     well = judged.submit(lambda: note(tmp_path / "well"))
     raised = judged.submit(lambda: 1 / 0)
@@ -154,7 +154,7 @@ def test_scripts_run_before_and_after(new_dag, tmp_path, local):
 
 @pytest.mark.parametrize("local", [True, False], ids=["local", "HTCondor"])
 def test_submit_commands_and_files_reach_the_jobs(pool, new_dag, tmp_path, local):
-    """On the DAG, on a derived executor; packages that are shipped can be imported."""
+    """The options apply to the DAG, or to a derived executor. Jobs can import shipped packages."""
     (tmp_path / "data.txt").write_text("twelve")
     package = tmp_path / "dag_shipped"
     package.mkdir()
@@ -185,7 +185,10 @@ def test_submit_commands_and_files_reach_the_jobs(pool, new_dag, tmp_path, local
 
 @pytest.mark.parametrize("local", [True, False], ids=["local", "HTCondor"])
 def test_output_files_come_back(new_dag, tmp_path, local):
-    """To the job's directory, or where a remap says; of a directory with a slash at its end, what is in it."""
+    """Files come back to the job's directory, or where a remap says.
+
+    For a directory with a trailing slash, its content does.
+    """
 
     def make():
         for name in ("tree", "many"):
@@ -204,7 +207,10 @@ def test_output_files_come_back(new_dag, tmp_path, local):
 
 
 def test_a_site_with_other_settings_of_dagman(new_dag, tmp_path, monkeypatch):
-    """The DAG's own configuration wins: the nodes' log is where it is read, though it may be below /tmp."""
+    """The DAG's own configuration overrides the site's.
+
+    The nodes' log is where the client reads it, although it may be below /tmp.
+    """
     monkeypatch.setenv("_CONDOR_DAGMAN_DEFAULT_NODE_LOG", str(tmp_path / "elsewhere.log"))
     monkeypatch.setenv("_CONDOR_DAGMAN_AVOID_SLASH_TMP", "True")
     dag = new_dag()
@@ -217,11 +223,11 @@ def test_a_site_with_other_settings_of_dagman(new_dag, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("local", [True, False], ids=["local", "HTCondor"])
 def test_parents_in_other_directories(new_dag, monkeypatch, local):
-    """No directory gets more than 1,000 bundles (here 2), and values come from all of them."""
+    """No directory has more than 1,000 bundles (here 2), and values come from all of them."""
     monkeypatch.setattr(names, "BUNDLES_PER_DIRECTORY", 2)
     dag = new_dag()
     total = dag.submit(sum, dag.map(abs, range(5)))
-    # Its own input file makes HTCondor transfer all of them, into one sandbox.
+    # The node's own input file makes HTCondor transfer all of them into one sandbox.
     again = dag.with_options(transfer_input_files=__file__).submit(sum, [total, *dag.futures])
     dag.run(local=local)
     assert again.result(100) == 30
@@ -230,7 +236,7 @@ def test_parents_in_other_directories(new_dag, monkeypatch, local):
 
 @pytest.mark.parametrize("local", [True, False], ids=["local", "HTCondor"])
 def test_a_cluster_is_one_node(pool, new_dag, tmp_path, local):
-    """Each job has its number; one that fails leaves the others alone, and is what is made again."""
+    """Each job has its number. If one fails, the others continue, and only that one runs again."""
     dag = new_dag()
     top = dag.submit(pow, 2, 4)
 
@@ -254,7 +260,7 @@ def test_a_cluster_is_one_node(pool, new_dag, tmp_path, local):
 
 
 def test_a_cancelled_call_is_removed_and_its_descendants_fail(new_dag):
-    """Before it runs or while it does."""
+    """The test cancels a call before it runs, or while it runs."""
     dag = new_dag()
     before, during = dag.submit(time.sleep, 300), dag.submit(time.sleep, 300)
     children = [dag.submit(str, before), dag.submit(str, during)]
@@ -268,7 +274,7 @@ def test_a_cancelled_call_is_removed_and_its_descendants_fail(new_dag):
 
 
 def test_pictures(new_dag, tmp_path):
-    """In Graphviz's language and as files, with the states as colours; DAGMan keeps one too."""
+    """Pictures are Graphviz text or image files, with states as colours. DAGMan also keeps one."""
     dag = new_dag()
     top = dag.submit(pow, 2, 3)
     squares = dag.map(abs, [top, -2, -3], chunksize=3)
@@ -287,7 +293,7 @@ def test_pictures(new_dag, tmp_path):
 
 
 def test_graphviz_draws_where_it_is_installed(new_dag, tmp_path, monkeypatch):
-    """Its dot is given the graph, and what it says of its trouble is passed on."""
+    """Graphviz's dot reads the graph, and our error passes on its error message."""
     dag = new_dag()
     dag.submit(abs, 1)
     (tmp_path / "dot").write_text('#!/bin/sh\ntest "$1" = -Tsvg || { echo no such kind >&2; exit 1; }\ncat > "$3"\n')
@@ -299,7 +305,7 @@ def test_graphviz_draws_where_it_is_installed(new_dag, tmp_path, monkeypatch):
 
 
 def test_what_is_wrong_is_said_before_anything_is_submitted(new_dag, executor, tmp_path):
-    """With what to do about it."""
+    """The error also says what to do."""
     with pytest.raises(ValueError, match="letters, digits"):
         DagExecutor("a b", tmp_path / "x")
     with pytest.raises(TypeError, match="condor_submit_dag"):

@@ -1,4 +1,4 @@
-"""A DAG that goes wrong, is left, killed, submitted by hand: it is always finished with the right values."""
+"""A DAG that fails, is abandoned, killed or submitted by hand still finishes with the right values."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def jobs_of(pool, dag, universe=None):
 
 
 def dagman_of(pool, dag):
-    """The id of the DAGMan job."""
+    """Return the id of the DAGMan job."""
     return until(lambda: jobs_of(pool, dag, universe=7))[0]
 
 
 def chain(dag, marks, gate):
-    """Four calls, one after the other, each of which leaves a mark; the third waits for a gate to be opened."""
+    """Four calls, one after the other, each of which writes a mark. The third waits until the test opens a gate."""
 
     def first():
         (marks / f"first-{time.time_ns()}").touch()
@@ -71,7 +71,10 @@ def marks(tmp_path):
 
 
 def test_written_submitted_by_hand_killed_rescued(pool, new_dag, marks, tmp_path):
-    """condor_submit_dag, from another directory; condor_rm in the middle; run() makes only what is left."""
+    """The test runs condor_submit_dag in another directory, and condor_rm in the middle.
+
+    run() runs only the remaining calls.
+    """
     dag = new_dag()
     chain(dag, marks, tmp_path / "gate")
     file = dag.write()
@@ -102,7 +105,7 @@ def test_written_submitted_by_hand_killed_rescued(pool, new_dag, marks, tmp_path
 
 
 def test_a_failing_node_is_mended_and_run_again(new_dag, tmp_path):
-    """Its descendants too, and nothing else; it may fail again."""
+    """Its descendants run again too, and nothing else. It may fail again."""
     dag = new_dag()
 
     def count(name):
@@ -139,7 +142,7 @@ def test_a_failing_node_is_mended_and_run_again(new_dag, tmp_path):
 
 
 def test_the_client_leaves_and_another_comes_back(pool, new_dag, marks, tmp_path):
-    """DAGMan goes on; a new process finds the values that there are, and follows the rest."""
+    """DAGMan continues. A new process finds the existing values, and follows the rest."""
     dag = new_dag()
     futures = chain(dag, marks, tmp_path / "gate")
     dag.run()
@@ -167,7 +170,7 @@ dag.shutdown()
 
 
 def test_dagman_is_killed_and_recovers(pool, new_dag, marks, tmp_path):
-    """The schedd starts it again; no call is made twice, and the client notices nothing."""
+    """The schedd restarts DAGMan. No call runs twice, and the client notices nothing."""
     dag = new_dag()
     futures = chain(dag, marks, tmp_path / "gate")
     dag.run()
@@ -182,7 +185,7 @@ def test_dagman_is_killed_and_recovers(pool, new_dag, marks, tmp_path):
 
 
 def test_without_a_rescue_dag_values_still_count(pool, new_dag, marks, tmp_path):
-    """A run that left nothing but outcomes is taken up: jobs run again, calls are not made again."""
+    """If a run left only outcomes, jobs run again, but finished calls do not."""
     (tmp_path / "gate").touch()
     dag = new_dag()
     chain(dag, marks, tmp_path / "gate")
@@ -196,7 +199,10 @@ def test_without_a_rescue_dag_values_still_count(pool, new_dag, marks, tmp_path)
 
 
 def test_nobody_waits_for_a_dag_that_was_written_and_not_submitted(pool, new_dag, tmp_path):
-    """Attached to before it is submitted by hand, it would never be followed: a wait for it says so, and ends."""
+    """A client that attaches before someone submits the DAG would never follow it.
+
+    Waiting raises an error that says so.
+    """
     dag = new_dag()
     dag.submit(pow, 2, 3)
     file = dag.write()
@@ -211,7 +217,7 @@ def test_nobody_waits_for_a_dag_that_was_written_and_not_submitted(pool, new_dag
 
 
 def test_what_failed_on_the_pool_may_be_made_here(pool, new_dag, tmp_path):
-    """Whoever attaches later has the value, though DAGMan's log, which is older, says that its node failed."""
+    """A client that attaches later has the value, although the older log of DAGMan says that the node failed."""
     script = tmp_path / "script"
     script.write_text(f"#!/bin/sh\ntest -e {tmp_path}/flag\n")
     script.chmod(0o755)
@@ -227,7 +233,7 @@ def test_what_failed_on_the_pool_may_be_made_here(pool, new_dag, tmp_path):
 
 
 def test_what_a_post_script_rejects_has_no_value(pool, new_dag, tmp_path):
-    """Not now and not in the next run: the script decides whether the node failed."""
+    """It has no value in this run or the next: the script decides whether the node failed."""
     script = tmp_path / "script"
     script.write_text(f"#!/bin/sh\ndate >> {tmp_path}/judged\nfalse\n")
     script.chmod(0o755)
@@ -241,7 +247,7 @@ def test_what_a_post_script_rejects_has_no_value(pool, new_dag, tmp_path):
 
 
 def test_part_of_a_dag_that_was_run_here_is_not_run_again(pool, new_dag, marks, tmp_path):
-    """What failed on this machine runs on the pool, with the values that there are."""
+    """Calls that failed on this machine run on the pool, with the existing values."""
     dag = new_dag()
     good = dag.submit(lambda: (marks / "good").touch() or 3)
     bad = dag.submit(lambda n: n + int((tmp_path / "number").read_text()), good)
@@ -259,7 +265,7 @@ def test_part_of_a_dag_that_was_run_here_is_not_run_again(pool, new_dag, marks, 
 
 
 def test_what_is_done_here_is_neither_made_nor_judged_again(pool, new_dag, tmp_path):
-    """By DAGMan, which has no rescue DAG of a local run, or an older one."""
+    """DAGMan does not repeat it, although a local run leaves no rescue DAG, or only an older one."""
     script = tmp_path / "script"
     script.write_text(f"#!/bin/sh\necho $1 >> {tmp_path}/judged\n")
     script.chmod(0o755)
@@ -298,9 +304,9 @@ def wait_for(path):
 
 
 def test_a_held_job_is_removed_and_fails_its_node(pool, new_dag, tmp_path):
-    """As in an executor, with HTCondor's reason, also when nobody looks; the rest goes on.
+    """The error has HTCondor's reason, as in an executor, even when nobody waits. The rest continues.
 
-    One that has a periodic_release waits for that, or for somebody else.
+    A job with a periodic_release waits for it, or for a release by hand.
     """
     dag = new_dag()
     stuck = dag.submit(time.sleep, 300)
@@ -332,7 +338,7 @@ def test_a_held_job_is_removed_and_fails_its_node(pool, new_dag, tmp_path):
 
 
 def test_a_job_that_is_held_after_its_outcome_came_back_has_failed(new_dag):
-    """Its output file is missing: as in a local run, and in an executor."""
+    """Its output file is missing. A local run and an executor also fail the call."""
     dag = new_dag()
     first = dag.with_options(transfer_output_files="never.txt").submit(pow, 2, 2)
     second = dag.submit(pow, first, 2)
@@ -344,7 +350,7 @@ def test_a_job_that_is_held_after_its_outcome_came_back_has_failed(new_dag):
 
 
 def test_dagman_on_hold_ends_the_futures(pool, new_dag):
-    """The error says what to do; attached to after its release, the DAG is finished."""
+    """The error says what to do. A client that attaches after the release finishes the DAG."""
     dag = new_dag()
     value = dag.submit(lambda: time.sleep(4) or 5)
     dag.run()
@@ -354,7 +360,7 @@ def test_dagman_on_hold_ends_the_futures(pool, new_dag):
     assert isinstance(value.exception(60), JobHeldError)
     assert "release it, and attach" in str(value.exception())
     dag.shutdown()
-    # A job of the scheduler universe that is released before its process has ended is not started again (25.14).
+    # If a job of the scheduler universe is released before its process has ended, it does not start again (25.14).
     until(lambda: "EXITING WITH STATUS" in (dag.directory / "work.dag.dagman.out").read_text())
     pool.run("condor_release", dagman)
     attached = DagExecutor.attach(dag.directory)
@@ -363,7 +369,7 @@ def test_dagman_on_hold_ends_the_futures(pool, new_dag):
 
 
 def test_terminate_workers_removes_everything(pool, new_dag):
-    """DAGMan and the nodes' jobs; every future ends."""
+    """It removes DAGMan and the nodes' jobs, and every future ends."""
     dag = new_dag()
     running = dag.submit(time.sleep, 300)
     child = dag.submit(str, running)
@@ -378,7 +384,7 @@ def test_terminate_workers_removes_everything(pool, new_dag):
 
 
 def test_a_dag_that_dagman_refuses(new_dag):
-    """Its own words are in the error."""
+    """The error has DAGMan's own words."""
     dag = new_dag()
     future = dag.submit(abs, -1)
     dag.write()
@@ -391,7 +397,7 @@ def test_a_dag_that_dagman_refuses(new_dag):
 
 
 def test_dagman_that_does_not_begin_is_given_up(pool, new_dag):
-    """HTCondor would start it again and again, for a line that it cannot read."""
+    """HTCondor would restart it for ever, because DAGMan cannot read a line."""
     dag = new_dag()
     dag.submit(abs, -1)
     config = dag.write().with_name("dagman.config")
@@ -407,7 +413,7 @@ def test_dagman_that_does_not_begin_is_given_up(pool, new_dag):
 
 
 def test_dagman_that_did_not_begin_while_nobody_looked_is_given_up(pool, new_dag):
-    """It is found in the queue, where HTCondor starts it for ever; and once it is removed, the DAG can be run."""
+    """The client finds it in the queue, where HTCondor restarts it for ever. After its removal, the DAG can run."""
     dag = new_dag()
     dag.submit(abs, -1)
     file = dag.write()
@@ -429,7 +435,7 @@ def test_dagman_that_did_not_begin_while_nobody_looked_is_given_up(pool, new_dag
 
 
 def test_why_a_node_cannot_be_submitted_is_told(new_dag):
-    """In condor_submit's words, which only DAGMan's log has."""
+    """The error has condor_submit's words, which are only in DAGMan's log."""
     dag = new_dag(notification="sometimes")
     future = dag.submit(abs, -1)
     dag.run()
@@ -437,7 +443,9 @@ def test_why_a_node_cannot_be_submitted_is_told(new_dag):
 
 
 def test_a_dag_that_was_moved_runs_only_here(new_dag, tmp_path):
-    """Its files name the directory where it was written: the jobs of a copy would run in the original."""
+    """Its files name the directory in which the DAG was written, so the jobs of a copy would run in the original
+    directory.
+    """
     dag = new_dag()
     dag.submit(abs, -1)
     dag.write()
@@ -451,7 +459,7 @@ def test_a_dag_that_was_moved_runs_only_here(new_dag, tmp_path):
 
 
 def test_what_is_left_can_be_run_as_soon_as_it_is_attached_to(new_dag, tmp_path):
-    """Where DAGMan has ended, all is known."""
+    """DAGMan has ended, so all results are known."""
     dag = new_dag()
 
     def read():
@@ -468,7 +476,7 @@ def test_what_is_left_can_be_run_as_soon_as_it_is_attached_to(new_dag, tmp_path)
 
 
 def test_what_cannot_be_attached_to(tmp_path, new_dag):
-    """Is said plainly."""
+    """The error says why."""
     with pytest.raises(CondorFuturesError, match="there is no session in"):
         DagExecutor.attach(tmp_path)
     dag = new_dag()
@@ -483,7 +491,7 @@ def test_what_cannot_be_attached_to(tmp_path, new_dag):
 
 
 def test_a_removal_that_fails_is_made_again(new_dag, monkeypatch):
-    """Or a DAG that is to end would go on to its natural end."""
+    """Otherwise, a DAG that is to be removed would run to its natural end."""
     monkeypatch.setattr(follower, "AGAIN", 0.1)
     dag = new_dag()
     future = dag.submit(time.sleep, 300)

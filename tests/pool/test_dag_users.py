@@ -1,4 +1,4 @@
-"""DAGs where daemons run as root, as at a real site: an ordinary user's, and root's own."""
+"""DAGs on an access point whose daemons run as root, as at a real site: an ordinary user's, and root's own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.pool, pytest.mark.root, pytest.mark.skipif(os.geteuid(
 
 @pytest.fixture
 def public_directory():
-    """A directory that everybody may enter."""
+    """A directory that everyone may enter."""
     directory = Path(tempfile.mkdtemp(prefix="condor-futures-site-"))
     directory.chmod(0o755)
     yield directory
@@ -26,7 +26,7 @@ def public_directory():
 
 
 def test_an_ordinary_user_has_its_dag_driven_as_itself(public_release, user, public_directory):
-    """DAGMan and all jobs are its own; files are transferred."""
+    """DAGMan and all jobs run as the user, and HTCondor transfers the files."""
     text = """
         import os
         from condor_futures import DagExecutor
@@ -51,7 +51,10 @@ def test_an_ordinary_user_has_its_dag_driven_as_itself(public_release, user, pub
 
 
 def test_root_without_user_namespaces(public_release, public_directory, monkeypatch):
-    """Its jobs run as another account, which is given what they need; root comes back to the DAG all the same."""
+    """Root's jobs run as another account, which gets access to the files that they need.
+
+    Root can still attach to the DAG.
+    """
     monkeypatch.setenv("XDG_STATE_HOME", str(public_directory))
     monkeypatch.setattr(identity, "_user_namespaces_work", lambda: False)
     with DagExecutor("theirs", public_directory / "dag", access_point="personal") as dag:

@@ -1,4 +1,4 @@
-"""Futures as arguments: values travel from call to call, and so do failures."""
+"""Futures as arguments: values pass from call to call, and so do failures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add(*numbers):
 
 @pytest.mark.parametrize("spool", [True, False])
 def test_a_diamond(executor, spool):
-    """One call's value goes to two, and theirs to one."""
+    """One call's value goes to two calls, and their values to one."""
     executor = executor.with_options(spool=spool)
     top = executor.submit(pow, 2, 3)
     left, right = executor.submit(pow, top, 2), executor.submit(pow, 3, top)
@@ -31,7 +31,7 @@ def test_a_diamond(executor, spool):
 
 
 def test_futures_at_any_depth(executor):
-    """In lists, tuples, dicts, sets, dataclasses and keywords."""
+    """The futures are in lists, tuples, dicts, sets, dataclasses and keywords."""
 
     @dataclass
     class Box:
@@ -47,7 +47,7 @@ def test_futures_at_any_depth(executor):
 
 
 def test_futures_of_other_executors(executor):
-    """Any concurrent future will do, finished or not."""
+    """Any concurrent future may be an argument, finished or not."""
     with ThreadPoolExecutor() as threads:
         finished = threads.submit(pow, 2, 2)
         finished.result()
@@ -56,7 +56,7 @@ def test_futures_of_other_executors(executor):
 
 
 def test_the_value_of_a_strangers_future_is_shipped_like_an_argument(executor, tmp_path, monkeypatch):
-    """Its class may be of a module that the execution point does not have; unless nothing is to be shipped."""
+    """Its class may be in a module that the execution point does not have. With ship=[], the call fails."""
     (tmp_path / "of_the_client_only.py").write_text("class Box:\n    def __init__(self, n):\n        self.n = n\n")
     monkeypatch.syspath_prepend(tmp_path)
     box = importlib.import_module("of_the_client_only").Box
@@ -71,7 +71,7 @@ def test_the_value_of_a_strangers_future_is_shipped_like_an_argument(executor, t
 
 
 def test_a_value_that_cannot_be_sent_on_fails_the_child(executor):
-    """With the path to it."""
+    """The error has the path to it."""
     stranger = Future()
     child = executor.submit(print, stranger)
     stranger.set_result([0, (n for n in ())])
@@ -80,7 +80,7 @@ def test_a_value_that_cannot_be_sent_on_fails_the_child(executor):
 
 
 def test_a_value_that_cannot_be_sent_on_fails_no_other_call_of_the_chunk(new_executor, tmp_path):
-    """A stranger's that cannot be pickled; one of the session's own whose file is gone."""
+    """The test uses a stranger's value that cannot be pickled, and a value of the session whose file is gone."""
     executor = new_executor(session=tmp_path / "session")
     stranger, fine, gone = Future(), executor.submit(pow, 2, 5), executor.submit(pow, 2, 3)
     assert (fine.result(60), gone.result(60)) == (32, 8)
@@ -103,7 +103,7 @@ def show(*values):
 
 
 def test_a_failure_travels_to_all_descendants_and_no_others(pool, new_executor):
-    """They are not submitted, and the cause is the parent's exception."""
+    """The descendants are not submitted, and the cause is the parent's exception."""
     executor = new_executor()
     fine = executor.submit(pow, 2, 2)
     failing = executor.submit(lambda x: x / 0, fine)
@@ -122,7 +122,7 @@ def test_a_failure_travels_to_all_descendants_and_no_others(pool, new_executor):
 
 
 def test_a_cancelled_parent_fails_its_children(executor):
-    """Their cause is a CancelledError."""
+    """The cause is a CancelledError."""
     parent = executor.submit(time.sleep, 300)
     child = executor.submit(add, parent)
     until(parent.running)
@@ -132,7 +132,7 @@ def test_a_cancelled_parent_fails_its_children(executor):
 
 
 def test_a_child_can_be_cancelled_while_it_waits(executor):
-    """Its parent goes on."""
+    """Its parent continues."""
     parent = executor.submit(lambda: time.sleep(1) or 7)
     child = executor.submit(add, parent)
     assert child.state == "pending"
@@ -141,7 +141,7 @@ def test_a_child_can_be_cancelled_while_it_waits(executor):
 
 
 def test_shutdown_waits_for_children(new_executor):
-    """What was submitted before it is done, dependent or not."""
+    """Shutdown finishes all calls submitted before it, with or without parents."""
     executor = new_executor()
     parent = executor.submit(pow, 2, 2)
     child = executor.submit(pow, parent, 2)
@@ -150,7 +150,7 @@ def test_shutdown_waits_for_children(new_executor):
 
 
 def test_in_one_chunk_only_the_calls_of_a_failed_parent_fail(executor):
-    """The others of the job have their values."""
+    """The other calls of the job return their values."""
     failing, fine = executor.submit(lambda: 1 / 0), executor.submit(pow, 2, 2)
     first, second = next(executor._intake.submit_chunks(abs, iter([(failing,), (fine,)]), 2, None))
     assert isinstance(first.exception(60), DependencyError)
@@ -170,7 +170,10 @@ LEAVES = 1024
 
 
 def tree(executor, poisoned=None):
-    """Ten levels of sums above the leaves: the futures of each level; *poisoned* is level and place of a failure."""
+    """Ten levels of sums above the leaves: the futures of each level.
+
+    *poisoned* is the level and place of a failure.
+    """
 
     def level_of(function, calls):
         return [
@@ -187,7 +190,7 @@ def tree(executor, poisoned=None):
 
 
 def test_a_tree_of_a_thousand_leaves(pool, new_executor):
-    """It ends right, with one job for each bundle; a failure at level 3 fails exactly those that descend from it."""
+    """The sum is right, with one job for each bundle. A failure at level 3 fails exactly its descendants."""
     executor = new_executor()
     sound = tree(executor)
     sick = tree(executor, poisoned=(3, 77))
@@ -208,12 +211,12 @@ def test_a_tree_of_a_thousand_leaves(pool, new_executor):
                 if (level, place) not in exempt:
                     assert future.result() == sum(range(place * width, (place + 1) * width))
     jobs = sum(-(-len(futures) // BUNDLE) for futures in sound)
-    # Of the sick tree, only the bundle of the root has no call that can be made.
+    # In the poisoned tree, only the bundle of the root has no call that can run.
     assert len(pool.history(executor, 2 * jobs - 1)) == 2 * jobs - 1
 
 
 def test_chaining_by_as_completed(executor):
-    """The next step of each is submitted as it ends."""
+    """Each chain submits its next step when a step ends."""
     first = [executor.submit(pow, n, 2) for n in range(5)]
     second = [executor.submit(add, future, 1) for future in as_completed(first, timeout=60)]
     assert sorted(future.result() for future in second) == [1, 2, 5, 10, 17]

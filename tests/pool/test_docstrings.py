@@ -1,4 +1,4 @@
-"""The examples in the docstrings of what users see do what they say, on a real pool."""
+"""The examples in the docstrings of the public objects work as shown, on a real pool."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ def clean_up():
 
 
 class Unspooled(CondorExecutor):
-    """Examples are not about spooling, and without it they take a quarter of the time."""
+    """The examples are not about spooling, and take a quarter of the time without it."""
 
     def __init__(self, *args, spool=False, **options) -> None:
         super().__init__(*args, spool=spool, **options)
 
 
 class Checker(doctest.OutputChecker):
-    """Takes another job, session, execution point, directory or version for the one that a docstring shows."""
+    """Accepts another job, session, execution point, directory or version than the docstring shows."""
 
     def __init__(self, release) -> None:
         here, host = re.escape(str(Path.cwd())), re.escape(socket.gethostname())
         self.names = {
             "SESSION": r"\b\d{8}-\d{6}-[0-9a-f]{8}\b",
             "DIRECTORY": rf"/home/me\b|{here}",
-            # (Which of the machine's is found depends on the environment.)
+            # (The environment decides which installation is found.)
             "VERSION": rf"\b25\.14\.1\b|{re.escape(release.version)}",
             "JOB": r"(?<=')\d+\.0(?=')",
             "HOST": rf"\bep17\b|\b{host}\b",
@@ -67,7 +67,7 @@ class Checker(doctest.OutputChecker):
 
 @pytest.fixture(scope="module")
 def shared(pool):
-    """The executor that most examples use; one of their own, for they have categories and long jobs."""
+    """The executor for most examples. They have one of their own, because they define categories and long jobs."""
     with Unspooled(access_point="personal") as executor:
         yield executor
     assert pool.queue(executor) == []
@@ -75,7 +75,7 @@ def shared(pool):
 
 @pytest.fixture(scope="module")
 def ended(shared):
-    """The future of a call that has been made."""
+    """The future of a call that has ended."""
     future = shared.submit(pow, 2, 10)
     future.result()
     return future
@@ -83,11 +83,11 @@ def ended(shared):
 
 @pytest.fixture
 def namespace(pool, shared, ended, tmp_path, monkeypatch):
-    """What the examples take for granted: a directory, a site's HTCondor, an executor, a DAG, functions and data."""
+    """The names that the examples need: a directory, a site's HTCondor, an executor, a DAG, functions and data."""
     monkeypatch.chdir(tmp_path)
     Path("analysis.sub").write_text("executable = fit\nrequest_memory = 8GB\nrequest_cpus = 1\nqueue 3\n")
     monkeypatch.setenv("CONDOR_CONFIG", str(pool.personal.config_file))
-    # There is no Kerberos here, so the user has a profile that goes without.
+    # There is no Kerberos here, so the user has a profile that does without it.
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     profiles = tmp_path / "config" / "condor_futures" / "profiles.toml"
     profiles.parent.mkdir(parents=True)
@@ -115,7 +115,7 @@ def namespace(pool, shared, ended, tmp_path, monkeypatch):
             made.terminate_workers()
         elif isinstance(made, CondorExecutor) and made._engine is not shared._engine:
             made.shutdown()
-    names.clear()  # a session stays for as long as its futures do
+    names.clear()  # a session exists as long as its futures
 
 
 @pytest.mark.parametrize("name", DOCSTRINGS)

@@ -1,4 +1,4 @@
-"""The scripts in examples/ do what they say."""
+"""The scripts in examples/ work as documented."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def run(script: str, *options: str, cwd: Path) -> str:
-    """What an example prints."""
+    """Return the output of an example."""
     done = subprocess.run(
         [sys.executable, EXAMPLES / script, *options],
         capture_output=True,

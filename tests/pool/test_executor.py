@@ -1,4 +1,4 @@
-"""The executor on a real pool: values, order, clusters, spooling, and nothing left behind."""
+"""The executor on a real pool: values, order, clusters, spooling, and cleanup."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ pytestmark = pytest.mark.pool
 
 @pytest.mark.parametrize("spool", [True, False])
 def test_a_hundred_calls_become_one_cluster_and_leave_nothing(pool, new_executor, spool):
-    """100 calls of one map are one cluster; each job was spooled if asked for; queue and spool are empty afterwards."""
+    """The 100 calls of one map are one cluster. Each job is spooled on request.
+
+    Afterwards, queue and spool are empty.
+    """
     executor = new_executor(spool=spool)
     with executor:
         assert list(executor.map(pow, range(100), itertools.repeat(2))) == [n * n for n in range(100)]
@@ -36,13 +39,16 @@ def test_a_hundred_calls_become_one_cluster_and_leave_nothing(pool, new_executor
 
 
 def test_a_site_that_materialises_jobs_late_does_not_keep_them_back(new_executor, monkeypatch):
-    """By default, which is for clusters of several jobs; then their input files would not be spooled."""
+    """Late materialization would apply by default to clusters of several jobs.
+
+    Their input files would then not be spooled.
+    """
     monkeypatch.setenv("_CONDOR_SUBMIT_FACTORY_JOBS_BY_DEFAULT", "true")
     assert list(new_executor().map(pow, range(2), [2, 2])) == [0, 1]
 
 
 def test_calls_submitted_one_by_one_share_a_cluster(pool, new_executor):
-    """A loop of submit() becomes few clusters."""
+    """A loop of submit() makes few clusters."""
     executor = new_executor()
     futures = [executor.submit(pow, n, 2) for n in range(30)]
     assert [future.result() for future in futures] == [n * n for n in range(30)]
@@ -58,21 +64,21 @@ def test_a_chunk_of_calls_is_one_job(pool, new_executor):
 
 
 def test_map_gives_results_in_order_and_lazily(executor):
-    """The first result can be taken while a later call still runs."""
+    """The first result is available while a later call still runs."""
     results = executor.map(time.sleep, [0.01, 60], chunksize=1)
     assert next(results) is None
     results.close()  # cancels the sleeper
 
 
 def test_map_times_out(executor):
-    """A result that is not there in time raises TimeoutError."""
+    """A result that is not ready in time raises TimeoutError."""
     results = executor.map(time.sleep, [60], timeout=0.05)
     with pytest.raises(TimeoutError):
         next(results)
 
 
 def test_map_with_a_buffersize_reads_ahead_only_so_far(executor):
-    """An endless iterable can be mapped."""
+    """map() accepts an endless iterable."""
     read = []
 
     def numbers():
@@ -88,7 +94,7 @@ def test_map_with_a_buffersize_reads_ahead_only_so_far(executor):
 
 
 def test_chunksize_auto_fits_the_limit_of_jobs(pool, new_executor):
-    """With two workers, a hundred calls become eight jobs."""
+    """With two workers, a hundred calls make eight jobs."""
     executor = new_executor(max_workers=2)
     assert list(executor.map(abs, range(-100, 0), chunksize="auto")) == list(range(100, 0, -1))
     executor.shutdown()
@@ -96,15 +102,15 @@ def test_chunksize_auto_fits_the_limit_of_jobs(pool, new_executor):
 
 
 def test_chunksize_auto_fits_the_cores_of_the_pool(pool, new_executor):
-    """Four jobs for each, though many more may be in the queue."""
+    """Each core gets four jobs, although the queue could have many more."""
     executor = new_executor()
     assert list(executor.map(abs, range(200), chunksize="auto")) == list(range(200))
     executor.shutdown()
-    assert len(pool.history(executor, 29)) == 29  # 32 would be 7 calls to a job, but for the last
+    assert len(pool.history(executor, 29)) == 29  # 32 jobs would have 6.25 calls each: so 7
 
 
 def test_max_workers_limits_the_jobs_in_the_queue(pool, new_executor):
-    """At no time are there more jobs in the queue, and all calls are made."""
+    """The queue never has more jobs, and all calls run."""
     executor = new_executor(max_workers=3)
     futures = [executor.submit(time.sleep, 0.2) for _ in range(9)]
     most = 0
@@ -114,7 +120,7 @@ def test_max_workers_limits_the_jobs_in_the_queue(pool, new_executor):
 
 
 def test_closures_and_lambdas_and_large_values_travel(executor):
-    """Anything that cloudpickle takes, both ways."""
+    """Everything that cloudpickle accepts travels in both directions."""
     import numpy as np
 
     offset = 10
@@ -126,12 +132,12 @@ def test_closures_and_lambdas_and_large_values_travel(executor):
 
 
 def test_keywords_belong_to_the_users_function(executor):
-    """Not even self and fn are taken."""
+    """Even the names self and fn are free."""
     assert executor.submit(dict, self=1, fn=2, timeout=3).result() == {"self": 1, "fn": 2, "timeout": 3}
 
 
 def test_running_follows_the_execute_event(executor, tmp_path):
-    """A future runs when its job executes, and not before."""
+    """A future is running while its job executes, and not before."""
     go = tmp_path / "go"
 
     def wait_for(path):
@@ -149,7 +155,7 @@ def test_running_follows_the_execute_event(executor, tmp_path):
 
 
 def test_wait_as_completed_and_callbacks_work(executor):
-    """As with any other executor."""
+    """They work as with any other executor."""
     futures = [executor.submit(pow, n, 2) for n in range(5)]
     called = []
     futures[0].add_done_callback(called.append)
@@ -159,7 +165,7 @@ def test_wait_as_completed_and_callbacks_work(executor):
 
 
 def test_a_callback_may_submit(executor):
-    """The next step of a chain can be submitted from the callback of the one before."""
+    """A callback of one step of a chain may submit the next."""
     chained = threading.Event()
     results = []
 
@@ -173,7 +179,7 @@ def test_a_callback_may_submit(executor):
 
 
 def test_output_is_the_calls_own(executor):
-    """Of two calls in one job each has what it printed, and it can be read after the shutdown."""
+    """Each of two calls in one job has its own output, which is still available after the shutdown."""
 
     def speak(word):
         import sys
@@ -189,7 +195,7 @@ def test_output_is_the_calls_own(executor):
 
 
 def test_the_initializer_runs_before_the_calls(new_executor):
-    """Once per job."""
+    """The initializer runs once per job."""
 
     def initialize(value):
         os.environ["INITIALIZED"] = value
@@ -205,7 +211,7 @@ def test_a_fresh_process_after_so_many_calls(new_executor):
 
 
 def test_submit_commands_reach_the_job(pool, executor):
-    """As keywords of the executor, and of executors derived from it."""
+    """They are keywords of the executor, or of executors derived from it."""
     derived = executor.with_options(request_memory=99, **{"MY.Flavour": '"vanilla"'})
     future = derived.submit(time.sleep, 30)
     (ad,) = until(lambda: future.job_id and pool.ads("condor_q", f"ClusterId == {future.job_id.split('.')[0]}"))
@@ -214,13 +220,13 @@ def test_submit_commands_reach_the_job(pool, executor):
 
 
 def test_an_unknown_submit_command_is_refused():
-    """Before anything is started, and with the nearest known name."""
+    """The error comes before anything starts, and names the nearest known command."""
     with pytest.raises(TypeError, match="request_memory"):
         CondorExecutor(access_point="personal", request_memry="4GB")
 
 
 def test_what_cannot_be_pickled_fails_its_own_future_at_once(executor):
-    """The message has the path to the culprit; the executor goes on."""
+    """The message has the path to the culprit. The executor continues."""
     future = executor.submit(print, {"model": [1, threading.Lock()]})
     assert future.done()
     with pytest.raises(PayloadError, match=r"\['model'\]\[1\]"):
@@ -229,7 +235,7 @@ def test_what_cannot_be_pickled_fails_its_own_future_at_once(executor):
 
 
 def test_a_session_directory_of_ones_own_is_kept(new_executor, tmp_path):
-    """With the event log of all its jobs."""
+    """The directory has the event log of all its jobs."""
     executor = new_executor(session=tmp_path / "session")
     assert executor.submit(pow, 2, 2).result() == 4
     executor.shutdown()
@@ -259,7 +265,7 @@ def test_submitting_from_many_threads(executor):
 
 
 def test_what_cannot_be_made_is_told_without_a_job(executor, tmp_path):
-    """What is called is nothing that can be, or a file is not there: the future has failed when it is returned."""
+    """The function cannot be called, or a file does not exist. The future has failed when submit() returns it."""
     lacking = executor.with_options(transfer_input_files=tmp_path / "missing")
     before = executor.counts()["failed"]
     futures = [
@@ -277,7 +283,7 @@ def test_what_cannot_be_made_is_told_without_a_job(executor, tmp_path):
 
 
 def test_a_file_may_be_made_by_the_calls_before(executor, tmp_path):
-    """So it is not missed before they have ended."""
+    """The executor therefore does not require the file before they have ended."""
     made = tmp_path / "made.txt"
     first = executor.with_options(transfer_output_files="made.txt", transfer_output_remaps={"made.txt": made}).submit(
         lambda: pathlib.Path("made.txt").write_text("ape")
@@ -289,12 +295,12 @@ def test_a_file_may_be_made_by_the_calls_before(executor, tmp_path):
 
 
 def test_a_future_may_be_the_function(executor):
-    """Its value is called."""
+    """The call uses the future's value as its function."""
     assert executor.submit(executor.submit(lambda: abs), -4).result(100) == 4
 
 
 def test_shell_without_a_command_is_refused(executor):
-    """It would be called in the job, to return a callable there, and nothing would have run."""
+    """The job would call shell, which returns a callable, and no command would run."""
     for submit in (
         lambda: executor.submit(shell, "ls"),
         lambda: executor.map(shell, ["ls"]),
@@ -305,7 +311,7 @@ def test_shell_without_a_command_is_refused(executor):
 
 
 def test_results_are_nothing_to_come_after(executor):
-    """It is said at once, while the calls of map() may run for hours; and none of the results is taken."""
+    """The error comes at once, while the calls of map() may run for hours. It takes none of their results."""
     results = executor.map(abs, [-4])
     with pytest.raises(TypeError, match=r"after must be futures, and map\(\) gives results"):
         executor.with_options(after=results)
@@ -313,7 +319,7 @@ def test_results_are_nothing_to_come_after(executor):
 
 
 def test_counts_may_be_of_numpy(new_executor):
-    """As the standard library takes them."""
+    """The standard library accepts them too."""
     executor = new_executor(max_workers=np.int64(3))
     assert list(executor.map(abs, [-1, -2, -3], chunksize=np.int32(2), buffersize=np.int8(1))) == [1, 2, 3]
     assert [future.result() for future in executor.submit_cluster(abs, -1, count=np.uint8(2))] == [1, 1]

@@ -1,4 +1,4 @@
-"""Every way a job can end badly is an error of its own, and of one future only."""
+"""Each way in which a job can fail has an error of its own, which only one future raises."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.pool
 
 
 def test_an_exception_comes_back_as_itself_with_the_remote_traceback(executor):
-    """The cause has the traceback's lines, the job and the host."""
+    """The cause has the lines of the traceback, the job and the host."""
     future = executor.submit(lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError) as caught:
         future.result()
@@ -43,7 +43,7 @@ def test_an_exception_comes_back_as_itself_with_the_remote_traceback(executor):
 
 
 def test_a_remote_traceback_names_file_and_line(executor):
-    """Also of a function that travels by value."""
+    """The function may also travel by value."""
 
     def fail():
         raise ValueError("far away")
@@ -55,7 +55,7 @@ def test_a_remote_traceback_names_file_and_line(executor):
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have notes from Python 3.11 on")
 def test_what_a_function_cannot_import_there_is_told(executor, tmp_path, monkeypatch):
-    """With what sends it along."""
+    """The error says how to send the module along."""
     (tmp_path / "beside_it.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     importlib.import_module("beside_it")
@@ -72,7 +72,7 @@ def test_what_a_function_cannot_import_there_is_told(executor, tmp_path, monkeyp
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt("stop"), GeneratorExit()])
 def test_exceptions_that_are_not_errors_are_outcomes_too(executor, error):
-    """As in the standard library's executors."""
+    """The standard library's executors do the same."""
 
     def leave():
         raise error
@@ -81,7 +81,7 @@ def test_exceptions_that_are_not_errors_are_outcomes_too(executor, error):
 
 
 def test_an_exception_that_cannot_be_pickled_keeps_its_text(executor):
-    """Its class is named, its traceback is kept."""
+    """The error names its class and keeps its traceback."""
 
     def fail():
         class UnpicklableError(Exception):
@@ -98,7 +98,7 @@ def test_an_exception_that_cannot_be_pickled_keeps_its_text(executor):
 
 
 def test_a_value_that_cannot_be_pickled_is_its_calls_failure(executor):
-    """The pickling error comes back; the executor goes on."""
+    """The future raises the pickling error. The executor continues."""
     error = executor.submit(threading.Lock).exception()
     assert isinstance(error, TypeError)
     assert "lock" in str(error)
@@ -106,7 +106,7 @@ def test_a_value_that_cannot_be_pickled_is_its_calls_failure(executor):
 
 
 def test_a_value_that_cannot_be_unpickled_here_is_an_outcome_error(executor):
-    """Its cause is the original error."""
+    """The cause is the original error."""
     client = os.getpid()
 
     class Trap:
@@ -122,7 +122,7 @@ def test_a_value_that_cannot_be_unpickled_here_is_an_outcome_error(executor):
 
 
 def test_a_crash_names_the_signal_and_costs_only_its_call(executor):
-    """The calls around it in the same job have their values."""
+    """The other calls of the same job return their values."""
 
     def sometimes(n):
         if n == 1:
@@ -143,7 +143,7 @@ def test_a_crash_names_the_signal_and_costs_only_its_call(executor):
 
 
 def test_leaving_the_interpreter_is_a_crash_with_its_exit_status(executor):
-    """Also with exit status 0."""
+    """It is a crash even with exit status 0."""
     for status in (0, 7):
         error = executor.submit(os._exit, status).exception()
         assert isinstance(error, JobCrashedError)
@@ -151,7 +151,7 @@ def test_leaving_the_interpreter_is_a_crash_with_its_exit_status(executor):
 
 
 def test_a_job_killed_as_a_whole_is_a_crash(pool, executor, tmp_path):
-    """The supervisor itself can be killed: no outcome, but an error."""
+    """If the supervisor itself is killed, there is no outcome, but an error."""
 
     def kill_the_supervisor():
         os.kill(os.getppid(), signal.SIGKILL)
@@ -163,7 +163,7 @@ def test_a_job_killed_as_a_whole_is_a_crash(pool, executor, tmp_path):
 
 
 def test_a_hold_and_a_removal_from_outside_are_errors_of_their_own(pool, executor):
-    """They carry HTCondor's code and words."""
+    """The errors have HTCondor's code and words."""
     held, removed = executor.submit(time.sleep, 300), executor.submit(time.sleep, 300)
     until(lambda: held.running() and removed.running())
     pool.run("condor_hold", "-reason", "because", "-subcode", "42", held.job_id)
@@ -180,7 +180,7 @@ def test_a_hold_and_a_removal_from_outside_are_errors_of_their_own(pool, executo
 
 
 def test_an_idle_job_that_is_removed_is_an_error_too(pool, executor):
-    """It need not have run."""
+    """The job may never have run."""
     future = executor.with_options(requirements="false").submit(pow, 2, 2)
     until(lambda: future.state == "idle")
     pool.run("condor_rm", future.job_id)
@@ -188,7 +188,7 @@ def test_an_idle_job_that_is_removed_is_an_error_too(pool, executor):
 
 
 def test_a_refused_submission_fails_its_futures_and_no_others(executor):
-    """HTCondor's own words come back."""
+    """The error has HTCondor's own words."""
     error = executor.with_options(priority="high").submit(pow, 2, 2).exception(60)
     assert isinstance(error, AccessPointError)
     assert "priority=high is invalid" in str(error)
@@ -196,7 +196,7 @@ def test_a_refused_submission_fails_its_futures_and_no_others(executor):
 
 
 def test_an_initializer_that_raises_breaks_the_executor(new_executor):
-    """What is under way fails, and nothing more is taken."""
+    """Calls under way fail, and the executor accepts no more."""
 
     def fail():
         raise ValueError("no detector")
@@ -212,7 +212,7 @@ def test_an_initializer_that_raises_breaks_the_executor(new_executor):
 
 
 def test_no_python_on_the_execution_point_is_said(new_executor, monkeypatch):
-    """The job's own words are in the error."""
+    """The error has the job's own words."""
     monkeypatch.setattr(packing, "PYTHONS", ["/nowhere/python"])
     error = new_executor().submit(pow, 2, 2).exception(60)
     assert isinstance(error, JobCrashedError)
@@ -221,7 +221,7 @@ def test_no_python_on_the_execution_point_is_said(new_executor, monkeypatch):
 
 
 def test_another_python_on_the_execution_point_is_named(new_executor, monkeypatch):
-    """Both versions are in the sentence."""
+    """The message has both versions."""
     from condor_futures import PythonMismatchError
     from condor_futures.calls import calls_file
 
@@ -233,7 +233,7 @@ def test_another_python_on_the_execution_point_is_named(new_executor, monkeypatc
 
 
 def test_no_schedd_is_an_error_at_once(monkeypatch, tmp_path, release):
-    """One sentence, which says how to get a personal pool."""
+    """The message is one sentence, which says how to get a personal pool."""
     config = tmp_path / "condor_config"
     config.write_text(f"LOCAL_DIR = {tmp_path}\nCONDOR_HOST = 127.0.0.1:9\nSCHEDD_ADDRESS_FILE = {tmp_path}/none\n")
     monkeypatch.setenv("CONDOR_CONFIG", str(config))
@@ -242,7 +242,7 @@ def test_no_schedd_is_an_error_at_once(monkeypatch, tmp_path, release):
 
 
 def test_a_tampered_outcome_is_refused(new_executor, monkeypatch):
-    """And fails its own future only."""
+    """It fails only its own future."""
     from condor_futures.resolving import resolver
 
     executor = new_executor()

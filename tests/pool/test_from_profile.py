@@ -10,7 +10,7 @@ pytestmark = pytest.mark.pool
 
 
 def test_executor_is_what_its_profile_says(pool, tmp_path, monkeypatch):
-    """And what is given beside it wins."""
+    """Arguments beside the profile override it."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     file = tmp_path / "condor_futures" / "profiles.toml"
     file.parent.mkdir()
@@ -27,7 +27,7 @@ def test_executor_is_what_its_profile_says(pool, tmp_path, monkeypatch):
 
 
 def test_profile_of_cern_is_understood(release, monkeypatch):
-    """All that is missing here is its access point."""
+    """The test lacks only the access point of the profile."""
     monkeypatch.setenv("CONDOR_CONFIG", "ONLY_ENV")
     with pytest.raises(AccessPointError, match="nobody@nowhere"):
         CondorExecutor.from_profile("cern", access_point=("127.0.0.1:1", "nobody@nowhere"))

@@ -1,4 +1,4 @@
-"""Jobs that go on hold, lose their slot or their shadow: what the executor is told to do with them, it does."""
+"""Jobs that go on hold, or lose their slot or shadow: the executor does what its options say."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.pool
 
 
 def made(file: Path, wait: str | None = None) -> int:
-    """Leave a line in *file*, wait until *wait* exists, give how many lines there are."""
+    """Write a line to *file*, wait until *wait* exists, and return the number of lines."""
     with file.open("a") as lines:
         lines.write(f"{os.getpid()}\n")
     while wait and not Path(wait).exists():
@@ -35,7 +35,7 @@ def made(file: Path, wait: str | None = None) -> int:
 
 
 class Watched:
-    """A call that runs until it is let go; how often it was begun can be seen."""
+    """A call that runs until the test lets it continue. The test can see how often it began."""
 
     def __init__(self, directory: Path) -> None:
         self.file, self.go = directory / "made", directory / "go"
@@ -43,7 +43,7 @@ class Watched:
         self.futures: list[CondorFuture] = []
 
     def begun(self, times: int) -> None:
-        """Wait until it was begun so often."""
+        """Wait until it has begun *times* times."""
         until(lambda: self.file.exists() and len(self.file.read_text().splitlines()) == times)
 
     def let_go(self) -> None:
@@ -58,19 +58,19 @@ class Watched:
 def watched(tmp_path):
     watched = Watched(tmp_path)
     yield watched
-    for future in watched.futures:  # a job that waits on hold would keep its executor for ever
+    for future in watched.futures:  # a job on hold would keep its executor for ever
         future.cancel()
 
 
 @pytest.fixture
 def hold(pool):
-    """Puts a call's job on hold."""
+    """Put a call's job on hold."""
     return lambda future: pool.run("condor_hold", "-reason", "because", "-subcode", "42", future.job_id)
 
 
 @pytest.mark.parametrize("spool", [True, False])
 def test_a_held_job_waits_for_whoever_releases_it(pool, executor, hold, watched, spool):
-    """Meanwhile it is shown as held, and counted."""
+    """Until then, the future shows it as held, and the executor counts it."""
     future = watched.submit(executor.with_options(on_hold="wait", spool=spool))
     watched.begun(1)
     hold(future)
@@ -86,7 +86,7 @@ def test_a_held_job_waits_for_whoever_releases_it(pool, executor, hold, watched,
 
 
 def test_a_held_job_is_released_and_in_the_end_failed(executor, hold, watched):
-    """Twice is what was said; the error is of the third hold, and counts them."""
+    """The option says two releases. The error is of the third hold, and counts the holds."""
     future = watched.submit(executor.with_options(on_hold=("release", 2)))
     for attempt in (1, 2, 3):
         watched.begun(attempt)
@@ -107,7 +107,7 @@ def test_a_held_job_that_is_released_gives_its_value(executor, hold, watched):
 
 
 def test_the_users_function_decides(executor, hold, watched):
-    """It is told what there is to know, each time, and not in the watcher's thread."""
+    """The function gets all information about each hold, and does not run in the watcher's thread."""
     asked, threads = [], set()
 
     def decide(job: HeldJob):
@@ -135,7 +135,7 @@ def test_the_users_function_decides(executor, hold, watched):
     ],
 )
 def test_a_function_that_does_not_decide_fails_the_call(executor, hold, watched, decide, cause, words):
-    """The call's error is that it was held; what went wrong then is its cause."""
+    """The call's error is the hold. The cause is the error of the function."""
     future = watched.submit(executor.with_options(on_hold=decide))
     watched.begun(1)
     hold(future)
@@ -146,7 +146,7 @@ def test_a_function_that_does_not_decide_fails_the_call(executor, hold, watched,
 
 
 def test_periodic_release_has_its_effect_where_holds_are_waited_out(pool, executor, watched):
-    """HTCondor's own means, also for when to release and how often."""
+    """HTCondor's own command decides when and how often to release."""
     patient = executor.with_options(
         on_hold="wait", periodic_hold="JobStatus == 2 && NumShadowStarts == 1", periodic_release="NumShadowStarts == 1"
     )
@@ -158,7 +158,7 @@ def test_periodic_release_has_its_effect_where_holds_are_waited_out(pool, execut
 
 
 def test_a_job_that_is_held_for_memory_gets_more(pool, executor, watched):
-    """Twice as much each time, as far as is said, until it is enough."""
+    """The memory doubles each time, up to the limit, until it is enough."""
     hungry = executor.with_options(
         request_memory="64MB",
         memory_max="192MB",
@@ -172,14 +172,14 @@ def test_a_job_that_is_held_for_memory_gets_more(pool, executor, watched):
 
 
 def test_a_job_that_needs_more_memory_than_there_is_to_be_fails(executor):
-    """Really, here; the error names what it asked for, and the limit."""
+    """The hold is real here. The error names the request and the limit."""
     hungry = executor.with_options(
         request_memory=100, memory_max=100, periodic_hold="MemoryUsage > RequestMemory", periodic_hold_subcode=102
     )
 
     def eat():
         food = bytearray(150 << 20)
-        time.sleep(16)  # HTCondor looks at what a job uses every 15 s
+        time.sleep(16)  # HTCondor checks the resource usage of a job every 15 s
         return len(food)
 
     error = hungry.submit(eat).exception(100)
@@ -189,7 +189,7 @@ def test_a_job_that_needs_more_memory_than_there_is_to_be_fails(executor):
 
 
 def test_a_call_that_takes_too_long_is_an_error_of_its_own(executor):
-    """It names the limit, and is not tried again."""
+    """The error names the limit, and there is no retry."""
     limited = executor.with_options(allowed_execute_duration=1, on_hold="release")
     error = limited.submit(time.sleep, 60).exception(60)
     assert isinstance(error, JobTimeLimitError)
@@ -197,14 +197,14 @@ def test_a_call_that_takes_too_long_is_an_error_of_its_own(executor):
 
 
 def test_the_whole_job_may_be_limited_too(executor):
-    """With what it takes to transfer its files."""
+    """The limit includes the transfer of its files."""
     error = executor.with_options(allowed_job_duration=1).submit(time.sleep, 60).exception(60)
     assert isinstance(error, JobTimeLimitError)
     assert (error.code, "allowed_job_duration=1 allows" in str(error)) == (46, True)
 
 
 def test_a_held_job_can_be_removed_and_cancelled(pool, executor, hold, watched):
-    """From outside, which is an error, and from inside, which is none."""
+    """A removal by another program is an error. A cancellation is not."""
     patient = executor.with_options(on_hold="wait")
     removed, cancelled = watched.submit(patient), watched.submit(patient)
     watched.begun(2)
@@ -218,7 +218,7 @@ def test_a_held_job_can_be_removed_and_cancelled(pool, executor, hold, watched):
 
 
 def test_a_shutdown_waits_for_held_jobs_unless_it_cancels(new_executor, pool, hold, watched):
-    """As it waits for jobs that are idle for lack of a slot."""
+    """Shutdown also waits for jobs that are idle for lack of a slot."""
     waits, gives_up = new_executor(on_hold="wait"), new_executor(on_hold="wait")
     kept, dropped = watched.submit(waits), watched.submit(gives_up)
     watched.begun(2)
@@ -244,12 +244,12 @@ def test_held_jobs_are_removed_when_the_executor_is_terminated(new_executor, hol
     assert isinstance(future.exception(), JobRemovedError)
 
 
-# Slots, starters and shadows that are lost.
+# Lost slots, starters and shadows.
 
 
 @pytest.mark.parametrize("how", [[], ["-fast"]], ids=["soft", "fast"])
 def test_an_evicted_job_is_idle_and_runs_again(pool, executor, watched, how):
-    """One value comes of it, that of the attempt that came to an end."""
+    """It has one value, that of the completed attempt."""
     future = watched.submit(executor.with_options(requirements="NumJobStarts =!= 1"))
     watched.begun(1)
     pool.run("condor_vacate_job", *how, future.job_id)
@@ -263,7 +263,7 @@ def test_an_evicted_job_is_idle_and_runs_again(pool, executor, watched, how):
 
 @pytest.mark.parametrize("daemon", ["condor_starter", "condor_shadow"])
 def test_a_job_whose_daemon_is_killed_runs_again_and_gives_one_value(pool, new_executor, watched, daemon):
-    """HTCondor starts it anew; the attempt that was cut off counts for nothing."""
+    """HTCondor restarts the job. The interrupted attempt does not count."""
     executor = new_executor()
     future = watched.submit(executor)
     watched.begun(1)
@@ -276,12 +276,12 @@ def test_a_job_whose_daemon_is_killed_runs_again_and_gives_one_value(pool, new_e
 
 
 def test_a_job_that_loses_its_schedd_and_its_shadow_goes_on(pool, new_executor, watched):
-    """They are reconnected, and the call is not made again."""
+    """The schedd reconnects to the job, and the call does not run again."""
     executor = new_executor()
     future = watched.submit(executor)
     watched.begun(1)
     ((shadow,), (schedd,)) = pool.pids("condor_shadow"), pool.pids("condor_schedd")
-    for pid in (schedd, shadow):  # the schedd first, so that it does not start the job anew
+    for pid in (schedd, shadow):  # the schedd first, so that it does not restart the job
         os.kill(pid, signal.SIGKILL)
     until(lambda: "Job reconnected to" in (executor.session / "event_log").read_text())
     assert future.state == "running"
@@ -290,14 +290,14 @@ def test_a_job_that_loses_its_schedd_and_its_shadow_goes_on(pool, new_executor, 
 
 
 def broken(pool, future, attribute, value):
-    """An idle job that can be matched, but not run: a part of it makes no sense."""
+    """An idle job that matches a slot but cannot run, because one of its attributes makes no sense."""
     until(lambda: future.state == "idle")
     pool.run("condor_qedit", future.job_id, attribute, value)
     pool.run("condor_qedit", future.job_id, "Requirements", "true")
 
 
 def test_a_job_that_never_runs_and_is_never_held_is_given_up(pool, executor):
-    """Its shadow dies again and again, with no event to tell of it; or its starter does, with an eviction each time."""
+    """Its shadow fails repeatedly without any event, or its starter fails with an eviction each time."""
     never = executor.with_options(requirements="false", spool=False)
     silent, told = never.submit(pow, 2, 2), never.submit(pow, 2, 2)
     broken(pool, silent, "Iwd", "undefined")

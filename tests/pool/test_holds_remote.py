@@ -1,4 +1,4 @@
-"""Holds and retries where the queue is all that tells of the jobs, and each attempt has a sandbox of its own."""
+"""Holds and retries if only the queue shows the jobs, and each attempt has a sandbox of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.pool
 def fixture_remote(release):
     """A pool that does not see the client's files, and whose startd holds jobs that use too much memory.
 
-    It does so with the codes of HTCondor's own policy, use POLICY: HOLD_IF_MEMORY_EXCEEDED.
+    It uses the codes of HTCondor's own policy, use POLICY: HOLD_IF_MEMORY_EXCEEDED.
     """
     exceeded = "(TARGET.Greedy =?= True && TARGET.RequestMemory < 200)"
     config = {"PREEMPT": exceeded, "WANT_HOLD": exceeded, "WANT_HOLD_SUBCODE": "102", "POLLING_INTERVAL": "1"}
@@ -30,7 +30,7 @@ def fixture_remote(release):
 
 @pytest.fixture(scope="module", name="executor")
 def fixture_executor(remote):
-    """One for all tests that leave it as they found it."""
+    """One executor for all tests that leave it unchanged."""
     with CondorExecutor(access_point=remote.access_point) as executor:
         yield executor
     assert remote.queue(executor) == []
@@ -46,7 +46,7 @@ def test_a_held_job_is_shown_and_followed_when_it_is_released(remote, executor):
 
 
 def test_a_held_job_is_released_so_often_as_is_said(remote, executor):
-    """Its policy says hold at once, each time it runs."""
+    """The job's policy holds it as soon as it runs, each time."""
     careful = executor.with_options(on_hold=("release", 2), periodic_hold="JobStatus == 2")
     future = careful.submit(time.sleep, 60)
     error = future.exception(100)
@@ -56,7 +56,7 @@ def test_a_held_job_is_released_so_often_as_is_said(remote, executor):
 
 @pytest.mark.parametrize("options", [{"memory_max": "256MB"}, {"retry_request_memory": "128MB, 256MB"}], ids=str)
 def test_a_job_that_its_slot_holds_for_memory_gets_more(remote, executor, options):
-    """HTCondor's own way never puts it on hold; ours releases it."""
+    """HTCondor's own mechanism never puts it on hold; our executor releases it."""
     greedy = executor.with_options(request_memory="64MB", **{"MY.Greedy": True}, **options)
     future = greedy.submit(time.sleep, 5)
     assert future.result(100) is None
@@ -66,7 +66,7 @@ def test_a_job_that_its_slot_holds_for_memory_gets_more(remote, executor, option
 
 
 def test_values_travel_from_one_attempt_to_the_next(remote, executor):
-    """The sandbox is a new one; the outcomes of the calls before the crash come along."""
+    """The sandbox is new. It gets the outcomes of the calls before the crash."""
 
     def number_of_the_sandbox(crash):
         ad = Path(os.environ["_CONDOR_JOB_AD"]).read_text()

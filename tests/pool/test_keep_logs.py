@@ -1,4 +1,4 @@
-"""Output, error and log of each job, kept where the user says."""
+"""Output, error and log of each job, kept in the user's directory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def names(directory):
 
 @pytest.mark.parametrize("spool", [True, False], ids=["spooled", "not spooled"])
 def test_each_job_has_its_three_files(new_executor, tmp_path, spool):
-    """Under the job's number, whole when the future is done; the directory is made."""
+    """The names have the job's number. The files are complete when the future is done.
+
+    The executor makes the directory.
+    """
     logs = tmp_path / "some" / "logs"
     executor = new_executor(spool=spool, keep_logs=logs)
     futures = [executor.submit(speak, number) for number in range(3)]
@@ -58,7 +61,7 @@ def test_files_stay_after_the_session(pool, tmp_path):
 
 
 def test_calls_that_fail_leave_their_files_too(new_executor, tmp_path):
-    """One that raises, and one that kills its Python."""
+    """One call raises, and another kills its Python."""
     executor = new_executor(keep_logs=tmp_path)
     raised, crashed = executor.submit(speak), executor.submit(os.abort)
     for future in (raised, crashed):
@@ -74,7 +77,7 @@ def test_calls_that_fail_leave_their_files_too(new_executor, tmp_path):
     [("condor_hold", JobHeldError, "Job was held"), ("condor_rm", JobRemovedError, "Job was aborted")],
 )
 def test_job_that_is_held_or_removed_leaves_its_log(new_executor, pool, tmp_path, spool, command, error, event):
-    """Its events up to then, though nothing of a spooled job is retrieved."""
+    """The log has the events until then, although nothing of a spooled job is retrieved."""
     executor = new_executor(spool=spool, keep_logs=tmp_path)
     future = executor.submit(time.sleep, 300)
     until(future.running)
@@ -86,7 +89,7 @@ def test_job_that_is_held_or_removed_leaves_its_log(new_executor, pool, tmp_path
 
 
 def test_derived_executors_keep_their_own(new_executor, tmp_path):
-    """Inherited, changed, given up."""
+    """A derived executor may inherit the option, change it, or turn it off."""
     executor = new_executor(keep_logs=tmp_path / "a")
     other = executor.with_options(keep_logs=tmp_path / "b")
     none = executor.with_options(keep_logs=False)
@@ -97,7 +100,7 @@ def test_derived_executors_keep_their_own(new_executor, tmp_path):
 
 
 def test_directory_that_cannot_be_is_refused_at_once(new_executor, executor, tmp_path):
-    """Before anything is submitted."""
+    """The error comes before anything is submitted."""
     (tmp_path / "file").touch()
     with pytest.raises(CondorFuturesError, match=r"keep_logs: the directory .* cannot be created: "):
         executor.with_options(keep_logs=tmp_path / "file")
@@ -106,7 +109,7 @@ def test_directory_that_cannot_be_is_refused_at_once(new_executor, executor, tmp
 
 
 def test_full_disk_is_no_reason_to_fail_a_call(new_executor, tmp_path, caplog):
-    """What cannot be kept is said in the log of the package."""
+    """The package's log has a warning about the files that could not be kept."""
     executor = new_executor(keep_logs=tmp_path)
     executor.submit(speak, 1).result()
     future = executor.submit(speak, 2)
@@ -117,7 +120,7 @@ def test_full_disk_is_no_reason_to_fail_a_call(new_executor, tmp_path, caplog):
 
 
 def test_cancelled_call_leaves_nothing(new_executor, tmp_path):
-    """Nobody wants it any more."""
+    """Nobody needs the files any more."""
     executor = new_executor(keep_logs=tmp_path)
     future = executor.submit(time.sleep, 300)
     until(future.running)
