@@ -1,4 +1,4 @@
-"""Cancelling, shutting down, and what a slow schedd, an interrupt or the end of a script does."""
+"""Cancelling, shutting down, and the effect of a slow schedd, an interrupt, or the end of a script."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.pool
 
 
 def test_cancelling_a_running_call_removes_its_job(pool, executor):
-    """And says so to whoever waits."""
+    """The future informs all waiters."""
     future = executor.submit(time.sleep, 300)
     until(future.running)
     assert future.cancel()
@@ -33,7 +33,7 @@ def test_cancelling_a_running_call_removes_its_job(pool, executor):
 
 
 def test_cancelling_what_is_not_submitted_yet_submits_nothing(pool, new_executor):
-    """It never reaches the queue."""
+    """The call never reaches the queue."""
     executor = new_executor(max_workers=1)
     first, second = executor.submit(time.sleep, 300), executor.submit(pow, 2, 2)
     until(first.running)
@@ -45,27 +45,27 @@ def test_cancelling_what_is_not_submitted_yet_submits_nothing(pool, new_executor
 
 
 def test_cancelling_one_call_of_a_job_leaves_the_others(executor):
-    """The job goes on for them."""
+    """The job continues for the other calls."""
     chunk = next(executor._intake.submit_chunks(lambda n: time.sleep(0.5) or n, iter([(1,), (2,)]), 2, None))
     assert chunk[0].cancel()
     assert chunk[1].result() == 2
 
 
 def test_cancelling_a_call_that_is_being_submitted_costs_no_other(pool, new_executor):
-    """The access point is about to read the files of all of them."""
+    """The access point is about to read the files of all the calls."""
     executor = new_executor()
     submissions = executor._engine.watcher._under_way.effects.submissions
     futures = [executor.submit(pow, n, 2) for n in range(200)]
     until(lambda: len(submissions.under_way) > 1, pause=0.001)
     cancelled = [future.cancel() for future in futures[len(submissions.under_way) // 2 :: 10]]
-    assert any(cancelled)  # on a busy machine some have ended by now
+    assert any(cancelled)  # on a busy machine, some have ended by now
     assert [future.result(100) for future in futures if not future.cancelled()] == [
         n * n for n, future in enumerate(futures) if not future.cancelled()
     ]
 
     def left():
         for path in executor.session.rglob("*.calls"):
-            with contextlib.suppress(FileNotFoundError):  # it goes while it is looked at
+            with contextlib.suppress(FileNotFoundError):  # the job leaves while the test looks at it
                 yield path.stat().st_size
 
     until(lambda: not any(left()))
@@ -94,7 +94,7 @@ def test_shutdown_without_waiting_returns_and_the_work_goes_on(new_executor):
 
 
 def test_shutdown_can_cancel_what_does_not_run(pool, new_executor):
-    """What runs is finished."""
+    """Running calls are finished."""
     executor = new_executor(max_workers=1)
     first, second = executor.submit(time.sleep, 1), executor.submit(time.sleep, 300)
     until(first.running)
@@ -104,7 +104,7 @@ def test_shutdown_can_cancel_what_does_not_run(pool, new_executor):
 
 
 def test_terminate_workers_removes_what_runs(pool, new_executor):
-    """At once; the futures fail."""
+    """The jobs are removed at once, and the futures fail."""
     executor = new_executor()
     future = executor.submit(time.sleep, 300)
     until(future.running)
@@ -128,7 +128,7 @@ def test_an_executor_that_nobody_holds_finishes_its_work(pool, new_executor):
 
 
 def test_results_are_not_kept_alive(executor):
-    """Nothing but the future holds a value, and nothing holds the future."""
+    """Only the future holds a value, and nothing holds the future."""
     import weakref
 
     class Thing:
@@ -142,7 +142,7 @@ def test_results_are_not_kept_alive(executor):
 
 
 def test_an_ephemeral_session_goes_with_its_last_future(new_executor):
-    """Until then its files can be read."""
+    """Until then, its files can be read."""
     from condor_futures import CondorExecutor
 
     executor = CondorExecutor(access_point="personal")
@@ -157,9 +157,9 @@ def test_an_ephemeral_session_goes_with_its_last_future(new_executor):
 
 
 def test_a_stopped_schedd_does_not_stop_the_client(pool, new_executor):
-    """While it is stopped, other threads run, submit() returns, and all results arrive after it goes on."""
+    """While the schedd is stopped, other threads run and submit() returns. All results arrive after it continues."""
     executor = new_executor()
-    assert executor.submit(pow, 2, 2).result() == 4  # all is warm
+    assert executor.submit(pow, 2, 2).result() == 4  # everything is warm
     pauses = []
     stop = threading.Event()
 
@@ -188,13 +188,13 @@ def test_a_stopped_schedd_does_not_stop_the_client(pool, new_executor):
     assert [future.result(100) for future in more] == [n * n for n in range(5)]
     stop.set()
     counter.join()
-    # Not a timing of ours: the bindings hold the GIL for as long as the schedd is stopped, which is 10 s.
+    # This is no measurement of our code: the bindings hold the GIL as long as the schedd is stopped, which is 10 s.
     assert max(pauses) < 0.5
     assert submitting < 0.5
 
 
 def test_a_callback_of_the_last_call_may_shut_down_too(new_executor):
-    """While the executor is ending already; neither of the two waits for the other."""
+    """The executor is already shutting down. Neither shutdown waits for the other."""
     executor = new_executor()
     with executor:
         executor.submit(time.sleep, 0.5).add_done_callback(lambda _: executor.shutdown(wait=False, cancel_futures=True))
@@ -202,7 +202,7 @@ def test_a_callback_of_the_last_call_may_shut_down_too(new_executor):
 
 
 def test_a_call_that_forks_has_one_outcome(executor, tmp_path):
-    """The copy tells nothing, and makes none of the other calls of the job."""
+    """The copy of the process reports nothing, and runs none of the other calls of the job."""
     made = tmp_path / "made"
 
     def call(n):
@@ -218,7 +218,7 @@ def test_a_call_that_forks_has_one_outcome(executor, tmp_path):
 
 @contextlib.contextmanager
 def client(pool, text):
-    """A client in a process of its own, which is killed if it is still there at the end."""
+    """A client in a process of its own, which is killed if it still runs at the end."""
     script = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(text)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -247,7 +247,7 @@ def test_a_script_that_ends_without_shutdown_has_its_results(pool):
 
 @pytest.mark.parametrize("body", ["wait()", "with executor: wait()"])
 def test_an_interrupted_script_removes_its_jobs(pool, body):
-    """Ctrl-C, in a with block and without one."""
+    """Ctrl-C, with and without a with block."""
     text = """
         import time
         from condor_futures import CondorExecutor
@@ -281,7 +281,7 @@ def test_an_interrupted_script_removes_its_jobs(pool, body):
     ids=["end", "with", "caught"],
 )
 def test_a_script_that_is_interrupted_while_it_waits_removes_its_jobs(pool, body, told):
-    """For its end, or for that of a with block; and it waits until they are removed."""
+    """The script waits at its end, or at the end of a with block. It then waits until the jobs are removed."""
     text = """
 import time
 from condor_futures import CondorExecutor
@@ -312,7 +312,7 @@ watcher.join = told
 
 
 def test_an_interruption_of_something_else_removes_no_jobs(pool):
-    """As of a line at a prompt, long before."""
+    """For example, a line at a prompt was interrupted, long before."""
     text = """
         import sys
         from condor_futures import CondorExecutor
@@ -328,7 +328,7 @@ def test_an_interruption_of_something_else_removes_no_jobs(pool):
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_process_of_multiprocessing_that_ends_without_shutdown_has_its_results(pool, tmp_path, method):
-    """It does not end as other programs do, and leaves nothing either."""
+    """Such a process ends differently from other programs, and leaves nothing either."""
     script = tmp_path / "script.py"
     script.write_text(
         textwrap.dedent("""
@@ -355,7 +355,7 @@ def test_a_process_of_multiprocessing_that_ends_without_shutdown_has_its_results
 
 
 def test_a_process_of_multiprocessing_may_leave_its_session(pool):
-    """Which is there for whoever takes it up, though the executor was not forgotten."""
+    """Another client can attach to the session, although the executor still existed at the exit."""
     text = """
         import multiprocessing
         from condor_futures import CondorExecutor
@@ -377,7 +377,7 @@ def test_a_process_of_multiprocessing_may_leave_its_session(pool):
 
 
 def test_a_second_ctrl_c_ends_a_program_whose_jobs_cannot_be_removed(pool):
-    """Its session stays, by which that can be done later."""
+    """Its session stays, with which the jobs can be removed later."""
     text = """
         import time
         from condor_futures import CondorExecutor
@@ -408,7 +408,7 @@ def test_a_second_ctrl_c_ends_a_program_whose_jobs_cannot_be_removed(pool):
 
 
 def test_an_executor_that_is_shut_down_in_a_forked_child_does_not_hang(executor):
-    """Its threads are not there."""
+    """The child does not have its threads."""
     child = os.fork()
     if child == 0:
         status = 1

@@ -1,4 +1,4 @@
-"""What an access point, a disk and a process have only so much of: calls wait for it, or fail by themselves."""
+"""Limits of an access point, a disk and a process: calls wait for a limited resource, or fail alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIMIT = 4
 
 @pytest.fixture
 def pool_with(release, tmp_path_factory, monkeypatch):
-    """Makes what `access_point="personal"` means: a pool with further settings."""
+    """Return a function that gives the pool of `access_point="personal"` further settings."""
     with contextlib.ExitStack() as pools:
 
         def make(**config: object) -> Pool:
@@ -41,7 +41,7 @@ def pool_with(release, tmp_path_factory, monkeypatch):
 
 
 def wait_for(flag: Path, value: int = 0) -> int:
-    """Run until the flag is there."""
+    """Run until the flag exists."""
     while not flag.exists():
         time.sleep(0.02)
     return value
@@ -59,7 +59,7 @@ def zeros_after(flag: Path, size: int) -> bytes:
     [("MAX_JOBS_PER_OWNER", True), ("MAX_JOBS_SUBMITTED", False), ("MAX_JOBS_PER_SUBMISSION", True)],
 )
 def test_calls_beyond_a_limit_wait_and_go_on(limit, spool, pool_with, tmp_path, caplog):
-    """More are submitted as others leave; whatever the limit is of."""
+    """The executor submits more jobs as others leave, whichever limit applies."""
     pool = pool_with(**{limit: LIMIT})
     with CondorExecutor(access_point="personal", spool=spool) as executor:
         futures = [executor.submit(wait_for, tmp_path / "flag", n) for n in range(3 * LIMIT)]
@@ -76,7 +76,7 @@ def test_calls_beyond_a_limit_wait_and_go_on(limit, spool, pool_with, tmp_path, 
 
 
 def test_jobs_of_others_count_too(pool_with, tmp_path):
-    """Another session of the same user has all the room; calls wait until it has ended, and can be cancelled."""
+    """Another session of the same user uses the whole limit. Calls wait until it has ended, and can be cancelled."""
     pool = pool_with(MAX_JOBS_PER_OWNER=LIMIT)
     with CondorExecutor(access_point="personal") as other, CondorExecutor(access_point="personal") as executor:
         theirs = [other.submit(wait_for, tmp_path / "flag", n) for n in range(LIMIT)]
@@ -92,7 +92,7 @@ def test_jobs_of_others_count_too(pool_with, tmp_path):
 
 
 def test_cluster_waits_until_there_is_room_for_all_of_it(pool_with, tmp_path):
-    """It is one cluster or none; one that can never fit fails at once, and says why."""
+    """The jobs are one cluster or none. A cluster that can never fit fails at once with the reason."""
     pool = pool_with(MAX_JOBS_PER_OWNER=LIMIT)
     with CondorExecutor(access_point="personal") as executor:
         first = [executor.submit(wait_for, tmp_path / "flag", n) for n in range(2)]
@@ -110,7 +110,7 @@ def test_cluster_waits_until_there_is_room_for_all_of_it(pool_with, tmp_path):
 
 
 def test_cluster_larger_than_a_submission_may_be_fails(pool_with):
-    """MAX_JOBS_PER_SUBMISSION: what is not asked for as a cluster goes in parts, what is does not."""
+    """With MAX_JOBS_PER_SUBMISSION, the executor splits batches of jobs, but not a cluster that the user requested."""
     pool_with(MAX_JOBS_PER_SUBMISSION=LIMIT)
     with CondorExecutor(access_point="personal") as executor:
         with pytest.raises(AccessPointError, match=r"takes 4 jobs at most \(MAX_JOBS_PER_SUBMISSION\), .* has 6$"):
@@ -131,7 +131,7 @@ def fixture_small_disk(tmp_path):
 
 
 def test_calls_wait_for_room_in_the_spool_directory(pool_with, small_disk):
-    """What does not fit beside what is there is spooled when that has left; what never fits fails, by itself."""
+    """Files that do not fit beside others are spooled when the others have left. Files that never fit fail alone."""
     pool = pool_with(ALTERNATE_JOB_SPOOL=f'"{small_disk}"')
     with CondorExecutor(access_point="personal") as executor:
         calls = [os.urandom(3 * MIB), os.urandom(3 * MIB), os.urandom(9 * MIB), os.urandom(3 * MIB), b"short"]
@@ -147,7 +147,7 @@ def test_calls_wait_for_room_in_the_spool_directory(pool_with, small_disk):
 
 
 def test_value_waits_for_room_on_the_disk_of_the_job(pool_with, small_disk, tmp_path):
-    """Where jobs run in the spool directory, what is on its way to other jobs may fill it, for a while."""
+    """If jobs run in the spool directory, files on the way to other jobs may fill it for some time."""
     pool_with(ALTERNATE_JOB_SPOOL=f'"{small_disk}"')
     with CondorExecutor(access_point="personal") as executor:
         future = executor.submit(zeros_after, tmp_path / "flag", 2 * MIB)
@@ -155,17 +155,17 @@ def test_value_waits_for_room_on_the_disk_of_the_job(pool_with, small_disk, tmp_
         filler = small_disk / "filler"
         filler.write_bytes(bytes(7 * MIB))
         (tmp_path / "flag").touch()
-        time.sleep(3)  # in which it is written, and taken back
+        time.sleep(3)  # in which it is written, and removed again
         assert not future.done()
         filler.unlink()
         assert len(future.result(100)) == 2 * MIB
 
 
 def test_value_that_the_disk_of_the_job_cannot_hold_fails_its_call_alone(pool_with, small_disk):
-    """Others of the same bundle have their values, those before it and those after it."""
+    """The other calls of the bundle have their values, both earlier and later ones."""
     pool_with(ALTERNATE_JOB_SPOOL=f'"{small_disk}"')
     with CondorExecutor(access_point="personal") as executor:
-        # In a job that runs in its spool directory, where access point and execution point are one machine.
+        # The job runs in its spool directory, because access point and execution point are one machine.
         results = [executor.submit(os.urandom, n * MIB) for n in (9, 1)]
         with pytest.raises(OSError, match=r"No space left on device \(where the job ran") as caught:
             results[0].result(100)
@@ -174,7 +174,7 @@ def test_value_that_the_disk_of_the_job_cannot_hold_fails_its_call_alone(pool_wi
 
 
 def test_full_disk_fails_the_calls_that_do_not_fit(small_disk, new_executor):
-    """Before anything is submitted; and nothing is left of them, so that the next one has room again."""
+    """They fail before anything is submitted. Their files are removed, so that the next call has room again."""
     executor = new_executor(session=small_disk / "session")
     sizes = [4, 9, 2, 9, 1]
     futures = [executor.submit(len, os.urandom(n * MIB)) for n in sizes]
@@ -200,7 +200,7 @@ def test_cluster_that_cannot_be_written_whole_is_not_submitted_in_part(small_dis
 
 
 def test_full_disk_fails_the_call_that_has_no_room_for_its_parents_value(small_disk, new_executor):
-    """With the same advice as for a call that is too large itself."""
+    """The advice is the same as for a call that is too large itself."""
     executor = new_executor(session=small_disk / "session")
     parent = executor.submit(bytes, 5 * MIB)
     with pytest.raises(PayloadError, match=r"cannot be written to .*: No space left on device; make room") as caught:
@@ -210,7 +210,7 @@ def test_full_disk_fails_the_call_that_has_no_room_for_its_parents_value(small_d
 
 
 def test_full_disk_refuses_the_calls_of_a_dag_that_do_not_fit(small_disk):
-    """At once, with advice; the others are its calls."""
+    """The error comes at once, with advice. The other calls belong to the DAG."""
     with DagExecutor("fits", small_disk / "dag") as dag:
         with pytest.raises(PayloadError, match=r"cannot be written to .*: No space left on device; make room"):
             dag.submit(len, os.urandom(9 * MIB))
@@ -220,7 +220,7 @@ def test_full_disk_refuses_the_calls_of_a_dag_that_do_not_fit(small_disk):
 
 
 def test_outcome_that_does_not_fit_costs_no_other(small_disk, new_executor, monkeypatch):
-    """Those that have room arrive at once; it is asked for some times more, and given up."""
+    """Outcomes that fit arrive at once. The client asks for the other one several times, and then gives up."""
     monkeypatch.setattr(retrievals, "AGAIN", Backoff(2.0, 32.0))
     executor = new_executor(session=small_disk / "session")
     flag = small_disk / "flag"
@@ -242,7 +242,7 @@ def test_outcome_that_does_not_fit_costs_no_other(small_disk, new_executor, monk
 
 @pytest.fixture
 def few_descriptors():
-    """Few enough that a test can open all that may be open."""
+    """A limit so low that a test can open all files that it allows."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (512, limit[1]))
     yield
@@ -250,7 +250,7 @@ def few_descriptors():
 
 
 def all_descriptors() -> list[int]:
-    """Open files until there can be no more."""
+    """Open files until the limit is reached."""
     held = []
     with contextlib.suppress(OSError):
         while True:
@@ -259,7 +259,7 @@ def all_descriptors() -> list[int]:
 
 
 def test_nothing_is_lost_while_too_many_files_are_open(new_executor, few_descriptors, tmp_path):
-    """Outcomes are read when a file can be opened again; what is submitted meanwhile fails, and says why."""
+    """The client reads outcomes when it can open files again. Calls submitted meanwhile fail with the reason."""
     executor = new_executor()
     values = [executor.submit(wait_for, tmp_path / "flag", n) for n in range(3)]
     child = executor.submit(sum, values)
@@ -281,7 +281,7 @@ def test_nothing_is_lost_while_too_many_files_are_open(new_executor, few_descrip
 
 
 def test_a_dag_is_followed_when_files_can_be_opened_again(new_dag, few_descriptors, tmp_path):
-    """DAGMan goes on meanwhile; what it has written is read later."""
+    """DAGMan continues meanwhile. The client reads its results later."""
     dag = new_dag()
     first = dag.submit(wait_for, tmp_path / "flag", 2)
     second = dag.submit(pow, first, 10)
@@ -298,7 +298,7 @@ def test_a_dag_is_followed_when_files_can_be_opened_again(new_dag, few_descripto
 
 
 def test_whoever_never_closes_a_file_is_told_so(new_executor, few_descriptors, tmp_path, monkeypatch):
-    """After a while; and the calls end."""
+    """The error comes after some time, and the calls end."""
     monkeypatch.setattr(private_files, "PATIENCE", 1.0)
     executor = new_executor()
     future = executor.submit(wait_for, tmp_path / "flag")

@@ -1,4 +1,4 @@
-"""An answer of the access point's is lost, or who waits is interrupted: nothing is made twice, nobody is stranded."""
+"""An answer of the access point is lost, or a waiting thread is interrupted: nothing runs twice or hangs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def helper(pool) -> Iterator[AccessPoint]:
 
 
 def submit(helper: AccessPoint, name: str, seconds: list[float], *, again: bool) -> int:
-    """One cluster of jobs that sleep; gives its number."""
+    """Submit one cluster of jobs that sleep, and return its number."""
     answer = helper.ask(
         "submit",
         60,
@@ -48,14 +48,14 @@ def submit(helper: AccessPoint, name: str, seconds: list[float], *, again: bool)
 
 
 def test_jobs_that_have_left_the_queue_are_not_submitted_again(pool, helper):
-    """The answer to their submission was lost, and they are not spooled: they left as soon as they had ended."""
+    """The answer to their submission was lost. They are not spooled, so they left the queue as soon as they ended."""
     cluster = submit(helper, "lost-1", [0, 0], again=False)
     until(lambda: len(pool.ads("condor_history", f"ClusterId == {cluster}")) == 2)
     assert submit(helper, "lost-1", [0, 0], again=True) == cluster
 
 
 def test_jobs_of_which_some_have_left_the_queue_are_not_submitted_again(pool, helper):
-    """Nor are those that still run removed."""
+    """The jobs that still run are not removed either."""
     cluster = submit(helper, "lost-2", [0, 300], again=False)
     try:
         until(lambda: len(pool.ads("condor_history", f"ClusterId == {cluster}")) == 1)
@@ -111,7 +111,7 @@ serving.serve(Performer)
     ],
 )
 def test_a_retrieval_that_fails_for_now_costs_no_outcome(new_executor, tmp_path, monkeypatch, failures):
-    """The schedd goes away, and answers in between, so that it is not known to have been; or the disk here is full."""
+    """The schedd goes away but answers in between, so that the client does not notice; or the disk here is full."""
     (tmp_path / "helper.py").write_text(HELPER.replace("FAILURES", repr(failures)))
     monkeypatch.setattr(helper_process, "_HELPER", tmp_path / "helper.py")
     assert new_executor().submit(pow, 2, 10).result(60) == 1024
@@ -119,7 +119,7 @@ def test_a_retrieval_that_fails_for_now_costs_no_outcome(new_executor, tmp_path,
 
 @pytest.fixture
 def no_memory(monkeypatch):
-    """No helper process can be started, as often as it is said."""
+    """Return a function after which the start of a helper process fails *times* times."""
     monkeypatch.setattr(AccessPoint, "PAUSE", 0.01)
     start = subprocess.Popen
 
@@ -144,7 +144,7 @@ def wait_for(flag):
 
 
 def lose_helper(executor):
-    """It is killed, as for want of memory."""
+    """Kill the helper process, as the kernel does when memory is short."""
     access_point = executor._engine.watcher.access_point
     os.kill(access_point._process.pid, signal.SIGKILL)
     return access_point
@@ -154,7 +154,7 @@ def lose_helper(executor):
 def test_a_helper_that_cannot_be_started_for_a_while_costs_no_call(
     new_executor, no_memory, tmp_path, monkeypatch, log_speaks
 ):
-    """Nor one whose job only the queue tells of."""
+    """Jobs that only the queue reports on are not lost either."""
     executor = new_executor()
     if not log_speaks:
         monkeypatch.setattr(executor._engine.watcher._under_way.effects.log, "read", list)
@@ -169,7 +169,7 @@ def test_a_helper_that_cannot_be_started_for_a_while_costs_no_call(
 
 @pytest.mark.parametrize("log_speaks", [True, False])
 def test_calls_whose_access_point_cannot_be_spoken_with_any_more_end(new_executor, no_memory, tmp_path, log_speaks):
-    """And the executor says that it takes no more. The jobs go on: whoever attaches later has their values."""
+    """The executor refuses further calls. The jobs continue, and a client that attaches later has their values."""
     executor = new_executor(session=tmp_path / "session")
     with pytest.MonkeyPatch.context() as patch:
         if not log_speaks:
@@ -194,7 +194,7 @@ def test_calls_whose_access_point_cannot_be_spoken_with_any_more_end(new_executo
 
 
 def test_calls_that_need_no_retrieval_have_their_values_without_the_access_point(new_executor, no_memory, tmp_path):
-    """The event log says when they have ended; what is submitted then fails."""
+    """The event log says when they have ended. Later submissions fail."""
     executor = new_executor(spool=False)
     future = executor.submit(wait_for, tmp_path / "flag")
     until(lambda: future.state == "running")
@@ -208,7 +208,7 @@ def test_calls_that_need_no_retrieval_have_their_values_without_the_access_point
 
 
 def test_a_dag_goes_on_without_the_access_point(new_dag, no_memory, tmp_path):
-    """DAGMan drives it, and writes what comes of it."""
+    """DAGMan runs the DAG, and writes its results."""
     dag = new_dag()
     first = dag.submit(wait_for, tmp_path / "flag")
     second = dag.submit(str.upper, first)
@@ -224,7 +224,7 @@ def test_a_dag_goes_on_without_the_access_point(new_dag, no_memory, tmp_path):
 
 
 def test_ctrl_c_in_a_shutdown_that_cancels_strands_no_future(new_executor):
-    """It falls into a done callback of one of the cancelled calls; the others are cancelled all the same."""
+    """The interrupt arrives in a done callback of one of the cancelled calls. The others are cancelled all the same."""
     executor = new_executor().with_options(requirements="false")
     futures = [executor.submit(pow, 2, n) for n in range(3)]
     until(lambda: all(future.state == "idle" for future in futures))
@@ -239,7 +239,7 @@ def test_ctrl_c_in_a_shutdown_that_cancels_strands_no_future(new_executor):
 
 
 def test_ctrl_c_before_the_calls_are_withdrawn_strands_no_future(new_executor, monkeypatch):
-    """It falls into the wait for the watcher's answer."""
+    """The interrupt arrives while the client waits for the watcher's answer."""
     from condor_futures.watching import watcher
 
     executor = new_executor().with_options(requirements="false")

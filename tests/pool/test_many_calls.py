@@ -6,11 +6,11 @@ import os
 
 import pytest
 
-pytestmark = [pytest.mark.pool, pytest.mark.timeout(600)]  # 100,000 files are written, which some disks do slowly
+pytestmark = [pytest.mark.pool, pytest.mark.timeout(600)]  # the test writes 100,000 files, which is slow on some disks
 
 
 def test_a_hundred_thousand_calls_are_queued(new_executor):
-    """As files of which no directory has many; what is cancelled leaves none, and the rest has its values."""
+    """No directory has many of their files. Cancelled calls leave no file, and the others have their values."""
     executor = new_executor(max_workers=8)
     futures = [executor.submit(abs, -n) for n in range(100_000)]
     directories = {path: len(directories + files) for path, directories, files in os.walk(executor.session)}

@@ -1,4 +1,4 @@
-"""A remote access point: spooled to, followed without a common file system, retrieved from over the network."""
+"""A remote access point: spooling to it, following jobs without a common file system, retrieving over the network."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fixture_remote(release):
 
 @pytest.fixture(scope="module", name="executor")
 def fixture_executor(remote):
-    """One for all tests that leave it as they found it."""
+    """One executor for all tests that leave it unchanged."""
     with CondorExecutor(access_point=remote.access_point) as executor:
         yield executor
     assert remote.queue(executor) == []
@@ -59,7 +59,7 @@ def fixture_new_executor(remote):
 
 
 def test_values_come_back(remote, executor):
-    """And the access point has seen nothing of the session's files."""
+    """The access point has not seen any of the session's files."""
     assert list(executor.map(pow, range(20), itertools.repeat(2))) == [n * n for n in range(20)]
     assert (executor.session / "event_log").read_bytes() == b""
 
@@ -71,7 +71,7 @@ def test_an_exception_comes_back_as_itself(executor):
 
 
 def test_futures_follow_their_jobs(remote, executor):
-    """Their state and host come from the queue, which has the host a moment later than the state."""
+    """State and host come from the queue, which has the host a moment later than the state."""
     future = executor.submit(time.sleep, 3)
     until(lambda: future.state == "idle")
     until(future.running)
@@ -83,14 +83,14 @@ def test_futures_follow_their_jobs(remote, executor):
 
 
 def test_the_host_of_a_call_that_was_never_seen_running(executor):
-    """Of calls shorter than the interval the queue knows where they ran all the same."""
+    """Even if calls are shorter than the interval of the queries, the queue knows where they ran."""
     futures = [executor.submit(pow, n, 2) for n in range(8)]
     assert [future.result() for future in futures] == [n * n for n in range(8)]
     assert {future.host for future in futures} == {os.uname().nodename}
 
 
 def test_a_crash_names_the_signal(remote, executor):
-    """Of the call's process, and of the job as a whole."""
+    """The signal may kill the call's process, or the whole job."""
     error = executor.submit(lambda: os.kill(os.getpid(), signal.SIGKILL)).exception()
     assert isinstance(error, JobCrashedError)
     assert error.signal == signal.SIGKILL
@@ -105,7 +105,7 @@ def test_a_crash_names_the_signal(remote, executor):
 
 
 def test_a_hold_and_a_removal_from_outside_carry_htcondors_words(remote, executor):
-    """From the queue the one, from the history the other."""
+    """One comes from the queue, and the other from the history."""
     held, removed, idle = executor.submit(time.sleep, 300), executor.submit(time.sleep, 300), None
     idle = executor.with_options(requirements="false").submit(pow, 2, 2)
     until(lambda: held.running() and removed.running() and idle.state == "idle")
@@ -131,7 +131,7 @@ def test_cancelling_a_running_call_removes_its_job(remote, executor):
 
 
 def test_two_hundred_calls_and_their_sum(executor, caplog):
-    """The counts add up all the while. Jobs that leave the queue while others are fetched are nobody's trouble."""
+    """The counts add up all the time. Jobs that leave the queue during a retrieval cause no errors."""
     values = [executor.submit(pow, n, 2) for n in range(200)]
     before = sum(executor.counts().values())
     seen = set()
@@ -144,7 +144,7 @@ def test_two_hundred_calls_and_their_sum(executor, caplog):
 
 
 def test_dependencies(executor):
-    """A value goes from the spool directory of one job, through the client, to the next."""
+    """A value goes from the spool directory of one job, through the client, to the next job."""
     square = executor.submit(pow, 3, 2)
     total = executor.submit(sum, [square, executor.submit(pow, 4, 2)])
     assert total.result() == 25
@@ -153,7 +153,7 @@ def test_dependencies(executor):
 
 
 def test_shutdown_leaves_nothing_behind(remote, new_executor):
-    """Neither in the queue, nor in the spool directory, also of what was cancelled and what was held."""
+    """The queue and the spool directory are empty, even after cancelled and held jobs."""
     executor = new_executor()
     done = [executor.submit(pow, n, 2) for n in range(5)]
     running, held = executor.submit(time.sleep, 300), executor.submit(time.sleep, 300)
@@ -170,7 +170,7 @@ def test_shutdown_leaves_nothing_behind(remote, new_executor):
 
 
 def test_a_schedd_that_stands_still_for_a_while(remote, new_executor):
-    """Ten seconds; all results are there in the end."""
+    """The schedd is stopped for ten seconds. In the end, all results are there."""
     executor = new_executor()
     futures = [executor.submit(lambda n: time.sleep(0.5) or n, n) for n in range(20)]
     until(lambda: futures[0].job_id)
@@ -186,7 +186,7 @@ def test_a_schedd_that_stands_still_for_a_while(remote, new_executor):
 
 
 def test_a_schedd_that_dies_and_comes_back(remote, new_executor):
-    """Its master starts another at another address, and its jobs go on."""
+    """Its master starts another schedd at another address, and its jobs continue."""
     executor = new_executor()
     futures = [executor.submit(lambda n: time.sleep(5) or n, n) for n in range(4)]
     until(lambda: all(future.running() for future in futures))
@@ -199,7 +199,7 @@ def test_a_schedd_that_dies_and_comes_back(remote, new_executor):
 
 
 def test_a_removal_that_fails_is_made_again(remote, new_executor, caplog):
-    """The schedd is away when a running call is cancelled, and nobody waits for it to come back."""
+    """The schedd is down when a running call is cancelled, and nobody waits for it to return."""
     executor = new_executor()
     future = executor.submit(time.sleep, 300)
     until(future.running)
@@ -213,17 +213,17 @@ def test_a_removal_that_fails_is_made_again(remote, new_executor, caplog):
 
 
 def test_without_spooling_the_error_says_that_files_are_not_seen(new_executor):
-    """The job cannot begin where there is nothing."""
+    """The job cannot start without its directory."""
     error = new_executor(spool=False).submit(pow, 2, 2).exception()
     assert isinstance(error, JobHeldError)
     assert "spool=True" in str(error)
 
 
-# What goes wrong when the executor is made.
+# Errors while an executor is made.
 
 
 def test_an_unknown_name_is_answered_with_those_that_are_known(remote):
-    """And the nearest one."""
+    """The error also names the nearest one."""
     with pytest.raises(AccessPointError, match=f"do you mean {remote.schedd}") as caught:
         CondorExecutor(access_point=(remote.collector, "ap2@remote.example"))
     assert "\n" not in str(caught.value)
@@ -235,20 +235,20 @@ def test_a_collector_that_is_not_there(remote):
 
 
 def test_a_name_without_a_pool(remote):
-    """Where no pool is configured, one has to be said."""
+    """If no pool is configured, the argument has to name one."""
     with pytest.raises(AccessPointError, match=r"pass a pair, \(pool, name\)"):
         CondorExecutor(access_point=remote.schedd)
 
 
 def test_a_client_that_is_not_let_in(remote, monkeypatch, tmp_path):
-    """Without a token."""
+    """The client has no token."""
     monkeypatch.setenv("_CONDOR_SEC_TOKEN_DIRECTORY", str(tmp_path))
     with pytest.raises(AccessPointError, match="does not accept how you authenticate"):
         CondorExecutor(access_point=remote.access_point)
 
 
 def test_jobs_that_left_the_queue_while_nobody_looked(remote):
-    """There is no event log that says so; but the access point has a history."""
+    """No event log says so, but the access point has a history."""
 
     def crash():
         os.kill(os.getppid(), signal.SIGKILL)
@@ -276,14 +276,17 @@ def test_jobs_that_left_the_queue_while_nobody_looked(remote):
 
 
 def test_a_pool_without_a_port_is_not_the_personal_one(pool, monkeypatch):
-    """Also where that one's configuration is the client's: a call would run in the wrong place."""
+    """Its configuration may even be the client's: a call would run in the wrong place."""
     monkeypatch.setenv("CONDOR_CONFIG", pool.environment["CONDOR_CONFIG"])
     with pytest.raises(AccessPointError, match=r"collector 127\.0\.0\.1 does not answer: Connection refused"):
         CondorExecutor(access_point=("127.0.0.1", "somebody"))
 
 
 def test_a_session_stays_with_its_schedd(remote, monkeypatch, tmp_path):
-    """Which one is the local one depends on the environment, that of who attaches, or purges, is another."""
+    """The environment determines which schedd is local.
+
+    A client that attaches or purges may have another environment.
+    """
     monkeypatch.setenv("_CONDOR_COLLECTOR_HOST", remote.collector)
     monkeypatch.setenv("_CONDOR_SCHEDD_HOST", remote.schedd)
     executor = CondorExecutor(session=tmp_path / "session")
@@ -307,7 +310,7 @@ def test_a_job_that_left_no_trace_is_lost(remote, executor):
     future = executor.submit(time.sleep, 300)
     until(future.running)
     helper = executor._engine.watcher.access_point._process.pid
-    os.kill(helper, signal.SIGSTOP)  # so that it does not look while there is still something to see
+    os.kill(helper, signal.SIGSTOP)  # so that it does not query while there is still something to see
     try:
         remote.run("condor_rm", future.job_id)
         until(lambda: not remote.queue(executor) and remote.ads("condor_history", session_constraint(executor)))
@@ -320,7 +323,7 @@ def test_a_job_that_left_no_trace_is_lost(remote, executor):
 
 
 def test_the_queue_is_asked_politely(remote, new_executor, monkeypatch):
-    """One query for all jobs, by one client, some seconds apart while nothing happens."""
+    """One client makes one query for all jobs, several seconds apart while nothing happens."""
     asked = []
     request = AccessPoint.request
 
@@ -340,21 +343,21 @@ def test_the_queue_is_asked_politely(remote, new_executor, monkeypatch):
     assert {jobs for _, jobs in asked[:12]} == {20}
     pauses = [later - earlier for (earlier, _), (later, _) in itertools.pairwise(asked[:12])]
     assert min(pauses) >= 1
-    assert pauses[-1] > 1.1  # for more than ten seconds nothing has happened
+    assert pauses[-1] > 1.1  # nothing has happened for more than ten seconds
 
 
-# Another one, which sees the client's files.
+# Another pool, which sees the client's files.
 
 
 @pytest.fixture(scope="module", name="neighbour")
 def fixture_neighbour(release):
-    # As at many sites: everybody may look, without saying who it is.
+    # The policy is that of many sites: everyone may read, without authentication.
     with remote_pool(release, hidden=False, ALLOW_READ="*", SEC_READ_AUTHENTICATION="OPTIONAL") as neighbour:
         yield neighbour
 
 
 def test_an_access_point_that_sees_the_session_writes_its_log(neighbour):
-    """So that is listened to, and the queue left alone."""
+    """The client reads that log, and does not query the queue."""
     with client_of(neighbour), CondorExecutor(access_point=neighbour.access_point) as executor:
         future = executor.submit(time.sleep, 1)
         until(future.running)
@@ -366,7 +369,7 @@ def test_an_access_point_that_sees_the_session_writes_its_log(neighbour):
 
 
 def test_a_client_that_may_look_but_not_submit(neighbour, monkeypatch, tmp_path):
-    """Is told so now, not with the first submission."""
+    """The error comes at once, not at the first submission."""
     with client_of(neighbour):
         monkeypatch.setenv("_CONDOR_SEC_TOKEN_DIRECTORY", str(tmp_path))
         with pytest.raises(AccessPointError, match="answers, but takes no jobs from you"):
@@ -374,7 +377,7 @@ def test_a_client_that_may_look_but_not_submit(neighbour, monkeypatch, tmp_path)
 
 
 def test_a_token_that_expires_costs_no_call(neighbour, monkeypatch, caplog, tmp_path):
-    """Everybody may look at the queue, so that jobs are seen to end; their outcomes have to wait for another token."""
+    """Everyone may read the queue, so the client sees jobs end. Their outcomes have to wait for another token."""
     monkeypatch.setattr(retrievals, "AGAIN", Backoff(0.02, 0.32))
     flag = tmp_path / "flag"
 
@@ -390,7 +393,7 @@ def test_a_token_that_expires_costs_no_call(neighbour, monkeypatch, caplog, tmp_
         helper.patience = 0.5
         [token] = Path(os.environ["_CONDOR_SEC_TOKEN_DIRECTORY"]).iterdir()
         token.rename(tmp_path / "token")
-        os.kill(helper._process.pid, signal.SIGKILL)  # it had authenticated, which it need not do again for a while
+        os.kill(helper._process.pid, signal.SIGKILL)  # it had authenticated, which is valid for some time
         flag.touch()
         pause = executor._engine.watcher._under_way.effects.retrievals._pause
         until(lambda: pause.failures > retrievals.ATTEMPTS)
@@ -406,7 +409,7 @@ def test_a_token_that_expires_costs_no_call(neighbour, monkeypatch, caplog, tmp_
 
 
 def test_a_dag_stays_with_its_schedd(neighbour, monkeypatch, tmp_path):
-    """Where it was run, though that may not be the local one for whoever attaches."""
+    """The DAG stays with the schedd that ran it, even if another one is local for the client that attaches."""
     gate = tmp_path / "gate"
 
     def wait(power):
@@ -439,7 +442,7 @@ def test_an_access_point_that_sees_the_session_needs_no_spooling(neighbour):
 
 @pytest.mark.parametrize("spool", [True, False])
 def test_a_log_that_cannot_be_written_is_silent_until_it_can(neighbour, spool):
-    """Its jobs are followed by the queue and, when they leave that at once, by the history."""
+    """The client follows its jobs by the queue and, if they leave it at once, by the history."""
     with client_of(neighbour), CondorExecutor(access_point=neighbour.access_point, spool=spool) as executor:
         queue = executor._engine.watcher._under_way.effects.queue_looks
         log = executor.session / "event_log"

@@ -1,4 +1,4 @@
-"""HTCondor runs a job again whose call crashed, or raised what the user says; no other call is made again for that."""
+"""HTCondor runs a job again if a call crashed or raised an exception of the user's choice. No other call runs again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.pool
 
 
 class Flaky:
-    """A call that leaves a line for each time it is made, and does what it is told to at its first attempts."""
+    """A call that writes a line each time it runs, and misbehaves at its first attempts."""
 
     def __init__(self, directory: Path, trouble) -> None:
         self.directory = directory
@@ -32,7 +32,7 @@ class Flaky:
 
 
 def bundle(executor, call, count):
-    """The futures of one job's calls."""
+    """Return the futures of one job's calls."""
     ((*futures,),) = executor._intake.submit_chunks(call, iter([(n,) for n in range(count)]), count, None)
     return futures
 
@@ -40,7 +40,7 @@ def bundle(executor, call, count):
 @pytest.mark.parametrize("spool", [True, False])
 @pytest.mark.parametrize("how", ["signal", "status"])
 def test_a_crash_costs_only_the_call_that_crashed(executor, tmp_path, how, spool):
-    """It is made again, by the job's second attempt; the others of its job keep the values that they have."""
+    """The job's second attempt runs it again. The other calls of the job keep their values."""
 
     def trouble(n, times):
         if n == 1 and times == 1:
@@ -53,7 +53,7 @@ def test_a_crash_costs_only_the_call_that_crashed(executor, tmp_path, how, spool
 
 
 def test_a_call_that_always_crashes_has_its_attempts(executor, tmp_path):
-    """Then its crash is what comes of it, and the values of the others are there all the same."""
+    """The crash is its error then. The other calls still have their values."""
     call = Flaky(tmp_path, lambda n, times: os._exit(7) if n == 0 else None)
     crashed, well = bundle(executor.with_options(max_retries=2), call, 2)
     error = crashed.exception(100)
@@ -64,7 +64,7 @@ def test_a_call_that_always_crashes_has_its_attempts(executor, tmp_path):
 
 
 def test_a_job_that_is_killed_as_a_whole_is_tried_again(executor, tmp_path):
-    """What had been reported by then is kept too."""
+    """Outcomes reported until then are kept too."""
 
     def trouble(n, times):
         if n == 1 and times == 1:
@@ -79,7 +79,7 @@ def test_a_job_that_is_killed_as_a_whole_is_tried_again(executor, tmp_path):
 
 @pytest.mark.parametrize("spool", [True, False])
 def test_a_call_that_raises_what_is_to_be_retried_is_made_again(executor, tmp_path, spool):
-    """Also if it raises a subclass of it; nothing else is made again."""
+    """A subclass of the exception counts too. No other call runs again."""
 
     def trouble(n, times):
         if n == 0 and times == 1:
@@ -97,7 +97,7 @@ def test_a_call_that_raises_what_is_to_be_retried_is_made_again(executor, tmp_pa
 
 
 def test_the_last_attempts_exception_is_the_outcome(executor, tmp_path):
-    """With its own traceback; there were as many attempts as max_retries allows."""
+    """It has its own traceback. There were as many attempts as max_retries allows."""
 
     def trouble(n, times):
         raise OSError(f"attempt {times}")
@@ -112,7 +112,7 @@ def test_the_last_attempts_exception_is_the_outcome(executor, tmp_path):
 
 
 def test_exceptions_of_the_users_own_are_retried(executor, tmp_path):
-    """They travel by value, apart from the function that raises them, and are the same class there."""
+    """They travel by value, separately from the function that raises them, and are the same class in the job."""
 
     class DetectorError(Exception):
         pass
@@ -127,7 +127,7 @@ def test_exceptions_of_the_users_own_are_retried(executor, tmp_path):
 
 
 def test_crashes_and_exceptions_in_one_job(executor, tmp_path):
-    """Each has its attempts, and each call counts by itself."""
+    """Each call has its own attempts, and is counted separately."""
 
     def trouble(n, times):
         if n == 0 and times < 3:
@@ -142,7 +142,7 @@ def test_crashes_and_exceptions_in_one_job(executor, tmp_path):
 
 
 def test_what_cannot_be_retried_is_refused_at_once(executor):
-    """With a sentence that says what to do."""
+    """The error says what to do."""
     with pytest.raises(ValueError, match="max_retries how often: give both"):
         executor.with_options(retry_exceptions=OSError)
     careful = executor.with_options(max_retries=1, retry_exceptions=OSError)

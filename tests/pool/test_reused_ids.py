@@ -1,4 +1,4 @@
-"""An access point that lost its queue counts from 1.0 again: no job is taken for another one that had its id."""
+"""An access point that lost its queue counts from 1.0 again. A job is never taken for another that had its id."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.pool
 
 
 def lose_the_queue(pool: Pool) -> None:
-    """Only the queue: the history is still there."""
+    """Lose only the queue: the history remains."""
     spool = pool.personal.directory / "spool"
     pool.personal.stop()
     for path in spool.glob("job_queue.log*"):
@@ -27,7 +27,7 @@ def lose_the_queue(pool: Pool) -> None:
 
 
 class Waiting:
-    """Calls that run until they are let go, and leave a line each time they are made."""
+    """Calls that run until the test lets them continue, and write a line each time they run."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -50,7 +50,7 @@ class Waiting:
 
 
 def test_a_job_is_not_taken_for_an_earlier_one_of_its_session(own_pool, tmp_path):
-    """The log has a whole life of 1.0, another of 2.0, and then those of the jobs that have these ids now."""
+    """The log has a whole job 1.0, a whole job 2.0, and then the jobs that have these ids now."""
     wait, session = Waiting(tmp_path), tmp_path / "session"
     executor = CondorExecutor(access_point="personal", session=session)
     done = executor.submit(pow, 2, 5)
@@ -94,7 +94,7 @@ def test_a_job_is_not_taken_for_an_earlier_one_of_its_session(own_pool, tmp_path
 
 @pytest.mark.parametrize("ended", [True, False], ids=["ended", "running"])
 def test_a_job_is_not_taken_for_one_of_another_session(own_pool, tmp_path, ended):
-    """Nor is another session's job removed, or retrieved, for it."""
+    """The client does not remove or retrieve the job of another session either."""
     wait = Waiting(tmp_path)
     executor = CondorExecutor(access_point="personal", session=tmp_path / "session")
     lost = executor.submit(wait, "lost")

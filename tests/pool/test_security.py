@@ -1,4 +1,4 @@
-"""Outcomes that were tampered with are refused, the secret is only with the calls, a pool is its user's alone."""
+"""Outcomes that were tampered with are refused, only calls have the secret, and a pool is for its user alone."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ pytestmark = pytest.mark.pool
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
-# What comes back.
+# Outcomes.
 
 
 class Trap:
-    """Unpickling it leaves a file."""
+    """Unpickling it creates a file."""
 
     def __init__(self, sprung: Path) -> None:
         self.sprung = sprung
@@ -51,7 +51,10 @@ def wait_for(flag: str, n: int) -> int:
 
 @pytest.fixture
 def left(pool, new_executor, tmp_path):
-    """Sessions whose calls, each with a job of its own, have ended while nobody looked; gives their outcomes' files."""
+    """Sessions whose calls, each with a job of its own, ended after the client left.
+
+    Return the files of their outcomes.
+    """
 
     def leave(name: str, count: int) -> list[Path]:
         executor = new_executor(session=tmp_path / name, spool=False)
@@ -80,7 +83,7 @@ def attach(pool):
 
 
 def forged(secret: bytes, session: str, call: str, value: object) -> bytes:
-    """A frame as a job would have written it."""
+    """A frame as a job would write it."""
     file = io.BytesIO()
     header = {"kind": "outcome", "session": session, "call": call, "result": "value", "host": "here"}
     write_frame(file, secret, header, dumps(value))
@@ -88,7 +91,7 @@ def forged(secret: bytes, session: str, call: str, value: object) -> bytes:
 
 
 def test_outcomes_that_were_tampered_with(left, attach, tmp_path):
-    """Each costs its own call, and nothing of what it says is unpickled."""
+    """Each costs its own call, and none of its content is unpickled."""
     older = [path.read_bytes() for path in left("older", 2)]
     (tmp_path / "go").unlink()
     outcomes = left("session", 13)
@@ -113,7 +116,7 @@ def test_outcomes_that_were_tampered_with(left, attach, tmp_path):
     hard.hardlink_to(tmp_path / "hard")
     gone.unlink()
     guessed.write_bytes(forged(b"k" * 32, about["id"], "c000010", Trap(sprung)))
-    # With the secret, as only a call of this session could: the first outcome of a call counts.
+    # The frame has the right tag, as only a call of this session could write it. The first outcome of a call counts.
     doubled.write_bytes(doubled.read_bytes() + forged(secret, about["id"], "c000011", Trap(sprung)))
     added.write_bytes(added.read_bytes() + forged(secret, about["id"], "c000000", Trap(sprung)))
 
@@ -144,7 +147,7 @@ def test_outcomes_that_were_tampered_with(left, attach, tmp_path):
 
 @pytest.mark.parametrize("how", ["altered", "cut where an outcome begins"])
 def test_outcomes_of_a_bundle_are_refused_one_by_one(new_executor, pool, attach, tmp_path, how):
-    """What lies before the place that was tampered with counts; what is not there at all, the job did not report."""
+    """Outcomes before the changed byte count. If an outcome is missing, the job did not report it."""
     executor = new_executor(session=tmp_path / "session", spool=False)
     results = executor.map(wait_for, [str(tmp_path / "go")] * 4, range(4), chunksize=4)
     until(lambda: executor.counts()["running"] == 4)
@@ -165,7 +168,7 @@ def test_outcomes_of_a_bundle_are_refused_one_by_one(new_executor, pool, attach,
 
 
 def test_a_job_cannot_make_a_pipe_of_its_outcomes(new_executor, tmp_path):
-    """Its future fails, instead of waiting for ever; others' do not."""
+    """Its future fails instead of waiting for ever. Other futures do not."""
     executor = new_executor(spool=False)
     mischief = shell('rm "$1"; mkfifo "$1"; kill -9 $(ps -o ppid= -p $PPID) $PPID')
     outcomes = executor.session / "bundles/000/b000000.outcomes"
@@ -175,11 +178,11 @@ def test_a_job_cannot_make_a_pipe_of_its_outcomes(new_executor, tmp_path):
     assert executor.submit(pow, 3, 2).result() == 9
 
 
-# Where the secret is.
+# Places with the secret.
 
 
 def holders(secret: bytes, *directories: Path) -> set[str]:
-    """The names of the files that have the secret in them, as it is or in hexadecimal."""
+    """Return the names of the files that have the secret in them, in binary or in hexadecimal."""
     found = set()
     for directory in directories:
         for path in directory.rglob("*"):
@@ -192,7 +195,7 @@ def holders(secret: bytes, *directories: Path) -> set[str]:
 
 
 def processes(secret: bytes) -> list[str]:
-    """The processes that have the secret in their command line or environment."""
+    """Return the processes that have the secret in their command line or environment."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         for kind in ("cmdline", "environ"):
@@ -205,7 +208,7 @@ def processes(secret: bytes) -> list[str]:
 
 @pytest.mark.parametrize("spool", [True, False])
 def test_the_secret_is_in_files_of_calls_and_nowhere_else(new_executor, pool, tmp_path, spool):
-    """Looked for while jobs wait, run, are held, and when all is over."""
+    """The test looks for it while jobs wait, run and are on hold, and when all have ended."""
     executor = new_executor(session=tmp_path / "session", spool=spool)
     secret, directory = executor._engine.session.secret, pool.personal.directory
     flag = str(tmp_path / "go")
@@ -230,7 +233,7 @@ def test_the_secret_is_in_files_of_calls_and_nowhere_else(new_executor, pool, tm
     idle.cancel()
     executor.shutdown()
     assert secret.hex() not in pool.run("condor_history", "-long", "-constraint", constraint).lower()
-    # Spool, history, queue, and the logs of all daemons, the shadows' and starters' too, are below it.
+    # Spool, history, queue, and the logs of all daemons, including shadows and starters, are below this directory.
     assert {path.name for path in (directory / "log").iterdir()} >= {"SchedLog", "ShadowLog", "StartLog"}
     assert holders(secret, directory) == set()
 
@@ -253,7 +256,7 @@ def test_the_secret_is_not_in_what_is_logged(new_executor, pool, caplog):
 @ROOT
 @pytest.mark.parametrize("umask", [0, 0o777], ids=oct)
 def test_a_session_is_its_users_whatever_the_umask(user, umask):
-    """One takes nothing away from others, the other everything from oneself, which does not stop root."""
+    """One umask denies others nothing; the other denies the owner everything, which does not stop root."""
     text = f"""
         import os, stat
         from pathlib import Path
@@ -328,7 +331,7 @@ print(json.dumps({
 
 @pytest.fixture(params=["user_namespace", "condor_ids"])
 def site(request, public_release, monkeypatch) -> Iterator[PersonalPool]:
-    """A pool of root's, in both ways to shed root's rights, where another user can get at it if anybody lets it."""
+    """A pool of root's in both root modes, in a place that another user could reach if permissions were wrong."""
     directory = Path(tempfile.mkdtemp(prefix="condor-futures-security-"))
     directory.chmod(0o755)
     pool = PersonalPool(directory / "pool", release=public_release, root_mode=request.param, slots=4)
@@ -356,7 +359,7 @@ for kind in ("Collector", "Negotiator", "Schedd", "Startd", "Master"):
 
 
 def run(code: str, environment: dict[str, str], *arguments: str) -> str:
-    """What Python code of root's prints."""
+    """Return the output of Python code that runs as root."""
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, check=False
     )
@@ -367,7 +370,7 @@ def run(code: str, environment: dict[str, str], *arguments: str) -> str:
 @pytest.mark.root
 @ROOT
 def test_no_other_user_of_the_machine_gets_in(site, user):
-    """Not by asking any daemon for anything, nor by reading what is on disk; and nobody from elsewhere can ask."""
+    """A user gets nothing from any daemon, and nothing from the disk. No one on another machine can connect."""
     pool, flag = Pool(site), site.directory.parent / "go"
     config = user.home / "condor_config"
     config.write_text(site.config_file.read_text())

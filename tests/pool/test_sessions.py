@@ -1,4 +1,4 @@
-"""Sessions are listed as what they are, and removed with all that belongs to them."""
+"""Sessions are listed with their states, and purged with everything that belongs to them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.pool
 
 @pytest.fixture(autouse=True)
 def state(pool, tmp_path, monkeypatch):
-    """The default places of this test's own, without sessions of tests beside it; the pool stays the one there is."""
+    """The default directories for this test alone, without sessions of other tests. The pool stays the same."""
     monkeypatch.setenv("CONDOR_CONFIG", str(pool.personal.config_file))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "tmp").mkdir()
@@ -33,7 +33,7 @@ def state(pool, tmp_path, monkeypatch):
 
 @pytest.fixture
 def left(pool):
-    """Leaves a session of three calls: one has ended and been told, one runs, one is idle."""
+    """Leave a session of three calls: one ended and was reported, one runs, and one is idle."""
     made = []
 
     def leave(**options) -> CondorExecutor:
@@ -54,7 +54,7 @@ def left(pool):
 
 
 def command(*arguments: str, status: int = 0) -> str:
-    """What the command line prints, and how it exits."""
+    """Return the output and the exit status of the command."""
     done = subprocess.run(
         [sys.executable, "-m", "condor_futures.cli", *arguments],
         env={**os.environ, "COLUMNS": "200"},
@@ -68,7 +68,7 @@ def command(*arguments: str, status: int = 0) -> str:
 
 
 def test_sessions_are_listed_with_their_states(left, tmp_path):
-    """Also one that is used by this very process."""
+    """A session that this process uses is listed too."""
     assert sessions() == []
     assert "no sessions in" in command("sessions")
     ephemeral = left()
@@ -84,12 +84,12 @@ def test_sessions_are_listed_with_their_states(left, tmp_path):
                 (used.session, "in use", 1, 1),
             ]
             assert [info.pid for info in found] == [None, os.getpid(), os.getpid()]
-    # One without a directory of its own is there for as long as its executor, and its futures, are.
+    # A session without a directory of its own exists as long as its executor and its futures.
     assert [info.state for info in sessions(tmp_path)] == ["left", "finished", "in use"]
     del used
 
     def states() -> list[str]:
-        gc.collect()  # (does nothing while another thread's is at it)
+        gc.collect()  # (this does nothing while another thread collects)
         return [info.state for info in sessions(tmp_path)]
 
     until(lambda: states() == ["left", "finished"])
@@ -100,7 +100,7 @@ def test_sessions_are_listed_with_their_states(left, tmp_path):
     [listed] = json.loads(command("sessions", "--json"))
     assert listed["id"] == mine.id
     assert (listed["state"], listed["calls"], listed["ended"]) == ("left", 3, 1)
-    # Its event log grows while its job runs.
+    # The event log grows while the job runs.
     sizes = mine.size, listed["size"], sum(file.lstat().st_size for file in mine.directory.rglob("*") if file.is_file())
     assert 0 < sizes[0] <= sizes[1] <= sizes[2]
     table = command("sessions", str(tmp_path))
@@ -111,7 +111,7 @@ def test_sessions_are_listed_with_their_states(left, tmp_path):
 
 
 def test_a_session_in_use_is_not_purged(tmp_path):
-    """It says by whom it is used."""
+    """The error says which process uses it."""
     code = """
 import sys
 from condor_futures import CondorExecutor
@@ -132,7 +132,7 @@ sys.stdin.read()
         assert "is in use by the process" in command("purge", str(tmp_path / "session"), status=1)
         client.kill()
     assert client.returncode == -9
-    # Its helper ends a moment later. Nothing was left to do.
+    # The helper ends a moment later. There was nothing left to do.
     [info] = until(lambda: [info for info in sessions(tmp_path) if info.state != "in use"])
     assert (info.state, info.pid) == ("finished", None)
     assert purge(tmp_path / "session") == 0
@@ -140,7 +140,7 @@ sys.stdin.read()
 
 
 def test_purge_removes_jobs_wherever_they_are(left, pool, tmp_path):
-    """Those that run, those that wait, those that have ended and were not fetched; and what they spooled."""
+    """It removes running jobs, waiting jobs, and jobs that ended without being retrieved, with their spooled files."""
     executor = left(session=tmp_path / "session")
     again = CondorExecutor.attach(tmp_path / "session")
     ended = again.submit(shell('while [ ! -e "$1" ]; do sleep 0.1; done'), str(tmp_path / "go"))
@@ -157,7 +157,7 @@ def test_purge_removes_jobs_wherever_they_are(left, pool, tmp_path):
 
 
 def test_purge_of_what_is_finished(left, tmp_path):
-    """And of nothing else."""
+    """It removes nothing else."""
     work = left()
     with CondorExecutor() as executor:
         future = executor.submit(abs, -5)
@@ -174,7 +174,7 @@ def test_purge_of_what_is_finished(left, tmp_path):
 
 
 def test_purge_counts_as_one_does(tmp_path):
-    """Of one job there is no plural."""
+    """One job is not plural."""
     executor = CondorExecutor(session=tmp_path / "session", requirements="false")
     future = executor.submit(abs, -5)
     until(lambda: future.state == "idle")
@@ -183,7 +183,7 @@ def test_purge_counts_as_one_does(tmp_path):
 
 
 def test_purge_where_the_access_point_is_away(new_executor, tmp_path):
-    """Nothing is removed then; by force, the directory."""
+    """Nothing is removed then. With force, the directory is."""
     executor = new_executor(session=tmp_path / "session")
     executor.detach()
     about = json.loads((tmp_path / "session/session.json").read_text())
@@ -216,7 +216,7 @@ def test_the_directory_of_a_dag_is_told_from_a_session(tmp_path):
 
 
 def test_a_name_that_is_no_text_is_listed_and_printed(tmp_path):
-    """As Python escapes it; in JSON too. Nothing can be taken up there, for HTCondor takes no such name."""
+    """The name is escaped as in Python, and in JSON. No client can attach, because HTCondor accepts no such name."""
     with CondorExecutor(session=tmp_path / "session"):
         pass
     odd = (tmp_path / "session").rename(tmp_path / os.fsdecode(b"\xffpr\xc3\xa9s"))
@@ -230,7 +230,7 @@ def test_a_name_that_is_no_text_is_listed_and_printed(tmp_path):
 
 
 def test_what_is_not_mine_is_not_listed(state, tmp_path):
-    """In the default place without a word; named, it is an error."""
+    """In the default directory, it is skipped silently. If it is named, it is an error."""
     other = state / "condor_futures/sessions/other"
     other.mkdir(parents=True)
     (other / "session.json").write_text("{}")
@@ -245,8 +245,8 @@ def test_what_is_not_mine_is_not_listed(state, tmp_path):
 @pytest.mark.root
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 def test_what_another_user_hides_is_in_nobodys_way(state, monkeypatch):
-    """In the system's directory for temporary files, where root's sessions are too."""
-    shared = Path(tempfile.mkdtemp(dir="/tmp"))  # which everybody may enter
+    """It is in the system's directory for temporary files, which also has root's sessions."""
+    shared = Path(tempfile.mkdtemp(dir="/tmp"))  # which everyone may enter
     try:
         shared.chmod(0o755)
         monkeypatch.setattr(tempfile, "tempdir", str(shared))
@@ -264,7 +264,7 @@ def test_what_another_user_hides_is_in_nobodys_way(state, monkeypatch):
 
 
 def test_to_look_at_a_lock_does_not_disturb_it(tmp_path):
-    """The kernel drops a process's locks when it closes any descriptor of the file."""
+    """The kernel drops a process's locks when the process closes any descriptor of the file."""
     lock = SessionLock(tmp_path / "lock")
     assert lock.holder is None
     assert not lock.path.exists()

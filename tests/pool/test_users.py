@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.pool, pytest.mark.root, pytest.mark.skipif(os.geteuid(
 
 @pytest.mark.parametrize("spool", [True, False])
 def test_an_ordinary_user_has_its_calls_made_as_itself(public_release, user, spool):
-    """By a pool of root's daemons; its session and its jobs are its own."""
+    """The pool's daemons run as root. The session and the jobs belong to the user."""
     text = f"""
         import itertools, os
         from condor_futures import CondorExecutor

@@ -1,4 +1,4 @@
-"""What the watcher does for calls beside following jobs: it waits, counts, fails, and survives its helper process."""
+"""What the watcher does for calls besides following jobs: it waits, counts, fails, and survives its helper process."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ pytestmark = pytest.mark.pool
 
 
 def helper(executor):
-    """The process that speaks with the schedd."""
+    """The helper process."""
     return executor._engine.watcher.access_point._process.pid
 
 
 def await_request(executor, operation):
-    """Wait until the helper was asked for an operation that it has not answered yet."""
+    """Wait until the helper has been asked for an operation, and has not answered yet."""
     requests = executor._engine.watcher.access_point._requests
     until(lambda: any(r.operation == operation and r.sent_to for r in list(requests.values())), pause=0.0)
 
 
 def await_jobs(executor):
-    """Wait until the schedd has taken jobs, which it writes to the log before it answers whoever submitted them."""
+    """Return a function that waits until the schedd has taken jobs.
+
+    The schedd writes them to the log before it answers the submission.
+    """
     log = executor.session / "event_log"
     size = log.stat().st_size
     return lambda: until(lambda: log.stat().st_size > size, pause=0.0)
@@ -36,7 +39,7 @@ def await_jobs(executor):
 
 @pytest.mark.parametrize("spool", [True, False])
 def test_a_helper_that_is_killed_while_it_submits_loses_and_doubles_nothing(pool, new_executor, tmp_path, spool):
-    """Whether the schedd has heard of the jobs yet, or has them already."""
+    """The schedd may not have heard of the jobs yet, or may already have them."""
     executor = new_executor(spool=spool)
     made = tmp_path / "made"
 
@@ -61,7 +64,7 @@ def test_a_helper_that_is_killed_while_it_submits_loses_and_doubles_nothing(pool
 
 
 def test_a_helper_that_is_killed_while_it_retrieves_loses_nothing(new_executor):
-    """The outcomes are fetched by the next one."""
+    """The next helper retrieves the outcomes."""
     executor = new_executor()
     for _ in range(3):
         futures = [executor.submit(pow, n, 2) for n in range(20)]
@@ -71,7 +74,7 @@ def test_a_helper_that_is_killed_while_it_retrieves_loses_nothing(new_executor):
 
 
 def test_a_helper_that_is_killed_while_it_removes_leaves_no_job(pool, new_executor):
-    """What was cancelled is not forgotten."""
+    """Cancelled jobs are not forgotten."""
     executor = new_executor()
     futures = [executor.submit(time.sleep, 300) for _ in range(3)]
     until(lambda: all(future.running() for future in futures))
@@ -83,7 +86,7 @@ def test_a_helper_that_is_killed_while_it_removes_leaves_no_job(pool, new_execut
 
 
 def test_a_full_queue_is_not_waited_for_busily(new_executor, monkeypatch):
-    """While more calls wait than there may be jobs, the log is looked at as seldom as without them."""
+    """While more calls wait than jobs are allowed, the watcher looks at the log as rarely as without them."""
     executor = new_executor(max_workers=1)
     running, *pending = [executor.submit(time.sleep, 300) for _ in range(4)]
     until(running.running)
@@ -91,7 +94,7 @@ def test_a_full_queue_is_not_waited_for_busily(new_executor, monkeypatch):
     looks = []
     read = log.read
     monkeypatch.setattr(log, "read", lambda: looks.append(time.monotonic()) or read())
-    # Waiting gets longer by and by, up to a quarter of a second; a busy one takes five milliseconds each time.
+    # The pauses grow to a quarter of a second. A busy watcher takes five milliseconds each time.
     until(lambda: len(looks) > 3 and min(b - a for a, b in zip(looks[-4:], looks[-3:], strict=False)) > 0.05)
     assert all(future.state == "pending" for future in pending)
     for future in [running, *pending]:
@@ -99,7 +102,7 @@ def test_a_full_queue_is_not_waited_for_busily(new_executor, monkeypatch):
 
 
 def test_counts_add_up_at_every_moment(new_executor):
-    """Whatever the calls are at: waiting for others, in the queue, on their way home, cancelled or failed."""
+    """Calls may wait for others, be in the queue, be on their way back, or be cancelled or failed."""
     executor = new_executor(max_workers=6)
 
     def work(n):
@@ -123,7 +126,7 @@ def test_counts_add_up_at_every_moment(new_executor):
 
 
 def test_what_fails_in_the_watcher_fails_the_calls(new_executor, monkeypatch, caplog):
-    """Those that it was about to submit, and those that come later; the executor still ends."""
+    """It fails the calls that were to be submitted, and later ones. The executor still ends."""
     executor = new_executor()
     assert executor.submit(pow, 2, 2).result(60) == 4
 
@@ -141,7 +144,7 @@ def test_what_fails_in_the_watcher_fails_the_calls(new_executor, monkeypatch, ca
 
 
 def test_what_fails_in_the_watcher_leaves_a_session_that_is_kept(pool, new_executor, monkeypatch, tmp_path):
-    """Its jobs go on; whoever attaches gets what they do."""
+    """Its jobs continue. A client that attaches gets their results."""
     executor = new_executor(session=tmp_path / "session")
 
     def wait_for_it(flag=tmp_path / "flag"):
@@ -167,7 +170,9 @@ def test_what_fails_in_the_watcher_leaves_a_session_that_is_kept(pool, new_execu
 
 
 def test_a_thread_that_does_not_own_a_bundle_cannot_change_it(new_executor):
-    """In the tests: the watcher's thread owns what is known of its job, the resolver's what comes of its calls."""
+    """The tests check that the watcher's thread owns the state of a job, and the resolver's thread the results of its
+    calls.
+    """
     executor = new_executor()
     future = executor.submit(time.sleep, 300)
     until(future.running)

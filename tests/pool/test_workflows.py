@@ -1,4 +1,4 @@
-"""Workflows in live mode: shell commands, order without data, categories, clusters, values that are not wanted."""
+"""Workflows in live mode: shell commands, order without data, categories, clusters, unused values."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_what_a_shell_command_returned_is_an_argument(executor):
 
 
 def test_after_is_order_without_data(executor, tmp_path):
-    """A diamond of shell commands, which hand each other nothing but a file."""
+    """A diamond of shell commands that share only a file."""
     book = tmp_path / "book"
     write = shell(f'echo "$1" >> {book}')
     top = executor.submit(write, "top")
@@ -82,7 +82,7 @@ def test_after_and_arguments_go_together(executor):
 
 
 def test_a_category_has_at_most_so_many_jobs_in_the_queue(new_executor, pool):
-    """Seen from outside, by the events: between submit and end of any job there are never more than two others."""
+    """The events show it from outside: between submission and end of any job, there are never more than two others."""
     executor = new_executor()
     executor.categories["adder"] = 2
     adder = executor.with_options(category="adder")
@@ -98,7 +98,7 @@ def test_a_category_has_at_most_so_many_jobs_in_the_queue(new_executor, pool):
     assert [future.result() for future in free] == [n * n for n in range(6)]
     for future in slow:
         future.result()
-    # Jobs of other options did not wait for them: the last of the slow ones came into the queue after all of the free.
+    # Jobs with other options did not wait: the last of the slow jobs entered the queue after all of the free ones.
     number = [tuple(map(int, future.job_id.split("."))) for future in (*free, slow[-1])]
     assert max(number) == number[-1]
 
@@ -131,7 +131,7 @@ def test_a_cluster_waits_for_what_it_depends_on_and_stays_one(executor):
 
 
 def test_a_cluster_across_bundle_directories_stays_one(new_executor):
-    """Bundles are kept a thousand a directory; a cluster does not mind."""
+    """A directory has at most a thousand bundles. This does not split a cluster."""
     executor = new_executor()
     next_bundle = iter(range(997, 2000))
     executor._engine.bundles = next_bundle
@@ -198,19 +198,22 @@ def test_a_value_that_is_not_wanted_is_not_brought_back(executor):
 
 
 def test_any_submit_command_for_one_call(executor, pool):
-    """On an executor, on a derived one, for one call: lists and mappings arrive as HTCondor's."""
+    """The commands are for an executor, a derived executor, or one call.
+
+    Lists and mappings arrive in HTCondor's form.
+    """
     special = executor.with_options(
         environment={"NOTE": 'it\'s "so"'}, **{"MY.Tags": ["a", 'b "c"'], "+Run": {"number": 7}, "MY.Flag": True}
     )
     future = special.with_options(priority=3).submit(shell('echo "$NOTE"'))
     assert future.result().stdout == 'it\'s "so"\n'
-    this = f"ClusterId == {future.job_id.split('.')[0]}"  # in the queue still, or in the history already
+    this = f"ClusterId == {future.job_id.split('.')[0]}"  # still in the queue, or already in the history
     [ad] = until(lambda: pool.ads("condor_q", this) or pool.ads("condor_history", this))
     assert (ad["Tags"], ad["Run"], ad["Flag"], ad["JobPrio"]) == (["a", 'b "c"'], {"number": 7}, True, 3)
 
 
 def test_an_executor_from_a_submit_file(pool, tmp_path):
-    """What the file says counts; what is given besides wins."""
+    """The commands of the file apply, and further arguments override them."""
     file = tmp_path / "fit.sub"
     (tmp_path / "data").write_text("4")
     file.write_text(
@@ -251,7 +254,7 @@ def test_wrong_limits_are_refused(executor):
 
 
 def test_packages_and_archives_travel_and_can_be_imported(executor, tmp_path):
-    """Also by a Python that the call starts."""
+    """A Python that the call starts can import them too."""
     package = tmp_path / "shippedpackage"
     package.mkdir()
     (package / "__init__.py").write_text("from .deep import NAME\n")

@@ -1,4 +1,4 @@
-"""What the unit tests share: they need no HTCondor daemon, and no property test is judged by the clock."""
+"""Settings of the unit tests: they need no HTCondor daemon, and property tests have no deadline."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from hypothesis import HealthCheck, settings
 
 from condor_futures import DagExecutor
 
-# A slow or busy machine is no failure; what is too slow for a test to wait for, pytest-timeout stops.
+# A slow or busy machine is no failure. pytest-timeout stops tests that take too long.
 settings.register_profile("condor_futures", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("condor_futures")
 
 
 @pytest.fixture
 def new_dag(tmp_path):
-    """Makes DAGs of a test's own."""
+    """Make DAGs for one test."""
     made = []
 
     def make(name="work", **options):

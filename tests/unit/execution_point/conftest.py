@@ -19,7 +19,7 @@ from condor_futures.execution_point.unpickling import dumps
 
 @pytest.fixture(scope="module")
 def by_value(request):
-    """The functions of the tests are as those of a user's script: the execution point cannot import them."""
+    """The tests' functions behave like those of a user's script: the execution point cannot import them."""
     modules = sandbox, sys.modules[request.module.__name__]
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
@@ -35,7 +35,7 @@ def job(tmp_path):
 
 @pytest.fixture
 def parent(tmp_path):
-    """The outcomes of another job: call c000100 gave 1024."""
+    """The outcomes of another job: call c000100 returned 1024."""
     path = tmp_path / "parent.outcomes"
     header = {"kind": "outcome", "session": SESSION, "call": "c000100", "result": "value", "host": "ep1"}
     with path.open("wb") as file:

@@ -1,4 +1,4 @@
-"""A schedd that answers from lists, for what asks it while a client attaches."""
+"""A schedd with prepared answers, for the code that queries it while a client attaches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from condor_futures.errors import AccessPointError
 
 
 class FakeHelper:
-    """Keeps what it is asked; *answers* has the results by operation, one after the other, or an error for each."""
+    """Records its requests. *answers* has, by operation, the successive results, or an error for each."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list] = {}
