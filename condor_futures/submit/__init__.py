@@ -1,5 +1,5 @@
 """HTCondor's submit language: commands, values, expressions, submit files, and the description of our jobs.
 
-These lines are pure but for looking at which files exist. They run in the user's threads, where a bad command is
-refused, and in the watcher's thread, where a submit description is made.
+The only side effects of this package are checks whether files exist. It runs in the user's threads, which reject bad
+commands, and in the watcher's thread, which makes the submit descriptions.
 """

@@ -1,6 +1,6 @@
-"""The names of the attributes that our jobs have besides HTCondor's own.
+"""The names of the job attributes that this package adds to HTCondor's own.
 
-A submit description sets an attribute by the command ``MY.`` and its name. The helper process imports this module.
+The submit command ``MY.<attribute>`` sets an attribute. The helper process imports this module.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ BUNDLE = "CondorFuturesBundle"
 """The key of the bundle whose calls the job makes."""
 
 CALLS = "CondorFuturesCalls"
-"""How many calls these are."""
+"""The number of the bundle's calls."""
 
 BATCH = "CondorFuturesBatch"
-"""The name of the submission that brought the job into the queue: a repeated request finds the job by this name."""
+"""The name of the submission that submitted the job: a repeated request finds the job by this name."""
 
 MEMORY_RAISED = "CondorFuturesMemoryRaised"
-"""The EnteredCurrentStatus of the hold for which the job was last allowed more memory."""
+"""The EnteredCurrentStatus of the last hold after which the job's memory request was raised."""

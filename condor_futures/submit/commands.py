@@ -1,11 +1,11 @@
-"""The vocabulary of condor_submit: which submit commands exist, and which ones the executor keeps for itself.
+"""The submit commands that condor_submit knows, and the commands that the executor reserves for itself.
 
-Plain data, no logic. `COMMANDS` and `ALIASES` were read out of the HTCondor source, version 25.14.0:
+This module has only data, no logic. `COMMANDS` and `ALIASES` are taken from the HTCondor source, version 25.14.0:
 `SUBMIT_KEY_*` and `SUBMIT_CMD_*` in `src/condor_utils/submit_utils.h`, the table `prunable_keywords` and
 every `submit_param(name, other_name)` in `src/condor_utils/submit_utils.cpp`, the queue and factory switches
-of `condor_submit`, and the commands that `docs/man-pages/htcondor-jdl.rst` defines. Keywords that the header
-still declares but no code reads are left out, for condor_submit would ignore them without a word. Everything
-is in lower case: submit commands are case-insensitive.
+of `condor_submit`, and the commands that `docs/man-pages/htcondor-jdl.rst` defines. The tables omit keywords that the
+header still declares but no code reads, because condor_submit silently ignores them. All names are in lower case,
+because submit commands are case-insensitive.
 
 Example:
     >>> "request_memory" in KNOWN, ALIASES["prio"], "executable" in OWNED
@@ -72,7 +72,7 @@ COMMANDS: Final[frozenset[str]] = frozenset(
     xen_root
     """.split()  # noqa: SIM905  # a table of words, not one line for each
 )
-"""The submit commands under their first name."""
+"""The submit commands, by their first names."""
 
 ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     dict(
@@ -162,7 +162,7 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
     """.split()  # noqa: SIM905  # a table of words, not one line for each
     )
 )
-"""Other spelling -> first name. Most are names of job attributes, which condor_submit accepts as commands."""
+"""Other name -> first name. Most are names of job attributes, which condor_submit accepts as commands."""
 
 ELSEWHERE: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {
@@ -177,35 +177,40 @@ ELSEWHERE: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         **dict.fromkeys(("account", "project"), ("accounting_group",)),
     }
 )
-"""What other systems and executors call it -> our keywords. For advice only, where the spelling is no guide."""
+"""Name in other systems and executors -> our keywords.
+
+Used only for advice in errors, because their spelling is not similar.
+"""
 
 KNOWN: Final[frozenset[str]] = COMMANDS | ALIASES.keys()
-"""All names that condor_submit reads, except for those that `PATTERNS` describes."""
+"""All names that condor_submit reads, except those that match `PATTERNS`."""
 
 PATTERNS: Final[tuple[str, ...]] = (
-    r"request_[a-z0-9]\w+",  # a custom machine resource; two characters at least, and no leading "_"
+    r"request_[a-z0-9]\w+",  # a custom machine resource: at least two characters, without a leading "_"
     r"\w+_oauth_(permissions|resource|options)(_\w+)?",  # per service, and per handle, of use_oauth_services
     r"\w+_container_port",  # per service of container_service_names
     r"transform_body_\w+",  # per tag of on_evict_checks
     r"(cloud_label|ec2_tag|ec2_parameter)_\w+",
 )
-"""Regular expressions for the commands whose names hold a name of the user's."""
+"""Regular expressions for the commands whose names contain a name that the user chooses."""
 
 _RUNNER = "the executor runs its own runner as the job's executable; pass your function to submit()"
-_ARGUMENTS = "the executor names the job's bundle there; pass your arguments to submit()"
+_ARGUMENTS = "the executor passes the name of the job's bundle there; pass your arguments to submit()"
 _INPUT = "the runner reads no standard input; pass the data as an argument, or the file in transfer_input_files"
-_OUTPUT = "the executor keeps one such file per job; read it with the future's stdout() or stderr(), or use keep_logs"
-_DIRECTORY = "the executor's jobs have the directory of their bundle there; name files by absolute path instead"
-_LOG = "the executor follows all jobs in the session's event log; read them there, or use keep_logs"
-_NOTES = "the executor keeps the bundle's key in the submit event; use description, batch_name or MY.<attribute>"
-_TRANSFER = "the executor decides how its files travel to the job; add your own in transfer_input_files"
-_RETURN = "outcomes must come back to the session; for your own files use transfer_output_files and ..._remaps"
+_OUTPUT = (
+    "the executor keeps one such file for each job; read it with the future's stdout() or stderr(), or use keep_logs"
+)
+_DIRECTORY = "the executor sets it to the directory of the job's bundle; use absolute paths for files instead"
+_LOG = "the executor follows all jobs in the session's event log; read that log, or use keep_logs"
+_NOTES = "the executor stores the bundle's key in the submit event; use description, batch_name or MY.<attribute>"
+_TRANSFER = "the executor decides how its files are transferred; add your own files with transfer_input_files"
+_RETURN = "outcomes must return to the session; for your own files use transfer_output_files and transfer_output_remaps"
 _DESTINATION = (
-    "outcomes must come back to the session; a file of your own goes elsewhere by transfer_output_files and "
+    "outcomes must return to the session; to send your own file elsewhere, use transfer_output_files and "
     "transfer_output_remaps={'f.root': 'root://eos.example.org//path/f.root'}"
 )
-_MATERIALIZE = "the access point would make the jobs one by one, without the files that are spooled; use max_workers"
-_NOOP = "the job would end without making its calls; leave it out"
+_MATERIALIZE = "the access point would create the jobs one by one, without their spooled files; use max_workers"
+_NOOP = "the job would end without making its calls; remove this command"
 _GPUS = "HTCondor rejects it; use gpus_minimum_memory"
 
 OWNED: Final[Mapping[str, str]] = MappingProxyType(
@@ -216,13 +221,13 @@ OWNED: Final[Mapping[str, str]] = MappingProxyType(
         "dagman_log": _LOG,
         "error": _OUTPUT,
         "executable": _RUNNER,
-        # condor_submit itself refuses it for spooled jobs (SetJobStatus in submit_utils.cpp).
-        "hold": "a spooled job cannot begin on hold; call submit() when the call may start",
+        # condor_submit rejects it for spooled jobs (SetJobStatus in submit_utils.cpp).
+        "hold": "a spooled job cannot start on hold; call submit() when the call may start",
         "initialdir": _DIRECTORY,
         "input": _INPUT,
         "interactive_args": _RUNNER,
         "interactive_executable": _RUNNER,
-        "leave_in_queue": "the executor clears its jobs from the queue when they end; see condor_history",
+        "leave_in_queue": "the executor removes its jobs from the queue when they end; see condor_history",
         "log": _LOG,
         "log_xml": _LOG,
         "max_idle": _MATERIALIZE,
@@ -233,21 +238,21 @@ OWNED: Final[Mapping[str, str]] = MappingProxyType(
         "output": _OUTPUT,
         "output_destination": _DESTINATION,
         "output_directory": _RETURN,
-        "queue": "the executor queues one job per bundle; call submit() or map() for more jobs (HTCondor has no "
+        "queue": "the executor queues one job for each bundle; call submit() or map() for more jobs (HTCondor has no "
         "queues to choose from: see accounting_group)",
         "remote_initialdir": "the runner must start in the job sandbox; call os.chdir() in your function",
-        # Not ours, but condor_submit rejects both, and PATTERNS alone would let them pass.
+        # The executor does not use these, but condor_submit rejects both, and both match PATTERNS.
         "request_gpu_memory": _GPUS,
         "request_gpus_memory": _GPUS,
-        "shell": "it would take the runner's place; call subprocess.run() in your function",
+        "shell": "it would replace the runner; call subprocess.run() in your function",
         "should_transfer_files": _TRANSFER,
         "skip_if_dataflow": _NOOP,
         "stream_error": _OUTPUT,
         "stream_input": _INPUT,
         "stream_output": _OUTPUT,
         "submit_event_notes": _NOTES,
-        # A user note that looks like a ClassAd ("[...]") or a "DAG Node:" line is read back as the log note,
-        # which is where our key is; submit_event_notes_attrs writes a ClassAd in its place (SubmitEvent,
+        # HTCondor reads back a user note that looks like a ClassAd ("[...]") or a "DAG Node:" line as the log note,
+        # which contains our key. submit_event_notes_attrs replaces the log note with a ClassAd (SubmitEvent,
         # condor_event.cpp).
         "submit_event_notes_attrs": _NOTES,
         "submit_event_user_notes": _NOTES,
@@ -255,12 +260,12 @@ OWNED: Final[Mapping[str, str]] = MappingProxyType(
         "transfer_executable": _TRANSFER,
         "transfer_input": _INPUT,
         "transfer_output": _OUTPUT,
-        # An image makes a vanilla job a container job (SetUniverse), so nobody needs another universe here.
+        # An image makes a vanilla job a container job (SetUniverse), so no other universe is needed.
         "universe": "the executor's jobs are vanilla; container_image makes them container jobs",
         "when_to_transfer_output": "outcomes are collected when the job exits, so the executor keeps ON_EXIT",
     }
 )
-"""Commands that would break the executor's protocol -> whose they are, and what to do instead."""
+"""Commands that would break the executor's protocol -> the reason, and what to do instead."""
 
 OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -276,7 +281,10 @@ OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
         ),
     }
 )
-"""The executor's own keywords -> what has them, as a message says it. For advice only: somebody else was given them."""
+"""The executors' own keywords -> the callables that take them, as text for messages.
+
+Used only in errors, when another callable gets such a keyword.
+"""
 
 OWNED_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -284,7 +292,7 @@ OWNED_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType(
         "arguments": "arguments",
         "cmd": "executable",
         "dagmannodeslog": "dagman_log",
-        "dagmannodesmask": "dagman_log",  # says which events the log gets
+        "dagmannodesmask": "dagman_log",  # selects the events for the log
         "err": "error",
         "in": "input",
         "isnoopjob": "noop_job",
@@ -315,5 +323,5 @@ OWNED_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Job attribute (lower case) -> the submit command that sets it.
 
-`MY.<attribute>` wins over its command, so a custom attribute of such a name would reach around `OWNED`.
+`MY.<attribute>` takes precedence over the command, so a custom attribute with such a name would bypass `OWNED`.
 """

@@ -1,8 +1,8 @@
-"""From the executor's keyword arguments to a submit description, without HTCondor at hand.
+"""Converts the executor's keyword arguments to a submit description, without an installed HTCondor.
 
-Any submit command is a keyword of the executor, in HTCondor's own language. This module checks the names
-against `commands`, has the values written by `values` and checked by `expressions`, and
-adds what the executor owns: the runner, the bundle's files, the session's event log.
+Every submit command is a keyword of the executor, in HTCondor's own language. This module checks the names against
+`commands`, lets `values` write the values and `expressions` check them, and adds the commands that the executor
+owns: the runner, the bundle's files, the session's event log.
 
 Example:
     >>> commands = check_submit_commands({"request_memory": "4GB", "request_cpus": 2})
@@ -26,8 +26,8 @@ from condor_futures.submit.values import quote_file, quote_value
 
 _COMMAND_PATTERN: Final = re.compile("|".join(f"(?:{pattern})" for pattern in PATTERNS), re.ASCII)
 _CUSTOM_ATTRIBUTE: Final = re.compile(r"(?:\+|my\.)([a-z_]\w*)", re.ASCII | re.IGNORECASE)
-# A claim kept for 20 s lets the next call of the same kind start without a negotiation cycle; mail per job is
-# never what someone with 10,000 calls wants.
+# When a claim is kept for 20 s, the next call of the same kind starts without a negotiation cycle. Nobody with 10,000
+# calls wants a mail for each job.
 _DEFAULTS: Final[Mapping[str, str]] = {"keep_claim_idle": "20", "notification": "never"}
 _RETRYING: Final = frozenset({"max_retries", "on_exit_remove", "retry_until", "success_exit_code"})
 
@@ -40,40 +40,40 @@ _FLAVOURS: Final = {
     "testmatch": 3 * 24 * 60 * 60,
     "nextweek": 7 * 24 * 60 * 60,
 }
-"""CERN's job flavours and the seconds that a job may run (batchdocs.web.cern.ch, "Submit file", job flavours)."""
+"""CERN's job flavours and their maximum run times in seconds (batchdocs.web.cern.ch, "Submit file", job flavours)."""
 
 _REMOVABLE_DEFAULTS: Final = _DEFAULTS.keys() | {"batch_name"}
 
 
 def check_submit_commands(options: Mapping[str, object]) -> dict[str, str]:
-    """Turn keyword arguments of the executor into submit commands.
+    """Convert keyword arguments of the executor to submit commands.
 
     Args:
         options: submit command -> value. Names are case-insensitive; `MY.Attr` and `+Attr` are custom
             attributes of the job. Values may be
 
-            - `str`: passed on, in submit language. For a custom attribute that is a ClassAd expression, so a
-              string in it carries its own double quotes: `**{"MY.JobFlavour": '"tomorrow"'}`.
-            - `bool`, `int`, `float` (finite): HTCondor's units apply, see `values`.
+            - `str`: passed on unchanged, in submit language. The value of a custom attribute is a ClassAd
+              expression, so a string in it needs its own double quotes: `**{"MY.JobFlavour": '"tomorrow"'}`.
+            - `bool`, `int`, `float` (finite): in HTCondor's units, see `values`.
             - `pathlib.Path`: made absolute.
-            - `list` or `tuple` of `str` and paths, where the command takes a list of files. Input files are
-              found from the current directory; URLs are left alone. Where it takes another list
+            - `list` or `tuple` of `str` and paths, if the command takes a list of files. Relative input files
+              are in the current directory; URLs stay unchanged. If the command takes another list
               (`concurrency_limits`, `getenv`, ...) or arguments (`java_vm_args`), a list of `str` and numbers.
             - a mapping of names to values, for `environment`.
-            - for a custom attribute, a list or a mapping of these: a ClassAd list or a nested ClassAd, in
+            - a list or a mapping of these, for a custom attribute: a ClassAd list or a nested ClassAd, in
               which a `str` is a string.
-            - `None`: not given. Where the executor has a default for it, that default is removed.
+            - `None`: the command is not given. If the executor has a default for it, the default is removed.
 
     Returns:
-        The same as text, under the commands' first names (`prio` becomes `priority`).
+        The commands with their values as text, under their first names (`prio` becomes `priority`).
 
     Raises:
-        TypeError: for an unknown command (with the nearest one), one that the executor owns, one that is
-            given twice under two names, and a value of a wrong type.
-        ValueError: for a value that cannot be written in a submit description: one with a line break or a
-            NUL, one that ends in a backslash, a nan or an infinity, a comma in a file name; for a size, a time
-            or an expression that HTCondor cannot read (see `expressions`); for an unknown `job_flavour`,
-            which is CERN's name for how long a job may run (attribute JobFlavour).
+        TypeError: a command is unknown (the message has the nearest one), is owned by the executor, or is given twice
+            under two names; or a value has a wrong type.
+        ValueError: a value cannot be written in a submit description (it has a line break or a NUL, ends with a
+            backslash, is a nan or an infinity, or has a comma in a file name); HTCondor cannot read a size, a time or
+            an expression (see `expressions`); or `job_flavour` is unknown. At CERN, this flavour (attribute
+            JobFlavour) is the name of a maximum run time.
 
     Example:
         >>> check_submit_commands({"max_retries": 3, "+Group": '"top"', "environment": {"THREADS": 1}})
@@ -88,17 +88,16 @@ def check_submit_commands(options: Mapping[str, object]) -> dict[str, str]:
 
 
 def merge(base: Mapping[str, str], changes: Mapping[str, object]) -> dict[str, str]:
-    """Derive submit commands from others, as `with_options` does.
+    """Return submit commands with changes, as `with_options` does.
 
-    A change replaces the whole value: `environment` and the lists of files are not joined with the inherited
-    ones.
+    A change replaces the whole value: `environment` and lists of files are not joined with the old value.
 
     Args:
-        base: what `check_submit_commands` or `merge` returned.
-        changes: as for `check_submit_commands`; `None` removes what is inherited.
+        base: commands that `check_submit_commands` or `merge` returned.
+        changes: as for `check_submit_commands`; `None` removes the old value.
 
     Raises:
-        TypeError, ValueError: as `check_submit_commands`.
+        TypeError, ValueError: for the same reasons as `check_submit_commands`.
 
     Example:
         >>> merge({"request_cpus": "1", "MY.Flavour": '"long"'}, {"request_cpus": 4, "my.flavour": None})
@@ -112,13 +111,13 @@ def merge(base: Mapping[str, str], changes: Mapping[str, object]) -> dict[str, s
         other = given_as.setdefault(name.lower(), given)
         if other != given:
             raise TypeError(f"the submit command {name!r} is given twice, as {other!r} and as {given!r}")
-        # Attribute names keep the user's capitals, yet MY.Flavour and my.flavour are one attribute.
+        # The case of attribute names is kept, although MY.Flavour and my.flavour are the same attribute.
         for inherited in [key for key in merged if key.lower() == name.lower()]:
             del merged[inherited]
         if value is not None:
             merged[name] = quote_value(name, _flavour(value) if given.lower() == "job_flavour" else value)
         elif name in _REMOVABLE_DEFAULTS:
-            merged[name] = ""  # remembers, for describe(), that not even the default is wanted
+            merged[name] = ""  # tells describe() to omit the default too
     for name in map(canonical_name, changes):
         check_expression(name, merged.get(name, ""), merged)
     return merged
@@ -127,9 +126,9 @@ def merge(base: Mapping[str, str], changes: Mapping[str, object]) -> dict[str, s
 def _flavour(value: object) -> str:
     if not isinstance(value, str) or value not in _FLAVOURS:
         near = difflib.get_close_matches(str(value), _FLAVOURS, n=1)
-        advice = f"did you mean {near[0]!r}?" if near else f"they are {', '.join(_FLAVOURS)}"
+        advice = f"did you mean {near[0]!r}?" if near else f"the flavours are {', '.join(_FLAVOURS)}"
         raise ValueError(
-            f"there is no job_flavour {value!r}; {advice} (another site's own goes in **{{'MY.JobFlavour': ...}})"
+            f"there is no job_flavour {value!r}; {advice} (for another site's flavour, use **{{'MY.JobFlavour': ...}})"
         )
     return f'"{value}"'
 
@@ -138,7 +137,7 @@ def canonical_name(given: str) -> str:
     """Return the first name of a submit command, or `MY.<attribute>`.
 
     Raises:
-        TypeError: if condor_submit knows no such command, or if the executor owns it.
+        TypeError: condor_submit does not know the command, or the executor owns it.
 
     Example:
         >>> canonical_name("RequestMemory"), canonical_name("request_fpgas"), canonical_name("+Flavour")
@@ -148,9 +147,11 @@ def canonical_name(given: str) -> str:
     if custom := _CUSTOM_ATTRIBUTE.fullmatch(given):
         attribute = custom[1]
         if attribute.lower().startswith("condorfutures"):
-            _refuse(given, "the executor finds its own jobs by attributes of that prefix; choose another one")
+            _refuse(given, "the executor finds its own jobs by attributes with this prefix; choose another name")
         if owner := OWNED_ATTRIBUTES.get(attribute.lower()):
-            _refuse(given, OWNED.get(owner, f"the executor adds to it; use {owner}, whose files it keeps"))
+            _refuse(
+                given, OWNED.get(owner, f"the executor sets it; use {owner}, to which the executor adds its own files")
+            )
         return f"MY.{attribute}"
     if given.lower() == "job_flavour":
         return "MY.JobFlavour"
@@ -160,17 +161,17 @@ def canonical_name(given: str) -> str:
     if name in KNOWN:
         return name
     if name in OPTIONS:
-        raise TypeError(f"{given!r} is no submit command, but a keyword of {OPTIONS[name]}")
+        raise TypeError(f"{given!r} is not a submit command but a keyword of {OPTIONS[name]}")
     near = _nearest(name)
-    # The pattern of custom resources would swallow every slip in request_memory, so a near miss is never one.
+    # Every misspelled request_memory matches the pattern of custom resources, so a similar name is an error.
     if _COMMAND_PATTERN.fullmatch(name) and not (near and name.startswith("request_")):
         return name
     meant = ELSEWHERE.get(name, [near] if near else [])
     advice = (
         f"did you mean {' or '.join(map(repr, meant))}?"
         if meant
-        else "condor_submit's manual lists all commands, and 'MY.<attribute>' is a custom attribute, as a site's own "
-        "commands set one"
+        else "the manual of condor_submit lists all commands; use 'MY.<attribute>' for a custom attribute, such as one "
+        "that a site's own command sets"
     )
     raise TypeError(f"there is no submit command {given!r}; {advice}")
 
@@ -180,12 +181,12 @@ def _refuse(given: str, reason: str) -> NoReturn:
 
 
 def _nearest(name: str) -> str | None:
-    """Return the known command that was most likely meant by `name`, if any."""
+    """Return the known command that `name` most likely means; None if there is none."""
     if f"request_{name}" in KNOWN:
         return f"request_{name}"
     if name.startswith("request_"):
-        # Compared without the prefix, which makes all resources alike. At 0.8 "memry" is a slip, while "tpus"
-        # and "fpgas" are resources in their own right. Abbreviations ("mem") are too short for a ratio.
+        # The comparison leaves out the prefix, because it makes all names similar. At 0.8 "memry" is a misspelling, but
+        # "tpus" and "fpgas" are other resources. Abbreviations ("mem") are too short for a ratio.
         resource = name.removeprefix("request_")
         resources = ["cpus", "disk", "gpus", "memory"]
         near = [known for known in resources if len(resource) > 1 and known.startswith(resource)]
@@ -207,26 +208,27 @@ def describe(
     should_transfer_files: Literal["YES", "IF_NEEDED"] = "YES",
     own_log: bool = False,
 ) -> dict[str, str]:
-    """Return the submit description of one batch: one cluster, one job per bundle.
+    """Return the submit description of one batch: one cluster, with one job for each bundle.
 
-    Each item of the cluster's itemdata holds, as `bundle`, a bundle's key, from which all its file names follow
-    (`<key>.calls` goes in, `<key>.outcomes` comes out), and as `directory` the name of the directory that these
-    files are in; both of letters, digits, ".", "_" and "-". `calls` is the number of its calls.
+    Each item of the cluster's itemdata has three variables. `bundle` is a bundle's key, which determines all file names
+    of the bundle (input `<key>.calls`, output `<key>.outcomes`). `directory` is the name of the directory of these
+    files. Both consist of letters, digits, ".", "_" and "-". `calls` is the number of the bundle's calls.
 
     Args:
-        commands: what `check_submit_commands` or `merge` returned. They win over defaults, never over what
-            the executor owns; their files are transferred after ours.
+        commands: commands that `check_submit_commands` or `merge` returned. They take precedence over defaults, but
+            not over the commands that the executor owns. Their files are transferred after ours.
         session_id: letters, digits, ".", "_" and "-"; marks the jobs and is part of the default `batch_name`.
         runner: the runner's file on the client.
-        directory: where the directories with the bundles' files are.
-        event_log: the session's event log; None where DAGMan submits, which has its own, and names the batch.
-        shipped: files and directories that the jobs import from.
-        inputs_variable: the name of a variable that holds more input files of each job, separated by commas.
-        should_transfer_files: `IF_NEEDED` only where execution points share the access point's file system.
-        own_log: each job has a log of its own too, `<key>.log`.
+        directory: the directory that contains the directories with the bundles' files.
+        event_log: the session's event log; None if DAGMan submits the jobs, because DAGMan has its own log and names
+            the batch.
+        shipped: files and directories from which the jobs import.
+        inputs_variable: the name of a variable that has more input files of each job, separated by commas.
+        should_transfer_files: `IF_NEEDED` only if execution points share the access point's file system.
+        own_log: whether each job also has its own log, `<key>.log`.
 
     Raises:
-        ValueError: for a relative path, a session id with other characters, a path that cannot be written.
+        ValueError: a path is relative or cannot be written, or the session id has other characters.
 
     Example:
         >>> at = Path("/s/1")
@@ -237,7 +239,7 @@ def describe(
 
     """
     if not re.fullmatch(r"[\w.-]+", session_id, re.ASCII):
-        raise ValueError(f"a session id has only letters, digits, '.', '_' and '-', unlike {session_id!r}")
+        raise ValueError(f"a session id must consist of letters, digits, '.', '_' and '-', unlike {session_id!r}")
     paths = {"executable": runner, "initialdir": directory}
     if event_log is not None:
         paths["dagman_log"] = event_log
@@ -247,8 +249,8 @@ def describe(
     files = {name: quote_value(name, path) for name, path in paths.items()}
     key = "$(bundle)"
     code = (quote_file("transfer_input_files", path) for path in shipped)
-    # What an attempt reported is transferred to the next one, which makes only the other calls; so the file must be
-    # there before the first.
+    # The outcomes of an attempt are transferred to the next attempt, which makes only the remaining calls. So the file
+    # must exist before the first attempt.
     reported = f"{key}.outcomes" if retried(commands) and not inputs_variable else None
     more = f"$({inputs_variable})" if inputs_variable else None
     inputs = [f"{key}.calls", more, reported, *code, commands.get("transfer_input_files")]
@@ -256,11 +258,11 @@ def describe(
     ours = {
         **files,
         "initialdir": f"{files['initialdir']}/$(directory)",
-        # An image in `commands` makes this a container job by itself (SetUniverse in submit_utils.cpp).
+        # An image in `commands` alone makes this a container job (SetUniverse in submit_utils.cpp).
         "universe": "vanilla",
-        # Said outright, for SUBMIT_CONTAINER_NEVER_XFER_ABSOLUTE_CMD at some sites looks for an absolute path
-        # inside the container, unless this is given (SetExecutable). So container and docker jobs run our
-        # runner like all others; the image needs a Python.
+        # This is explicit because otherwise, at sites with SUBMIT_CONTAINER_NEVER_XFER_ABSOLUTE_CMD, HTCondor looks for
+        # an absolute path inside the container (SetExecutable). So container and docker jobs run our runner like all
+        # other jobs; the image needs a Python.
         "transfer_executable": "true",
         "arguments": key,
         "transfer_input_files": ", ".join(filter(None, inputs)),
@@ -269,9 +271,9 @@ def describe(
         "error": f"{key}.stderr",
         "should_transfer_files": should_transfer_files,
         "when_to_transfer_output": "ON_EXIT",
-        # The session's log is not the jobs' own `log`: spooling would move that into the spool directory (and bring
-        # it back with the outputs), but not the dagman_log. submit_event_user_notes is what the SUBMIT event has as
-        # UserNotes; its LogNotes, from submit_event_notes, are overwritten as soon as there is a batch_name (seen
+        # The session's log is not the jobs' own `log`: spooling moves the `log` into the spool directory (and returns
+        # it with the outputs), but not the dagman_log. submit_event_user_notes become the UserNotes of the SUBMIT
+        # event. HTCondor overwrites the LogNotes, which come from submit_event_notes, if there is a batch_name (seen
         # with 25.14).
         "submit_event_user_notes": f"bundle={key}",
         f"MY.{attributes.SESSION}": f'"{session_id}"',
@@ -279,16 +281,16 @@ def describe(
         f"MY.{attributes.CALLS}": "$(calls)",
         "log": f"{key}.log" if own_log else "",
     }
-    # No request_cpus, request_memory or request_disk of ours: where the user gives none, condor_submit takes
-    # the site's JOB_DEFAULT_REQUESTCPUS, ...MEMORY and ...DISK (1 CPU, 128 MiB and the input's size, at least
-    # 1 GiB, if unset).
+    # There are no defaults for request_cpus, request_memory and request_disk: without a value from the user,
+    # condor_submit takes the site's JOB_DEFAULT_REQUESTCPUS, ...MEMORY and ...DISK (if unset: 1 CPU, 128 MiB, and the
+    # input's size but at least 1 GiB).
     defaults = {**_DEFAULTS, "batch_name": f"condor_futures {session_id}" if event_log is not None else ""}
-    # As in HTCondor, an empty value is no value; merge() leaves one where the user removed a default.
+    # As in HTCondor, an empty value is no value. merge() leaves an empty value if the user removed a default.
     return {name: text for name, text in {**defaults, **commands, **ours}.items() if text}
 
 
 def retried(commands: Mapping[str, str]) -> bool:
-    """Whether HTCondor may run a job again that has ended, because of its exit status.
+    """Return whether HTCondor may run a job again after it ended, because of its exit status.
 
     Example:
         >>> retried({"max_retries": "3"}), retried({"request_cpus": "2"})

@@ -1,4 +1,4 @@
-"""Files of this machine that submit commands name: which commands name some, and how; and which of them are missing."""
+"""The files of this machine in submit commands: the commands that name files, and the missing files."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = [
     "missing_file",
 ]
 
-# Relative names in these are files of the client, named from where the user's program runs. HTCondor would
-# look for them in `initialdir`, which is the session's batch directory.
+# Relative names in these commands are files of the client, relative to the current directory of the user's program.
+# HTCondor would look for them in `initialdir`, which is a directory of the session.
 CLIENT_LISTS: Final = frozenset({"transfer_input_files", "transfer_common_input", "public_input_files", "jar_files"})
 CLIENT_FILES: Final = frozenset({"container_image", "scitokens_file", "x509userproxy"})
-#: All commands that take a list of files: those of the client, and those of the job's sandbox.
+#: All commands that take a list of files: files of the client, or files of the job's sandbox.
 FILE_LISTS: Final = CLIENT_LISTS | {
     "dont_encrypt_input_files",
     "dont_encrypt_output_files",
@@ -32,14 +32,16 @@ FILE_LISTS: Final = CLIENT_LISTS | {
     "transfer_output_files",
 }
 
-# A name in a list of files. The comma in $CHOICE(1,a,b) separates nothing: macros are expanded first.
+# A name in a list of files. The commas in $CHOICE(1,a,b) do not separate names, because macros are expanded first.
 _FILE_NAME: Final = re.compile(r"(?:\$\w*\([^)]*\)|[^,])+")
 _NOT_A_LOCAL_PATH: Final = re.compile(r"[a-z][a-z0-9+.-]*://|docker:|\$", re.IGNORECASE)
-_READ_HERE: Final = (CLIENT_LISTS - {"jar_files"}) | CLIENT_FILES  # when the job is spooled
+_READ_HERE: Final = (
+    CLIENT_LISTS - {"jar_files"}
+) | CLIENT_FILES  # HTCondor reads these on the client when it spools the job
 
 
 def file_names(listed: str) -> list[str]:
-    """The names in a list of files as condor_submit reads it, without empty ones and quotation marks around it all.
+    """Return the names in a list of files as condor_submit reads it, without empty names and outer quotation marks.
 
     Example:
         >>> file_names('"a.root, $CHOICE(0,b,c), , "')
@@ -50,7 +52,7 @@ def file_names(listed: str) -> list[str]:
 
 
 def is_one_name(text: str) -> bool:
-    """Whether a list of files that consists of *text* has one name.
+    """Return whether *text*, read as a list of files, has exactly one name.
 
     Example:
         >>> is_one_name("$CHOICE(0,b,c)"), is_one_name("a,b"), is_one_name("")
@@ -61,7 +63,7 @@ def is_one_name(text: str) -> bool:
 
 
 def is_elsewhere(file: str) -> bool:
-    """Whether *file* is a URL, or an image, or begins with a macro, which HTCondor expands.
+    """Return whether *file* is a URL or an image, or begins with a macro, which HTCondor expands.
 
     Example:
         >>> is_elsewhere("docker://python:3.12"), is_elsewhere("$(here)/a"), is_elsewhere("a")
@@ -72,7 +74,7 @@ def is_elsewhere(file: str) -> bool:
 
 
 def absolute(file: str) -> str:
-    """Return a file of the client by absolute path; URLs, images and names that begin with a macro stay.
+    """Return the absolute path of a file of the client; URLs, images and names that begin with a macro stay unchanged.
 
     Example:
         >>> absolute(" /data/ "), absolute("https://example.org/a")
@@ -82,18 +84,18 @@ def absolute(file: str) -> str:
     file = file.strip()
     if not file or is_elsewhere(file):
         return file
-    # A slash at the end means "the contents of this directory" and must survive.
+    # A slash at the end means "the contents of this directory", so it must stay.
     return f"{Path(file).absolute()}{'/' if file.endswith('/') else ''}"
 
 
 def missing_file(commands: Mapping[str, str]) -> tuple[str, str] | None:
-    """Find a file of the client's that is not there.
+    """Find a missing file of the client.
 
     Args:
-        commands: what `description.merge` returned.
+        commands: commands that `description.merge` returned.
 
     Returns:
-        The submit command and the file, or None.
+        The submit command and the file; None if no file is missing.
 
     Example:
         >>> missing_file({"transfer_input_files": "https://example.org/a, /no/such/b"})
@@ -105,7 +107,7 @@ def missing_file(commands: Mapping[str, str]) -> tuple[str, str] | None:
             continue
         for file in commands[name].split(",") if name in FILE_LISTS else [commands[name]]:
             path = file.strip()
-            # CVMFS is where the job runs, and images there are not transferred (CONTAINER_SHARED_FS).
+            # CVMFS is mounted where the job runs, and images there are not transferred (CONTAINER_SHARED_FS).
             if not path or "$" in path or is_elsewhere(path) or path.startswith("/cvmfs/"):
                 continue
             try:
@@ -113,5 +115,5 @@ def missing_file(commands: Mapping[str, str]) -> tuple[str, str] | None:
             except (FileNotFoundError, NotADirectoryError):
                 return name, path
             except OSError:
-                pass  # it may be there
+                pass  # the file may exist
     return None

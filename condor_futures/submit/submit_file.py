@@ -1,4 +1,4 @@
-"""An existing submit file as the base of an executor: HTCondor reads it, we take what is not ours to say."""
+"""Reads a submit file with HTCondor's parser, and returns the commands that an executor can use."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ __all__ = ["add_submit_file", "read_submit_file"]
 
 logger = logging.getLogger(__name__)
 
-# $(name), $(name:default), $FUNCTION(arguments); what is inside may have macros too. $$(name) is the execution point's.
+# $(name), $(name:default), $FUNCTION(arguments), possibly with macros inside; not $$(name), which is the execution
+# point's.
 _MACRO: Final = re.compile(r"(?<!\$)\$(\w*)\(((?:[^()]|\([^()]*\))*)\)")
 _DEFINED: Final = re.compile(r"^\s*(?:el)?if\s+!?\s*defined\s+([\w.]+)", re.IGNORECASE | re.MULTILINE)
-# As HTCondor takes them, backwards from the first of these words (SubmitForeachArgs::parse_queue_args).
+# HTCondor finds the variables backwards from the first of these words (SubmitForeachArgs::parse_queue_args).
 _QUEUE_VARIABLES: Final = re.compile(r"((?:[a-z_.][\w.]*[\s,]+)*)(?<!\S)(?:in|from|matching)(?=[\s(]|$)", re.IGNORECASE)
-# What HTCondor sets for each job, unless the file does. $(Cluster), $(JobId) and the time are our jobs' too.
+# The macros that HTCondor sets for each job, unless the file sets them. $(Cluster), $(JobId) and the time also work in
+# our jobs.
 _SET_FOR_EACH_JOB: Final = frozenset({"item", "itemindex", "row", "step", "process", "procid", "taskid"})
 _CLUSTER: Final = re.compile(r"\$\(cluster(id)?\)[._-]?$", re.IGNORECASE)
 _NUMBERED: Final = re.compile(r"\$\((?:cluster(?:id)?|jobid)\)", re.IGNORECASE)
 _UNIVERSES: Final = {"vanilla", "docker", "container", "5"}
-#: What the executor owns and has nothing in the place of, so that it would be missed.
+#: The commands that the executor owns without a substitute, so that leaving them out needs a warning.
 _MISSED: Final = frozenset({"hold", "noop_job", "output_destination", "skip_if_dataflow"})
 _LONG_VALUE: Final = re.compile(r"@=(\w+)$")
 _QUEUE: Final = re.compile(r"queue(?![\w.])(?!\s*=)", re.IGNORECASE)
@@ -37,17 +39,17 @@ _QUEUE: Final = re.compile(r"queue(?![\w.])(?!\s*=)", re.IGNORECASE)
 def read_submit_file(path: str | Path) -> dict[str, str]:
     """Return the submit commands of a submit file, for the executor's keywords.
 
-    What says what is run and where its output goes (``executable``, ``arguments``, ``output``, ``log``, ``queue``, all
-    that the executor owns) is left out, with a warning where nothing comes in its place. Macros that the file defines
-    are put in; ``if``, ``include`` and the like have been seen to by HTCondor. Files are named from the file's
-    ``initialdir``, where it has one.
+    The function leaves out all commands that the executor owns, such as ``executable``, ``arguments``, ``output``,
+    ``log`` and ``queue``, with a warning if the executor has no substitute. It expands macros that the file defines.
+    HTCondor has already evaluated ``if``, ``include`` and similar statements. Relative files are in the file's
+    ``initialdir``, if it has one.
 
     Raises:
-        OSError: if it cannot be read.
-        ValueError: if HTCondor refuses it; for another universe than vanilla, docker or container; for a command that
-            the queue statement sets for each job, or a macro that it sets, or whose value is not in the file; for
-            anything after the queue statement.
-        TypeError: for a name that is neither a submit command nor used as a macro, with the nearest command.
+        OSError: the file cannot be read.
+        ValueError: HTCondor rejects the file; the universe is not vanilla, docker or container; the queue statement
+            sets a command, or a macro of a command, for each job; a macro cannot be expanded here; or the file
+            continues after the queue statement.
+        TypeError: a name is neither a submit command nor used as a macro; the message has the nearest command.
 
     """
     import htcondor2
@@ -56,11 +58,11 @@ def read_submit_file(path: str | Path) -> dict[str, str]:
     try:
         submit = htcondor2.Submit(text)
     except (htcondor2.HTCondorException, ValueError, SyntaxError) as error:
-        raise ValueError(f"{path} is no submit file that HTCondor can read: {error}") from None
+        raise ValueError(f"HTCondor cannot read the submit file {path}: {error}") from None
     if (rest := _after_queue(text)) is not None:
         raise ValueError(
-            f"{path} goes on after its queue statement, with {rest!r}; an executor has the commands before one: write "
-            "the others to a file of their own, or give them to with_options()"
+            f"{path} continues after its queue statement with {rest!r}; an executor uses only the commands before the "
+            "statement; write the others to another file, or pass them to with_options()"
         )
     defined = {name.lower(): value for name, value in submit.items()}
     queue = submit.getQArgs() or ""
@@ -70,25 +72,25 @@ def read_submit_file(path: str | Path) -> dict[str, str]:
         raise ValueError(
             f"{path} is for the {universe} universe; calls run in the vanilla, docker or container universe"
         )
-    # HTCondor has left out the branches of an `if` that do not hold, and said nothing of those that do.
+    # HTCondor has removed the false branches of each `if`, and does not report the conditions.
     used = {name.lower() for name in _DEFINED.findall(text)}
     for value in (text, queue, *submit.values()):
         used |= _used(value)
     commands = _commands(path, submit, used)
     for name in file.variables:
         if command := _command(name):
-            raise ValueError(f"the queue statement in {path} sets {command} for each job; give it to with_options()")
+            raise ValueError(f"the queue statement in {path} sets {command} for each job; pass it to with_options()")
     return {name: file.value(name, value) for name, value in commands.items()}
 
 
 def _commands(path: str | Path, submit: Mapping[str, str], used: Collection[str]) -> dict[str, str]:
-    """The submit commands that are not the executor's own, by their first names; macros that are *used* are none."""
+    """Return the submit commands that the executor does not own, by first name, without macros that are *used*."""
     commands = {}
     for name, value in submit.items():
         first = ALIASES.get(name.lower(), name.lower())
         if first in OWNED:
             if first in _MISSED:
-                logger.warning("%s in %s is left out: %s", name, path, OWNED[first])
+                logger.warning("ignored %s in %s: %s", name, path, OWNED[first])
             continue
         try:
             commands[canonical_name(name)] = value
@@ -99,9 +101,9 @@ def _commands(path: str | Path, submit: Mapping[str, str], used: Collection[str]
 
 
 def _after_queue(text: str) -> str | None:
-    r"""The first line after the queue statement, and its list of items, that says something.
+    r"""Return the first line after the queue statement and its list of items that is neither empty nor a comment.
 
-    HTCondor's bindings stop at the first statement, without a word; condor_submit 25.14 refuses what comes after it.
+    HTCondor's bindings silently stop at the first queue statement. condor_submit 25.14 rejects lines after it.
 
     >>> _after_queue("queue 2 in (\n a\n)\n# the end\n"), _after_queue("if true\nqueue\nendif\nqueue 5\nrank = 1")
     (None, 'rank = 1')
@@ -109,7 +111,7 @@ def _after_queue(text: str) -> str | None:
     """
     depth, in_list, queued, closing = 0, False, False, ""
     for line in map(str.strip, re.sub(r"\\[ \t]*\n", " ", text).splitlines()):
-        if closing:  # of a value of several lines: name @=tag ... @tag
+        if closing:  # in a value of several lines: name @=tag ... @tag
             closing = closing if line != closing else ""
         elif in_list:
             in_list = not line.startswith(")")
@@ -126,7 +128,7 @@ def _after_queue(text: str) -> str | None:
 
 
 def _queue_variables(arguments: str) -> list[str]:
-    """The names that a queue statement sets.
+    """Return the names of the variables that a queue statement sets.
 
     >>> _queue_variables("2 in (a b)"), _queue_variables("$(N) Run, seed from (")
     ([], ['run', 'seed'])
@@ -136,15 +138,16 @@ def _queue_variables(arguments: str) -> list[str]:
 
 
 def add_submit_file(path: str | Path, options: Mapping[str, Any], constructor: Callable[..., object]) -> dict[str, Any]:
-    """The *options* of an executor, with the submit commands of a submit file where there are none of the same names.
+    """Return the *options* of an executor with the commands of a submit file; *options* take precedence.
 
     Args:
         path: the submit file.
-        options: what the *constructor* has no parameter for is a submit command; None removes one of the file's.
-        constructor: of the executor.
+        options: the options. An option that is not a parameter of the *constructor* is a submit command; None removes
+            the file's command.
+        constructor: the executor's constructor.
 
     Raises:
-        OSError, TypeError, ValueError: as :func:`read_submit_file`.
+        OSError, TypeError, ValueError: for the same reasons as :func:`read_submit_file`.
 
     """
     own = inspect.signature(constructor).parameters
@@ -154,15 +157,15 @@ def add_submit_file(path: str | Path, options: Mapping[str, Any], constructor: C
 
 
 def _command(name: str) -> str | None:
-    """The submit command of this name, if there is one that the executor does not leave out."""
+    """Return the first name of the submit command *name*; None if there is none, or the executor owns it."""
     try:
-        return canonical_name(name) if name != "job_flavour" else None  # (which is ours, not HTCondor's)
+        return canonical_name(name) if name != "job_flavour" else None  # our keyword, not HTCondor's
     except TypeError:
         return None
 
 
 def _names(function: str, body: str) -> list[str]:
-    """The names of macros in ``$FUNCTION(body)``, without those of macros within it."""
+    """Return the names of the macros that ``$FUNCTION(body)`` uses, without those of macros inside the body."""
     if not function:
         return [body.partition(":")[0].strip().lower()]
     arguments = [argument.strip().lower() for argument in body.split(",")]
@@ -184,7 +187,7 @@ def _used(text: str) -> set[str]:
 
 
 class _SubmitFile:
-    """What the values of one file are made of."""
+    """The macros of one submit file, and the values of its commands without these macros."""
 
     def __init__(self, path: str | Path, defined: Mapping[str, str], variables: list[str]) -> None:
         self.variables = variables
@@ -194,7 +197,7 @@ class _SubmitFile:
         self._set_directory = next((name for name in variables if ALIASES.get(name, name) == "initialdir"), None)
 
     def value(self, name: str, value: str) -> str:
-        """The value of a submit command as it is without the file."""
+        """Return the value of a submit command in a form that does not depend on the file."""
         value = self._expand(value, f"{name} in {self._path}")
         if name in CLIENT_LISTS:
             return ", ".join(self._in_directory(name, file) for file in file_names(value))
@@ -202,34 +205,34 @@ class _SubmitFile:
             return self._in_directory(name, value.strip())
         if name == "transfer_output_remaps" and "\\" not in value:
             pairs = (pair.partition("=") for pair in value.strip().strip('"').split(";") if pair.strip())
-            # By absolute path: as text HTCondor takes it from the directory of the job, which is the session's.
+            # Absolute, because HTCondor resolves a relative path from the job's directory, which is the session's.
             placed = [f"{source.strip()} = {self._in_directory(name, target.strip())}" for source, _, target in pairs]
             return f'"{"; ".join(placed)}"'
         return value
 
     def _in_directory(self, name: str, file: str) -> str:
-        """A file of the client by absolute path: HTCondor takes a relative one from the job's directory."""
+        """Return the absolute path of a client's file; HTCondor resolves a relative one from the job's directory."""
         elsewhere = is_elsewhere(file) and not _NUMBERED.match(file)
         if not file or file.startswith("/") or elsewhere:
             return file
         if self._set_directory:
             raise ValueError(
                 f"{name} in {self._path} has {file!r}, relative to {self._set_directory}, which the queue statement "
-                "sets; name it by absolute path"
+                "sets; use an absolute path"
             )
         given = (self._defined[key] for key in self._defined if ALIASES.get(key, key) == "initialdir")
         directory = next((value.strip() for value in given if value.strip()), "")
         directory = absolute(self._expand(directory, f"initialdir in {self._path}"))
-        return os.path.join(directory or Path.cwd(), file)  # noqa: PTH118 - a slash at the end must survive
+        return os.path.join(directory or Path.cwd(), file)  # noqa: PTH118 - a slash at the end must stay
 
     def _expand(self, value: str, where: str, depth: int = 0) -> str:
-        """Put in the macros that the file defines; HTCondor's own stay for HTCondor."""
+        """Expand the macros that the file defines; HTCondor expands its own macros later."""
 
         def replace(match: re.Match[str]) -> str:
             function, body = match[1], match[2]
             names = _names(function, body)
             for name in names:
-                # After the cluster it is a part of the job's id, which ours have too.
+                # After the cluster, the macro is a part of the job's id, which our jobs have too.
                 is_id = name in ("process", "procid") and _CLUSTER.search(match.string[: match.start()])
                 if name in self._per_job and not is_id:
                     raise ValueError(

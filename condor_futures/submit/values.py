@@ -1,15 +1,15 @@
-"""Python values as HTCondor's submit language: the text that condor_submit reads for a submit command.
+"""Converts Python values to HTCondor's submit language: the text that condor_submit reads for a submit command.
 
-Two rules say what a value means. A `str` is submit language: macros such as `$(Cluster)`, `$ENV(HOME)` or
-`$$(OpSys)` are expanded by HTCondor. A path or a mapping is data: it arrives as it is, dollar signs and all.
-What could end its line or join the next one is refused, and so is data for which the language has no words.
+Two rules define the meaning of a value. A `str` is submit language: HTCondor expands macros in it, such as
+`$(Cluster)`, `$ENV(HOME)` or `$$(OpSys)`. A path or a mapping is data: it arrives unchanged, including dollar signs.
+This module rejects values that could end their line or join the next one, and data that the language cannot express.
 
-Units are HTCondor's: a bare number is MiB in `request_memory` and KiB in `request_disk`, seconds in
+Units are HTCondor's: a number without a unit means MiB in `request_memory`, KiB in `request_disk`, and seconds in
 `allowed_execute_duration` and `keep_claim_idle`. `request_memory="4GB"` is clearer than 4096, and a site may
-insist on a unit (`SUBMIT_REQUEST_MISSING_UNITS`).
+require a unit (`SUBMIT_REQUEST_MISSING_UNITS`).
 
-Which commands there are, and what the executor makes of them, is `description`'s business; which of them name files
-of this machine, that of `files_here`.
+The module `description` defines the commands that exist and their use by the executor. The module `files_here` defines
+the commands that name files of this machine.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ __all__ = [
 ]
 
 _INEXPRESSIBLE: Final = re.compile(r"\$\$\w*\(|\$\(dollar\b|\$\w*\([^)]*\$\w*\(", re.IGNORECASE)
-# A backslash before a slash disappears (25.14). Surrogates are what Python makes of bytes that are not UTF-8.
+# HTCondor removes a backslash before a slash (25.14). Python represents bytes that are not UTF-8 as surrogates.
 _NO_DIRECTORY: Final = re.compile(r"[\n\r\0]|\\/|[\ud800-\udfff]")
-# Other commands that take a list, whose items commas separate.
+# Other commands that take a list of items, separated by commas.
 _LISTS: Final = frozenset(
     {
         "concurrency_limits",
@@ -63,11 +63,11 @@ def quote_value(name: str, value: object) -> str:
 
     Args:
         name: a submit command by its first name, or `MY.<attribute>`.
-        value: as `description.check_submit_commands` takes it.
+        value: a value that `description.check_submit_commands` accepts.
 
     Raises:
-        TypeError: for a value of a wrong type.
-        ValueError: for a value that cannot be written in a submit description.
+        TypeError: the value has a wrong type.
+        ValueError: the value cannot be written in a submit description.
 
     Example:
         >>> quote_value("container_target_dir", Path("/$(a)")), quote_value("MY.Tags", ["x", 3])
@@ -98,7 +98,7 @@ def _collection(name: str, value: Sequence[object] | Mapping[object, object]) ->
             return quote_arguments(name, value)
         if name in _LISTS:
             return ", ".join(_item(name, item) for item in value)
-    return _scalar(name, value)  # which refuses it
+    return _scalar(name, value)  # raises TypeError
 
 
 def _scalar(name: str, value: object) -> str:
@@ -118,14 +118,14 @@ def _scalar(name: str, value: object) -> str:
 
 
 def quote_remaps(remaps: Mapping[object, object]) -> str:
-    r"""Write where output files go, for the submit command `transfer_output_remaps`.
+    r"""Write the destinations of output files for the submit command `transfer_output_remaps`.
 
     Args:
-        remaps: name in the sandbox -> name on the client, or URL; a relative one is from the current directory.
+        remaps: name in the sandbox -> path on the client, or URL. A relative path is relative to the current directory.
 
     Raises:
-        TypeError: for names that are neither `str` nor paths.
-        ValueError: for a blank, `;`, `=` or quotation mark in a name, which HTCondor takes as the end of it.
+        TypeError: a name is neither a `str` nor a path.
+        ValueError: a name has a blank, `;`, `=` or quotation mark, which end the name in HTCondor.
 
     Example:
         >>> print(quote_remaps({"out.root": "/data/run7.root"}))
@@ -137,9 +137,9 @@ def quote_remaps(remaps: Mapping[object, object]) -> str:
         for name in (source, target):
             if not isinstance(name, (str, Path)):
                 raise TypeError(f"transfer_output_remaps takes names as str or pathlib.Path, not {type(name).__name__}")
-            if re.search(r'[\s;="]', str(name)):  # (condor_submit 25.14 loses blanks, escaped or not)
+            if re.search(r'[\s;="]', str(name)):  # condor_submit 25.14 loses blanks, escaped or not
                 raise ValueError(
-                    f"transfer_output_remaps cannot have the name {str(name)!r}: blanks, ';', '=' and '\"' end names"
+                    f"transfer_output_remaps cannot contain the name {str(name)!r}: blanks, ';', '=' and '\"' end names"
                 )
         place = _literal("transfer_output_remaps", str(target.absolute())) if isinstance(target, Path) else target
         pairs.append(f"{source} = {absolute(str(place))}")
@@ -149,12 +149,12 @@ def quote_remaps(remaps: Mapping[object, object]) -> str:
 def _item(name: str, item: object) -> str:
     text = _scalar(name, item).strip()
     if not text or "," in text:
-        raise ValueError(f"the submit command {name!r} cannot have the item {item!r}: commas separate its items")
+        raise ValueError(f"the submit command {name!r} cannot contain the item {item!r}: commas separate its items")
     return text
 
 
 def _classad(name: str, value: object) -> str:
-    """Write a value as a ClassAd expression; inside of lists and mappings a str is a string."""
+    """Write a value as a ClassAd expression; in lists and mappings, a str is a ClassAd string."""
     if isinstance(value, str):
         if re.search(r"[\n\r\0]", value):
             raise ValueError(f"the value of the submit command {name!r} must be one line without NUL characters")
@@ -170,11 +170,11 @@ def _classad(name: str, value: object) -> str:
 
 
 def quote_arguments(name: str, arguments: Sequence[object]) -> str:
-    r"""Write arguments in the new syntax of the submit command `name`, one word for each.
+    r"""Write arguments in the new syntax of the submit command `name`, each as one word.
 
     Raises:
-        TypeError: for an argument that is neither a `str` nor a number nor a path.
-        ValueError: for a line break or NUL, and for what HTCondor cannot take as text.
+        TypeError: an argument is not a `str`, a number or a path.
+        ValueError: an argument has a line break or NUL, or cannot be escaped in a submit description.
 
     Example:
         >>> print(quote_arguments("java_vm_args", ["-Dname=it's \"it\"", 3]))
@@ -190,19 +190,20 @@ def quote_arguments(name: str, arguments: Sequence[object]) -> str:
 
 
 def _one_line(name: str, text: str) -> str:
-    """Return `text` if it stays on its line of a submit description: the next line is another command."""
+    """Return `text` if it stays on its line of a submit description, because the next line is another command."""
     if re.search(r"[\n\r\0]", text):
         raise ValueError(f"the value of the submit command {name!r} must be one line without NUL characters")
     if text.rstrip().endswith("\\"):
-        raise ValueError(f"the value of the submit command {name!r} must not end in a backslash, which joins lines")
+        raise ValueError(f"the value of the submit command {name!r} must not end with a backslash, which joins lines")
     return _utf8(name, text)
 
 
 def _utf8(name: str, text: str) -> str:
-    """Return `text` if it is some: surrogates are what Python makes of bytes that are not UTF-8."""
+    """Return `text` if UTF-8 can encode it. Python represents bytes that are not UTF-8 as surrogates."""
     if broken := re.search("[\ud800-\udfff]", text):
         raise ValueError(
-            f"the value of the submit command {name!r} has {broken[0]!r}, which stands for a byte that is not UTF-8"
+            f"the value of the submit command {name!r} contains {broken[0]!r}, which stands for a byte that is not "
+            "UTF-8"
         )
     return text
 
@@ -210,13 +211,13 @@ def _utf8(name: str, text: str) -> str:
 def _literal(name: str, text: str) -> str:
     """Escape `text` so that HTCondor expands no macro in it.
 
-    `$(DOLLAR)` stands for a dollar sign. HTCondor replaces it last, looking again at what the replacement
-    made (expand_macro in config.cpp). So three texts cannot be escaped: `$$(`, which becomes a macro of the
-    execution point, `$(DOLLAR)` itself, and a macro within another.
+    `$(DOLLAR)` stands for a dollar sign. HTCondor replaces it last, and scans the result of the replacement again
+    (expand_macro in config.cpp). So three texts cannot be escaped: `$$(`, which becomes a macro of the execution
+    point, `$(DOLLAR)` itself, and a macro inside another macro.
     """
     if trouble := _INEXPRESSIBLE.search(text):
         raise ValueError(
-            f"the value of the submit command {name!r} has {trouble[0]!r}, which HTCondor cannot take as text"
+            f"the value of the submit command {name!r} contains {trouble[0]!r}, which cannot be escaped in HTCondor"
         )
     return re.sub(r"\$(?=\w*\()", "$(DOLLAR)", text)
 
@@ -228,11 +229,11 @@ def _files(name: str, value: object) -> list[str]:
 
 
 def quote_file(name: str, file: object) -> str:
-    """Write one name of the list of files that the submit command `name` takes.
+    """Write one item of the list of files that the submit command `name` takes.
 
     Raises:
-        TypeError: for what is neither a `str` nor a path.
-        ValueError: for a comma, and for what HTCondor cannot take as text.
+        TypeError: *file* is neither a `str` nor a path.
+        ValueError: *file* has a comma, or cannot be escaped in a submit description.
 
     Example:
         >>> quote_file("transfer_output_files", " hist.root "), quote_file("transfer_input_files", Path("/$(a)/b"))
@@ -251,7 +252,7 @@ def quote_file(name: str, file: object) -> str:
 
 
 def is_directory_name(directory: Path) -> bool:
-    """Whether a submit description can name *directory*, as the directory of jobs.
+    """Return whether a submit description can name *directory* as the directory of jobs.
 
     Example:
         >>> is_directory_name(Path("/data/a $(b)")), is_directory_name(Path("/data/a$$(b)"))
@@ -266,13 +267,13 @@ def quote_environment(variables: Mapping[str, object]) -> str:
     r"""Write environment variables in the new syntax of the submit command `environment`.
 
     Args:
-        variables: name -> value (`str`, `bool`, `int`, `float`, path). Values arrive in the job exactly as
-            given: HTCondor expands no macro in them.
+        variables: name -> value (`str`, `bool`, `int`, `float`, path). The job gets the values unchanged:
+            HTCondor expands no macro in them.
 
     Raises:
-        TypeError: for a name that is not a string, or a value of another type.
-        ValueError: for an empty name or one with "=", for a line break or NUL, and for `$$(`, `$(DOLLAR)`
-            or a macro within another: none of these can be written in a submit description.
+        TypeError: a name is not a string, or a value has another type.
+        ValueError: a name is empty or has a "="; or a name or value has a line break, a NUL, `$$(`, `$(DOLLAR)` or a
+            macro inside another macro, which cannot be written in a submit description.
 
     Example:
         >>> print(quote_environment({"GREETING": "it's \"you\"", "HOME": "/tmp"}))
@@ -282,7 +283,7 @@ def quote_environment(variables: Mapping[str, object]) -> str:
     entries = []
     for variable, value in variables.items():
         if not isinstance(variable, str):
-            raise TypeError(f"an environment variable's name is a str, not {variable!r}")
+            raise TypeError(f"the name of an environment variable must be a str, not {variable!r}")
         if not variable or "=" in variable:
             raise ValueError(f"{variable!r} cannot name an environment variable")
         entry = f"{variable}={value if isinstance(value, Path) else _scalar('environment', value)}"
@@ -292,13 +293,14 @@ def quote_environment(variables: Mapping[str, object]) -> str:
 
 
 def _check_old_environment(value: object) -> None:
-    """Refuse what looks like several variables and is one, with blanks in its value: ";" separates them, unless the
-    whole is in quotation marks.
+    """Raise an error for a value that looks like several variables but is one variable with blanks in its value.
+
+    The separator is ";", unless the whole value is in quotation marks.
     """
     if not isinstance(value, str) or value.lstrip().startswith('"'):
         return
     if swallowed := re.search(r"[^;\s][ \t]+([A-Za-z_]\w*)=", value, re.ASCII):
         raise ValueError(
-            f"in environment={value!r}, {swallowed[1]} is part of the value before it; use a mapping, "
-            'such as {"A": 1, "B": 2}, or quotation marks around it all'
+            f"in environment={value!r}, {swallowed[1]} is part of the value before it; use a mapping "
+            'such as {"A": 1, "B": 2}, or put the whole value in quotation marks'
         )

@@ -98,13 +98,13 @@ class TestNames:
     @pytest.mark.parametrize("name", sorted(OPTIONS))
     def test_a_keyword_of_an_executor_is_named_as_such(self, name: str) -> None:
         """Where it is no keyword, of a DAG's executor or in a submit file."""
-        with pytest.raises(TypeError, match=f"^'{name}' is no submit command, but a keyword of "):
+        with pytest.raises(TypeError, match=f"^'{name}' is not a submit command but a keyword of "):
             check_submit_commands({name: 1})
 
     @pytest.mark.parametrize("name", ["zzzzz", "", "my.", "MY.a b", "a = b", "request_", "request__x", "+1st"])
     def test_a_name_like_no_other_points_to_the_manual(self, name: str) -> None:
         """Without a near name, the error says where all names are, and how attributes are written."""
-        with pytest.raises(TypeError, match=r"manual lists all commands, and 'MY\.<attribute>'"):
+        with pytest.raises(TypeError, match=r"manual of condor_submit lists all commands; use 'MY\.<attribute>'"):
             check_submit_commands({name: 1})
 
     @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_size_that_htcondor_cannot_read_is_refused(name: str, given: str, mean
     if meant is None:
         assert check_submit_commands({name: given}) == {name: given}
         return
-    with pytest.raises(ValueError, match=f"^{name} is a size such as '4GB', or an expression, not ") as refused:
+    with pytest.raises(ValueError, match=f"^{name} must be a size such as '4GB', or an expression, not ") as refused:
         check_submit_commands({name: given})
     assert str(refused.value).endswith(f"; did you mean '{meant}'?" if meant else f"not {given!r}")
 
@@ -83,7 +83,7 @@ def test_each_size_of_a_list_is_checked() -> None:
 @pytest.mark.parametrize("name", ["request_memory", "request_disk", "retry_request_memory", "request_cpus"])
 def test_nobody_can_ask_for_less_than_nothing(name: str) -> None:
     """HTCondor would take it, and find no place for the job, or any."""
-    with pytest.raises(ValueError, match=f"{name} is a .*at least 0"):
+    with pytest.raises(ValueError, match=f"{name} must be a .*at least 0"):
         check_submit_commands({name: -1})
 
 
@@ -91,7 +91,7 @@ def test_memory_in_which_nothing_runs_is_warned_of(caplog) -> None:
     """A bare number is MiB; once, for an executor that is derived from this one has been told."""
     commands = check_submit_commands({"request_memory": 4})
     assert [record.getMessage() for record in caplog.records] == [
-        "request_memory=4 asks for 4 MiB; write '4GB' for gigabytes"
+        "request_memory=4 requests 4 MiB; write '4GB' for gigabytes"
     ]
     caplog.clear()
     merge(commands, {"request_cpus": 2})
@@ -99,7 +99,7 @@ def test_memory_in_which_nothing_runs_is_warned_of(caplog) -> None:
         check_submit_commands({"request_memory": fine})
     assert not caplog.records
     check_submit_commands({"request_memory": int(2.5e9)})  # which was to be bytes
-    assert "asks for 2384 TiB; a bare number is of MiB" in caplog.text
+    assert "requests 2384 TiB; a number without a unit is in MiB" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,8 @@ def test_memory_in_which_nothing_runs_is_warned_of(caplog) -> None:
 )
 def test_a_time_is_in_seconds(given: str, seconds: int | None) -> None:
     """What other systems take is refused, with the seconds that it is."""
-    with pytest.raises(ValueError, match=r"^allowed_job_duration is a number of seconds, or an expression, not ") as no:
+    sentence = r"^allowed_job_duration must be a number of seconds, or an expression, not "
+    with pytest.raises(ValueError, match=sentence) as no:
         check_submit_commands({"allowed_job_duration": given})
     assert str(no.value).endswith(f"not {given!r}" + (f"; did you mean {seconds}?" if seconds else ""))
 
@@ -133,13 +134,13 @@ def test_a_time_may_be_an_attribute_of_the_job() -> None:
 @pytest.mark.parametrize("text", ["Memory >", "(1", "a b", "x = 3"])
 def test_what_is_no_expression_is_refused(name: str, text: str) -> None:
     """Before anything is submitted."""
-    with pytest.raises(ValueError, match=f"the submit command '{name}' takes a ClassAd expression, which"):
+    with pytest.raises(ValueError, match=f"the submit command '{name}' must be a ClassAd expression, not "):
         check_submit_commands({name: text})
 
 
 def test_a_string_that_lacks_its_quotation_marks_is_told_of_them() -> None:
     """The commonest slip in a custom attribute."""
-    with pytest.raises(ValueError, match=r"which 'dark matter' is not; .*: '\"dark matter\"'$"):
+    with pytest.raises(ValueError, match=r"must be a ClassAd expression, not 'dark matter'; .*: '\"dark matter\"'$"):
         check_submit_commands({"MY.Project": "dark matter"})
 
 

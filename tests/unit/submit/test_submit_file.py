@@ -181,8 +181,8 @@ def test_directory_that_differs_between_jobs_has_no_common_files(read, given):
         ("unused = 3\nrequest_memory = 1\nqueue", TypeError, "no submit command 'unused'"),
         ("a = x.dat\nbatch_name = $F(a)\nqueue", ValueError, "cannot be expanded here"),
         ("a = $(b)\nb = $(a)\nbatch_name = $(a)\nqueue", ValueError, "cannot be expanded here"),
-        ("request cpus 1\nqueue", ValueError, "is no submit file"),
-        ("request_cpus = 1\nqueue 2\nrequest_cpus = 8\nqueue", ValueError, "goes on after its queue statement"),
+        ("request cpus 1\nqueue", ValueError, "cannot read the submit file"),
+        ("request_cpus = 1\nqueue 2\nrequest_cpus = 8\nqueue", ValueError, "continues after its queue statement"),
     ],
 )
 def test_what_cannot_be_taken_over_is_told(read, text, error, sentence):
@@ -198,4 +198,4 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
 def test_what_comes_to_nothing_is_warned_of(read, caplog):
     """And what the executor has a way of its own for, is not."""
     assert read("executable = a\narguments = b\noutput_destination = root://eos//dir\nqueue") == {}
-    assert [record.message.partition(" in ")[0] for record in caplog.records] == ["output_destination"]
+    assert [record.message.partition(" in ")[0] for record in caplog.records] == ["ignored output_destination"]
