@@ -57,7 +57,7 @@ def test_success_forgets_the_failures(clock):
 
 
 def test_failures_that_count_are_limited(clock):
-    """Others only make the pause longer."""
+    """Other failures only make the pause longer."""
     pause = Pause(Backoff(1.0, 100.0), attempts=2)
     assert [pause.failed(counts=False) for _ in range(3)] == [True] * 3
     assert [pause.failed() for _ in range(2)] == [True, False]

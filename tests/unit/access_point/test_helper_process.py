@@ -27,7 +27,7 @@ REQUEST = {"id": 1, "operation": "cores", "arguments": {}, "patience": 0.0}
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    """Start helpers that say how they were started, and then what they are told."""
+    """Start helpers that print how they were started, and then the messages that they receive."""
     script = tmp_path / "helper.py"
     script.write_text(ECHO)
     monkeypatch.setattr(helper_process, "_HELPER", script)
@@ -45,7 +45,7 @@ def start(tmp_path, monkeypatch):
 
 
 def test_first_it_is_told_where_to_import_from(start):
-    """Then its first requests, and what is written to it later; half a line at its end is none."""
+    """Its first requests follow, and then later messages. It ignores an incomplete last line."""
     helper = start(REQUEST)
     helper.write(None)
     _, path, *told = helper.lines()
@@ -66,7 +66,7 @@ def test_it_ends_when_its_input_does(start):
 
 
 def test_a_dead_one_takes_messages_silently(start):
-    """Its reader notices."""
+    """Its reader notices the end."""
     helper = start()
     helper.kill()
     assert helper.wait() == -signal.SIGKILL
@@ -81,13 +81,13 @@ def test_a_wait_may_be_limited(start):
 
 
 def test_it_is_in_a_session_of_its_own(start):
-    """So that Ctrl-C and a closing terminal are the client's business."""
+    """Therefore, only the client reacts to Ctrl-C and to a closing terminal."""
     helper = start()
     assert os.getsid(helper.pid) == helper.pid
 
 
 def test_a_forked_child_does_not_keep_it(start):
-    """Its input ends with the client's copy, although the child's number of it stays taken."""
+    """Its input ends with the client's copy, although the child still holds the descriptor."""
     helper = start()
     child = os.fork()
     if child == 0:

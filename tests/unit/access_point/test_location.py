@@ -1,4 +1,4 @@
-"""Where an access point is."""
+"""The location of an access point."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_argument_of_the_executor_is_understood(argument, location):
     ["", (), ("pool",), ("pool", "name", "more"), ("pool", None), ("pool", 3), b"name", 3, True, object()],
 )
 def test_other_argument_is_a_type_error(argument):
-    """The message says what may be given, and what was."""
+    """The message names the types that are allowed, and the value."""
     with pytest.raises(TypeError) as caught:
         Location.parse(argument)
     assert repr(argument) in str(caught.value)

@@ -1,7 +1,7 @@
-"""Requests to the helper process and their answers, when all goes well and when the helper does not live to answer.
+"""Requests to the helper process and their answers, when all goes well and when the helper fails to answer.
 
-The helpers here are small scripts in the place of the real one: what they do is die or stall on demand. What the real
-one does with a schedd is tested on a real pool.
+The helpers here are small scripts instead of the real one. They exit or hang on demand. The tests on a real pool cover
+the real helper with a schedd.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ CONNECTS = """
 
 
 class Helper:
-    """A stand-in for the helper: what is asked of it goes to a log."""
+    """A substitute for the helper, which records the requests in a log."""
 
     def __init__(self, path: Path) -> None:
         self.script = path / "helper.py"
@@ -69,7 +69,7 @@ class Helper:
         self.script.write_text(HELPER.format(log=str(self.log), body=body))
 
     def asked(self) -> list[tuple]:
-        """All that was asked, in order, by whichever process."""
+        """All requests to all helper processes, in order."""
         lines = [line.partition(" ") for line in self.log.read_text().splitlines()]
         return [(word, json.loads(rest)) for word, _, rest in lines if word not in {"started", "connect"}]
 
@@ -79,7 +79,7 @@ class Helper:
 
 @pytest.fixture
 def processes(monkeypatch):
-    """All processes that are started."""
+    """All processes that were started."""
     started = []
 
     class Popen(subprocess.Popen):
@@ -97,10 +97,10 @@ def processes(monkeypatch):
 
 @pytest.fixture
 def helper(tmp_path, monkeypatch, processes):
-    """A helper that does whatever its test has it do; nothing may be left of it afterwards."""
+    """A helper whose behaviour the test decides. The fixture checks that nothing of it is left."""
     helper = Helper(tmp_path)
     helper.write(CONNECTS)
-    before = set(threading.enumerate())  # the session's executor may have threads of the same names
+    before = set(threading.enumerate())  # the session's executor may have threads with the same names
     monkeypatch.setattr(helper_process, "_HELPER", helper.script)
     yield helper
     left = {thread.name for thread in set(threading.enumerate()) - before}
@@ -109,7 +109,7 @@ def helper(tmp_path, monkeypatch, processes):
 
 @pytest.fixture
 def connect():
-    """Connect to access points, and close them in the end."""
+    """Connect to access points, and close them at the end."""
     made = []
 
     def connect(location=Location(), **options):  # noqa: B008 - it is frozen
@@ -124,7 +124,7 @@ def connect():
 
 @pytest.fixture
 def answers():
-    """Answers, as they come."""
+    """The answers in the order of their arrival."""
     return queue.SimpleQueue()
 
 
@@ -133,7 +133,7 @@ def ask(point, answers, operation="echo", **arguments):
 
 
 def outcome(answers, timeout=None):
-    """The next answer; pytest's timeout is the limit, unless there is another."""
+    """Return the next answer. Without a timeout, the limit is that of pytest."""
     result, error = answers.get(timeout=timeout)
     assert (result is None) or (error is None)
     return result if error is None else error
@@ -151,7 +151,7 @@ def test_connect_says_which_schedd_is_meant(helper, connect):
 
 
 def test_helper_has_the_environment_of_the_location(helper, connect):
-    """Which HTCondor is meant is a matter of CONDOR_CONFIG, which the client's own environment keeps."""
+    """CONDOR_CONFIG selects the HTCondor. The client's own environment keeps its value."""
     helper.write("    if True:\n        answer(request, result={'config': os.environ.get('CONDOR_CONFIG')})")
     assert connect(Location(environment={"CONDOR_CONFIG": "/pool/config"})).about == {"config": "/pool/config"}
 
@@ -163,7 +163,7 @@ FAILS = """
 
 
 def test_local_schedd_that_cannot_be_reached(helper):
-    """The error gives HTCondor's reason, and a way out."""
+    """The error has HTCondor's reason, and names an alternative."""
     helper.write(FAILS)
     point = AccessPoint(Location())
     with pytest.raises(AccessPointError) as caught:
@@ -176,7 +176,7 @@ def test_local_schedd_that_cannot_be_reached(helper):
 
 
 def test_remote_schedd_that_cannot_be_reached(helper):
-    """A personal pool is no answer to whoever named a schedd."""
+    """A user who named a schedd does not want a personal pool."""
     helper.write(FAILS)
     with pytest.raises(AccessPointError) as caught:
         AccessPoint(Location("cm", "ap1")).connect()
@@ -184,14 +184,14 @@ def test_remote_schedd_that_cannot_be_reached(helper):
 
 
 def test_schedd_that_does_not_answer(helper):
-    """The process that waits for it is not left waiting."""
+    """The waiting process gets an answer."""
     helper.write("    if operation == 'connect':\n        pass")
     with pytest.raises(AccessPointError, match=r"^the schedd ap1 did not answer within 0\.5 s$"):
         AccessPoint(Location(name="ap1")).connect(timeout=0.5)
 
 
 def test_helper_that_cannot_even_start(helper):
-    """As without htcondor2: it is tried a few times, and that is an AccessPointError too."""
+    """For example, htcondor2 is missing. The client tries a few times, and then raises AccessPointError."""
     helper.write("    if True:\n        os._exit(4)")
     with pytest.raises(AccessPointError, match="cannot be used"):
         AccessPoint(Location()).connect()
@@ -205,7 +205,7 @@ def test_answers_come_in_the_order_of_the_requests(helper, connect, answers):
 
 
 def test_answers_find_their_requests(helper, connect, answers):
-    """By number: also if they come in another order."""
+    """The numbers match them, even if the answers come in another order."""
     helper.write(
         CONNECTS
         + """
@@ -225,7 +225,7 @@ def test_answers_find_their_requests(helper, connect, answers):
 
 
 def test_requests_from_many_threads(helper, connect, answers):
-    """Each gets its own answer, however their writing interleaves."""
+    """Each request gets its own answer, however the threads interleave."""
     point = connect()
     threads = [
         threading.Thread(target=lambda n=n: [ask(point, answers, n=n, i=i, text="x" * 10_000) for i in range(20)])
@@ -241,7 +241,7 @@ def test_requests_from_many_threads(helper, connect, answers):
 
 
 def test_error_of_an_operation_is_an_access_point_error(helper, connect, answers):
-    """The helper lives on."""
+    """The helper continues."""
     helper.write(CONNECTS + "    elif operation == 'act':\n        answer(request, error='no such job', type='X')")
     point = connect()
     ask(point, answers, "act")
@@ -254,7 +254,7 @@ def test_error_of_an_operation_is_an_access_point_error(helper, connect, answers
 
 
 def test_asking_gives_the_result_or_raises_the_error(helper, connect):
-    """As the class that the helper's own error stands for."""
+    """The class is the one that corresponds to the helper's own error."""
     helper.write(
         CONNECTS
         + """
@@ -285,13 +285,13 @@ DIES_ONCE = (
 
 @pytest.fixture
 def deaths(caplog):
-    """What is logged of helpers that died."""
+    """Return what the client logged about helpers that exited."""
     caplog.set_level(logging.WARNING, "condor_futures")
     return caplog
 
 
 def test_request_whose_helper_dies_is_made_again(helper, connect, answers, deaths):
-    """By another helper, which is told where the schedd is; a query can simply be repeated."""
+    """Another helper makes it, and gets the address of the schedd. A query can simply be repeated."""
     helper.write(DIES_ONCE)
     point = connect(Location(name="ap1"))
     ask(point, answers, "query", constraint="true")
@@ -303,7 +303,7 @@ def test_request_whose_helper_dies_is_made_again(helper, connect, answers, death
 
 
 def test_submission_whose_helper_dies_is_made_again_with_care(helper, connect, answers):
-    """The first may have succeeded before the helper died: the second is told to look for it."""
+    """The first submission may have succeeded before the helper exited. The second one is told to look for it."""
     helper.write(DIES_ONCE)
     point = connect()
     ask(point, answers, "submit", batch="B == 1")
@@ -312,7 +312,7 @@ def test_submission_whose_helper_dies_is_made_again_with_care(helper, connect, a
 
 
 def test_helper_that_dies_again_and_again_is_given_up(helper, connect, answers, deaths, monkeypatch):
-    """With nothing to do it would be started for ever; who asks something then is told."""
+    """Without a request, the client would restart it for ever. The next request then gets an error."""
     helper.write("    if starts > 1:\n        os._exit(4)\n" + CONNECTS.replace("if operation", "elif operation", 1))
     monkeypatch.setattr(AccessPoint, "PAUSE", 0.001)
     point = connect(Location(name="ap1"))
@@ -331,7 +331,7 @@ def test_helper_that_dies_again_and_again_is_given_up(helper, connect, answers, 
 
 @pytest.fixture
 def refused_starts(processes, monkeypatch):
-    """As if the machine had no memory for so many processes; gives how many were asked for since."""
+    """The machine has no memory for *times* helper processes. Return how many were requested since."""
     monkeypatch.setattr(AccessPoint, "PAUSE", 0.001)
     start = helper_process.subprocess.Popen
     asked = []
@@ -350,7 +350,7 @@ def refused_starts(processes, monkeypatch):
 
 
 def test_helper_that_cannot_be_started_is_tried_again(helper, connect, answers, refused_starts):
-    """A machine without memory for a process has some later; what was asked meanwhile is answered then."""
+    """Memory becomes available later. The requests made meanwhile get their answers then."""
     point = connect()
     asked = refused_starts(AccessPoint.DEATHS - 2)
     os.kill(helper.pids()[0], signal.SIGKILL)
@@ -360,7 +360,7 @@ def test_helper_that_cannot_be_started_is_tried_again(helper, connect, answers, 
 
 
 def test_helper_that_can_never_be_started_is_given_up(helper, connect, answers, deaths, refused_starts):
-    """What was asked before and after that is told why."""
+    """Earlier and later requests get an error with the reason."""
     point = connect()
     asked = refused_starts(100)
     helper.write(STALLS)
@@ -378,7 +378,7 @@ def test_helper_that_can_never_be_started_is_given_up(helper, connect, answers, 
 
 
 def test_end_while_no_helper_can_be_started(helper, connect, answers, refused_starts, monkeypatch):
-    """Nobody waits for the next attempt."""
+    """The end does not wait for the next attempt."""
     point = connect()
     monkeypatch.setattr(AccessPoint, "PAUSE", 1000.0)
     monkeypatch.setattr(AccessPoint, "LONGEST_PAUSE", 1000.0)
@@ -394,7 +394,7 @@ def test_end_while_no_helper_can_be_started(helper, connect, answers, refused_st
 
 @pytest.mark.parametrize("which", ["_reader", "_writer"])
 def test_helper_without_a_thread_beside_it_ends(helper, processes, monkeypatch, which):
-    """As where the user may have no more threads."""
+    """For example, the user may not have more threads."""
     point = AccessPoint(Location())
 
     def refuse():
@@ -408,7 +408,7 @@ def test_helper_without_a_thread_beside_it_ends(helper, processes, monkeypatch, 
 
 
 def test_helper_that_is_replaced_speaks_with_the_same_schedd(helper, connect, answers):
-    """Whatever is local by then."""
+    """Another schedd may be the local one by then."""
     helper.write("""
     if operation == "connect":
         with open(LOG + ".where", "a") as file:
@@ -433,13 +433,13 @@ def test_first_helper_that_cannot_be_started_is_an_error(helper, refused_starts)
 
 
 def test_a_helper_is_given_up_within_the_time_that_is_promised():
-    """The pauses between one helper and the next; see the guarantees."""
+    """The pauses between one helper and the next; see the page on guarantees."""
     pauses = [min(AccessPoint.PAUSE * 2**n, AccessPoint.LONGEST_PAUSE) for n in range(2, AccessPoint.DEATHS)]
     assert sum(pauses) == 35
 
 
 def test_helper_that_answers_is_started_again_without_limit(helper, connect, answers, monkeypatch):
-    """Each of these dies, but not before it has been of use."""
+    """Each of these helpers exits, but only after it has answered."""
     helper.write(CONNECTS + "    elif operation == 'die':\n        os._exit(4)")
     monkeypatch.setattr(AccessPoint, "PAUSE", 0.001)
     point = connect()
@@ -451,7 +451,7 @@ def test_helper_that_answers_is_started_again_without_limit(helper, connect, ans
 
 
 def test_all_requests_under_way_are_made_again(helper, connect, answers):
-    """In their order."""
+    """They are made again in their order."""
     helper.write(DIES_ONCE)
     point = connect()
     for number in range(20):
@@ -471,7 +471,7 @@ def test_helper_that_is_killed_between_requests_is_replaced(helper, connect, ans
 
 
 def test_request_that_kills_every_helper_is_an_error(helper, connect, answers):
-    """After ATTEMPTS helpers; the requests after it are none the worse for it."""
+    """The limit is ATTEMPTS helpers. Later requests are not affected."""
     helper.write(CONNECTS + "    elif operation == 'deadly':\n        os._exit(9)")
     point = connect()
     ask(point, answers, "deadly")
@@ -485,7 +485,7 @@ def test_request_that_kills_every_helper_is_an_error(helper, connect, answers):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_helper_that_dies_while_it_answers(helper, connect, answers):
-    """Half an answer is none: the request is made again."""
+    """Half an answer does not count: the client makes the request again."""
     helper.write(
         CONNECTS
         + """
@@ -501,7 +501,7 @@ def test_helper_that_dies_while_it_answers(helper, connect, answers):
 
 
 def test_helper_that_writes_no_message_is_replaced(helper, connect, answers, deaths):
-    """Nobody knows what it was to say: what was asked is asked again."""
+    """Nobody knows what the output means, so the client makes its requests again."""
     helper.write(CONNECTS + "    elif starts == 1:\n        print('noise', flush=True)\n        time.sleep(1000)")
     point = connect()
     ask(point, answers, number=1)
@@ -511,7 +511,7 @@ def test_helper_that_writes_no_message_is_replaced(helper, connect, answers, dea
 
 
 def test_close_lets_the_helper_finish(helper, connect, answers):
-    """What was asked before is answered; nothing is asked afterwards."""
+    """Earlier requests get answers. No request is made afterwards."""
     point = connect()
     for number in range(10):
         ask(point, answers, number=number)
@@ -531,7 +531,7 @@ STALLS = CONNECTS + "    elif operation == 'stall':\n        time.sleep(1000)"
 
 @pytest.mark.parametrize("how", ["close", "kill"])
 def test_end_of_a_helper_that_does_not_answer(helper, connect, answers, how):
-    """Nobody is left waiting: what is under way gets an error, and no other helper is started."""
+    """Nobody waits for ever: requests under way get an error, and no other helper starts."""
     helper.write(STALLS)
     point = connect()
     ask(point, answers, "stall")
@@ -561,7 +561,7 @@ def test_end_may_come_twice(helper, connect, how):
     ],
 )
 def test_nothing_of_an_ended_helper_stays_open(helper, processes, connect, answers, how):
-    """However it ended, both its pipes are closed, so that no descriptor is lost with each helper that dies."""
+    """However the helper ended, both its pipes are closed, so that no helper leaks a descriptor."""
     helper.write(DIES_ONCE if how == "die" else STALLS)
     point = connect()
     if how == "kill":
@@ -576,14 +576,14 @@ def test_nothing_of_an_ended_helper_stays_open(helper, processes, connect, answe
 
 
 def test_end_before_the_beginning():
-    """An executor that fails while it is made closes what it has."""
+    """An executor that fails while it is made closes its access point."""
     point = AccessPoint(Location())
     point.close()
     point.kill()
 
 
 def test_large_requests_do_not_wait_for_their_answers(helper, connect, answers):
-    """Both pipes may be full: answers are read while requests are written."""
+    """Both pipes may be full: the client reads answers while it writes requests."""
     point = connect()
     text = "x" * 1_000_000
     for number in range(5):
@@ -592,7 +592,7 @@ def test_large_requests_do_not_wait_for_their_answers(helper, connect, answers):
 
 
 def test_large_request_does_not_wait_for_the_schedd(helper, connect, answers):
-    """request() returns at once, also while the helper is waiting for the schedd and reads nothing."""
+    """request() returns at once, even while the helper waits for the schedd and reads nothing."""
     helper.write(STALLS)
     point = connect()
     ask(point, answers, "stall")
@@ -606,7 +606,7 @@ def test_large_request_does_not_wait_for_the_schedd(helper, connect, answers):
 
 
 def test_without_htcondor_the_error_says_so(tmp_path, processes):
-    """The real helper, and a configuration of no pool."""
+    """The real helper, with a configuration without a pool."""
     config = tmp_path / "condor_config"
     config.write_text("COLLECTOR_HOST = 127.0.0.1:1\n")
     point = AccessPoint(Location(environment={"CONDOR_CONFIG": str(config)}))

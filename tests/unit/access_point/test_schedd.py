@@ -1,4 +1,4 @@
-"""The schedd's operations, as the client asks for them."""
+"""The schedd's operations, as the client requests them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OPERATIONS = [name for name in vars(Operations) if not name.startswith("_") and 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_operation_can_be_asked_for(name):
-    """With the helper's parameters; connecting is the access point's own business."""
+    """The request has the helper's parameters. AccessPoint itself connects."""
     assert inspect.signature(getattr(Schedd, name)) == inspect.signature(getattr(Operations, name))
 
 
@@ -55,7 +55,7 @@ def test_request_that_is_sent_is_answered_by_a_call(access_point):
 
 
 def test_request_that_is_waited_for_has_a_result(access_point):
-    """And may be made again."""
+    """It may be made again."""
     request = Schedd(access_point).cores()
     assert [request.wait(3), request.wait(4)] == [8, 8]
     assert access_point.asked == [("cores", 3, {}), ("cores", 4, {})]
@@ -68,7 +68,7 @@ def test_arguments_that_the_operation_does_not_take_are_a_type_error(access_poin
 
 
 def test_submission_may_be_repeated(access_point):
-    """Its second request says that there was a first one, which stays as it was."""
+    """The second request says that there was a first one, which stays unchanged."""
     request = Schedd(access_point).submit_dag("a.dag", {}, {}, "true")
     request.again().wait(3)
     request.wait(3)

@@ -1,4 +1,4 @@
-"""Why a job is idle: what HTCondor's analyses, as condor_q of 25.14 printed them, say in a sentence."""
+"""Why a job is idle: one sentence for each analysis that condor_q 25.14 printed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_analysis_in_a_sentence(name, sentence):
 
 
 def test_pools_of_several_slots():
-    """All of them, some of them, one of them."""
+    """The number of unsuitable slots may be all, some or one."""
     none = analysis("memory_and_cores").replace("Of 1 slots", "Of 80 slots").replace("      1 slots", "     80 slots")
     assert explain(none).startswith("none of the pool's 80 slots has 512 GiB of memory")
     busy = (
@@ -87,7 +87,7 @@ def test_tool_that_is_missing_or_fails_is_an_error(tmp_path, monkeypatch):
 
 
 class Queue:
-    """An access point that knows these jobs."""
+    """An access point with these jobs."""
 
     given = Location()
 
@@ -102,7 +102,10 @@ class Queue:
 
 
 def test_one_analysis_for_all_jobs_that_ask_for_the_same(monkeypatch):
-    """Also before the negotiator has numbered their kinds; of many kinds, for some."""
+    """Jobs are grouped even before the negotiator has numbered their kinds.
+
+    If there are many kinds, only some are analysed.
+    """
     analysed = []
     monkeypatch.setattr(job_info, "why_idle", lambda _, job_id: analysed.append(job_id) or f"as {job_id}")
     alike = [{"RequestMemory": 1, "Requirements": "x"}] * 30
@@ -119,7 +122,7 @@ def test_one_analysis_for_all_jobs_that_ask_for_the_same(monkeypatch):
 
 
 def test_an_analysis_that_fails_hides_no_job(monkeypatch):
-    """One failure is enough: the next may take as long."""
+    """One failure is enough: the next analysis may take as long."""
     analysed = []
 
     def fails(_, job_id):

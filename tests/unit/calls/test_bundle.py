@@ -1,4 +1,4 @@
-"""What a bundle tells of its job's output."""
+"""The output of a bundle's job."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_end_of_a_huge_file_is_read_from_its_end_only(bundle):
 
 
 def test_the_end_of_a_calls_share_is_its_own(bundle):
-    """Not what other calls of the job wrote before and after it."""
+    """It has no output of the job's other calls, earlier or later."""
     bundle.path("stderr").write_bytes(b"one\ntwo\n" + 100 * b"three\n")
     bundle.stream_ranges = {"c000001": {"stderr": (4, 8)}}
     assert bundle.text("stderr", "c000001") == "two\n"

@@ -1,4 +1,7 @@
-"""Calls become bytes and outcomes become values, or one clear error; bytes that are not the runner's are refused."""
+"""Calls become bytes, and outcomes become values or one clear error.
+
+Bytes that the runner did not write are refused.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,10 @@ def test_call_knows_the_futures_of_function_and_arguments():
 
 
 def test_outcome_of_a_parent_is_copied_as_it_is(outcomes):
-    """Byte by byte: what the execution point signed is what the next one reads; nothing is unpickled on the way."""
+    """The copy is byte by byte: the next call reads what the execution point signed.
+
+    Nothing is unpickled on the way.
+    """
     file = io.BytesIO()
     copy_outcome(file, "c000001", outcomes)
     [(header, segments)] = frames_of(file.getvalue())
@@ -71,7 +77,7 @@ def test_outcome_of_a_parent_that_is_gone_is_an_error(outcomes):
 
 
 def test_value_of_a_future_of_another_executor_is_appended():
-    """It is on the client, so it is pickled here, as if it had come back from a job."""
+    """The value is on the client, so the client pickles it like an outcome of a job."""
     file = io.BytesIO()
     append_value(file, "x000001", {"a": 1}, session=SESSION, secret=SECRET)
     [(header, segments)] = frames_of(file.getvalue())
@@ -99,7 +105,7 @@ def bundle_of(calls, **options) -> bytes:
 
 
 def test_function_that_calls_share_is_written_once():
-    """map() over a large closure sends it once per job, not once per call."""
+    """map() with a large closure sends it once per job, not once per call."""
     shared, other = pickle_object(lambda: b"\x99" * 10_000, "f"), pickle_object(len, "f")
     data = bundle_of([pickled_call(f"c{n}", shared if n != 2 else other, n) for n in range(5)])
     assert data.count(bytes(shared.segments[0])) == 1
@@ -133,7 +139,7 @@ def write_outcome(file, call, value, *, result="value", session=SESSION, secret=
 
 @pytest.fixture
 def outcomes(tmp_path):
-    """A file of two outcomes; reads it again after a change."""
+    """A file with two outcomes. The function reads it again after a change."""
     path = tmp_path / "b000000.outcomes"
     with path.open("wb") as file:
         write_outcome(file, "c000000", "first")
@@ -166,7 +172,7 @@ def test_outcome_file_that_cannot_be_read_is_trouble(tmp_path):
 
 
 def test_tampered_byte_is_refused_wherever_it_is(outcomes):
-    """Every single byte counts: the outcome it is in is not read, nor what comes after it; what comes before is."""
+    """Every byte counts: its outcome and all later ones are not read, and earlier ones are."""
     data = outcomes.read_bytes()
     second = data.rindex(MAGIC)
     for position in range(len(data)):
@@ -180,7 +186,7 @@ def test_tampered_byte_is_refused_wherever_it_is(outcomes):
 
 @given(st.data())
 def test_no_change_gives_another_value(tmp_path_factory, data):
-    """Some bytes replaced by others, anywhere, of any number: the values are the true ones, or missing."""
+    """If any bytes anywhere are replaced, the values are the true ones or missing."""
     file = io.BytesIO()
     write_outcome(file, "c000000", "first")
     write_outcome(file, "c000001", "second")
@@ -195,7 +201,7 @@ def test_no_change_gives_another_value(tmp_path_factory, data):
 
 
 def test_truncation_is_noticed_at_every_length(outcomes):
-    """A frame is whole or it does not count; only at the end of a frame is there nothing to notice."""
+    """Only whole frames count. A file that ends between two frames is not an error."""
     data = outcomes.read_bytes()
     second = data.rindex(MAGIC)
     for length in range(len(data)):
@@ -228,7 +234,10 @@ def forged(head: bytes) -> bytes:
     ],
 )
 def test_forged_header_is_refused_like_any_other(outcomes, data):
-    """It is read before it can be known for a forgery: what it claims is neither allocated nor followed."""
+    """The client reads it before it can recognise a forgery.
+
+    It neither allocates the claimed size nor follows the header.
+    """
     outcomes.write_bytes(outcomes.read_bytes() + data)
     found, trouble = read(outcomes)
     assert list(found) == ["c000000", "c000001"]
@@ -276,7 +285,7 @@ odd_headers = st.fixed_dictionaries(
 
 @given(data=st.binary(max_size=80) | (anything | odd_headers).map(lambda header: forged(json.dumps(header).encode())))
 def test_whatever_is_appended_costs_nothing_that_was_there(tmp_path_factory, data):
-    """Bytes, or headers of any kind: the outcomes before it count, and nothing is raised but what says so."""
+    """Bytes, or headers of any kind: earlier outcomes count, and the only error says what is wrong."""
     path = tmp_path_factory.mktemp("outcomes") / "b000000.outcomes"
     with path.open("wb") as file:
         write_outcome(file, "c000000", "first")
@@ -288,7 +297,10 @@ def test_whatever_is_appended_costs_nothing_that_was_there(tmp_path_factory, dat
 
 @given(header=odd_headers)
 def test_an_authentic_outcome_may_say_anything(tmp_path_factory, header):
-    """A call can find the secret. What makes no sense is refused; what does is unpickled, or cannot be, as others."""
+    """A call can find the secret. A malformed outcome is refused.
+
+    A well-formed one is unpickled like others, or fails like them.
+    """
     path = tmp_path_factory.mktemp("outcomes") / "b000000.outcomes"
     with path.open("wb") as file:
         write_outcome(file, "c000000", "first")
@@ -300,7 +312,7 @@ def test_an_authentic_outcome_may_say_anything(tmp_path_factory, header):
 
 
 def test_a_call_whose_parent_has_no_value_depends_on_it(tmp_path):
-    """As whoever attaches learns, after the job has found it so."""
+    """A client that attaches learns this after the job has."""
     path = tmp_path / "b000000.outcomes"
     with path.open("wb") as file:
         write_outcome(file, "c000003", None, result="dependency", parent="c000001")
@@ -312,7 +324,7 @@ def test_a_call_whose_parent_has_no_value_depends_on_it(tmp_path):
 
 
 def test_outcomes_of_another_session_are_refused(outcomes):
-    """Even with the right tag: a session's secret is not shared, but nothing is to depend on that."""
+    """They are refused even with the right tag. Sessions do not share a secret, but the check does not rely on that."""
     found, trouble = read(outcomes, session="20260101-000000-ffffffff")
     assert (found, trouble) == ({}, "it is not of this session")
 
@@ -324,7 +336,7 @@ def test_outcomes_with_another_secret_are_refused(outcomes):
 
 
 def test_outcome_of_another_session_in_the_file_is_refused(outcomes):
-    """One that was put there from another session's file ends the reading; what stands before it counts."""
+    """An outcome from another session's file ends the reading. Earlier outcomes count."""
     with outcomes.open("ab") as file:
         write_outcome(file, "c000002", "foreign", session="another", secret=bytes(32))
     found, trouble = read(outcomes)
@@ -333,7 +345,7 @@ def test_outcome_of_another_session_in_the_file_is_refused(outcomes):
 
 
 def test_calls_frame_is_no_outcome(outcomes):
-    """The client's own frames have the session's tag as well, but say what they are."""
+    """The client's own frames also have the session's tag, but their headers give their kind."""
     outcomes.write_bytes(bundle_of([pickled_call("c000000", pickle_object(len, "f"), "abc")]))
     found, trouble = read(outcomes)
     assert found == {}
@@ -341,7 +353,7 @@ def test_calls_frame_is_no_outcome(outcomes):
 
 
 def test_nothing_is_unpickled_before_it_is_authentic(outcomes):
-    """A forged outcome's pickle is never looked at, which would run it."""
+    """The pickle of a forged outcome, which would run its code, is never read."""
 
     class Bomb:
         def __reduce__(self):
@@ -415,7 +427,7 @@ def test_mismatch_names_both_versions(tmp_path):
 
 @pytest.mark.parametrize("raised", ["ValueError", "SystemExit", "KeyboardInterrupt"])
 def test_value_whose_unpickling_raises_is_refused(tmp_path, raised):
-    """Unpickling runs the user's code, which may do anything; the thread that does it goes on."""
+    """Unpickling runs the user's code, which may raise anything. The thread continues."""
 
     class Raises:
         def __reduce__(self):
@@ -429,13 +441,13 @@ def test_value_whose_unpickling_raises_is_refused(tmp_path, raised):
 
 
 class GuardedError(Exception):
-    """Its class has its own ideas of a cause."""
+    """Its class does not allow a cause."""
 
     __cause__ = property(lambda self: None)
 
 
 def test_exception_whose_class_hides_its_cause_is_the_calls_own(tmp_path):
-    """And no error of the calls beside it."""
+    """It does not affect the errors of other calls either."""
     about = {"traceback": "Traceback ...\n", "host": "ep1", "type_name": "GuardedError", "message": "no"}
     value, error = value_or_error(outcome_of(tmp_path, GuardedError("no"), "exception", **about), "7.0")
     assert value is None

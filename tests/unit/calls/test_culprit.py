@@ -1,4 +1,4 @@
-"""Which part of an object cannot be pickled is said in the words of Python."""
+"""The error names the part of an object that cannot be pickled, as a Python expression."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ GLOBAL_LOCK = threading.Lock()
 
 
 def by_value(function):
-    """As cloudpickle has a function of a user's script."""
+    """Make a function that cloudpickle pickles like one of a user's script."""
     function.__module__ = "__main__"
     return function
 
@@ -97,7 +97,7 @@ def test_error_has_the_path_to_the_culprit(make, path):
 
 
 def test_culprit_in_a_module_that_travels_is_found(tmp_path, monkeypatch):
-    """The way to it leads through functions that are pickled by value, as the whole is."""
+    """The path leads through functions that are pickled by value, like the whole object."""
     (tmp_path / "analysis_of_mine.py").write_text(
         "import threading\nLOCK = threading.Lock()\ndef inner(): return LOCK\ndef outer(): return inner()\n"
     )
@@ -111,13 +111,13 @@ def test_culprit_in_a_module_that_travels_is_found(tmp_path, monkeypatch):
 
 
 def test_culprit_without_parts_we_know_of_is_named_by_its_owner():
-    """Where the way down ends, the last object on it is named, and the reason is the real one."""
+    """The error names the last known object on the path, and gives the real reason."""
     with pytest.raises(PayloadError, match=r"^x\[0\] cannot be pickled: cannot pickle '_thread\.lock' object$"):
         pickle_object([slotted(lock())], "x")
 
 
 def test_culprit_in_a_cycle_is_found():
-    """Looking for it ends although the object contains itself."""
+    """The search ends although the object contains itself."""
     thing = Thing(part=lock())
     thing.itself = [thing]
     with pytest.raises(PayloadError, match=r"^x\.part cannot be pickled"):
@@ -148,7 +148,7 @@ def test_any_error_of_a_reducer_is_a_payload_error(make):
 
 
 def test_culprit_whose_repr_fails_is_an_error_all_the_same():
-    """The message about a set's element shows it, if it can be shown."""
+    """The message about an element of a set shows the element if possible."""
     with pytest.raises(PayloadError):
         pickle_object({Refuses()}, "x")
 
@@ -162,12 +162,12 @@ def test_generator_is_named_by_its_argument():
 
 
 def test_what_can_be_pickled_has_no_culprit():
-    """Whatever keeps the whole from it is said of the whole, by whoever asked."""
+    """If the object as a whole cannot be pickled, the caller's message is about the whole."""
     assert locate_culprit([1, {"a": 2}], "x", pickle.dumps) == ("x", "")
 
 
 def test_the_smallest_part_is_the_culprit():
-    """With its own error, not that of what it is in."""
+    """The error is that of the part, not of its container."""
     path, message = locate_culprit([1, {"a": (2, lock())}], "x", pickle.dumps)
     assert path == "x[1]['a'][1]"
     assert "cannot pickle '_thread.lock' object" in message

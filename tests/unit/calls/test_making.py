@@ -1,4 +1,4 @@
-"""Functions and arguments become calls, and calls the files of a bundle."""
+"""Functions and arguments become calls, and calls become the files of a bundle."""
 
 from __future__ import annotations
 
@@ -55,19 +55,19 @@ def calls_in(pickler, *numbers):
     ],
 )
 def test_what_cannot_be_called_is_refused(pickler, fn, sentence):
-    """It would fail the call in its job only."""
+    """Otherwise, the call would fail only in its job."""
     with pytest.raises(TypeError, match=sentence):
         pickler.function(fn)
 
 
 def test_the_value_of_a_future_may_be_a_function(pickler):
-    """So it is taken for one, until it is known."""
+    """The client accepts it as a function until the value is known."""
     future = Future()
     assert list(pickler.function(future).futures.values()) == [future]
 
 
 def test_futures_among_the_arguments_are_known(pickler):
-    """By the keys that the executor has for them."""
+    """The executor's keys identify them."""
     one, two = Future(), Future()
     futures = pickler.arguments((1, [one]), {"key": {"two": two}}).futures
     assert futures == {f"c{id(one):x}": one, f"c{id(two):x}": two}
@@ -87,7 +87,7 @@ def test_only_calls_of_clusters_have_numbers(pickler):
 
 
 def test_shell_itself_is_no_function_of_a_call():
-    """It would make a callable in the job, and run nothing."""
+    """The job would make a callable, and run nothing."""
     for check in (refuse_shell, lambda fn: check_cluster(fn, 2)):
         with pytest.raises(TypeError, match=r"not submit\(shell, 'ls -l'\)"):
             check(shell)
@@ -125,7 +125,7 @@ def test_a_batch_is_kept_by_whoever_took_it():
 
 
 def test_the_options_of_a_bundle_are_beside_its_calls(session, pickler):
-    """Whoever attaches to the session finds them there, with what its job has to know."""
+    """A client that attaches to the session finds them there, with the information for its job."""
     bundle = bundle_of(session, commands={"request_cpus": "2"}, discard=True)
     write_files(session, bundle, calls_in(pickler, 1, 2), Manner(scratch=True, after=["c7"]), outcomes=False)
     with bundle.path("calls").open("rb") as file:
@@ -138,7 +138,7 @@ def test_the_options_of_a_bundle_are_beside_its_calls(session, pickler):
 
 
 def test_the_outcomes_of_earlier_attempts_have_a_file_before_the_first(session, pickler, monkeypatch):
-    """It is an input file of the job; and it is there as soon as somebody could find the calls."""
+    """The file is an input file of the job. It exists before anyone can find the calls."""
     seen = []
     write = making.write_bundle
 
@@ -153,7 +153,7 @@ def test_the_outcomes_of_earlier_attempts_have_a_file_before_the_first(session, 
 
 
 def test_files_that_cannot_be_written_are_a_payload_error(session, pickler):
-    """Which says where, and leaves no calls for somebody to find."""
+    """The error names the place. It leaves no calls that another client could find."""
     bundle = bundle_of(session)
     bundle.directory = bundle.directory / "gone"
     with pytest.raises(PayloadError, match=re.escape(f"a call cannot be written to {session.directory}: No such file")):

@@ -1,4 +1,4 @@
-"""Objects become bytes, with futures as references, or one error that names what in them cannot be pickled."""
+"""Objects become bytes, with futures as references, or one error that names the part that cannot be pickled."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def lock():
     return threading.Lock()
 
 
-# What cannot be pickled.
+# Objects that cannot be pickled.
 
 
 def test_nesting_too_deep_for_pickle_says_so():
-    """One sentence, not the whole way down."""
+    """The message is one sentence, not the whole path."""
     nested = []
     for _ in range(50_000):
         nested = [nested]
@@ -52,7 +52,7 @@ def test_future_is_refused_unless_somebody_knows_its_key():
 
 
 def test_futures_become_references_at_any_depth():
-    """Each is listed once, however often it is met, and its value is not needed."""
+    """Each future is listed once, however often it occurs, and its value is not needed."""
     one, two = Future(), Future()
     keys = {one: "c000001", two: "c000002"}
     pickled = pickle_object({"a": [one, (two, one)], "b": Thing(part=two), "c": {one}}, "x", keys.__getitem__)
@@ -75,7 +75,7 @@ class Buffer:
 
 
 def test_large_buffer_is_not_copied():
-    """It is a view of the object's own memory, until it is written to the file."""
+    """The pickle holds a view of the object's own memory until it is written to the file."""
     data = bytearray(1 << 20)
     pickled = pickle_object([Buffer(data)], "x")
     head, view = pickled.segments
@@ -86,7 +86,7 @@ def test_large_buffer_is_not_copied():
 
 
 def test_pickle_in_a_cycle_is_collected_quietly(monkeypatch):
-    """Nothing is printed on standard error when the interpreter finds it."""
+    """The garbage collector prints nothing on standard error."""
     complaints = []
     monkeypatch.setattr(sys, "unraisablehook", complaints.append)
     cycle = [pickle_object([1, 2], "x")]
@@ -106,7 +106,7 @@ def test_numpy_array_is_not_copied():
 
 
 def test_pickled_is_what_the_runner_unpickles():
-    """The other side's own function reads it, buffers included."""
+    """The runner's own function reads it, including the buffers."""
     pickled = pickle_object({"a": Buffer(bytearray(b"buffer")), "b": [1, 2]}, "x")
     assert isinstance(pickled, Pickled)
     value = loads([bytes(segment) for segment in pickled.segments])
@@ -114,7 +114,7 @@ def test_pickled_is_what_the_runner_unpickles():
 
 
 def test_cached_functions_and_properties_of_modules_that_travel_do_too(tmp_path):
-    """By their names they could not be found; what is installed goes by its name."""
+    """The job could not find them by name. Installed ones travel by name."""
     (tmp_path / "caching.py").write_text("""
 import functools, re
 
@@ -145,13 +145,13 @@ from condor_futures.calls.pickling import pickle_object
 from condor_futures.options.ship import Shipping
 sys.stdout.buffer.write(pickle_object(caching.use, "function", ship=Shipping("auto")).segments[0])
 """
-    # (-bb: bytes and text are not compared either)
+    # (-bb: Python does not compare bytes with text either)
     done = subprocess.run([sys.executable, "-bb", "-c", code, tmp_path], capture_output=True, check=True)
     assert pickle.loads(done.stdout)(20) == (6765, 55, 55, 7, re.escape)
 
 
 def test_generic_functions_of_modules_that_travel_do_too(tmp_path):
-    """With all their implementations, those that call it and those that other modules register included."""
+    """They keep all their implementations, including those that call them and those that other modules register."""
     (tmp_path / "generic.py").write_text("""
 import functools
 
@@ -211,7 +211,7 @@ sys.stdout.buffer.write(pickle_object(generic.use, "function", ship=Shipping("au
 
 
 def test_generic_function_that_is_installed_goes_by_its_name():
-    """As any function does."""
+    """Any installed function does."""
     installed = pkgutil.iter_importer_modules
     assert pickle.loads(pickle_object(installed, "function").segments[0]) is installed
     generic = functools.singledispatch(lambda thing: thing)
@@ -219,19 +219,19 @@ def test_generic_function_that_is_installed_goes_by_its_name():
 
 
 def test_code_keeps_the_name_of_its_file():
-    """Or nobody could tell from a remote traceback where a line is."""
+    """Otherwise, nobody could tell from a remote traceback where a line is."""
     assert pickle.loads(pickle_object(lambda: 1, "function").segments[0]).__code__.co_filename == __file__
 
 
 class Loud(functools.cached_property):
-    """One of the user's own kind."""
+    """A class that users write."""
 
     def __get__(self, instance, owner=None):
         return "loud", super().__get__(instance, owner)
 
 
 def test_a_cached_property_of_another_kind_does_not_become_a_plain_one():
-    """Where it cannot travel (it has a lock, up to Python 3.11) that is an error."""
+    """If it cannot travel (it has a lock, up to Python 3.11), that is an error."""
     kind = type("Table", (), {"size": Loud(lambda self: 3)})
     try:
         again = pickle.loads(pickle_object(kind, "function").segments[0])

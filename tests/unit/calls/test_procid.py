@@ -1,4 +1,4 @@
-"""``procid`` stands for a number that a call has only in its job."""
+"""``procid`` stands for a number that a call only has in its job."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from condor_futures.execution_point.unpickling import number_in_cluster
 
 
 def test_a_copy_of_procid_stands_for_the_same():
-    """``dataclasses.asdict`` copies what it finds."""
+    """``dataclasses.asdict`` copies the values that it finds."""
     assert copy.copy(procid) is procid
     assert copy.deepcopy({"index": [procid]}) == {"index": [procid]}
 
 
 def test_procid_has_no_text():
-    """``f"out{procid}.txt"`` would be one and the same in all calls."""
+    """``f"out{procid}.txt"`` would be the same in all calls."""
     for text in (str, "{}".format, "out%s.txt".__mod__):
         with pytest.raises(TypeError, match="make the text in the call"):
             text(procid)
@@ -26,6 +26,6 @@ def test_procid_has_no_text():
 
 
 def test_it_is_pickled_as_what_finds_the_number():
-    """The job knows it, and nobody before."""
+    """Only the job knows the number."""
     assert procid.__reduce__() == (number_in_cluster, ())
     assert b"number_in_cluster" in pickle.dumps([procid])

@@ -1,4 +1,4 @@
-"""``retry_exceptions``: checked, and pickled as the runner wants them."""
+"""``retry_exceptions`` is checked, and pickled in the form that the runner reads."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_what_is_no_class_of_exceptions_is_refused(given):
 
 
 def test_none_keeps_them_and_an_empty_tuple_has_none():
-    """As with_options has it."""
+    """with_options works the same way."""
     some = changed(OSError)
     assert changed(None, some) is some
     assert changed((), some).exceptions is None
@@ -51,7 +51,7 @@ def test_none_keeps_them_and_an_empty_tuple_has_none():
 
 
 def test_how_often_is_said_by_the_submit_command():
-    """Without it nothing would be retried; it may be taken away later, too."""
+    """Without max_retries, nothing would be retried. A derived executor may also remove it later."""
     with pytest.raises(ValueError, match="give both"):
         changed(OSError, commands={})
     with pytest.raises(ValueError, match="give both"):

@@ -31,7 +31,7 @@ def test_directories_that_dagman_cannot_take_are_refused(tmp_path, name):
     ],
 )
 def test_script_arguments_that_end_a_dag_are_refused(new_dag, kind, words, sentence):
-    """DAGMan gives up the whole DAG, by default, when it comes to the script."""
+    """By default, DAGMan aborts the whole DAG when it reaches the script."""
     dag = new_dag()
     dag.with_options(pre_script=["/bin/true", "$retry", "a$b\\", "c"], post_script=["/bin/true", "$Return", "$JOBID"])
     with pytest.raises(ValueError, match=sentence):

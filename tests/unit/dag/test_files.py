@@ -13,7 +13,7 @@ from condor_futures.errors import CondorFuturesError
 
 @pytest.mark.parametrize("name", ["session", "event_log", "runner", "bundles"])
 def test_no_file_of_a_dag_is_one_of_its_session(tmp_path, name):
-    """Whatever the DAG is called."""
+    """The name of the DAG does not matter."""
     with DagExecutor(name, tmp_path / "dag") as dag:
         theirs = {path.name for path in dag.directory.iterdir()}
         files = DagFiles(dag.directory, name)
@@ -33,7 +33,7 @@ def test_the_latest_rescue_dag_counts(tmp_path):
 
 
 def test_what_is_known_without_the_nodes(new_dag):
-    """What a list of sessions shows."""
+    """A list of sessions shows these facts."""
     dag = new_dag("work", access_point="personal")
     dag.submit(abs, -1)
     [info] = [info for info in sessions(dag.directory) if info.directory == dag.directory]
@@ -46,7 +46,7 @@ def test_what_is_known_without_the_nodes(new_dag):
 
 
 def test_a_manifest_counts_only_with_its_dag(tmp_path):
-    """What was not written to its end is no DAG."""
+    """A DAG that was not written completely does not count."""
     (tmp_path / "work.dag.json").write_text(json.dumps({"name": "work"}))
     with pytest.raises(CondorFuturesError, match="no DAG was written to"):
         read_manifest(tmp_path)

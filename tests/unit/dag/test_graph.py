@@ -1,4 +1,4 @@
-"""The nodes of a DAG: where values come from, what is left to do, and what another process finds of it."""
+"""The nodes of a DAG: sources of values, remaining work, and what another process finds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def finish(future, value=None, error=None):
 
 
 def test_a_future_of_another_dag_is_none_of_its_own(new_dag, graph):
-    """Though it may have the same key."""
+    """The other future may have the same key."""
     stranger = new_dag("other").submit(abs, 1)
     for future in (stranger, Future(), CondorFuture("c000000")):
         with pytest.raises(TypeError, match="a DAG takes values from its own calls only"):
@@ -47,7 +47,7 @@ def test_depth_is_the_length_of_the_longest_way(dag, graph):
 
 
 def test_only_values_need_files_of_their_parents(dag, graph):
-    """What a node only comes after, it takes nothing from; and a cluster has one file for each job."""
+    """A node takes nothing from a parent that it only follows. A cluster has one file for each job."""
     cluster = dag.submit_cluster(abs, procid, count=2)
     before = dag.submit(abs, 1)
     dag.with_options(after=before).submit(sum, cluster)
@@ -57,7 +57,7 @@ def test_only_values_need_files_of_their_parents(dag, graph):
 
 
 def test_what_has_no_value_gets_a_new_future(dag, graph):
-    """The others of its job keep theirs."""
+    """The other calls of its job keep theirs."""
     good, bad, waiting = dag.map(abs, [1, 2, 3], chunksize=3).futures
     finish(good, 1)
     finish(bad, error=ValueError())
@@ -76,7 +76,7 @@ def test_what_has_no_value_gets_a_new_future(dag, graph):
 
 
 def test_dagman_is_told_of_nodes_that_are_done(dag, graph):
-    """Each once, and none whose parents are not."""
+    """Each node is listed once, and only if its parents are."""
     first = dag.submit(abs, 1)
     second = dag.submit(abs, first)
     third = dag.with_options(post_script="/bin/true").submit(abs, 3)
@@ -91,7 +91,7 @@ def test_dagman_is_told_of_nodes_that_are_done(dag, graph):
 
 
 def test_another_process_finds_the_same(dag, graph):
-    """But for the futures, which are this one's."""
+    """Only the futures are those of this process."""
     dag.categories["disk"] = 2
     large = dag.with_options(category="disk", retries=3, pre_script="/bin/true", request_cpus=2)
     values = large.map(abs, [1, 2, 3], chunksize=2).futures

@@ -12,7 +12,7 @@ from condor_futures.execution_point.frames import read_frames
 
 
 def test_a_map_adds_all_its_calls_or_none(new_dag):
-    """So that it can be corrected, and made again."""
+    """The user can correct the map, and make it again."""
     dag = new_dag()
     with pytest.raises(PayloadError, match="cannot be pickled"):
         dag.map(repr, [1, 2, threading.Lock()])
@@ -22,7 +22,7 @@ def test_a_map_adds_all_its_calls_or_none(new_dag):
 
 
 def test_what_cannot_be_called_is_refused(new_dag):
-    """At once: a DAG may be run much later."""
+    """The error comes at once: a DAG may run much later."""
     dag = new_dag()
     with pytest.raises(TypeError, match=r"'str' object is not callable; .* submit\(shell\('ls -l'\)\)"):
         dag.submit("ls -l")
@@ -32,7 +32,7 @@ def test_what_cannot_be_called_is_refused(new_dag):
 
 
 def test_calls_may_come_after_a_map(new_dag):
-    """Though its results are not there yet."""
+    """Its results do not exist yet."""
     dag = new_dag()
     values = dag.map(abs, [-1, -2, -3], chunksize=2)
     last = dag.with_options(after=values).submit(pow, 2, 3)
@@ -42,7 +42,7 @@ def test_calls_may_come_after_a_map(new_dag):
 
 
 def test_a_node_has_the_files_of_its_jobs(new_dag):
-    """All in one directory, with an empty file of outcomes, which an attempt takes along."""
+    """All files are in one directory, with an empty file of outcomes, which each attempt takes along."""
     dag = new_dag()
     dag.submit_cluster(pow, procid, 2, count=2)
     [node] = dag._driver.graph.nodes
@@ -53,7 +53,7 @@ def test_a_node_has_the_files_of_its_jobs(new_dag):
 
 
 def test_the_job_of_a_node_fails_if_a_call_does(new_dag):
-    """DAGMan knows nothing of calls. Where a script judges, nothing of earlier attempts is kept."""
+    """DAGMan knows nothing of calls. If a script judges the node, nothing of earlier attempts is kept."""
     dag = new_dag()
     first = dag.submit(abs, 1)
     dag.with_options(post_script="/bin/true").submit(abs, first)
@@ -76,7 +76,7 @@ def test_a_node_is_labelled_by_its_function(new_dag):
 
 
 def test_numbers_are_given_to_what_was_made_only(new_dag):
-    """A call that was refused leaves no gap among the keys of bundles, by which jobs of a cluster find their own."""
+    """A refused call leaves no gap among the keys of bundles, by which jobs of a cluster find their own."""
     dag = new_dag()
     with pytest.raises(PayloadError):
         dag.submit_cluster(abs, threading.Lock(), count=3)

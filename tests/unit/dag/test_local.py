@@ -1,4 +1,4 @@
-"""What a DAG is, and runs on this machine, without HTCondor."""
+"""The state of a DAG, and local runs of it, without HTCondor."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def times(path):
 
 
 def test_calls_that_are_cancelled_before_their_turn_are_not_made(new_dag, tmp_path):
-    """There is a turn: as many nodes run as there are workers."""
+    """Calls take turns: as many nodes run as there are workers."""
     dag = new_dag(max_workers=1)
 
     def held(mark):
@@ -53,7 +53,7 @@ def test_calls_that_are_cancelled_before_their_turn_are_not_made(new_dag, tmp_pa
 
 
 def test_who_attaches_has_as_many_workers(new_dag, tmp_path):
-    """As the DAG was made with."""
+    """The number is that with which the DAG was made."""
     dag = new_dag(max_workers=1)
     dag.map(lambda mark: note(mark) or until((tmp_path / "go").exists), [tmp_path / "0", tmp_path / "1"])
     dag.write()
@@ -66,7 +66,7 @@ def test_who_attaches_has_as_many_workers(new_dag, tmp_path):
 
 
 def test_terminating_ends_what_runs(new_dag, tmp_path):
-    """Jobs and scripts; what has ended keeps its value."""
+    """Jobs and scripts end. Completed calls keep their values."""
     script = tmp_path / "script"
     script.write_text(f"#!/bin/sh\necho x >> {tmp_path}/prepared\nexec sleep 600\n")
     script.chmod(0o755)
@@ -87,7 +87,7 @@ def test_terminating_ends_what_runs(new_dag, tmp_path):
 
 
 def test_cancelling_ends_a_job_that_nobody_wants_any_more(new_dag, tmp_path):
-    """One with another call goes on; what is cancelled is not tried again."""
+    """A job with another call continues. A cancelled call is not retried."""
     dag = new_dag(max_workers=2, retries=3)
 
     def held(mark):
@@ -110,7 +110,7 @@ def test_cancelling_ends_a_job_that_nobody_wants_any_more(new_dag, tmp_path):
 
 
 def test_a_script_that_ends_has_its_calls_made(tmp_path):
-    """As with the standard library's executors."""
+    """The standard library's executors do the same."""
     script = f"""
 from condor_futures import DagExecutor
 dag = DagExecutor("work", {str(tmp_path / "work")!r}, max_workers=1)
@@ -124,7 +124,7 @@ dag.run(local=True)
 
 
 def test_jobs_of_a_cluster_run_side_by_side(new_dag, tmp_path):
-    """As many as there are workers."""
+    """As many run as there are workers."""
 
     def meet(number):
         (tmp_path / f"{number}").touch()
@@ -138,7 +138,7 @@ def test_jobs_of_a_cluster_run_side_by_side(new_dag, tmp_path):
 
 
 def test_ctrl_c_ends_a_local_run(tmp_path):
-    """What a terminal sends, it sends to all processes."""
+    """A terminal sends its signal to all processes."""
     script = f"""
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Jobs and scripts on this machine: what they find, what they bring back, and how they end."""
+"""Jobs and scripts on this machine: their input, their output, and their end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def times(path):
 
 
 def test_input_files_are_copied(new_dag, tmp_path):
-    """As HTCondor transfers them: what a call does to them is its own affair."""
+    """HTCondor transfers copies too, which a call may change."""
     for name in ("plain", "tree/leaf", "contents/within", "other/plain"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
@@ -47,7 +47,7 @@ def test_input_files_are_copied(new_dag, tmp_path):
 
 
 def test_what_only_htcondor_can_fetch_fails_its_node(new_dag):
-    """With a sentence."""
+    """The error is one sentence."""
     dag = new_dag()
     future = dag.with_options(transfer_input_files="https://example.org/data").submit(abs, 1)
     fine = dag.submit(abs, -1)
@@ -78,7 +78,7 @@ def test_output_of_the_run_before_is_not_mixed_up_with_that_of_this_one(new_dag,
 
 
 def test_output_file_that_was_not_made_fails_its_job(new_dag, tmp_path):
-    """As HTCondor would hold it; one that has failed by itself fails as ever. Both are tried again."""
+    """HTCondor would hold the job. A job that failed by itself fails as usual. Both are retried."""
     dag = new_dag(transfer_output_files=["made.txt"], retries=1)
 
     def forget(error):
@@ -98,7 +98,7 @@ def test_output_file_that_was_not_made_fails_its_job(new_dag, tmp_path):
 
 
 def test_job_that_is_ended_has_made_no_output_file(new_dag):
-    """Which is no fault of its own."""
+    """The job is not to blame for that."""
     dag = new_dag(transfer_output_files=["made.txt"])
     future = dag.submit(time.sleep, 300)
     dag.run(local=True)
@@ -108,7 +108,7 @@ def test_job_that_is_ended_has_made_no_output_file(new_dag):
 
 
 def ended(*files):
-    """Whether the processes whose numbers are in *files* are no more."""
+    """Return whether the processes whose numbers are in *files* have ended."""
 
     def runs(pid):
         try:
@@ -120,7 +120,7 @@ def ended(*files):
 
 
 def test_terminating_ends_what_jobs_and_scripts_have_started(new_dag, tmp_path, monkeypatch):
-    """What a shell runs; and what would rather not end is killed."""
+    """Processes of a shell end too. A process that ignores the signal is killed."""
     monkeypatch.setattr(local_jobs, "GRACE", 0.1)
     script = tmp_path / "script"
     script.write_text(f"#!/bin/sh\ntrap '' TERM\nsleep 600 & echo $! > {tmp_path}/two\nwait\n")
@@ -136,7 +136,7 @@ def test_terminating_ends_what_jobs_and_scripts_have_started(new_dag, tmp_path, 
 
 
 def test_what_a_job_leaves_behind_ends_with_it(new_dag, tmp_path):
-    """As under HTCondor."""
+    """HTCondor does the same."""
     dag = new_dag()
     future = dag.submit(shell(f"sleep 600 >/dev/null 2>&1 & echo $! > {tmp_path}/left"))
     dag.run(local=True)
@@ -145,7 +145,7 @@ def test_what_a_job_leaves_behind_ends_with_it(new_dag, tmp_path):
 
 
 def test_ctrl_c_ends_a_script_that_waits_for_its_calls_at_its_end(tmp_path):
-    """With all that they have started."""
+    """All processes that the calls and scripts started end too."""
     script = f"""
 from condor_futures import DagExecutor, shell
 dag = DagExecutor("work", {str(tmp_path / "work")!r}, max_workers=1)

@@ -14,7 +14,7 @@ def test_a_picture_without_a_suffix_is_where_it_was_wanted(new_dag, tmp_path, mo
 
 
 def test_a_picture_shows_dollars_as_they_are(new_dag, tmp_path, monkeypatch):
-    """And not as mathematics."""
+    """They do not start mathematics."""
     monkeypatch.setenv("PATH", str(tmp_path))  # without Graphviz
     dag = new_dag()
     dag.submit(shell("gzip -d $1_ | awk '{print $2}'"), 1)
@@ -23,7 +23,7 @@ def test_a_picture_shows_dollars_as_they_are(new_dag, tmp_path, monkeypatch):
 
 
 def test_a_node_is_shown_in_the_worst_state_of_its_calls(new_dag):
-    """With what it calls, and how often."""
+    """The picture names the function and the number of calls."""
     dag = new_dag()
     good, bad = dag.map(abs, [1, 2], chunksize=2).futures
     dag.submit(shell('echo "it"'), bad)

@@ -1,4 +1,4 @@
-"""What becomes of a node is told to its futures: values at once, failures when the node is over."""
+"""A node's futures get their values at once, and their failures when the node has ended."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def reports(graph):
 
 @pytest.fixture(autouse=True)
 def _waiting_is_allowed(dag, monkeypatch):
-    """As it is while the DAG runs."""
+    """A DAG that runs allows waiting."""
     monkeypatch.setattr(type(dag._driver), "check_started", lambda _: None)
 
 
 def returned(graph, **values):
-    """The outcomes of calls, as their job has brought them back."""
+    """The outcomes of calls, as their job returned them."""
     for node in graph.nodes:
         for bundle in node.bundles:
             with bundle.path("outcomes").open("ab") as file:
@@ -54,7 +54,7 @@ def returned(graph, **values):
 
 
 def test_a_value_is_told_before_its_node_is_over(dag, graph, reports):
-    """What failed may be tried again, so that is not."""
+    """A failed call may be retried, so its failure is not reported yet."""
     first, second = dag.map(abs, [-1, -2], chunksize=2).futures
     [node] = graph.nodes
     returned(graph, c000000=1)
@@ -88,7 +88,7 @@ def test_dagmans_own_log_says_why_a_job_could_not_be_submitted(dag, graph, repor
 
 
 def test_a_hold_counts_though_the_job_was_removed_then(dag, graph, reports):
-    """Which of its calls had been made before does not matter."""
+    """It does not matter which of its calls had run before."""
     future = dag.submit(abs, 1)
     hold = states.Held("7.0", 34, 0, "too much memory")
     reports.ran(graph.nodes[0], well=False, causes={"b000000": hold}, details="removed")
@@ -97,7 +97,7 @@ def test_a_hold_counts_though_the_job_was_removed_then(dag, graph, reports):
 
 
 def test_what_is_not_run_depends_on_what_failed_before_it(dag, graph, reports):
-    """Through any number of nodes; and a cancelled call is no value either."""
+    """There may be any number of nodes between. A cancelled call has no value either."""
     first = dag.submit(abs, 1)
     second = dag.submit(abs, first)
     third = dag.with_options(after=second).submit(abs, 3)
@@ -111,7 +111,7 @@ def test_what_is_not_run_depends_on_what_failed_before_it(dag, graph, reports):
 
 
 def test_what_is_not_run_for_another_reason_says_so(dag, graph, reports):
-    """Unless its value is there, of another run."""
+    """It keeps a value of an earlier run."""
     first, second = dag.map(abs, [1, 2], chunksize=2).futures
     returned(graph, c000000=1)
     reports.stopped(graph.nodes[0], CondorFuturesError("the DAG was stopped"))

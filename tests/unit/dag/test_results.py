@@ -1,4 +1,4 @@
-"""What map() of a DAG returns: an iterator, and an argument of other calls."""
+"""The result of a DAG's map(): an iterator, and an argument of other calls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_results_come_in_order(futures):
 
 
 def test_the_time_is_counted_from_when_the_first_is_asked_for(futures):
-    """The DAG may be run much later; and what was late can be asked for again."""
+    """The DAG may run much later. After a timeout, the same result can be requested again."""
     results = Results(futures, 0.2)
     time.sleep(0.3)
     futures[0].resolve("in time", None)
@@ -37,7 +37,7 @@ def test_the_time_is_counted_from_when_the_first_is_asked_for(futures):
 
 
 def test_as_an_argument_it_is_a_list():
-    """Of futures, which the pickler replaces by their values."""
+    """The list has futures, which the pickler replaces by their values."""
     assert pickle.loads(pickle.dumps(Results([], None))) == []
     futures = [CondorFuture("c000000")]
     assert Results(futures, None).__reduce__() == (list, (futures,))

@@ -1,4 +1,4 @@
-"""Both kinds of run have what a driver asks of a run."""
+"""Both kinds of run have the methods that a driver calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ASKED = [name for name in vars(Run) if not name.startswith("_") and callable(get
 @pytest.mark.parametrize("kind", [Follower, LocalRun])
 @pytest.mark.parametrize("name", ASKED)
 def test_each_method_takes_what_a_run_takes(kind, name):
-    """Also by keyword, where a run has one; and it says what it does there."""
+    """The parameters are of the same kinds, positional or keyword, and the method has a docstring."""
     ours, theirs = (inspect.signature(getattr(each, name)).parameters.values() for each in (Run, kind))
     assert [parameter.kind for parameter in ours] == [parameter.kind for parameter in theirs]
     assert inspect.getdoc(getattr(kind, name))

@@ -1,4 +1,4 @@
-"""What a job finds in its sandbox, in HTCondor's language."""
+"""The contents of a job's sandbox, in HTCondor's language."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from condor_futures.options.options import Options
 
 
 def test_environment_is_that_of_the_job(new_dag):
-    """HTCondor's own signs included."""
+    """The environment includes HTCondor's own variables."""
     dag = new_dag(environment={"PRICE": "$5 $(x)", "WORDS": 'it\'s "so"'})
     future = dag.submit(lambda: (os.environ["PRICE"], os.environ["WORDS"]))
     dag.run(local=True)
@@ -22,7 +22,7 @@ def test_environment_is_that_of_the_job(new_dag):
 
 
 def test_macros_are_replaced_as_condor_submit_does(new_dag, tmp_path, monkeypatch):
-    """Each job of a cluster has its own; what only HTCondor knows fails the node."""
+    """Each job of a cluster has its own values. A macro that only HTCondor can expand fails the node."""
     monkeypatch.setenv("SITE", "north")
     dag = new_dag(environment='"WHERE=$ENV(SITE) BUNDLE=$(bundle)"')
 
@@ -40,7 +40,7 @@ def test_macros_are_replaced_as_condor_submit_does(new_dag, tmp_path, monkeypatc
 
 
 def test_macros_of_a_job_are_those_that_dagman_gives_it(new_dag):
-    """The cluster has the number of the node; a retry is counted."""
+    """The cluster is the number of the node, and each retry is counted."""
     dag = new_dag(environment='"A=$(job) B=$(BUNDLE) C=$(cluster).$(procid) D=$(retry) E=$(directory) F=$(DOLLAR)(x)"')
     dag.submit(abs, 1)
     dag.submit_cluster(abs, procid, count=2)
@@ -70,6 +70,6 @@ def test_what_only_htcondor_can_replace_is_told(macro):
 
 
 def test_a_macro_may_have_a_default():
-    """Which may be one itself."""
+    """The default may be a macro itself."""
     sandbox = Sandbox(outputs=["$(seed:$(process)).root"]).expanded({"process": 3})
     assert sandbox.outputs == ["3.root"]

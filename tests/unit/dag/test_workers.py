@@ -1,4 +1,4 @@
-"""Threads that do what they are given, and none of which is lost to an error."""
+"""Threads that carry out their tasks, and that no error ends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_so_many_things_are_done_at_once():
 
 @pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
 def test_an_error_is_told_to_who_asked(error):
-    """And the thread goes on."""
+    """The thread continues."""
     workers = Workers(1)
 
     def fail():

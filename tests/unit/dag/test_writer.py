@@ -1,4 +1,4 @@
-"""From nodes to the files that condor_submit_dag reads."""
+"""Nodes become the files that condor_submit_dag reads."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_what_dagman_is_told_of_a_node(new_dag):
 
 
 def test_a_job_on_hold_is_removed_unless_the_user_releases_it(new_dag):
-    """DAGMan would wait for it for ever."""
+    """Otherwise, DAGMan would wait for it for ever."""
     dag = new_dag()
     dag.submit(abs, 1)
     dag.with_options(periodic_release="NumHolds < 3").submit(abs, 2)

@@ -1,4 +1,4 @@
-"""Outcomes on full disks, and those of earlier attempts."""
+"""Outcomes on full disks, and outcomes of earlier attempts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("by_value")
 
 
 def test_outcome_that_cannot_be_written_is_an_error_of_its_call(job):
-    """As on a full disk: what was written of it is taken back, and what is shorter can be written."""
+    """On a full disk, a partly written outcome is removed, so that shorter outcomes can be written."""
 
     def limited():
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -43,7 +43,7 @@ def test_outcome_that_cannot_be_written_is_an_error_of_its_call(job):
 
 @pytest.mark.parametrize("room", [100, 1000, 4500, 5100])
 def test_short_outcome_that_cannot_be_written_costs_no_other_call(job, room):
-    """Nothing of it stands in the file before the next one, and each call is made once."""
+    """Nothing of the failed outcome is in the file before the next one, and each call runs once."""
 
     def limited():
         note("traces", "limited")
@@ -64,7 +64,7 @@ def test_short_outcome_that_cannot_be_written_costs_no_other_call(job, room):
 
 @pytest.fixture(name="small_disk")
 def fixture_small_disk(tmp_path):
-    """A file system of 1 MiB, where jobs may run."""
+    """A file system of 1 MiB for jobs."""
     with small_disk(tmp_path / "small", mebibytes=1) as place:
         yield place
 
@@ -76,7 +76,7 @@ def fill(disk):
 
 
 def test_job_that_starts_on_a_full_disk_waits_for_room(small_disk):
-    """It is not the job's own doing, and may pass."""
+    """The job did not fill the disk, and the condition may pass."""
     job = Sandbox(small_disk)
     job.write((len, "abc"), (len, "abcd"))
     fill(small_disk)
@@ -89,7 +89,10 @@ def test_job_that_starts_on_a_full_disk_waits_for_room(small_disk):
 
 
 def test_values_that_find_no_room_are_not_waited_for_without_end(small_disk):
-    """Each for a while, all together for a while; what is short passes behind them."""
+    """Each outcome has a limit, and so have all outcomes of the bundle together.
+
+    Short outcomes pass the waiting ones.
+    """
 
     def hurry():
         from condor_futures_execution_point import bundle, unpickling
@@ -109,7 +112,7 @@ def test_values_that_find_no_room_are_not_waited_for_without_end(small_disk):
 
 
 def test_error_that_cannot_be_written_either_is_a_crash_of_its_call(job):
-    """Where there is no room at all, the standard error says so."""
+    """If there is no room at all, standard error says so."""
 
     def limited():
         resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
@@ -121,7 +124,7 @@ def test_error_that_cannot_be_written_either_is_a_crash_of_its_call(job):
 
 
 def test_crash_while_the_outcome_is_written_costs_one_call(job):
-    """Half an outcome at the end of the file does not hide those that come after it."""
+    """Half an outcome at the end of the file does not hide later ones."""
 
     def limited():
         note("traces", "limited")
@@ -140,7 +143,7 @@ def test_crash_while_the_outcome_is_written_costs_one_call(job):
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 0.999])
 def test_torn_outcome_of_an_earlier_attempt_is_mended(job, keep):
-    """Whole outcomes are kept, and their calls are not made again."""
+    """Complete outcomes are kept, and their calls do not run again."""
     results = job.run(noted("a"), noted("b"), noted("c"))
     data = job.outcomes_file.read_bytes()
     third = data.rindex(MAGIC)
@@ -159,7 +162,7 @@ def test_nothing_is_done_again_when_everything_is_there(job):
 
 
 def test_output_of_an_earlier_attempt_is_not_mixed_up_with_that_of_this_one(job):
-    """It is overwritten; the calls that are not made again have none any more."""
+    """The new output overwrites it. Calls that do not run again then have no output."""
 
     def print_and_crash_once():
         print("the second call", flush=True)
@@ -179,7 +182,7 @@ def test_garbage_of_an_earlier_attempt_is_dropped(job):
 
 
 def test_crash_of_an_earlier_attempt_is_tried_again(job):
-    """What max_retries is for: the values are kept, the crash gets another chance."""
+    """max_retries exists for this: the values are kept, and the crashed call runs again."""
 
     def crash_once():
         if not Path("crashed").exists():

@@ -1,4 +1,4 @@
-"""Values, exceptions, initializers and what is printed: the calls of a job, as the process that makes them tells."""
+"""Values, exceptions, initializers and output: the calls of a job, as reported by the process that runs them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("by_value")
 
 
 def test_values_come_back(job):
-    """One outcome per call, in a job that ends well."""
+    """One outcome per call, in a job that ends normally."""
     assert job.run((pow, 2, 10), (len, "abc"), (dict, [("a", 1)])) == [1024, 3, {"a": 1}]
     assert job.status == 0
     assert (job.stdout, job.stderr) == ("", "")
@@ -55,7 +55,7 @@ def test_outcome_says_where_and_when(job):
 
 
 def test_exception_comes_back_as_itself_with_its_traceback(job):
-    """A call that raises is no failure of the job; where it raised is the cause, without the runner's own frames."""
+    """A call that raises does not fail the job. The cause shows where it raised, without the runner's own frames."""
     [error] = job.run((fail, "no such thing"))
     assert type(error) is ValueError
     assert error.args == ("no such thing",)
@@ -83,7 +83,7 @@ def test_exception_that_fails_in_a_bundle_costs_only_itself(job):
     ],
 )
 def test_exception_that_would_end_a_process_is_an_outcome(job, function, kind):
-    """Whatever a call raises belongs to its caller; the calls after it are made."""
+    """Every exception of a call goes to its caller. The calls after it run."""
     error, value = job.run((function,), (pow, 2, 2))
     assert type(error) is kind
     assert value == 4
@@ -115,7 +115,7 @@ class CannotBeUnpickled:
 
 
 def test_value_that_cannot_be_unpickled_is_an_error_of_its_call(job):
-    """It came back from the execution point, so only the client can notice."""
+    """The execution point pickled it, so only the client can notice."""
     error, value = job.run((CannotBeUnpickled,), (pow, 2, 2))
     assert isinstance(error, OutcomeError)
     assert isinstance(error.__cause__, ValueError)
@@ -138,7 +138,7 @@ def test_exception_whose_text_cannot_be_had(job):
 
 
 class TwoArgumentsError(Exception):
-    """Can be pickled, but not unpickled: Exception keeps only what it was given."""
+    """It can be pickled, but not unpickled: Exception keeps only its own arguments."""
 
     def __init__(self, first, second):
         super().__init__(first)
@@ -172,7 +172,7 @@ class WorseReduceError(Exception):
     ],
 )
 def test_exception_that_cannot_be_pickled_keeps_its_text_and_traceback(job, make, why):
-    """It is an error of its own kind, with the class's name, and says why."""
+    """The error has a class of its own, names the exception's class, and says why."""
 
     def raise_it():
         raise make()
@@ -200,7 +200,7 @@ def test_chain_of_causes_is_in_the_traceback(job):
 
 
 def test_function_that_cannot_be_unpickled_is_an_error_of_its_call(job):
-    """A module that the execution point lacks, above all; its name is in the error."""
+    """The usual case is a module that the execution point lacks. The error names it."""
     module = type(sys)("of_the_client")
     exec("def function(): pass", module.__dict__)
     sys.modules["of_the_client"] = module
@@ -216,7 +216,7 @@ def test_function_that_cannot_be_unpickled_is_an_error_of_its_call(job):
 
 
 def test_call_whose_parent_has_no_value_depends_on_it(job, parent):
-    """It failed, or has no outcome here; the other calls of the job are made."""
+    """The parent failed, or has no outcome here. The other calls of the job run."""
     futures = {Future(): "c000100", Future(): "c000200", Future(): "c000300"}
     job.write(*((abs, future) for future in futures), (pow, 2, 2), key_of=futures.__getitem__)
     with (job.path / f"{BUNDLE}.calls").open("ab") as file:
@@ -249,7 +249,7 @@ def test_call_whose_parent_has_no_value_depends_on_it(job, parent):
     ],
 )
 def test_mischief_of_a_call_does_not_touch_the_outcomes(job, mischief):
-    """What one call does to its process may spoil the next call, but not the bookkeeping."""
+    """A call may damage its process and so the next call, but not the outcomes."""
     code = compile(f"import builtins, os, signal, sys; {mischief}", "<mischief>", "exec")
     results = job.run((exec, code, {}), (pow, 2, 2))
     assert len(results) == 2
@@ -269,7 +269,7 @@ def test_initializer_runs_before_the_calls_and_once(job):
 
 
 def test_initializer_that_raises_breaks_the_executor(job):
-    """No call is made, and each one's error has what it raised as its cause."""
+    """No call runs, and the cause of each error is the initializer's exception."""
     results = job.run(noted("call"), noted("call"), initializer=(fail, "no license"))
     assert [type(result) for result in results] == [BrokenCondorExecutor] * 2
     assert "no license" in str(results[0])
@@ -280,7 +280,7 @@ def test_initializer_that_raises_breaks_the_executor(job):
 
 @pytest.mark.parametrize(("limit", "processes"), [(1, 6), (2, 3), (4, 2), (None, 1)])
 def test_fresh_process_after_so_many_calls(job, limit, processes):
-    """max_tasks_per_child is a matter of pids, and no crash."""
+    """The test compares pids. A fresh process is not a crash."""
     pids = job.run(*[(os.getpid,)] * 6, max_tasks_per_child=limit)
     assert len(set(pids)) == processes
     assert job.status == 0
@@ -290,7 +290,7 @@ def test_fresh_process_after_so_many_calls(job, limit, processes):
 
 
 def test_each_call_has_its_part_of_the_output(job):
-    """Whoever writes: print, a C library or a subprocess; what the initializer wrote is nobody's."""
+    """print, a C library or a subprocess may write. The output of the initializer belongs to no call."""
 
     def write(word):
         print(word)

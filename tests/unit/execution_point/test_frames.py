@@ -1,4 +1,4 @@
-"""Frames are read as they were written; other bytes are refused."""
+"""Frames are read as they were written. Other bytes are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ headers = st.dictionaries(
 
 @given(st.lists(st.tuples(headers, st.lists(st.binary(max_size=100), max_size=4)), max_size=5))
 def test_frames_round_trip(frames):
-    """What was written is read, whatever is in it, and the headers can be had alone."""
+    """The reader returns any content unchanged, and the headers can be read alone."""
     file = io.BytesIO()
     for header, segments in frames:
         write_frame(file, SECRET, header, segments)
@@ -33,7 +33,7 @@ def test_frames_round_trip(frames):
 
 @given(segments=st.lists(st.binary(max_size=100), max_size=4), cut=st.floats(0, 1))
 def test_skimming_stops_at_a_torn_frame(tmp_path_factory, segments, cut):
-    """The headers of whole frames are had without reading, and a torn one does not count."""
+    """The headers of whole frames are available without the content. An incomplete frame does not count."""
     path = tmp_path_factory.mktemp("skim") / "frames"
     with path.open("wb") as file:
         write_frame(file, SECRET, {"number": 0}, segments)
@@ -46,7 +46,7 @@ def test_skimming_stops_at_a_torn_frame(tmp_path_factory, segments, cut):
 
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_frame_are_refused(data):
-    """Only FrameError comes out of reading, whatever the bytes are."""
+    """Reading raises only FrameError, whatever the bytes are."""
     for prefix in (b"", MAGIC, MAGIC + b"\0\0\0\x08"):
         with pytest.raises(FrameError):
             list(read_frames(io.BytesIO(prefix + data + b"."), SECRET))
@@ -82,7 +82,7 @@ def test_header_that_makes_no_sense_is_refused(head):
 
 
 def test_first_frame_brings_the_secret():
-    """The runner knows nothing before it has read the bundle; what follows has to fit."""
+    """The runner has no secret before it reads the bundle. The later frames have to match it."""
     call = Call("c1", pickle_object(len, "f"), pickle_object((("abc",), {}), "(args, kwargs)"))
     file = io.BytesIO()
     write_bundle(file, [call], session="20260101-000000-0a1b2c3d", bundle="b000000", secret=SECRET)

@@ -1,4 +1,4 @@
-"""The file that a job executes."""
+"""The executable of a job."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_first_python_that_is_there_is_taken(job):
 
 
 def test_no_python_at_all(job):
-    """The job ends with status 127, a sentence on standard error, and an outcome file, so that it is not held."""
+    """The job ends with status 127, a message on standard error, and an outcome file, so that it is not held."""
     job.install(["no-such-python", "/no/such/python"])
     job.write((pow, 2, 2))
     assert job.finish() == 127
@@ -51,7 +51,10 @@ def test_syntax_is_that_of_python_3_6(name):
 
 @pytest.mark.parametrize("name", TRAVELLING)
 def test_modules_import_only_the_standard_library(name):
-    """And each other, and cloudpickle, which travels along; wherever in the file the import stands."""
+    """They also import each other and cloudpickle, which travels along.
+
+    The test finds imports at any place in a file.
+    """
     imported = set()
     for statement in ast.walk(ast.parse((HERE / f"{name}.py").read_text())):
         if isinstance(statement, ast.Import):
@@ -65,7 +68,7 @@ def test_modules_import_only_the_standard_library(name):
 
 
 def test_modules_can_be_imported_alone(tmp_path):
-    """Without site-packages, without our package, without the environment; they bring little of the library along."""
+    """They import without site-packages, our package or the environment, and load little of the library."""
     (tmp_path / "the_job").mkdir()
     for name in TRAVELLING:
         shutil.copy(HERE / f"{name}.py", tmp_path / "the_job")
@@ -78,7 +81,7 @@ def test_modules_can_be_imported_alone(tmp_path):
 
 
 def run_with(packed: Path, code: str) -> str:
-    """What *code* prints in a Python that has only the packed file."""
+    """Return the output of *code* in a Python that has only the packed file."""
     packed.write_bytes(pack_runner(["python3"]))
     code = "import sys; sys.path[:0] = sys.argv[1:]\n" + code
     done = subprocess.run(
@@ -88,7 +91,7 @@ def run_with(packed: Path, code: str) -> str:
 
 
 def test_packed_runner_is_whole_wherever_python_finds_it(tmp_path):
-    """The modules and the client's cloudpickle are in the file: the execution point needs neither."""
+    """The file has the modules and the client's cloudpickle: the execution point needs neither."""
     code = "from condor_futures_execution_point import supervisor; import cloudpickle;"
     code += "print(cloudpickle.__version__, supervisor.__file__, cloudpickle.__file__)"
     version, *files = run_with(tmp_path / "runner", code).split()
@@ -98,7 +101,7 @@ def test_packed_runner_is_whole_wherever_python_finds_it(tmp_path):
 
 @pytest.mark.parametrize("name", sorted({*TRAVELLING} - {"__init__"}))
 def test_modules_that_are_made_of_bytecode_are_as_those_that_are_imported(tmp_path, name):
-    """And a traceback finds the lines of their source, though there is no such file on the execution point."""
+    """A traceback also finds their source lines, although the execution point has no such file."""
     package = "condor_futures_execution_point"
     made, imported, source = run_with(
         tmp_path / "runner",

@@ -1,4 +1,4 @@
-"""Shell commands as callables; in jobs they are tests/pool/test_workflows.py's."""
+"""Shell commands as callables. tests/pool/test_workflows.py tests them in jobs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_arguments_are_positional_parameters_and_need_no_quoting():
 
 
 def test_the_result_of_another_command_is_what_that_wrote():
-    """As with the shell's ``$(...)``."""
+    """The result is like the shell's ``$(...)``."""
     assert shell('printf "<%s>" "$1" "$2"')(shell("printf 'a\\n b\\n\\n'")(), 3).stdout == "<a\n b><3>"
 
 
@@ -47,7 +47,7 @@ def test_output_that_is_no_text_does_not_stop_it():
 
 
 def test_output_that_the_callers_streams_cannot_have_does_not_stop_it(monkeypatch):
-    """They may be of a locale that lacks a character."""
+    """The streams may have a locale that lacks a character."""
     narrow = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
     monkeypatch.setattr(sys, "stdout", narrow)
     assert shell("printf 'a€b'")().stdout == "a€b"

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("by_value")
 
 @pytest.fixture
 def neighbours(tmp_path, monkeypatch):
-    """Makes modules of the user's, which travel by value: by their names, the job does not find them."""
+    """Make modules of the user's that travel by value. The job cannot import them by name."""
 
     def make(**texts):
         (tmp_path / "neighbours").mkdir()
@@ -56,7 +56,7 @@ handlers["one"] = handle
 
 
 def test_module_and_its_functions_have_one_namespace(job, neighbours):
-    """What is set in a module that travels by value is what its functions see, wherever they come from."""
+    """The functions of such a module see what is set in it, wherever they come from."""
     settings, user = neighbours(
         settings=SETTINGS, user_of_it="import settings\nfrom settings import get\nimport user_of_it as me\n"
     )
@@ -76,7 +76,7 @@ def test_module_and_its_functions_have_one_namespace(job, neighbours):
 
 
 def test_what_initializer_and_calls_set_in_a_module_stays(job, neighbours):
-    """Also what they put into what it has, though each call brings the client's."""
+    """Changes to its objects stay too, although each call brings the client's copy."""
     (settings,) = neighbours(settings=SETTINGS)
 
     def begin():
@@ -96,7 +96,9 @@ def test_what_initializer_and_calls_set_in_a_module_stays(job, neighbours):
 
 
 def test_what_the_client_has_set_since_is_seen(job, neighbours):
-    """By a call that is pickled later than the initializer, or than another call of the job, unless these set it."""
+    """The call must be pickled later than the initializer, or than another call of the job, unless these set the value
+    themselves.
+    """
     (settings,) = neighbours(settings=SETTINGS)
     parts = pickle_object((settings.get, ()), "(initializer, initargs)")
     settings.VALUE, settings.options["a"], settings.handlers["two"] = 5, 5, settings.get
@@ -106,7 +108,7 @@ def test_what_the_client_has_set_since_is_seen(job, neighbours):
 
 
 def test_module_that_travels_cannot_be_imported_by_its_name(job, neighbours):
-    """An error that says so is better than a part of it."""
+    """A clear error is better than a part of the module."""
     (settings,) = neighbours(settings=SETTINGS)
 
     def use():
@@ -119,7 +121,7 @@ def test_module_that_travels_cannot_be_imported_by_its_name(job, neighbours):
 
 
 def test_value_of_a_class_of_a_module_that_travels_is_found_by_the_next_call(job, neighbours, tmp_path):
-    """Whose job may know nothing of the module yet."""
+    """The next call's job may know nothing of the module yet."""
     (settings,) = neighbours(settings=SETTINGS)
 
     def make():

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("by_value")
 
 
 def test_call_that_leaves_with_status_zero_is_a_crash(job):
-    """os._exit(0) is no return: there is no value, and nobody is to wait for one."""
+    """os._exit(0) returns no value, and nobody waits for one."""
     [error] = job.run((os._exit, 0))
     assert isinstance(error, JobCrashedError)
     assert (error.exit_status, error.signal) == (0, None)
@@ -53,7 +53,7 @@ def test_call_that_leaves_with_a_status(job):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT, signal.SIGTERM], ids=lambda number: number.name)
 def test_call_that_is_killed(job, number):
-    """The signal is known, and the job ends normally with all its files."""
+    """The error has the signal, and the job ends normally with all its files."""
     [error] = job.run((kill_itself, number))
     assert isinstance(error, JobCrashedError)
     assert (error.exit_status, error.signal) == (None, number)
@@ -80,7 +80,7 @@ def test_segmentation_fault_leaves_the_python_stack(job):
     ],
 )
 def test_crash_in_a_bundle_costs_one_call(job, crash):
-    """The calls before and after it have their values, and every call was made exactly once."""
+    """Earlier and later calls have their values, and every call ran exactly once."""
     results = job.run(noted("a"), noted("b"), noted("c", *crash), noted("d"), noted("e"))
     assert [isinstance(result, JobCrashedError) for result in results] == [False, False, True, False, False]
     assert traces(job) == ["a", "b", "c", "d", "e"]
@@ -94,7 +94,7 @@ def test_every_call_may_crash(job):
 
 
 def test_initializer_runs_again_in_a_new_process(job):
-    """After a crash the rest of the bundle has a fresh process, which is initialized as the first was."""
+    """After a crash, the rest of the bundle has a fresh process, which is initialized like the first."""
     results = job.run(
         (os._exit, 1), (os.environ.get, "NUMBER"), initializer=(note_and, "traces", "init", os.putenv, "A", "B")
     )
@@ -103,14 +103,14 @@ def test_initializer_runs_again_in_a_new_process(job):
 
 
 def test_initializer_that_crashes_fails_all_calls(job):
-    """It would crash again, so it is not tried once per call."""
+    """It would crash again, so it does not run once per call."""
     results = job.run(noted("call"), noted("call"), initializer=noted("init", os._exit, 5))
     assert [(type(result), result.exit_status) for result in results] == [(JobCrashedError, 5)] * 2
     assert "in the initializer" in str(results[0])
     assert traces(job) == ["init"]
 
 
-# Which Python.
+# The choice of Python.
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 @pytest.mark.usefixtures("from_the_future")
 def test_other_python_is_refused(job):
-    """No call is made; the error names both versions, the interpreter and the host."""
+    """No call runs. The error names both versions, the interpreter and the host."""
     job.write(noted("call"), noted("call"))
     assert job.finish(PATH=str(job.path)) == 0
     for error in job.results():
@@ -144,7 +144,10 @@ def fake_python(job, name: str, *lines: str) -> None:
 
 @pytest.mark.usefixtures("from_the_future")
 def test_python_that_is_not_what_its_name_says_is_tried_once(job):
-    """There is a python3.99, and it gets the job; being another Python as well, it reports, and does not search on."""
+    """A program named python3.99 gets the job.
+
+    It is another Python, so it reports the mismatch and does not search further.
+    """
     fake_python(job, "python3.99", f'echo tried >> "{job.path}/traces"', f'exec "{PYTHON}" "$@"')
     job.write((pow, 2, 2))
     assert job.finish(PATH=f"{job.path}/bin:{os.defpath}") == 0
@@ -154,7 +157,7 @@ def test_python_that_is_not_what_its_name_says_is_tried_once(job):
 
 
 def other_pythons() -> list[str]:
-    """Interpreters on PATH that are another Python than this one, down to 3.6."""
+    """Interpreters on PATH of other versions than this one, down to 3.6."""
     found = []
     for minor in range(6, 20):
         path = shutil.which(f"python3.{minor}")
@@ -172,7 +175,7 @@ OTHERS = other_pythons() or [pytest.param("", marks=pytest.mark.skip(reason="no 
 
 @pytest.mark.parametrize("other", OTHERS, ids=lambda path: Path(path).name)
 def test_python_of_the_client_is_looked_for(job, other):
-    """Started by another Python, the runner leaves for the right one, and its environment is as it was."""
+    """If another Python starts the runner, the runner switches to the right one, with an unchanged environment."""
     fake_python(job, f"python{HERE}", f'exec "{PYTHON}" "$@"')
     job.install([other])
     job.write((pow, 2, 2), (sorted, [3, 1]), (os.environ.get, "CONDOR_FUTURES_PYTHON"))
@@ -182,7 +185,7 @@ def test_python_of_the_client_is_looked_for(job, other):
 
 @pytest.mark.parametrize("other", OTHERS, ids=lambda path: Path(path).name)
 def test_other_python_can_still_say_so(job, other):
-    """However old it is, or new: the mismatch is an outcome, not a SyntaxError on standard error."""
+    """For any old or new version, the mismatch is an outcome, not a SyntaxError on standard error."""
     job.install([other])
     job.write((pow, 2, 2))
     assert job.finish(PATH=str(job.path)) == 0
@@ -193,7 +196,7 @@ def test_other_python_can_still_say_so(job, other):
 
 
 def test_calls_are_made_in_the_scratch_directory_if_it_is_another(job):
-    """Where a job begins in its spool directory, what its calls leave lying about does not stay there."""
+    """If a job starts in its spool directory, temporary files of its calls do not stay there."""
     (job.path / "scratch").mkdir()
     job.write((os.getcwd,), scratch=True)
     job.finish(_CONDOR_SCRATCH_DIR=str(job.path / "scratch"))
@@ -204,7 +207,10 @@ def test_calls_are_made_in_the_scratch_directory_if_it_is_another(job):
 
 
 def test_sigterm_ends_the_call_and_the_job(job):
-    """So HTCondor evicts; the job runs again elsewhere: what is done is kept, what runs has no outcome."""
+    """HTCondor evicts a job like this, and runs it again elsewhere.
+
+    Completed calls are kept; the running call has no outcome.
+    """
     os.mkfifo(job.path / "started")
 
     def wait():
@@ -223,7 +229,7 @@ def test_sigterm_ends_the_call_and_the_job(job):
 
 
 def test_nothing_is_left_in_the_sandbox(job):
-    """HTCondor would transfer stray files of a job that names none."""
+    """HTCondor would transfer unexpected files of a job that lists none."""
     job.run((pow, 2, 2), (os._exit, 1))
     assert {path.name for path in job.path.iterdir()} == {
         "runner",

@@ -1,4 +1,4 @@
-"""What comes into a job, and out of it, is what it was; and pickles of all versions are understood."""
+"""Arguments and results are the same in the job and on the client. Pickles of all versions are readable."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Buffer:
 
 
 def test_large_buffer_travels_out_of_band(job):
-    """Both ways it is a segment of its own, not part of the pickle."""
+    """In both directions, it is a segment of its own, not part of the pickle."""
     data = bytearray(os.urandom(1 << 20))
     [value] = job.run((lambda buffer: Buffer(bytearray(buffer.data[::-1])), Buffer(data)))
     assert bytes(value.data) == bytes(data[::-1])
@@ -61,7 +61,7 @@ def test_numpy_array_travels_out_of_band(job):
 
 
 def test_arrays_are_as_writable_as_they_were(job):
-    """A call may change in place what it is given, and the client what it gets; what was read-only stays so."""
+    """A call may change its arguments in place, and the client its results. Read-only data stays read-only."""
     numpy = pytest.importorskip("numpy")
     job.install([sys.executable])
     fixed = numpy.zeros(3)
@@ -77,7 +77,7 @@ def test_arrays_are_as_writable_as_they_were(job):
 
 
 def test_future_among_the_arguments_is_the_value_of_its_call(job, parent):
-    """The parents' outcomes come with the calls; they are unpickled where they stand, at any depth."""
+    """The parents' outcomes come with the calls. They are unpickled in place, at any depth."""
     futures = {Future(): "c000100", Future(): "x000001"}
     one, other = futures
     job.write(
@@ -88,7 +88,7 @@ def test_future_among_the_arguments_is_the_value_of_its_call(job, parent):
     with (job.path / f"{BUNDLE}.calls").open("ab") as file:
         copy_outcome(file, "c000100", parent)
         append_value(file, "x000001", 1, session=SESSION, secret=SECRET)
-        append_value(file, "c000100", "another outcome", session=SESSION, secret=SECRET)  # the first counts
+        append_value(file, "c000100", "another outcome", session=SESSION, secret=SECRET)  # the first one counts
     job.finish()
     assert job.results() == [1025, 1024**2]
 
@@ -102,7 +102,7 @@ def run_with_an_altered_parent(job, parent):
 
 
 def test_outcome_of_a_parent_that_was_altered_is_refused(job, parent):
-    """Its tag is checked before it is unpickled, here as well; the call fails, and the next one does not."""
+    """Here too, the tag is checked before unpickling. The call fails, and the next one does not."""
     error, value = run_with_an_altered_parent(job, parent)
     assert isinstance(error, Exception)
     assert value == 4
@@ -114,7 +114,7 @@ def test_error_about_an_altered_parent_says_so(job, parent):
 
 
 class Counter:
-    """A class that travels by value, as those of a script and of a notebook do."""
+    """A class that travels by value, like those of a script and of a notebook."""
 
     made = 0
     registered = []  # noqa: RUF012
@@ -132,7 +132,7 @@ class Mood(enum.Enum):
 
 
 def test_what_is_set_on_a_class_stays(job):
-    """What the initializer and earlier calls have set on it, though it comes with each call."""
+    """It keeps what the initializer and earlier calls have set on it, although it comes with each call."""
 
     def begin():
         Counter.made = 10
@@ -144,7 +144,7 @@ def test_what_is_set_on_a_class_stays(job):
 
 
 def test_values_leave_the_classes_of_the_client_alone(job):
-    """What comes back is of the class that is here, which stays what it is; nor does it seem to be made again."""
+    """A returned object has the class of the client, which stays unchanged and does not appear to be defined again."""
 
     def make(counter):
         counter.count()
@@ -160,7 +160,7 @@ def test_values_leave_the_classes_of_the_client_alone(job):
 
 
 def test_arguments_go_when_the_call_has_ended(job):
-    """And not when garbage is collected; also those of a class that travels."""
+    """They do not wait for the garbage collector, even if their class travels."""
 
     class Noisy:
         def __del__(self):
@@ -176,7 +176,7 @@ def test_arguments_go_when_the_call_has_ended(job):
 
 
 def test_class_that_only_the_call_made_comes_back(job):
-    """Whole."""
+    """It is complete."""
 
     def make():
         class Point:
@@ -210,7 +210,7 @@ NAMES = [
 
 
 def names_of(module, name):
-    """The modules that pickles of all versions, of clients and of jobs, name for *name*."""
+    """Return the modules in which pickles of all versions, of clients and of jobs, look for *name*."""
     earlier = "shell" if module == "shell" else "runner"
     return [
         f"condor_futures.execution_point.{module}",
@@ -221,13 +221,13 @@ def names_of(module, name):
 
 
 def pickle_of(module, name) -> bytes:
-    """As pickle writes the name of a global."""
+    """Return the pickle of the name of a global."""
     return f"c{module}\n{name}\n.".encode()
 
 
 @pytest.mark.parametrize(("module", "name"), NAMES)
 def test_client_finds_what_pickles_of_all_versions_name(module, name):
-    """Sessions are kept, and are attached to and inspected later."""
+    """Users keep sessions, and attach to them and inspect them later."""
     expected = getattr(importlib.import_module(f"condor_futures.execution_point.{module}"), name)
     for named in names_of(module, name):
         assert Unpickler(io.BytesIO(pickle_of(named, name))).load() is expected, named
@@ -235,14 +235,14 @@ def test_client_finds_what_pickles_of_all_versions_name(module, name):
 
 @pytest.mark.parametrize(("module", "name"), NAMES)
 def test_job_finds_what_pickles_of_all_versions_name(job, module, name):
-    """Where jobs of an old session are submitted again, and where they take values that old jobs returned."""
+    """Jobs of an old session may be submitted again, or take values that old jobs returned."""
 
     def describe(*found):
         return [(one.__module__, one.__name__) for one in found], all(one is found[0] for one in found)
 
     names = names_of(module, name)
     globals_ = b"".join(pickle_of(named, name)[:-1] for named in names)
-    arguments = b"((" + globals_ + b"t}t."  # as the tuple of a tuple and an empty dictionary
+    arguments = b"((" + globals_ + b"t}t."  # like the tuple of a tuple and an empty dictionary
     call = Call("c000000", pickle_object(describe, "function"), Pickled([arguments]))
     with (job.path / f"{BUNDLE}.calls").open("wb") as file:
         write_bundle(file, [call], session=SESSION, bundle=BUNDLE, secret=SECRET)
@@ -269,7 +269,7 @@ def test_number_in_the_cluster_is_that_of_the_call(job):
 
 
 def test_shell_command_and_its_error_have_the_clients_names_here(job):
-    """In a job they are of a module of the job's package."""
+    """In a job, they are in a module of the job's package."""
     done, error, command = job.run((shell("echo $1"), "word"), (shell("exit 3"),), (shell, "true"))
     assert done.stdout == "word\n"
     assert (type(error), error.returncode) == (ShellError, 3)
@@ -277,7 +277,7 @@ def test_shell_command_and_its_error_have_the_clients_names_here(job):
 
 
 def test_what_was_set_in_this_process_is_found_after_a_call_has_cleared_the_modules(job, parent):
-    """The modules would be imported again, and have nothing of the bundle."""
+    """The modules would be imported again, without the state of the bundle."""
 
     def clear():
         sys.modules.clear()

@@ -6,7 +6,7 @@ from condor_futures.access_point.helper import retrieving
 
 
 def test_outcomes_that_do_not_fit_keep_no_others_from_coming(monkeypatch):
-    """Nor does one that cannot be had at all."""
+    """The same applies to an outcome that can never be retrieved."""
     performer = retrieving.Retrieving()
     broken = performer._htcondor.HTCondorException
     reasons = {"1.3": "Error: writing to file b3: (errno 28) No space left on device", "1.7": "no such job"}

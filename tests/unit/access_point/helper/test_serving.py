@@ -1,4 +1,4 @@
-"""The real helper answers what it is asked: without a schedd, and with one that comes and goes."""
+"""The real helper answers requests, without a schedd and with one that comes and goes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def serve(server, operation, **arguments):
 
 
 def test_what_the_bindings_print_is_no_answer(server):
-    """It goes to standard error."""
+    """The output goes to standard error."""
     assert serve(server, "noise", number=1) == {"id": 1, "result": {"number": 1}}
     assert serve(server, "echo", number=2) == {"id": 1, "result": {"number": 2}}
     _, errors = server.communicate()
@@ -70,14 +70,17 @@ def test_error_without_words_has_its_type(server):
 
 
 def test_unknown_operation_is_an_error_that_names_it(server):
-    """The helper goes on."""
+    """The helper continues."""
     error = {"id": 1, "error": "unknown operation 'frobnicate'", "type": "MessageError"}
     assert serve(server, "frobnicate") == error
     assert serve(server, "echo") == {"id": 1, "result": {}}
 
 
 def test_malformed_request_is_an_error(server):
-    """It is shown, if it has a number; nobody could be told otherwise, and the helper ends, so that nobody waits."""
+    """If the request has a number, the answer has the error.
+
+    Otherwise, the helper ends, so that nobody waits for an answer.
+    """
     server.stdin.write('{"id": 8, "operation": "echo"}\n')
     server.stdin.flush()
     answer = json.loads(server.stdout.readline())
@@ -90,7 +93,7 @@ def test_malformed_request_is_an_error(server):
 
 
 def test_interrupt_is_the_clients_business(server):
-    """Ctrl-C in a terminal: the client decides what becomes of its jobs, and needs the helper for it."""
+    """With Ctrl-C in a terminal, the client decides what becomes of its jobs, and needs the helper for it."""
     assert serve(server, "echo") == {"id": 1, "result": {}}
     server.send_signal(signal.SIGINT)
     assert serve(server, "echo") == {"id": 1, "result": {}}
@@ -107,7 +110,7 @@ def test_helper_ends_with_its_client(server):
 
 
 class Schedd:
-    """A schedd by the clock: it is away from each of the times on, for so many seconds; then it has another address."""
+    """A schedd with a schedule: at each of the times, it goes away for some seconds. Then it has another address."""
 
     def __init__(self, monkeypatch, *away):
         self.now, self.away = 0.0, away
@@ -146,7 +149,7 @@ class Schedd:
 
 
 def test_schedd_that_is_restarted_again_and_again_does_what_it_is_asked(monkeypatch):
-    """As long as that is within the patience; it is asked soon after it has come back."""
+    """The absences are shorter than the patience. The helper asks soon after the schedd has returned."""
     schedd = Schedd(monkeypatch, (0, 7), (9, 1.5), (11, 1), (12.5, 5))
     schedd.operations._address = "0"
     assert schedd.operations.perform("ask", {}, 60.0) < 20
@@ -160,7 +163,7 @@ def test_schedd_that_is_away_for_longer_than_the_patience_is_an_error(monkeypatc
 
 
 def test_schedd_that_does_not_know_the_user_any_more_is_away(monkeypatch):
-    """It still answers whoever may only look; what is asked of it meanwhile is done when it knows the user again."""
+    """Read-only clients still get answers. Other requests are carried out when the schedd knows the user again."""
     schedd = Schedd(monkeypatch)
     schedd.operations._address = "0"
 

@@ -1,4 +1,4 @@
-"""What client and helper write to each other."""
+"""The messages between client and helper."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_answer_is_read_as_it_was_written(answer):
 
 @pytest.mark.parametrize("operation", ["frobnicate", "_locate", "__init__", "perform"])
 def test_unknown_operation_is_named(operation):
-    """Also where the helper's classes have a method of that name."""
+    """The helper's classes may even have a method of that name."""
     with pytest.raises(MessageError, match=rf"^unknown operation '{operation}'$") as caught:
         request_from(encode({**REQUEST, "operation": operation}))
     assert caught.value.number == 7
@@ -40,7 +40,7 @@ def test_unknown_operation_is_named(operation):
 
 @pytest.mark.parametrize("missing", ["operation", "arguments", "patience"])
 def test_request_without_one_of_its_parts_is_malformed(missing):
-    """The error shows it, and can still be sent to who waits for the answer."""
+    """The error shows the request, and can still be sent to the thread that waits for the answer."""
     line = encode({key: value for key, value in REQUEST.items() if key != missing})
     with pytest.raises(MessageError, match=r'^malformed request: b?.*"id": 7') as caught:
         request_from(line)
@@ -69,7 +69,7 @@ def test_error_about_a_long_message_is_short():
 
 
 def test_helper_carries_out_every_operation():
-    """None of them is only declared."""
+    """No operation is only declared."""
     operations = [name for name in vars(Operations) if not name.startswith("_")]
     assert len(operations) == 11
     assert set(operations) > SUBMISSIONS
