@@ -9,6 +9,7 @@ from condor_futures.calls.bundle import Bundle
 from condor_futures.dag.files import DagFiles
 from condor_futures.errors import CondorFuturesError, JobError, JobHeldError, JobLostError, JobRemovedError
 from condor_futures.options.options import Options
+from condor_futures.ownership import owned
 from condor_futures.session.event_log import EventLog
 from condor_futures.state_machine import states
 from condor_futures.state_machine.states import State
@@ -20,8 +21,9 @@ __all__ = ["Dagman", "submit_error"]
 FALSE_STARTS_LIMIT = 5
 
 
+@owned()
 class Dagman:
-    """The state of one DAGMan job, from its log."""
+    """The state of one DAGMan job, from its log. It belongs to the thread that follows the job."""
 
     def __init__(self, files: DagFiles, job_id: str | None = None) -> None:
         """Use the job *job_id*, or by default the last job in the log."""

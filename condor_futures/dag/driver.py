@@ -159,7 +159,7 @@ class Driver:
     def _seal(self) -> None:
         self.sealed = True
         limits = f"this DAG has been run; change the MAXJOBS lines in {self.graph.files.dag} instead"
-        self.graph.categories.sealed = limits
+        self.graph.categories.seal(limits)
 
     def _connect(self) -> AccessPoint:
         session = self.graph.session

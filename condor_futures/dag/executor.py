@@ -1,7 +1,7 @@
-"""The face of workflows.
+"""The class :class:`DagExecutor`, the interface of workflows.
 
-It is long because it has the docstrings that the reference is made of. What it does with calls is in
-:mod:`condor_futures.dag.intake`, what goes on behind it in :mod:`condor_futures.dag.driver`.
+It is long because the reference is made from its docstrings. :mod:`condor_futures.dag.intake` turns calls into
+nodes, and :mod:`condor_futures.dag.driver` runs the DAG.
 """
 
 from __future__ import annotations
@@ -49,28 +49,28 @@ AccessPointName = Literal["personal"] | None
 
 
 class DagExecutor(Executor):
-    """A :class:`concurrent.futures.Executor` whose calls are the nodes of a DAG, which DAGMan drives.
+    """A :class:`concurrent.futures.Executor` whose calls are the nodes of a DAG, which DAGMan runs.
 
-    ``submit`` and ``map`` collect calls, with futures as arguments of others; :meth:`run` hands the whole to HTCondor.
-    From then on DAGMan submits the jobs as their parents end, with or without this client: it may leave, and come back
-    by :meth:`attach`. After a failure, ``run()`` makes the calls that are left.
+    ``submit`` and ``map`` collect calls; futures of calls may be arguments of other calls. :meth:`run` submits the
+    whole DAG to HTCondor. From then on DAGMan submits the jobs of a node when its parents have ended. DAGMan does not
+    need this client: you can leave, and use :meth:`attach` later. After a failure, ``run()`` makes the remaining calls.
 
     Args:
-        name: of the DAG: letters, digits, ``.``, ``_`` and ``-``.
-        directory: a new one for everything that belongs to the DAG; it is kept. Jobs, DAGMan and client all use it, so
-            it is on a file system of the access point.
-        max_workers: how many nodes may have jobs in the queue at once; None for as many as DAGMan likes.
-        access_point: None for the schedd of the local HTCondor configuration; ``"personal"`` for a personal pool,
-            started by :meth:`run` if none runs.
-        retries: how often DAGMan tries a node again whose call raised or whose job failed.
+        name: the name of the DAG: letters, digits, ``.``, ``_`` and ``-``.
+        directory: a new directory for all files of the DAG; it is kept. The jobs, DAGMan and the client all use the
+            directory, so it must be on a file system of the access point.
+        max_workers: the number of nodes that may have jobs in the queue at once; None leaves it to DAGMan.
+        access_point: None for the schedd of the local HTCondor configuration; ``"personal"`` for a personal pool, which
+            :meth:`run` starts if it is not running.
+        retries: how many times DAGMan retries a node whose call raised an exception or whose job failed.
         ship: as in :class:`CondorExecutor`.
-        dagman: settings of DAGMan for this DAG alone, such as ``{"DAGMAN_MAX_JOBS_IDLE": 100}``; None leaves one out.
-        submit_commands: any submit command of condor_submit's, as in :class:`CondorExecutor`.
+        dagman: settings of DAGMan for this DAG only, such as ``{"DAGMAN_MAX_JOBS_IDLE": 100}``; None omits a setting.
+        submit_commands: any submit command of condor_submit, as in :class:`CondorExecutor`.
 
     Raises:
         CondorFuturesError: if *directory* is in use, or cannot be made.
-        TypeError: for an unknown submit command, or one that the executor owns; for another access point.
-        ValueError: for a name or directory that DAGMan cannot take, ``max_workers`` below 1, ``retries`` below 0.
+        TypeError: if a submit command is unknown or is set by the executor itself, or *access_point* is another one.
+        ValueError: if DAGMan cannot take the name or the directory, ``max_workers`` is below 1, or ``retries`` below 0.
 
     Example:
         >>> from condor_futures import DagExecutor
@@ -96,7 +96,7 @@ class DagExecutor(Executor):
         dagman: Mapping[str, object] | None = None,
         **submit_commands: object,
     ) -> None:
-        """Make the directory; HTCondor is not needed before :meth:`run`."""
+        """Make the directory. :meth:`run` is the first method that needs HTCondor."""
         check_name("a DAG", name)
         check_directory(Path(directory))
         max_workers = check_optional_count("max_workers", max_workers)
@@ -119,17 +119,19 @@ class DagExecutor(Executor):
 
     @classmethod
     def from_submit_file(cls, path: str | Path, name: str, directory: str | Path, **options: Any) -> DagExecutor:
-        """A DAG whose jobs have the submit commands of a submit file.
+        """Make a DAG whose jobs have the submit commands of a submit file.
 
         Args:
-            path: the submit file; see :meth:`CondorExecutor.from_submit_file` for what is left out of it.
+            path: the submit file; :meth:`CondorExecutor.from_submit_file` describes the commands that are left out.
             name: as in the constructor.
             directory: as in the constructor.
-            options: any other of the constructor's; a submit command wins over the file's, None removes it.
+            options: any other argument of the constructor. A submit command overrides that of the file; None removes
+                it.
 
         Raises:
             OSError: if the file cannot be read.
-            CondorFuturesError, TypeError, ValueError: as the constructor and :meth:`CondorExecutor.from_submit_file`.
+            CondorFuturesError, TypeError, ValueError: as in the constructor and
+                :meth:`CondorExecutor.from_submit_file`.
 
         Example:
             >>> dag = DagExecutor.from_submit_file("analysis.sub", "refits", "refits", request_memory="16GB")
@@ -139,18 +141,18 @@ class DagExecutor(Executor):
 
     @classmethod
     def attach(cls, directory: str | Path, *, access_point: AccessPointName | Literal["same"] = "same") -> DagExecutor:
-        """Come back to a DAG that was written or run before, here or in another process.
+        """Attach to a DAG that was written or run before, in this process or in another one.
 
-        Its calls have futures again, :attr:`futures`, in the order of their submission: those that have ended, with
-        their values, and those that DAGMan has still to make, which are followed.
+        :attr:`futures` has a new future for each call, in the order of submission. Futures of calls that have ended get
+        their values. The executor follows the calls that DAGMan has not made yet.
 
         Args:
-            directory: the DAG's.
-            access_point: as in the constructor; by default the one that it was made with, and was run at.
+            directory: the directory of the DAG.
+            access_point: as in the constructor; by default the access point that the DAG was made for and was run at.
 
         Raises:
-            CondorFuturesError: if no DAG was written there, or a process runs it without HTCondor.
-            AccessPointError: if DAGMan is still at work, and the access point does not answer.
+            CondorFuturesError: if no DAG was written to *directory*, or a process is running it without HTCondor.
+            AccessPointError: if DAGMan is still running, and the access point does not answer.
 
         Example:
             >>> with DagExecutor("squares", "squares", access_point="personal") as dag:
@@ -164,19 +166,18 @@ class DagExecutor(Executor):
         graph = Graph.load(Path(directory))
         if access_point != "same":
             check_access_point(access_point)
-            graph.access_point = access_point
-            graph.session.record = graph.session.record.with_settings(schedd=None)
+            graph.use_access_point(access_point)
         dag: DagExecutor = cls.__new__(cls)
         dag._driver = Driver(graph, {})
         dag._intake = NodeIntake(dag._driver, Options({}, spool=False, ship=Shipping("auto")), NodeOptions())
         dag._driver.resume()
         return dag
 
-    # Making the DAG.
+    # Make the DAG.
 
     @property
     def name(self) -> str:
-        """The DAG's name.
+        """The name of the DAG.
 
         Example:
             >>> dag.name
@@ -187,7 +188,7 @@ class DagExecutor(Executor):
 
     @property
     def directory(self) -> Path:
-        """Where everything of the DAG is.
+        """The directory of all files of the DAG.
 
         Example:
             >>> print(dag.directory)
@@ -200,7 +201,7 @@ class DagExecutor(Executor):
     def futures(self) -> list[CondorFuture[Any]]:
         """The futures of all calls, in the order of their submission.
 
-        A future ends once. So calls that are made again, in a later run, have new futures here.
+        A future ends only once, so a call that a later run makes again has a new future.
 
         Example:
             >>> first = dag.submit(pow, 2, 3)
@@ -215,7 +216,7 @@ class DagExecutor(Executor):
     def categories(self) -> Categories:
         """The largest number of nodes of each category that may have jobs in the queue at once (DAGMan's MAXJOBS).
 
-        They cannot be changed here any more once the DAG has been run (RuntimeError).
+        Once the DAG has been run, you cannot change the limits here (RuntimeError).
 
         Example:
             >>> dag.categories["database"] = 3
@@ -236,25 +237,26 @@ class DagExecutor(Executor):
         ship: Literal["auto"] | Iterable[ModuleType | str | Path] | None = None,
         **submit_commands: object,
     ) -> DagExecutor:
-        """An executor for the same DAG with other options; None keeps what there is.
+        """Return an executor for the same DAG with other options; None keeps an option.
 
         Args:
-            after: futures of this DAG, or what :meth:`map` returned; its calls wait for them, without their values.
-            category: of its nodes; see :attr:`categories`.
+            after: futures of this DAG, or the value that :meth:`map` returned. The calls of the new executor wait for
+                these calls, but do not get their values.
+            category: the category of the nodes; see :attr:`categories`.
             retries: as in the constructor.
-            pre_script: a program, or one with its arguments, that DAGMan runs on the access point, in the DAG's
-                directory, before each of its nodes; if it fails, the node fails. ``$NODE``, ``$RETRY`` and the like are
-                replaced; what DAGMan does not know is refused. ``()`` for none.
-            post_script: the same, after each of its nodes' jobs, however these ended; then it decides whether the
-                node failed. ``$RETURN`` is the job's exit status, which is 0 if all calls returned. When such a node is
-                tried again, all its calls are made again.
+            pre_script: a program, or a list of a program and its arguments. DAGMan runs it on the access point, in the
+                DAG's directory, before the jobs of each node; if the script fails, the node fails. DAGMan replaces
+                macros such as ``$NODE`` and ``$RETRY``; unknown macros are refused. ``()`` removes the script.
+            post_script: the same, but DAGMan runs it after the jobs of each node, whether they failed or not. The
+                script then decides whether the node failed. ``$RETURN`` is the exit status of the job, which is 0 if
+                all calls returned. When DAGMan retries such a node, all its calls are made again.
             discard_result: as in :meth:`CondorExecutor.with_options`.
             ship: as in the constructor.
-            submit_commands: added to this executor's; None removes one.
+            submit_commands: added to the submit commands of this executor; None removes a command.
 
         Raises:
-            TypeError, ValueError, ImportError, FileNotFoundError: as in the constructor; for futures that are not of
-                this DAG, and for scripts that DAGMan cannot take.
+            TypeError, ValueError, ImportError, FileNotFoundError: as in the constructor; also if a future is not of
+                this DAG, or DAGMan cannot take a script.
 
         Example:
             >>> large = dag.with_options(request_memory="16GB", retries=2)
@@ -265,7 +267,7 @@ class DagExecutor(Executor):
         derived: DagExecutor = copy.copy(self)
         intake = self._intake
         if after is not None:
-            # (to iterate over results would wait for the first)
+            # iterating over results would wait for the first one
             intake = intake.coming_after(check_after(after.futures if isinstance(after, Results) else after))
         if category is not None:
             check_name("a category", category)
@@ -284,16 +286,17 @@ class DagExecutor(Executor):
         return derived
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> CondorFuture[T]:
-        """Add a node that calls ``fn(*args, **kwargs)``; futures among the arguments are its parents.
+        """Add a node that calls ``fn(*args, **kwargs)``. The nodes of futures among the arguments are its parents.
 
         Raises:
-            PayloadError: if the call cannot be pickled or written, or has a future that is not of this DAG.
-            RuntimeError: once the DAG has been run, or after :meth:`shutdown`.
+            PayloadError: if the call cannot be pickled or written, or an argument is a future of another DAG or
+                executor.
+            RuntimeError: if the DAG has been run, or after :meth:`shutdown`.
             TypeError: if *fn* cannot be called.
 
         Example:
             >>> mass = dag.submit(simulate, 7)
-            >>> rounded = dag.submit(round, mass)  # after it, with its value
+            >>> rounded = dag.submit(round, mass)  # runs after the first call, and gets its value
             >>> futures = dag.run(local=True)
             >>> rounded.result()
             91
@@ -306,17 +309,17 @@ class DagExecutor(Executor):
     def submit_cluster(
         self, fn: Callable[..., T], /, *args: object, count: int, **kwargs: object
     ) -> list[CondorFuture[T]]:
-        """Add one node that calls ``fn(*args, **kwargs)`` *count* times, by the jobs of one cluster.
+        """Add one node whose job cluster calls ``fn(*args, **kwargs)`` *count* times.
 
-        Arguments, :data:`condor_futures.procid` among them, and the returned list are those of
-        :meth:`CondorExecutor.submit_cluster`. A job that fails leaves the others of its cluster alone, and then fails
-        the node. With ``dagman={"DAGMAN_REMOVE_JOB_LIST_ON_FAILURE": True}`` DAGMan removes the others, as it always
+        The arguments, including :data:`condor_futures.procid`, and the returned list are as in
+        :meth:`CondorExecutor.submit_cluster`. If a job fails, the other jobs of the cluster continue, and then the node
+        fails. With ``dagman={"DAGMAN_REMOVE_JOB_LIST_ON_FAILURE": True}`` DAGMan removes the other jobs, as it always
         does before 25.14.
 
         Raises:
-            TypeError: for :func:`shell` itself, without a command; if *count* is no int.
-            ValueError: if it is below 1.
-            PayloadError, RuntimeError: as :meth:`submit`.
+            TypeError: if *fn* is :func:`shell` itself, without a command, or *count* is not an int.
+            ValueError: if *count* is below 1.
+            PayloadError, RuntimeError: as in :meth:`submit`.
 
         Example:
             >>> from condor_futures import procid
@@ -338,21 +341,21 @@ class DagExecutor(Executor):
         timeout: float | None = None,
         chunksize: int = 1,
     ) -> Results[T]:
-        """Add nodes that call *fn* with one item of each iterable, *chunksize* calls each.
+        """Add nodes that call *fn* with one item of each iterable, with *chunksize* calls in each node.
 
         Args:
             fn: called with one item of each iterable.
-            iterables: read at once.
-            timeout: seconds, from when the first result is asked for, after which waiting raises TimeoutError.
-            chunksize: calls per node. If one of them raises, the node fails; when it is tried again, only what failed
-                is called again.
+            iterables: the executor reads all items at once.
+            timeout: the wait for a result raises TimeoutError this many seconds after you asked for the first result.
+            chunksize: calls per node. If a call raises an exception, the node fails; a retry of the node makes only the
+                failed calls again.
 
         Returns:
-            An iterator of the results, for when the DAG runs. As an argument of another call it stands for the list of
-            all results; its ``futures`` are the calls'.
+            An iterator over the results; it waits while the DAG runs. As an argument of another call it stands for the
+            list of all results. Its attribute ``futures`` has the futures of the calls.
 
         Raises:
-            PayloadError, RuntimeError: as :meth:`submit`.
+            PayloadError, RuntimeError: as in :meth:`submit`.
             ValueError: if *chunksize* is below 1.
 
         Example:
@@ -370,12 +373,12 @@ class DagExecutor(Executor):
         return Results(self._intake.submit_chunks(fn, zip(*iterables, strict=False), chunksize), timeout)
 
     def write(self) -> Path:
-        """Write the DAG and its submit descriptions; gives the path of the DAG, for ``condor_submit_dag``.
+        """Write the DAG and its submit descriptions; return the path of the DAG file, for ``condor_submit_dag``.
 
-        Who submits it by hand follows it by :meth:`attach`.
+        If you submit the DAG by hand, :meth:`attach` follows it.
 
         Raises:
-            RuntimeError: if it has been run; the files are there.
+            RuntimeError: if the DAG has been run; then the files exist.
 
         Example:
             >>> mass = dag.submit(simulate, 7)
@@ -389,10 +392,10 @@ class DagExecutor(Executor):
         transfer: Literal["YES", "IF_NEEDED"] = "IF_NEEDED" if graph.access_point == "personal" else "YES"
         return write(graph, transfer=transfer, dagman=self._driver.dagman)
 
-    # Looking at it.
+    # Look at the DAG.
 
     def counts(self) -> Counter[str]:
-        """How many calls are in which state: see :attr:`CondorFuture.state`.
+        """Return the number of calls in each state; see :attr:`CondorFuture.state`.
 
         Example:
             >>> squares = dag.map(pow, range(4), [2] * 4)
@@ -403,7 +406,7 @@ class DagExecutor(Executor):
         return Counter(future.state for future in self.futures)
 
     def jobs(self, *, why: bool = False) -> list[JobInfo]:
-        """The nodes' jobs that are in the queue now, as the access point sees them; none where no run is followed.
+        """Return the nodes' jobs that are in the queue now, from the access point; an empty list if no run is followed.
 
         Args:
             why: as in :meth:`CondorExecutor.jobs`.
@@ -420,9 +423,9 @@ class DagExecutor(Executor):
         return self._driver.jobs(why=why)
 
     def dot(self) -> str:
-        """The graph in the language of Graphviz: a box for each node, coloured by its state.
+        """Return the graph in the language of Graphviz: a box for each node, coloured by its state.
 
-        DAGMan keeps one of its own, with its names of the nodes, in ``NAME.dot`` beside the DAG.
+        DAGMan writes its own graph, with the names of the nodes, to ``NAME.dot`` beside the DAG file.
 
         Example:
             >>> rounded = dag.submit(round, dag.submit(simulate, 7))
@@ -436,14 +439,14 @@ class DagExecutor(Executor):
         return picture.dot(self._driver.graph)
 
     def draw(self, path: str | Path) -> Path:
-        """Draw the graph to an image file, coloured by the nodes' states; its suffix says of which kind.
+        """Draw the graph, coloured by the nodes' states, to an image file; the suffix of *path* selects the format.
 
-        Graphviz does it, where its ``dot`` is installed; elsewhere networkx and matplotlib, which the extra
-        ``condor-futures[draw]`` installs.
+        If the program ``dot`` of Graphviz is installed, it draws the graph. Otherwise networkx and matplotlib do, which
+        the extra ``condor-futures[draw]`` installs.
 
         Raises:
-            ImportError: if there is neither.
-            ValueError: for a kind that they do not know.
+            ImportError: if none of these is installed.
+            ValueError: if they do not know the format.
 
         Example:
             >>> rounded = dag.submit(round, dag.submit(simulate, 7))
@@ -453,26 +456,26 @@ class DagExecutor(Executor):
         """
         return picture.draw(self._driver.graph, Path(path))
 
-    # Running it.
+    # Run the DAG.
 
     def run(self, *, local: bool = False) -> list[CondorFuture[Any]]:
-        """Have the calls made that have no value yet; returns at once.
+        """Start to make the calls that have no value yet, and return at once.
 
-        The first time that is all of them. After a failure it is those that failed and those that depend on them:
-        DAGMan goes on from its rescue DAG. Calls that are made again have new futures.
+        The first run makes all calls. After a failure, the next run makes the failed calls and the calls that depend on
+        them, because DAGMan continues from its rescue DAG. Calls that are made again have new futures.
 
         Args:
-            local: make the calls here, by processes of this machine, without HTCondor.
+            local: make the calls in processes on this machine, without HTCondor.
 
         Returns:
             :attr:`futures`.
 
         Raises:
-            AccessPointError: if the access point does not answer, or refuses.
-            CondorFuturesError: if its directory has been moved, unless *local*.
-            CredentialError: if jobs have your Kerberos ticket at this site, and you have none.
-            PersonalPoolError: if there is no HTCondor for a personal pool.
-            RuntimeError: if it is running, or after :meth:`shutdown`.
+            AccessPointError: if the access point does not answer, or refuses the DAG.
+            CondorFuturesError: if the directory of the DAG has been moved, unless *local* is true.
+            CredentialError: if jobs at this site need your Kerberos ticket, and you have none.
+            PersonalPoolError: if no HTCondor is found for a personal pool.
+            RuntimeError: if the DAG is running, or after :meth:`shutdown`.
 
         Example:
             >>> total = dag.submit(sum, dag.map(pow, range(4), [2] * 4))
@@ -487,13 +490,13 @@ class DagExecutor(Executor):
         return self.futures
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Wait for the DAG's end, if it runs, and stop following it.
+        """Follow the DAG to its end, if it is running, and take no more calls.
 
-        Futures of calls that nobody is going to make, because the DAG was not run, are cancelled.
+        If the DAG was not run, its futures are cancelled.
 
         Args:
-            wait: return only then.
-            cancel_futures: remove the DAGMan job, and with it all jobs.
+            wait: wait until the DAG has ended.
+            cancel_futures: remove the DAGMan job, and thereby all jobs.
 
         Example:
             >>> mass = dag.submit(simulate, 7)
@@ -506,10 +509,10 @@ class DagExecutor(Executor):
         self._driver.shutdown(wait=wait, remove=cancel_futures)
 
     def detach(self) -> None:
-        """Stop following the DAG, which goes on without this client; :meth:`attach` comes back to it.
+        """Stop following the DAG. The DAG continues without this client; :meth:`attach` follows it again.
 
-        The futures that are not done are cancelled, here only. (A personal pool stops with its last user, and its DAGs
-        with it, until it is started again; see ``condor-futures pool start``.)
+        In this process, the futures that are not done are cancelled. (A personal pool stops when its last user exits.
+        Its DAGs then pause until the pool is started again; see ``condor-futures pool start``.)
 
         Example:
             >>> mass = dag.submit(simulate, 7)
@@ -540,7 +543,7 @@ class DagExecutor(Executor):
     kill_workers = terminate_workers
 
     def __exit__(self, exc_type: type[BaseException] | None, *rest: object) -> Literal[False]:
-        """Shut down and wait; after Ctrl-C, leave at once, and let the DAG go on."""
+        """Shut down and wait. After Ctrl-C, detach at once; the DAG continues."""
         if exc_type is not None and issubclass(exc_type, KeyboardInterrupt):
             self.detach()
         else:

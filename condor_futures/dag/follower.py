@@ -1,8 +1,8 @@
-"""The thread that follows a DAG which DAGMan drives: it reads what DAGMan and the schedd write, and asks little.
+"""The thread that follows a DAG while DAGMan runs it. It reads the files that DAGMan and the schedd write.
 
-Three files tell it all. The job event log of the nodes says what runs where and what has ended; the DAGMan job's own
-log says whether DAGMan is still there; and the node status file has DAGMan's verdicts, which alone tell a failure
-that will be tried again from one that counts.
+Three files have nearly everything. The job event log of the nodes says which jobs run where and which have ended. The
+job event log of the DAGMan job says whether DAGMan is still running. The node status file has DAGMan's verdicts; only
+they distinguish a failure that DAGMan will retry from a final one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 import classad2
 
+from condor_futures.access_point.backoff import AGAIN, Pause
 from condor_futures.access_point.emptying import wait_until_gone
 from condor_futures.access_point.job_info import JobInfo, query_jobs
 from condor_futures.access_point.requests import AccessPoint
@@ -40,14 +41,12 @@ __all__ = ["SCHEDULER_UNIVERSE", "Follower"]
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks at the files: DAGMan itself looks once in 1 (personal pool) or 5 seconds.
+#: Seconds between two reads of the files. DAGMan itself reads its log every 1 (personal pool) or 5 seconds.
 POLL = 0.1
-#: Seconds until jobs that could not be removed are removed again.
-AGAIN = 5.0
-#: Seconds that the jobs of a DAG whose DAGMan has ended get to leave the queue.
+#: Seconds that the jobs of a DAG may take to leave the queue after DAGMan has ended.
 LEAVE = 20.0
 
-#: DAGMan's own job is of it.
+#: The universe of the DAGMan job.
 SCHEDULER_UNIVERSE = 7
 
 # NodeStatus, as DAGMan numbers it (node.h).
@@ -58,17 +57,17 @@ _DONE, _ERROR, _FUTILE = 5, 6, 7
 class Follower:
     """Follows one run of a DAG until DAGMan has ended.
 
-    It belongs to its thread, and so does what is known of the jobs of the nodes; other threads call the methods that
-    post to it.
+    It belongs to its thread, and so do the states of the nodes' jobs. Other threads call methods that post to this
+    thread.
     """
 
     def __init__(self, graph: Graph, access_point: AccessPoint | None, job_id: str | None) -> None:
         """Make it and start its thread.
 
         Args:
-            graph: whose nodes; those that are reported are left alone.
-            access_point: connected; it is closed at the end. None where DAGMan is known to have ended.
-            job_id: the DAGMan job; None for the last in its log.
+            graph: the graph; the follower ignores nodes whose calls all have values.
+            access_point: the connected access point, which the follower closes at the end; None if DAGMan has ended.
+            job_id: the DAGMan job; None for the last job in its log.
 
         """
         self._graph = graph
@@ -84,57 +83,58 @@ class Follower:
         self._begun: dict[str, Bundle] = {}
         self._to_remove: set[str] = set()
         self._removing: set[str] = set()
-        self._remove_at = 0.0
+        self._pause = Pause(AGAIN)
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._left = False
         if access_point is not None:
             access_point.deliver = self._inbox.put
-        #: What is in the queue, by job id: DAGMan itself, and the nodes' jobs.
+        #: The jobs in the queue by job id: the DAGMan job and the nodes' jobs.
         self._jobs = LiveJobs(self)
         self._queue_looks: QueueLooks | None = None
         if access_point is not None and self._dagman.job_id is not None:
             self._jobs.put(self._dagman.job_id, self._dagman.bundle)
             self._queue_looks = QueueLooks(access_point, graph.session.constraint, self._jobs, self)
-        #: Done when it has ended.
+        #: Done when the run has ended.
         self.ended: Future[None] = Future()
         self._owner = Owner("the thread of the DAG's follower")
         self._owner.takes(self)
         bundles = [bundle for node in graph.nodes for bundle in node.bundles]
         self._owner.takes(*bundles, self._dagman.bundle, part="follower")
+        self._owner.takes(self._reports, part="run")
         self._reports.owner.takes(*bundles, part="resolver")
         self._thread = threading.Thread(target=self._run, name="condor_futures DAG follower", daemon=True)
         self._thread.start()
 
-    # What other threads call.
+    # Methods for other threads.
 
     @property
     def job_id(self) -> str | None:
-        """The DAGMan job."""
+        """The id of the DAGMan job."""
         return self._dagman.job_id
 
     @property
     def alive(self) -> bool:
-        """It still follows."""
+        """Whether the thread is still following the DAG."""
         return self._thread.is_alive()
 
     def cancel(self, future: Future[Any]) -> None:
-        """When nobody wants any call of its job any more, remove the job."""
+        """Remove the job of *future*, which was cancelled, if all futures of the job are cancelled."""
         key = future.bundle.key  # type: ignore[attr-defined]
         self._inbox.put(lambda: self._remove_if_unwanted(key))
 
     def remove(self) -> None:
-        """Remove the DAGMan job, and with it those of all nodes."""
+        """Remove the DAGMan job, and thereby the jobs of all nodes."""
         self._inbox.put(lambda: self._to_remove.update(filter(None, [self.job_id])))
 
     def jobs(self, *, why: bool) -> list[JobInfo]:
-        """The nodes' jobs that are in the queue; *why* the idle ones are idle is found out if that is wanted.
+        """Return the nodes' jobs in the queue; with *why*, also the reason why idle jobs are idle.
 
         Raises:
-            AccessPointError: if the access point does not answer.
+            AccessPointError: the access point does not answer.
 
         """
         if self._access_point is None:
-            return []  # DAGMan had ended
+            return []  # DAGMan had already ended when this follower was made
         constraint = f"{self._graph.session.constraint} && JobUniverse != {SCHEDULER_UNIVERSE}"
         try:
             return query_jobs(self._access_point, constraint, why=why)
@@ -142,18 +142,18 @@ class Follower:
             self._thread.join(10)
             if self.alive:
                 raise
-            return []  # it has ended meanwhile, and has left none
+            return []  # the run has ended in the meantime, and its jobs have left the queue
 
     def leave(self) -> None:
-        """Stop following; DAGMan goes on."""
+        """Stop following the run; DAGMan continues."""
         self._inbox.put(self._leave)
 
     def join(self) -> None:
-        """Wait until it has ended."""
+        """Wait until the run has ended; in a thread of this run, return at once."""
         if threading.current_thread() is not self._thread and not self._reports.is_current_thread():
             self._thread.join()
 
-    # The thread.
+    # The thread of the follower.
 
     def _run(self) -> None:
         with self._owner.at_work():
@@ -169,8 +169,8 @@ class Follower:
                 if self._queue_looks is not None:
                     self._queue_looks.look()
                 self._receive()
-        except BaseException as error:  # whatever it is, no future may be left pending
-            logger.exception("the follower of the DAG %s failed; its calls fail with it", self._graph.name)
+        except BaseException as error:  # whatever the error is, no future may stay pending
+            logger.exception("the follower of the DAG %s failed; its calls fail too", self._graph.name)
             failure = CondorFuturesError(f"the follower of the DAG failed: {type(error).__name__}: {error}")
             failure.__cause__ = error
             self._stop(failure)
@@ -184,19 +184,20 @@ class Follower:
             self.ended.set_result(None)
 
     def _read(self) -> states.Event | None:
-        """Take in what DAGMan and the schedd have written; gives DAGMan's end, once there is one."""
+        """Read and handle new lines of the files; return the event that ended DAGMan, or None."""
         try:
-            # In this order: what each says is known to the next, and what they say after DAGMan's end is the last word.
+            # The order matters: each step uses the results of the step before. If DAGMan has ended, all further lines
+            # are final.
             self._read_dagman_log()
             end = self._dagman.end
             verdicts = self._read_status(ended=end is not None)
             self._read_nodes_log()
         except OSError:
-            # Too many files are open, or a file server is away: the DAG goes on.
+            # Too many files are open, or a file server is unreachable. The DAG continues.
             self._troubled_since = self._troubled_since or time.monotonic()
             if time.monotonic() - self._troubled_since > PATIENCE:
                 raise
-            self._status_stamp = 0  # what it said has not been heeded
+            self._status_stamp = 0  # the verdicts in the file have not been handled
             return None
         self._troubled_since = None
         self._judge(verdicts)
@@ -216,19 +217,19 @@ class Follower:
     # Events.
 
     def read_log(self) -> None:
-        """Have what the logs say count before whatever the queue says."""
+        """Handle the new events of the logs before the state of the queue."""
         self._read_dagman_log()
         self._read_nodes_log()
 
     def _read_dagman_log(self) -> None:
-        self._spoken(self._dagman.read())
+        self._note_events(self._dagman.read())
 
-    def _spoken(self, news: bool) -> None:
-        if news and self._queue_looks is not None:
+    def _note_events(self, new: bool) -> None:
+        if new and self._queue_looks is not None:
             self._queue_looks.log_speaks = True
 
     def handle(self, event: states.Event) -> None:
-        """Take in an event of DAGMan or of a node's job: the queue says what the logs do not."""
+        """Handle an event of DAGMan or of a node's job that the queue has and the logs do not have."""
         if event.job_id == self._dagman.job_id:
             self._dagman.handle(event)
         else:
@@ -241,7 +242,7 @@ class Follower:
         except FileNotFoundError:
             return
         if size < self._nodes_log_size and self._nodes_log is not None:
-            self._nodes_log.close()  # DAGMan began it anew
+            self._nodes_log.close()  # DAGMan has started a new log
             self._nodes_log = None
         self._nodes_log_size = size
         if self._nodes_log is None:
@@ -251,14 +252,14 @@ class Follower:
             self._handle(event)
         begun, self._begun = self._begun, {}
         for job_id, bundle in begun.items():
-            if job_id in self._jobs:  # not one that has ended since, in a log that is read again
+            if job_id in self._jobs:  # if the log was read again, the job may have ended since
                 self._reports.begun(bundle)
-        self._spoken(bool(events))
+        self._note_events(bool(events))
 
     def _handle(self, event: states.Event) -> None:
         if isinstance(event, states.Submitted) and event.bundle in self._by_bundle:
             _, submitted = self._by_bundle[event.bundle]
-            # Another attempt is another job. What becomes of its holds is in its submit description (see writer).
+            # Each attempt is a new job. Its submit description says what happens when it is held (see writer).
             submitted.job = states.Job(event.bundle, spooled=False, policy=states.HoldPolicy("wait"))
             self._jobs.put(event.job_id, submitted)
             self._begun[event.job_id] = submitted
@@ -272,34 +273,33 @@ class Follower:
     # For LiveJobs.
 
     def perform(self, bundle: Bundle, effect: states.Effect) -> None:
-        """Do what an event of the job of *bundle* asks for."""
+        """Carry out *effect*, an effect of an event of the job of *bundle*."""
         match effect:
             case states.Remove():
                 self._to_remove.add(bundle.job.job_id or "")
             case states.Report(cause):
                 self._causes[bundle.key] = cause
-                # What came back of a job that was put on hold, or removed, does not count; and a post script may undo
-                # what does.
+                # The outcomes of a held or removed job do not count. A post script may reject the other outcomes.
                 if isinstance(cause, states.Terminated) and not self._by_bundle[bundle.key][0].options.post_script:
                     self._reports.values(bundle)
-            case _:  # a job that is not spooled, and whose holds are DAGMan's business, has no others
+            case _:  # the job is not spooled, and DAGMan handles its holds, so there is no other effect
                 logger.error("bundle %s: %s", bundle.key, effect)
                 self._give_up(bundle, NotImplementedError(effect))
 
     def advanced(self, bundle: Bundle, before: states.Job) -> None:
-        """A job that was removed while it was on hold has failed of the hold."""
+        """If the job was removed while it was on hold, record the hold as the cause of its failure."""
         was_held = before.state is states.State.HELD and bundle.job.state is states.State.ENDED
         removed = isinstance(self._causes.get(bundle.key), states.Aborted | states.Gone)
         if was_held and removed and before.hold is not None:
             self._causes[bundle.key] = before.hold
 
     def illegal(self, bundle: Bundle, error: IllegalTransition) -> None:
-        """Follow this job no further, and fail its node."""
+        """Stop following this job, and fail its node."""
         self._jobs.drop(error.event.job_id)
         self._give_up(bundle, error)
 
     def unknown(self, event: states.Event) -> None:
-        """Nothing: it is of a job that has ended."""
+        """Ignore an event of a job that has ended."""
 
     def _give_up(self, bundle: Bundle, error: Exception) -> None:
         self._jobs.drop(bundle.job.job_id or "")
@@ -315,14 +315,16 @@ class Follower:
     def _remove(self) -> None:
         self._to_remove -= self._removing
         usable = self._access_point is not None and self._access_point.usable
-        if not self._to_remove or not usable or time.monotonic() < self._remove_at:
+        if not self._to_remove or not usable or self._pause.left():
             return
         assert self._access_point is not None
         jobs, self._to_remove = sorted(self._to_remove), set()
         self._removing.update(jobs)
 
         def answer(_: Any, error: AccessPointError | None) -> None:
-            if error is not None:
+            if error is None:
+                self._pause.succeeded()
+            else:
                 logger.warning("%d jobs could not be removed: %s", len(jobs), error)
                 self._not_removed(jobs)
 
@@ -331,16 +333,16 @@ class Follower:
     def _not_removed(self, jobs: Sequence[str]) -> None:
         self._removing.difference_update(jobs)
         self._to_remove.update(jobs)
-        self._remove_at = time.monotonic() + AGAIN
+        self._pause.failed()
 
-    # DAGMan's verdicts.
+    # The verdicts of DAGMan.
 
     def _read_status(self, *, ended: bool) -> dict[str, Any]:
-        """The ads of the nodes, by name, where there are new ones."""
+        """Return the ads of the nodes by name, if DAGMan has written new ones."""
         files = self._graph.files
         try:
             stamp = files.status.stat().st_mtime_ns
-            # One that is older than the lock is of an earlier run.
+            # A file that is older than the lock is from an earlier run.
             if stamp == self._status_stamp or (not ended and stamp < files.lock.stat().st_mtime_ns):
                 return {}
             text = files.status.read_text()
@@ -355,16 +357,17 @@ class Follower:
             return
         for node in self._graph.nodes:
             ad = verdicts.get(node.key)
-            if node.reported or ad is None:
+            if ad is None or self._reports.is_reported(node):
                 continue
             status, details = ad["NodeStatus"], str(ad.get("StatusDetails", ""))
-            # A cluster is in error as soon as one of its jobs has failed; what DAGMan leaves behind "was" something.
+            # A cluster is in error as soon as one of its jobs has failed. When DAGMan exits, the details of nodes that
+            # it has not finished begin with "Was STATUS_".
             failed = status == _ERROR and not ad.get("JobProcsQueued") and not details.startswith("Was STATUS_")
             if status == _DONE or failed:
                 self._reports.ran(node, well=status == _DONE, causes=self._causes, details=details)
             elif status == _FUTILE:
                 why = _failed_ancestor(node, verdicts)
-                self._reports.stopped(node, CondorFuturesError(f"DAGMan did not run it: {why}"))
+                self._reports.stopped(node, CondorFuturesError(f"DAGMan did not run the node: {why}"))
 
     # The end of DAGMan.
 
@@ -372,7 +375,7 @@ class Follower:
         self._stop(self._dagman.why(end))
         if self._access_point is not None and not isinstance(end, states.Held):
             try:
-                # (one that would be started again and again leaves only if it is removed)
+                # HTCondor would restart an evicted DAGMan again and again, so it must be removed.
                 remove_after = 0.0 if isinstance(end, states.Evicted) else math.inf
                 wait_until_gone(self._access_point, self._graph.session.constraint, LEAVE, remove_after=remove_after)
             except AccessPointError as error:
@@ -380,18 +383,18 @@ class Follower:
 
     def _stop(self, error: CondorFuturesError) -> None:
         for node in self._graph.nodes:
-            if not node.reported:
+            if not self._reports.is_reported(node):
                 self._reports.stopped(node, error)
 
 
 def _failed_ancestor(node: Node, verdicts: dict[str, Any]) -> str:
-    """Which of the nodes before *node* failed, and what DAGMan says of it."""
+    """Return which ancestor of *node* failed, with DAGMan's details."""
     left, seen = list(node.parents), {parent.key for parent in node.parents}
     while left:
         ancestor = left.pop()
         ad = verdicts.get(ancestor.key)
         if ad is not None and ad["NodeStatus"] == _ERROR:
-            return f"the node {ancestor.key} before it failed: {ad.get('StatusDetails', '')}".rstrip(": ")
+            return f"its ancestor {ancestor.key} failed: {ad.get('StatusDetails', '')}".rstrip(": ")
         left += [parent for parent in ancestor.parents if parent.key not in seen]
         seen.update(parent.key for parent in ancestor.parents)
     return "an ancestor failed"

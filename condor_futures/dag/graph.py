@@ -1,15 +1,15 @@
-"""The nodes of a DAG and what is known of them; the same in the process that makes the DAG and in one that comes back.
+"""The nodes of a DAG and their futures, both in the process that makes the DAG and in a process that attaches to it.
 
 ::
 
-    SESSION/                     as every session (condor_futures.session), and
+    SESSION/                     the files of any session (condor_futures.session), and:
         NAME.dag                 the DAG
-        NAME.dag.json            what attach() needs besides
-        NAME.dag.local           locked by who runs it without HTCondor
-        jobs-000.sub             submit descriptions: nodes of the same options share one
+        NAME.dag.json            the other data that attach() needs
+        NAME.dag.local           the lock of a process that runs the DAG without HTCondor
+        jobs-000.sub             submit descriptions; nodes with the same options share one
         dagman.config            settings of DAGMan for this DAG
-        NAME.status              how DAGMan sees its nodes (NODE_STATUS_FILE)
-        NAME.dot                 the same as a graph (DOT)
+        NAME.status              the states of the nodes, from DAGMan (NODE_STATUS_FILE)
+        NAME.dot                 the same states as a graph (DOT)
         NAME.dag.*               DAGMan's own files: logs, rescue DAGs, metrics
 """
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from condor_futures.errors import CondorFuturesError
 from condor_futures.future import CondorFuture
 from condor_futures.options.categories import Categories
 from condor_futures.options.options import Options
+from condor_futures.ownership import Owner, changes, owned
 from condor_futures.session.session import Session
 from condor_futures.state_machine.states import Job
 
@@ -41,49 +43,50 @@ __all__ = [
 
 @dataclass(frozen=True)
 class NodeOptions:
-    """What DAGMan, rather than the job, is told of a node; scripts are command lines, word by word."""
+    """The options of a node that are for DAGMan, not for the job; a script is the words of a command line."""
 
     retries: int = 0
     pre_script: tuple[str, ...] = ()
     post_script: tuple[str, ...] = ()
 
 
+@owned(bundles="graph")
 @dataclass(eq=False)
 class Node:
-    """One node: one job with a bundle of calls, or a cluster of them.
+    """One node: one job with a bundle of calls, or a cluster of such jobs.
+
+    Once a graph has the node, its bundles belong to the owner of the graph, and nothing else of it changes.
 
     Attributes:
-        label: what it calls, for pictures.
-        bundles: one for each of its jobs, in the order of their numbers.
+        label: the name of the called function, for pictures.
+        bundles: one bundle for each job, in the order of the jobs' numbers.
         calls: the keys of all its calls.
-        options: see there.
-        parents: nodes that it comes after.
-        inputs: those of them whose values it takes.
-        reported: its futures have been told, or are being told.
+        options: the options for DAGMan.
+        parents: the nodes that it comes after.
+        inputs: the parents whose values it takes.
 
     """
 
     label: str
-    bundles: list[Bundle]
+    bundles: Sequence[Bundle]
     calls: Sequence[str]
     options: NodeOptions
     parents: Sequence[Node]
     inputs: Sequence[Node] = ()
-    reported: bool = False
 
     @property
     def key(self) -> str:
-        """Its name in the DAG."""
+        """The name of the node in the DAG."""
         return self.bundles[0].key
 
     @property
     def depth(self) -> int:
-        """The length of the longest way to it."""
+        """The length of the longest path to the node."""
         return self._depth
 
     @property
     def input_files(self) -> list[str]:
-        """The files of outcomes that its calls may take values from, relative to its directory."""
+        """The files of outcomes that its calls take values from, relative to its directory."""
         here = self.bundles[0].directory
         return [
             f"{'' if bundle.directory == here else f'../{bundle.directory.name}/'}{bundle.path('outcomes').name}"
@@ -95,9 +98,14 @@ class Node:
         self._depth = 1 + max((parent.depth for parent in self.parents), default=-1)
 
 
+@owned(access_point="graph", written_to="graph")
 @dataclass(eq=False)
 class Graph:
-    """All nodes of one DAG, parents before children, and the current futures of all calls."""
+    """All nodes of one DAG, parents before children, and the current futures of all calls.
+
+    It belongs to the holder of its lock: the methods that change it, called by the user's threads, take the lock. The
+    threads of a run only read it.
+    """
 
     name: str
     session: Session
@@ -107,19 +115,22 @@ class Graph:
     futures: dict[str, CondorFuture[Any]] = field(default_factory=dict)
     categories: Categories = field(default_factory=Categories)
     written_to: Path | None = None
-    """Where it was written: DAG and submit descriptions name that directory."""
+    """The directory that the DAG was written to, and that the DAG file and the submit descriptions name."""
 
     def __post_init__(self) -> None:
         self.files = DagFiles(self.session.directory, self.name)
         self.call_numbers = itertools.count()
         self.bundle_numbers = itertools.count()
         self._node_of_call: dict[str, Node] = {}
+        self._lock = threading.RLock()
+        self._owner = Owner("the holder of the lock of the graph", self._lock)
+        self._owner.takes(self, part="graph")
 
     def key_of(self, future: Future[Any]) -> str:
-        """The key by which calls refer to the value of *future*.
+        """Return the key by which calls refer to the value of *future*.
 
         Raises:
-            TypeError: if it is not of this DAG.
+            TypeError: *future* is not of this DAG.
 
         """
         key = getattr(future, "key", "")
@@ -128,7 +139,13 @@ class Graph:
         return str(key)
 
     def add(self, node: Node) -> None:
-        """Append a node; its parents are there already."""
+        """Append a node, whose parents have been added before."""
+        with self._lock:
+            self._append(node)
+
+    @changes("graph")
+    def _append(self, node: Node) -> None:
+        self._owner.takes(node, part="graph")
         self.nodes.append(node)
         for bundle in node.bundles:
             self.futures.update(bundle.futures)
@@ -136,48 +153,59 @@ class Graph:
             self._node_of_call[call] = node
 
     def parents(self, futures: Iterable[Future[Any]]) -> list[Node]:
-        """The nodes of *futures*, each once, in order."""
+        """Return the nodes of *futures* in order, without duplicates."""
         return list({id(node): node for node in (self._node_of_call[self.key_of(f)] for f in futures)}.values())
 
     def renew(self, make: Callable[[str], CondorFuture[Any]]) -> None:
-        """Give every call that has no value a new future, made by *make* of its key: it is going to be made again.
+        """Give every call without a value a new future, *make(key)*, because the call will be made again.
 
-        The other calls of its job keep theirs, with their values.
+        The other calls of the same job keep their futures, which have values.
         """
-        for node in self.nodes:
-            for position, bundle in enumerate(node.bundles):
-                calls = [key for key in self._calls_of(node, position) if not _has_value(self.futures.get(key))]
-                if not calls:
-                    continue
-                bundle.overwritten(self._calls_of(node, position))
-                fresh = {key: make(key) for key in calls}
-                node.bundles[position] = Bundle(
-                    bundle.key, bundle.directory, bundle.options, fresh, Job(bundle.key, spooled=False)
-                )
-                self.futures.update(fresh)
-            node.reported = all(_has_value(self.futures[key]) for key in node.calls)
+        with self._lock:
+            for node in self.nodes:
+                self._renew(node, make)
+
+    @changes("graph")
+    def _renew(self, node: Node, make: Callable[[str], CondorFuture[Any]]) -> None:
+        bundles = list(node.bundles)
+        for position, bundle in enumerate(bundles):
+            calls = [key for key in self._calls_of(node, position) if not _has_value(self.futures.get(key))]
+            if not calls:
+                continue
+            bundle.overwritten(self._calls_of(node, position))
+            fresh = {key: make(key) for key in calls}
+            bundles[position] = Bundle(
+                bundle.key, bundle.directory, bundle.options, fresh, Job(bundle.key, spooled=False)
+            )
+            self.futures.update(fresh)
+        node.bundles = bundles
+
+    def has_values(self, node: Node) -> bool:
+        """Return whether every call of *node* has its value."""
+        return all(_has_value(self.futures.get(key)) for key in node.calls)
 
     @property
     def complete(self) -> bool:
-        """Every call has its value."""
+        """Whether every call has its value."""
         return all(_has_value(future) for future in self.futures.values())
 
     def add_to_rescue(self, *, judged: bool) -> None:
-        """Have DAGMan know, by its latest rescue DAG or a first one, of nodes that are done and that it did not run.
+        """Add nodes that are done, but that DAGMan did not run, to the latest rescue DAG, or to a first one.
 
         Args:
-            judged: what post scripts have said is known; or else their nodes are not done, nor those after them.
+            judged: whether the verdicts of post scripts are known. If not, nodes with post scripts count as not done,
+                and so do the nodes after them.
 
         """
         done: dict[str, None] = {}  # in order
         for node in self.nodes:
             known = judged or not node.options.post_script
             after = all(parent.key in done for parent in node.parents)
-            if known and after and all(_has_value(self.futures.get(key)) for key in node.calls):
+            if known and after and self.has_values(node):
                 done[node.key] = None
         rescue = self.files.rescue
-        there = set(rescue.read_text().splitlines()) if rescue is not None else set()
-        if lines := [f"DONE {key}\n" for key in done if f"DONE {key}" not in there]:
+        known_to_dagman = set(rescue.read_text().splitlines()) if rescue is not None else set()
+        if lines := [f"DONE {key}\n" for key in done if f"DONE {key}" not in known_to_dagman]:
             path = rescue or self.files.first_rescue
             with path.open("a") as file:
                 file.writelines(["\n", *lines])
@@ -186,19 +214,25 @@ class Graph:
     def _calls_of(node: Node, position: int) -> Sequence[str]:
         return node.calls if len(node.bundles) == 1 else [node.calls[position]]
 
-    # On disk.
+    def use_access_point(self, access_point: Any) -> None:
+        """Run the DAG at another access point than before."""
+        with self._lock:
+            self.access_point = access_point
+        self.session.record = self.session.record.with_settings(schedd=None)
+
+    # The graph on disk.
 
     def check_place(self) -> None:
-        """Raise CondorFuturesError if it was written to another directory: its jobs would run there."""
+        """Raise CondorFuturesError if the DAG was written to another directory, where its jobs would run."""
         here, written = self.session.directory, self.written_to
         if written is not None and not (written.exists() and written.samefile(here)):
             raise CondorFuturesError(
-                f"the DAG in {here} was written to {written}, which its files name: DAGMan can run it only there; move "
-                "it back, or run(local=True)"
+                f"the DAG in {here} was written to {written}, which its files name, so DAGMan can run it only there; "
+                "move the directory back, or call run(local=True)"
             )
 
     def save(self) -> None:
-        """Write what :meth:`load` reads."""
+        """Write the file that :meth:`load` reads."""
         number = {id(node): index for index, node in enumerate(self.nodes)}
         about = {
             "name": self.name,
@@ -227,16 +261,17 @@ class Graph:
 
     @classmethod
     def load(cls, directory: Path) -> Graph:
-        """The DAG that was written to *directory*; its calls have no futures yet: see :meth:`renew`.
+        """Return the DAG that was written to *directory*; :meth:`renew` then gives its calls futures.
 
         Raises:
-            CondorFuturesError: if there is none.
+            CondorFuturesError: no DAG was written to *directory*.
 
         """
         session = Session.open(directory)
         about = read_manifest(session.directory)
         graph = cls(about["name"], session, about["access_point"], about.get("max_workers"))
-        graph.written_to = Path(about["directory"])
+        with graph._lock:
+            graph.written_to = Path(about["directory"])
         graph.categories.update(about["categories"])
         for saved in about["nodes"]:
             options = Options.from_record(saved["job"])

@@ -1,4 +1,4 @@
-"""Calls become nodes: pickled, written to the DAG's directory as bundles, and added to its graph."""
+"""Make nodes from calls: pickle the calls, write them to the DAG's directory as bundles, add the nodes to the graph."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["NodeIntake"]
 
 @dataclass(frozen=True, eq=False)
 class NodeIntake:
-    """What an executor of a DAG makes of the calls that it is given; those derived from it have others.
+    """Makes nodes from the calls of one executor. An executor derived from it has an intake of its own.
 
     Attributes:
-        driver: has the graph.
-        options: what the nodes' jobs are submitted with.
-        node_options: what DAGMan is told of the nodes.
-        after: nodes that they come after.
+        driver: the driver, which has the graph.
+        options: the options of the nodes' jobs.
+        node_options: the options of the nodes, for DAGMan.
+        after: the nodes that the new nodes come after.
 
     """
 
@@ -38,10 +38,10 @@ class NodeIntake:
     after: tuple[Node, ...] = ()
 
     def coming_after(self, futures: Iterable[Any]) -> NodeIntake:
-        """One whose nodes come after those of *futures*.
+        """Return an intake whose nodes come after the nodes of *futures*.
 
         Raises:
-            TypeError: if one is not of this DAG.
+            TypeError: one of the futures is not of this DAG.
 
         """
         return replace(self, after=tuple(self.driver.graph.parents(futures)))
@@ -54,7 +54,7 @@ class NodeIntake:
     def submit_cluster(
         self, fn: object, args: Sequence[object], kwargs: Mapping[str, object], count: int
     ) -> list[CondorFuture[Any]]:
-        """Add a node whose *count* jobs make one call each."""
+        """Add a node with *count* jobs, each of which makes one call."""
         function = self._pickler.function(fn, numbered=True)
         arguments = self._pickler.arguments(args, kwargs, numbered=True)
         return self._add(fn, [[self._call(function, arguments, number)] for number in range(count)])
@@ -62,13 +62,13 @@ class NodeIntake:
     def submit_chunks(
         self, fn: object, arguments: Iterator[tuple[Any, ...]], chunksize: int
     ) -> list[CondorFuture[Any]]:
-        """Add a node for each *chunksize* calls: all of them, or none if one cannot be made."""
+        """Add a node for each *chunksize* calls; add no node if one of the calls cannot be pickled."""
         function = self._pickler.function(fn)
         chunks: list[list[Call]] = []
         for chunk in batched(arguments, chunksize):
             pickled = [self._pickler.arguments(args, {}) for args in chunk]
             chunks.append([self._call(function, args) for args in pickled])
-        # What follows cannot fail because of an argument.
+        # From here on, no argument can cause an error.
         return [future for calls in chunks for future in self._add(fn, [calls])]
 
     @property
@@ -79,11 +79,11 @@ class NodeIntake:
         return Call(Session.call_key(next(self.driver.graph.call_numbers)), function, arguments, number)
 
     def _add(self, fn: object, jobs: Sequence[Sequence[Call]]) -> list[CondorFuture[Any]]:
-        """Make a node with the calls of each of its jobs: its bundles on disk, its futures."""
+        """Add a node whose jobs make these calls: write its bundles to disk, and return its futures."""
         graph = self.driver.graph
         futures = {call.key: self.driver.future(call.key) for calls in jobs for call in calls}
         numbers = [next(graph.bundle_numbers) for _ in jobs]
-        # In one directory all of them, since they have one submit description.
+        # All bundles are in one directory, because the jobs of a node have one submit description.
         with writing_calls(graph.session.directory):
             directory = graph.session.bundle_directory(numbers[0])
         bundles = []
@@ -99,11 +99,11 @@ class NodeIntake:
             scratch=True,
             parents=node.input_files,
             strict=True,
-            # A script that rejects what there is has it made again.
+            # If a post script rejects the outcomes, all calls are made again.
             afresh=bool(self.node_options.post_script),
         )
         for bundle, calls in zip(bundles, jobs, strict=True):
-            # The outcomes of earlier attempts are an input file of each job.
+            # Each job has the outcomes of earlier attempts as an input file.
             write_files(graph.session, bundle, calls, manner, outcomes=True)
         graph.add(node)
         return list(futures.values())

@@ -1,6 +1,6 @@
-"""A DAG run on this machine, without HTCondor: the same payloads and the same runner, in the same order.
+"""A run of a DAG on this machine, without HTCondor: with the same files of calls, the same runner and the same order.
 
-A job is a process anyway, so threads start the jobs and wait for them (see :mod:`condor_futures.dag.local_jobs`).
+Each job is a process, so threads start the jobs and wait for them (see :mod:`condor_futures.dag.local_jobs`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["LocalRun"]
 
 @dataclass(frozen=True)
 class _Result:
-    """How a node ended: how each of its jobs did, by bundle, and what DAGMan would say of its failure."""
+    """How a node ended: the end of each job, by bundle key, and a description of the failure like DAGMan's."""
 
     well: bool
     ends: dict[str, states.Event]
@@ -43,26 +43,26 @@ class _Result:
 
 @owned(methods=False)
 class LocalRun:
-    """Runs what is left of a DAG, in the order of its edges.
+    """Runs the nodes of a DAG whose calls have no values yet, parents before children.
 
-    It belongs to its thread, and so does what is known of the jobs; the threads that wait for jobs and scripts post to
-    it what they see.
+    It belongs to its thread, and so do the states of the jobs. The threads that wait for jobs and scripts post to this
+    thread.
     """
 
     def __init__(self, graph: Graph, max_workers: int) -> None:
         """Make it and start its threads.
 
         Args:
-            graph: whose nodes; those that are reported are left alone.
-            max_workers: how many jobs may run at once, and how many nodes may be at work.
+            graph: the graph; nodes whose calls all have values do not run.
+            max_workers: the number of jobs that may run at once, and the number of nodes that may be active at once.
 
         """
         self._graph = graph
         self._max_workers = max_workers
         self._reports = Reports(graph)
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._waiting = [node for node in graph.nodes if not node.reported]
-        self._good = {id(node) for node in graph.nodes if node.reported}
+        self._waiting = [node for node in graph.nodes if not self._reports.is_reported(node)]
+        self._good = {id(node) for node in graph.nodes if self._reports.is_reported(node)}
         self._bad: set[int] = set()
         self._at_work: Counter[str | None] = Counter()  # nodes, by category
         self._stopped: CondorFuturesError | None = None
@@ -70,61 +70,62 @@ class LocalRun:
         jobs = sum(len(node.bundles) for node in self._waiting)
         self._nodes, self._jobs = Workers(min(max_workers, len(self._waiting))), Workers(min(max_workers, jobs))
         self.ended: Future[None] = Future()
-        """Done when it has ended."""
-        # Not Thread.join(): after one that Ctrl-C has interrupted, Python 3.11 takes the thread to have ended.
+        """Done when the run has ended."""
+        # Not Thread.join(): if Ctrl-C interrupts it, Python 3.11 assumes that the thread has ended.
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="condor_futures local DAG", daemon=True)
         self._owner = Owner("the thread of the run on this machine")
         self._owner.takes(self)
         bundles = [bundle for node in graph.nodes for bundle in node.bundles]
         self._owner.takes(*bundles, part="follower")
+        self._owner.takes(self._reports, part="run")
         self._reports.owner.takes(*bundles, part="resolver")
         atexit.register(self._at_exit)
         self._thread.start()
 
-    # What other threads call.
+    # Methods for other threads.
 
     @property
     def alive(self) -> bool:
-        """It still runs."""
+        """Whether the run has not ended."""
         return not self._over.is_set()
 
     def cancel(self, _: Future[Any]) -> None:
-        """When nobody wants any call of its job any more, end the job, or do not start it."""
+        """If all futures of a job are cancelled, end the job, or do not start it."""
         self._inbox.put(look)
 
     def remove(self) -> None:
-        """Start no more nodes, and end those that run."""
+        """Start no more nodes, and end the running nodes."""
 
         def stop() -> None:
             self._stopped = JobRemovedError("the DAG was stopped before the call had ended")
 
-        self._inbox.put(stop)  # before the jobs' ends get there
+        self._inbox.put(stop)  # before the ends of the jobs arrive
 
     def leave(self) -> None:
-        """End it: nobody else goes on with it."""
+        """End the run, because nothing else can continue it."""
         self.remove()
 
-    def jobs(self, *, why: bool) -> list[JobInfo]:  # noqa: ARG002 - as every Run has it
-        """None of it is in any queue."""
+    def jobs(self, *, why: bool) -> list[JobInfo]:  # noqa: ARG002 - part of the protocol Run
+        """Return no jobs, because none is in a queue."""
         return []
 
     def join(self) -> None:
-        """Wait until it has ended."""
+        """Wait until the run has ended; in a thread of this run, return at once."""
         if threading.current_thread() is not self._thread and not self._reports.is_current_thread():
             self._over.wait()
 
     def _at_exit(self) -> None:
-        """Wait for the end, as the standard library's executors do; not after Ctrl-C, which no job hears of."""
+        """Wait for the end, as the standard library's executors do; after Ctrl-C, which jobs do not get, end it."""
         if not self._thread.is_alive():
-            return  # in a forked child
+            return  # this is a forked child
         if getattr(sys, "last_type", None) is not KeyboardInterrupt:
             with contextlib.suppress(KeyboardInterrupt):
                 self._over.wait()
         self.remove()
         self._over.wait()
 
-    # The thread.
+    # The thread of the run.
 
     def _run(self) -> None:
         with self._owner.at_work():
@@ -137,14 +138,14 @@ class LocalRun:
                 self._receive()
                 self._local_jobs.end_unwanted()
                 self._start()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, no future may be left pending
+        except BaseException as error:  # noqa: BLE001 - whatever the error is, no future may stay pending
             self._stopped = CondorFuturesError(f"the DAG cannot be run here: {type(error).__name__}: {error}")
             self._stopped.__cause__ = error
-            self._local_jobs.kill()  # nobody is there to look again
+            self._local_jobs.kill()  # this thread will not check the jobs again
         finally:
-            failure = self._stopped or CondorFuturesError("the DAG has ended without this call")
+            failure = self._stopped or CondorFuturesError("the run has ended without this call")
             for node in self._graph.nodes:
-                if not node.reported:
+                if not self._reports.is_reported(node):
                     self._reports.stopped(node, failure)
             self._reports.close()
             self._nodes.close()
@@ -161,7 +162,7 @@ class LocalRun:
                 self._inbox.get_nowait()()
 
     def _start(self) -> None:
-        """Start the nodes whose parents have ended well, as far as there is room for them and in their categories."""
+        """Start the nodes whose parents have succeeded, within the limits for all nodes and for each category."""
         waiting, self._waiting = self._waiting, []
         for node in waiting:
             category = node.bundles[0].options.category
@@ -169,7 +170,7 @@ class LocalRun:
             if self._stopped is not None or any(id(parent) in self._bad for parent in node.parents):
                 self._end(node, self._stopped or CondorFuturesError("an ancestor failed"))
             elif not are_wanted(node.bundles):
-                self._end(node, CondorFuturesError("it was cancelled"))
+                self._end(node, CondorFuturesError("the call was cancelled"))
             elif (
                 sum(self._at_work.values()) >= self._max_workers
                 or any(id(parent) not in self._good for parent in node.parents)
@@ -200,10 +201,10 @@ class LocalRun:
         (self._good if result.well else self._bad).add(id(node))
         self._reports.ran(node, well=result.well, causes=result.ends, details=result.details)
 
-    # The threads of nodes and of jobs.
+    # The threads of the nodes and of the jobs.
 
     def _run_node(self, node: Node) -> _Result:
-        """Run a node as DAGMan does: pre script, jobs, post script, and all again as often as there are retries."""
+        """Run a node as DAGMan does: pre script, jobs, post script; then retry the node as its options allow."""
         result = _Result(well=False, ends={})
         for attempt in range(node.options.retries + 1):
             result = self._attempt(node, attempt)
@@ -224,7 +225,7 @@ class LocalRun:
             )
             for number, bundle in enumerate(node.bundles)
         }
-        wait(jobs.values())  # also if one of them raises
+        wait(jobs.values())  # even if one of them raises an exception
         ends = {key: job.result() for key, job in jobs.items()}
         worst = next((status for status in map(_status, ends.values()) if status), 0)
         if not options.post_script:
@@ -237,7 +238,7 @@ class LocalRun:
 
 
 def _status(end: states.Event) -> int:
-    """As DAGMan sees it."""
+    """Return the status of a job as DAGMan counts it."""
     if not isinstance(end, states.Terminated):
-        return -signal.SIGTERM  # removed, as a job on hold is
+        return -signal.SIGTERM  # the job counts as removed, because DAGMan's jobs on hold are removed
     return end.exit_status or -(end.signal or 0)

@@ -1,4 +1,4 @@
-"""What a DAG runs on this machine, without HTCondor: jobs, each in a sandbox of its own, and scripts."""
+"""The jobs, each in its own sandbox, and the scripts of a run on this machine, without HTCondor."""
 
 from __future__ import annotations
 
@@ -28,25 +28,26 @@ GRACE = 10.0
 
 
 def are_wanted(bundles: Sequence[Bundle]) -> bool:
-    """Not all that is left to call was cancelled; in a cluster that is made again, a job may have nothing left."""
+    """Return whether a remaining call was not cancelled. In a repeated cluster, a job may have no remaining calls."""
     futures = [future for bundle in bundles for future in bundle.futures.values()]
     return not futures or not all(future.cancelled() for future in futures)
 
 
 def look() -> None:
-    """What is posted only to have the run's own thread look what is still wanted."""
+    """Do nothing. Posting this function makes the run's own thread check which jobs are still wanted."""
 
 
 @dataclass(eq=False)
 class _Running:
-    """A job or a script that runs, in a session of its own, so that a signal reaches all that it has started.
+    """A running job or script, in a session of its own, so that a signal reaches all processes that it has started.
 
-    A group would not do: the process that makes a job's calls has one of its own.
+    A process group is not enough, because the process that makes a job's calls has its own group. The deadline belongs
+    to the holder of the lock of :class:`LocalJobs`.
     """
 
     process: subprocess.Popen[bytes]
     wanted: Callable[[], bool]
-    deadline: float | None = None  # when it is told again, once it was told to end
+    deadline: float | None = None  # when to send the next signal, after the first one
 
     def signal(self, number: int) -> None:
         for pid in _members(self.process.pid):
@@ -55,11 +56,11 @@ class _Running:
 
 
 def _members(session: int) -> Iterator[int]:
-    """The processes of a session, its leader first."""
+    """Yield the processes of a session, its leader first."""
     yield session
     for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has just ended
-            # pid (name) state ppid pgrp session ...; the name may have anything in it
+        with contextlib.suppress(OSError):  # the process has just ended
+            # pid (name) state ppid pgrp session ...; the name may contain any character
             if path.read_text(errors="replace").rpartition(")")[2].split()[3] == str(session):
                 pid = int(path.parent.name)
                 if pid != session:
@@ -67,35 +68,39 @@ def _members(session: int) -> Iterator[int]:
 
 
 class LocalJobs:
-    """The processes of one run: each is waited for in the thread that runs it, and ended in the run's own thread."""
+    """The processes of one run.
+
+    The thread that starts a process waits for it; the run's own thread ends unwanted processes. The set of running
+    processes belongs to the holder of the lock.
+    """
 
     def __init__(
         self, session: Session, goes_on: Callable[[], bool], post: Callable[[Callable[[], None]], None]
     ) -> None:
-        """Make it, with nothing to run yet.
+        """Make it without any processes.
 
         Args:
-            session: the DAG's; its runner makes the calls, and scripts run in its directory.
-            goes_on: whether the run does, for which jobs and scripts are wanted.
-            post: has a function called in the run's own thread, which then looks what is still wanted.
+            session: the session of the DAG; its runner makes the calls, and scripts run in its directory.
+            goes_on: returns whether the run continues, so that its jobs and scripts are wanted.
+            post: calls a function in the run's own thread, which then checks which processes are still wanted.
 
         """
         self._session = session
         self._goes_on = goes_on
         self._post = post
         self._running: set[_Running] = set()
-        self._lock = threading.Lock()  # of what runs
+        self._lock = threading.Lock()  # of the set of running processes
 
-    # What the run's own thread calls.
+    # Methods for the run's own thread.
 
     @property
     def deadline(self) -> float | None:
-        """When :meth:`end_unwanted` has something to do again, as the monotonic clock has it; None if never."""
+        """The time on the monotonic clock at which :meth:`end_unwanted` is next needed; None if never."""
         with self._lock:
             return min((running.deadline for running in self._running if running.deadline is not None), default=None)
 
     def end_unwanted(self) -> None:
-        """Tell what nobody wants any more to end, and kill it if it does not."""
+        """Terminate unwanted processes, and kill those that do not end."""
         now = time.monotonic()
         with self._lock:
             for running in self._running:
@@ -104,34 +109,34 @@ class LocalJobs:
                     running.deadline = now + GRACE
 
     def kill(self) -> None:
-        """End all at once."""
+        """Kill all processes at once."""
         with self._lock:
             for running in self._running:
                 running.signal(signal.SIGKILL)
 
-    # What the threads of jobs and scripts call.
+    # Methods for the threads of jobs and scripts.
 
     def run_script(self, words: Sequence[str]) -> int:
-        """Run a script, in the DAG's directory; gives its exit status, or minus a signal."""
+        """Run a script in the DAG's directory; return its exit status, or the negative number of a signal."""
         return self._execute(words, self._goes_on, cwd=self._session.directory)
 
     def run_job(self, bundle: Bundle, inputs: Sequence[str], finds: Sandbox) -> states.Event:
-        """Run one bundle as a job would, in a sandbox of its own; gives how it ended.
+        """Run one bundle like a job of HTCondor, in its own sandbox; return the event that ended it.
 
         Args:
-            bundle: of the job.
-            inputs: files of outcomes that its calls may take values from, relative to its directory.
-            finds: what there is in its sandbox besides, and what it brings back.
+            bundle: the bundle of the job.
+            inputs: the files of outcomes that its calls take values from, relative to its directory.
+            finds: the other input files, the environment and the output files.
 
         Raises:
-            OSError, ValueError: if there is something that cannot be brought to it.
+            OSError, ValueError: an input file cannot be copied to the sandbox.
 
         """
         at, key, targets = bundle.directory, bundle.key, finds.targets()
         for name in (*finds.files, *targets.values()):
             if "://" in name:
                 raise ValueError(
-                    f"{name} is for HTCondor to transfer; a run on this machine takes files and directories"
+                    f"a run on this machine transfers only files and directories; only HTCondor can transfer {name}"
                 )
         with (
             _sandbox() as sandbox,
@@ -156,29 +161,30 @@ class LocalJobs:
             self._tell(bundle, state=states.State.COMPLETED)
             try:
                 for name, target in targets.items():
-                    _transfer(os.path.join(sandbox, name), at, target)  # noqa: PTH118 - which keeps a slash at its end
+                    _transfer(os.path.join(sandbox, name), at, target)  # noqa: PTH118 - keeps a trailing slash
             except OSError as error:
-                if status == 0:  # or else it is no wonder
-                    reason = f"an output file cannot be brought back: {error}"
+                if status == 0:  # otherwise the failure of the job explains the missing file
+                    reason = f"an output file cannot be transferred: {error}"
                     return states.Held("local", NO_OUTPUT, error.errno or 0, reason)
             shutil.copy(sandbox / outcomes, at / f"{outcomes}.new")
             (at / f"{outcomes}.new").replace(at / outcomes)
         return states.Terminated("local", signal=-status) if status < 0 else states.Terminated("local", status)
 
     def _tell(self, bundle: Bundle, **news: Any) -> None:
-        """Have the thread of the run know this of the job of *bundle*, before it learns how the job's node ended."""
+        """Change the job of *bundle* in the run's own thread, before that thread handles the end of the node."""
 
-        def know() -> None:
+        def change() -> None:
             bundle.job = replace(bundle.job, **news)
 
-        self._post(know)
+        self._post(change)
 
     def _execute(
         self, words: Sequence[str | Path], wanted: Callable[[], bool], *, calls: Bundle | None = None, **options: Any
     ) -> int:
-        """Run a command to its end, or for as long as it is *wanted*; gives its exit status, or minus a signal.
+        """Run a command to its end, or until it is no longer *wanted*.
 
-        With *calls* it is their job: when that ends, what it has started ends too, as under HTCondor.
+        With *calls*, the command is the job of this bundle: when it ends, all processes that it has started end too, as
+        under HTCondor. Return the exit status, or the negative number of a signal.
         """
         if not wanted():
             return -signal.SIGTERM
@@ -190,10 +196,10 @@ class LocalJobs:
         running = _Running(process, wanted)
         with self._lock:
             self._running.add(running)
-        self._post(look)  # it may have become unwanted while it was started
+        self._post(look)  # the process may have become unwanted while it started
         with contextlib.suppress(ChildProcessError):  # in a program that ignores SIGCHLD
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-            # As long as its status is not taken, its number is no other's.
+            # Until the status is read, no other process gets the same process id.
             if calls or not wanted():
                 running.signal(signal.SIGKILL)
         with self._lock:
@@ -203,20 +209,21 @@ class LocalJobs:
 
 @contextlib.contextmanager
 def _sandbox() -> Iterator[Path]:
-    """A directory for a job; a TemporaryDirectory would be removed by any forked child of the program that ends."""
+    """Make a directory for a job; not a TemporaryDirectory, which a forked child of the program removes at its exit."""
     path = Path(tempfile.mkdtemp(prefix="condor_futures-"))
     try:
         yield path
     finally:
         with contextlib.suppress(OSError):
             for place, _, _ in os.walk(path):
-                Path(place).chmod(0o700)  # a job may have left some that cannot be written to
+                Path(place).chmod(0o700)  # the job may have left directories that are not writable
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _transfer(name: str, directory: Path, target: str = "") -> None:
-    """Copy what HTCondor would, under its own name or as *target*; of a directory with a slash at its end, what is in
-    it.
+    """Copy *name* as HTCondor does, under its own name or as *target*.
+
+    A trailing slash after the name of a directory selects its contents.
     """
     to = directory / (target or Path(name).name)
     if Path(name).is_dir():

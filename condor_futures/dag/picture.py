@@ -1,4 +1,4 @@
-"""Pictures of a DAG: by Graphviz, or by networkx and matplotlib."""
+"""Pictures of a DAG, drawn by Graphviz, or by networkx and matplotlib."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from condor_futures.dag.graph import Graph, Node
 __all__ = ["dot", "draw"]
 
 LARGEST = 60.0
-"""Inches: a picture of so many that matplotlib draws is one that image viewers show; nodes may overlap in it."""
+"""The largest size, in inches, of a picture by matplotlib that image viewers can show; nodes may overlap in it."""
 
-#: From the worst on: a node is shown in the first state that one of its calls is in.
+#: The colours of the states, the worst state first. A node has the colour of the worst state of its calls.
 COLOURS = {
     "failed": "#f4a3a3",
     "cancelled": "#d9d9d9",
@@ -37,7 +37,7 @@ def _label(node: Node) -> str:
 
 
 def dot(graph: Graph) -> str:
-    """The graph in the language of Graphviz."""
+    """Return the graph in the language of Graphviz."""
 
     def quote(text: str) -> str:
         return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -54,7 +54,7 @@ def dot(graph: Graph) -> str:
 
 
 def draw(graph: Graph, path: Path) -> Path:
-    """Draw the graph to *path*."""
+    """Draw the graph to the file *path*, and return *path*."""
     program = shutil.which("dot")
     kind = path.suffix.removeprefix(".") or "svg"
     if program is not None:
@@ -75,7 +75,7 @@ def _draw_by_matplotlib(graph: Graph, path: Path, kind: str) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            "to draw a DAG takes Graphviz, or networkx and matplotlib: the extra condor-futures[draw]"
+            "drawing a DAG needs Graphviz, or networkx and matplotlib; condor-futures[draw] installs the latter two"
         ) from error
     drawn = nx.DiGraph()
     for node in graph.nodes:
@@ -94,7 +94,7 @@ def _draw_by_matplotlib(graph: Graph, path: Path, kind: str) -> None:
         nx.draw_networkx_edges(drawn, top_down, ax=axes, node_size=1600, edge_color="#808080")
         for node in graph.nodes:
             box = {"boxstyle": "round", "facecolor": COLOURS[_state(graph, node)], "edgecolor": "#404040"}
-            # Not as mathematics, which $1 and $2 of a shell command would be for matplotlib.
+            # matplotlib would read $1 and $2 of a shell command as mathematics.
             label = axes.text(*top_down[node.key], _label(node), ha="center", va="center", fontsize=9, bbox=box)
             label.set_parse_math(False)
     figure.savefig(path, format=kind, bbox_inches="tight")

@@ -1,4 +1,4 @@
-"""What map() of a DAG gives."""
+"""The return value of ``DagExecutor.map``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ T = TypeVar("T")
 
 
 class Results(Iterator[T], Generic[T]):
-    """The results of a map, in order, each when it is there; as an argument of another call, a list of them all."""
+    """An iterator over the results of a map, in order. As an argument of another call, the list of all results."""
 
     def __init__(self, futures: list[CondorFuture[T]], timeout: float | None) -> None:
         self.futures = futures
-        """Their futures, in order."""
+        """The futures of the calls, in order."""
         self._left = deque(futures)
         self._timeout = timeout
         self._deadline: float | None = None

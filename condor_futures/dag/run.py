@@ -1,4 +1,4 @@
-"""What a run of a DAG is for those who started it, whoever drives it: DAGMan, or this process."""
+"""The protocol of a run of a DAG: a run by DAGMan and a run on this machine have the same methods."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ __all__ = ["Run"]
 
 
 class Run(Protocol):
-    """One run, from its start to its end; all of it is for any thread."""
+    """One run, from its start to its end. Any thread may use all methods and attributes."""
 
     ended: Future[None]
-    """Done when it has ended."""
+    """Done when the run has ended."""
 
     @property
     def alive(self) -> bool:
-        """It has not ended, nor been left."""
+        """Whether the run has neither ended nor been left."""
 
     def cancel(self, future: Future[Any]) -> None:
-        """*future* was cancelled: when nobody wants any call of its job any more, the job is to end."""
+        """End the job of *future*, which was cancelled, if all futures of the job are cancelled."""
 
     def remove(self) -> None:
-        """End it, and the jobs that it has."""
+        """End the run and its jobs."""
 
     def leave(self) -> None:
-        """Have no more to do with it; whether it goes on without this process depends on who drives it."""
+        """Leave the run. A run by DAGMan continues; a run on this machine ends."""
 
     def join(self) -> None:
-        """Wait until it has ended, or been left; in its own threads, do not wait."""
+        """Wait until the run has ended or been left; in a thread of the run, return at once."""
 
     def jobs(self, *, why: bool) -> list[JobInfo]:
-        """The nodes' jobs that are in a queue; *why* the idle ones are idle is found out if that is wanted.
+        """Return the nodes' jobs in the queue; with *why*, also the reason why idle jobs are idle.
 
         Raises:
-            AccessPointError: if the access point does not answer.
+            AccessPointError: the access point does not answer.
 
         """

@@ -1,4 +1,4 @@
-"""What the job of a node finds in its sandbox, in a run on this machine."""
+"""The sandbox of a job in a run on this machine: its input files, environment and output files."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["Sandbox"]
 
 @dataclass(frozen=True)
 class Sandbox:
-    """What a job finds besides its bundle, and what it brings back: for who runs a node without HTCondor.
+    """The input of a job in addition to its bundle, and its output, for a run without HTCondor.
 
     Attributes:
-        files: paths of files and directories that are brought to it.
-        environment: the submit command.
-        outputs: names of files and directories that it makes.
-        remaps: the submit command ``transfer_output_remaps``.
+        files: paths of the input files and directories.
+        environment: the value of the submit command ``environment``.
+        outputs: names of the output files and directories.
+        remaps: the value of the submit command ``transfer_output_remaps``.
 
     """
 
@@ -32,12 +32,12 @@ class Sandbox:
 
     @classmethod
     def of_job(cls, node: Node, process: int, retry: int) -> Sandbox:
-        """That of the job of the number *process* of a node, the *retry*-th time that the node is tried again.
+        """Return the sandbox of the job with the number *process* of a node, in retry number *retry* of the node.
 
-        Its cluster has the number of the node.
+        The number of the node stands for the number of the cluster.
 
         Raises:
-            ValueError: for a macro that only HTCondor can replace.
+            ValueError: a value has a macro that only HTCondor can replace.
 
         """
         bundle = node.bundles[process]
@@ -48,7 +48,7 @@ class Sandbox:
 
     @classmethod
     def of(cls, options: Options) -> Sandbox:
-        """That of the jobs with these options."""
+        """Return the sandbox of jobs with *options*, with all macros in place."""
         commands = options.commands
         own, outputs = (
             [name for name in map(str.strip, commands.get(command, "").split(",")) if name]
@@ -58,7 +58,7 @@ class Sandbox:
         return cls(files, commands.get("environment", ""), outputs, commands.get("transfer_output_remaps", ""))
 
     def targets(self) -> dict[str, str]:
-        """Where each of the outputs goes: a path, a URL, or nothing for the directory of the job.
+        """Return the target of each output: a path, a URL, or an empty text for the directory of the job.
 
         >>> Sandbox(outputs=["a", "b"], remaps='"b = /data/b.root; c = d"').targets()
         {'a': '', 'b': '/data/b.root'}
@@ -68,10 +68,12 @@ class Sandbox:
         return {name: remaps.get(name, "") for name in self.outputs}
 
     def expanded(self, macros: Mapping[str, object]) -> Sandbox:
-        """With submit macros replaced, as condor_submit does: those of *macros*, by lower-case names, and ``$ENV()``.
+        """Return the sandbox with its submit macros replaced, as condor_submit does.
+
+        The macros are those of *macros*, whose names are in lower case, and ``$ENV()``.
 
         Raises:
-            ValueError: for any other.
+            ValueError: a value has another macro.
 
         >>> Sandbox(environment="OUT=$(Process)", remaps='"a = run$(seed:7)"').expanded({"process": 3})
         Sandbox(files=[], environment='OUT=3', outputs=[], remaps='"a = run7"')
@@ -83,12 +85,12 @@ class Sandbox:
             known = os.environ if function == "ENV" else {**macros, "dollar": macro[0]} if not function else {}
             value = known.get(name if function else name.strip().lower(), default if colon else None)
             if value is None:
-                raise ValueError(f"{macro[0]} is for HTCondor to replace, which a run on this machine cannot do")
+                raise ValueError(f"a run on this machine cannot replace the macro {macro[0]}; only HTCondor can")
             return str(value)
 
         def expand(text: str) -> str:
             before = ""
-            while before != text:  # one may be the default of another
+            while before != text:  # a macro may be the default value of another macro
                 before, text = text, re.sub(r"\$(\$|\w*)\(([^()]*)\)", replace, text)
             return re.sub(r"\$\(DOLLAR\)", "$", text, flags=re.IGNORECASE)
 
@@ -97,7 +99,7 @@ class Sandbox:
         )
 
     def variables(self) -> dict[str, str]:
-        r"""The environment variables; HTCondor's quoting is undone.
+        r"""Return the environment variables without HTCondor's quoting.
 
         >>> Sandbox(environment="\"'GREETING=it''s \"\"you\"\"' A=1\"").variables()
         {'GREETING': 'it\'s "you"', 'A': '1'}

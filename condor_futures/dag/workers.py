@@ -1,4 +1,4 @@
-"""Threads that wait for what a DAG runs on this machine."""
+"""The threads that wait for the jobs and scripts of a DAG on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Workers:
-    """Threads that do what they are given. All are started at once: a Python that ends (3.12) starts no more."""
+    """A pool of threads. All threads start at once, because Python (3.12) starts no threads while it exits."""
 
     def __init__(self, count: int) -> None:
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -23,20 +23,20 @@ class Workers:
             threading.Thread(target=self._run, name="condor_futures local worker", daemon=True).start()
 
     def do(self, work: Callable[[], T]) -> Future[T]:
-        """Do it when a thread is free."""
+        """Call *work* when a thread is free; return a future for its result."""
         future: Future[T] = Future()
 
         def do() -> None:
             try:
                 future.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - it is told to who asked for it
+            except BaseException as error:  # noqa: BLE001 - the caller gets it from the future
                 future.set_exception(error)
 
         self._work.put(do)
         return future
 
     def close(self) -> None:
-        """End them once all is done."""
+        """End the threads when all work is done."""
         for _ in range(self._count):
             self._work.put(None)
 

@@ -1,4 +1,4 @@
-"""From nodes to what condor_submit_dag reads, by htcondor2.dags."""
+"""Write the nodes as the files that condor_submit_dag reads, by means of htcondor2.dags."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from htcondor2.dags.writer import CONFIG_FILE_NAME, DAGWriter
 
 from condor_futures.dag.graph import Graph, Node
 from condor_futures.options.options import Options
+from condor_futures.state_machine.hold_codes import JobStatus
 from condor_futures.submit import attributes
 from condor_futures.submit.description import describe
 
@@ -22,20 +23,20 @@ __all__ = ["write"]
 logger = logging.getLogger(__name__)
 
 _SETTINGS = {
-    # A cluster's jobs are calls of their own: one that fails is no reason to remove the others. (From 25.14 on.)
+    # The jobs of a cluster make separate calls, so the failure of one job must not remove the others. (From 25.14 on.)
     "DAGMAN_REMOVE_JOB_LIST_ON_FAILURE": False,
-    # By default DAGMan refuses a log below /tmp, even where whoever writes it sees the same /tmp.
+    # By default DAGMan refuses a log below /tmp, even if the process that writes the log sees the same /tmp.
     "DAGMAN_AVOID_SLASH_TMP": False,
 }
-#: Where the follower looks (DagFiles.nodes_log), whatever is the habit of the site.
+#: The follower reads this log (DagFiles.nodes_log); it overrides the configuration of the site.
 _FOLLOWED = {"DAGMAN_DEFAULT_NODE_LOG": "@(DAG_DIR)/@(DAG_FILE).nodes.log"}
 
 
 def write(graph: Graph, *, transfer: Literal["YES", "IF_NEEDED"], dagman: Mapping[str, object]) -> Path:
-    """Write the DAG and its submit descriptions; gives the DAG file.
+    """Write the DAG and its submit descriptions; return the DAG file.
 
     Args:
-        graph: what to write.
+        graph: the graph of the DAG.
         transfer: the default of ``should_transfer_files``.
         dagman: settings of DAGMan for this DAG.
 
@@ -46,11 +47,11 @@ def write(graph: Graph, *, transfer: Literal["YES", "IF_NEEDED"], dagman: Mappin
         logger.warning("no call of the DAG %s is of the category %s, which has a limit", graph.name, ", ".join(unused))
     dag = _Dag(
         dagman_config={**_SETTINGS, **dagman, **_FOLLOWED},
-        # So that it is known for the session's, whoever submits it.
+        # The attribute identifies the job as one of the session, even if you submit the DAG by hand.
         dagman_job_attributes={attributes.SESSION: f'"{graph.session.id}"'},
         max_jobs_by_category={category: limit for category, limit in graph.categories.items() if category in used},
         dot_config=dags.DotConfig(files.dot, update=True),
-        # DAGMan writes all of it anew each time: every second, or every ten for 10,000 nodes.
+        # DAGMan rewrites the whole file each time: every second, or every eleven seconds for 10,000 nodes.
         node_status_file=dags.NodeStatusFile(files.status, update_time=1 + len(graph.nodes) // 1000),
     )
     descriptions = _Descriptions(graph, transfer)
@@ -63,7 +64,7 @@ def write(graph: Graph, *, transfer: Literal["YES", "IF_NEEDED"], dagman: Mappin
 
 def _layer(dag: Any, node: Node, descriptions: _Descriptions) -> Any:
     options = node.options
-    # A cluster's jobs are the bundles from the first one on.
+    # The jobs of a cluster make the bundles from the first bundle on.
     key = {"bundle": node.key} if len(node.bundles) == 1 else {"first": node.key.lstrip("b0") or "0"}
     return dag.layer(
         name=node.key,
@@ -73,7 +74,7 @@ def _layer(dag: Any, node: Node, descriptions: _Descriptions) -> Any:
                 **key,
                 "directory": node.bundles[0].directory.name,
                 "calls": str(len(node.calls) // len(node.bundles)),
-                # What was there before too, so that calls that have succeeded are not made again.
+                # The earlier outcomes too, so that successful calls are not made again.
                 "inputs": ", ".join(["$(bundle).outcomes", *node.input_files]),
             }
         ],
@@ -90,7 +91,7 @@ def _script(words: tuple[str, ...]) -> Any:
 
 @dataclass
 class _Descriptions:
-    """The submit descriptions: one file for all nodes of the same options."""
+    """The submit descriptions: one file for all nodes with the same options."""
 
     graph: Graph
     transfer: Literal["YES", "IF_NEEDED"]
@@ -103,7 +104,7 @@ class _Descriptions:
         path = self._files.get((options.key, count))
         if path is None:
             path = self.graph.session.directory / f"jobs-{len(self._files):03d}.sub"
-            # The jobs of a cluster have the bundles from the first one on (see Session.bundle_key).
+            # The jobs of a cluster make the bundles from the first bundle on (see Session.bundle_key).
             numbered = {"number": "$(first) + $(Process)", "bundle": "b$INT(number,%06d)"} if count > 1 else {}
             commands = {**numbered, **self._describe(options)}
             text = "".join(f"{name} = {value}\n" for name, value in commands.items())
@@ -121,13 +122,15 @@ class _Descriptions:
             event_log=None,
             shipped=options.ship.files,
             inputs_variable="inputs",
-            # Without a transfer, nobody would bring the user's own files to where the job runs, and back.
+            # The user's own files need a transfer to the execution point and back.
             should_transfer_files="YES" if options.own_files else self.transfer,
         )
 
 
 def _removal(commands: Mapping[str, str]) -> dict[str, str]:
-    """What has a job on hold removed, as DAGMan would wait for it for ever; unless the user says when it is released.
+    """Return the command that removes held jobs, for which DAGMan would wait forever.
+
+    A job with the user's own ``periodic_release`` gets no such command.
 
     >>> _removal({"periodic_remove": "NumJobStarts > 3"}), _removal({"periodic_release": "NumHolds < 3"})
     ({'periodic_remove': '(NumJobStarts > 3) || JobStatus == 5'}, {})
@@ -136,11 +139,12 @@ def _removal(commands: Mapping[str, str]) -> dict[str, str]:
     if "periodic_release" in commands:
         return {}
     own = commands.get("periodic_remove")
-    return {"periodic_remove": f"({own}) || JobStatus == 5" if own else "JobStatus == 5"}
+    held = f"JobStatus == {JobStatus.HELD:d}"
+    return {"periodic_remove": f"({own}) || {held}" if own else held}
 
 
 class _Names(dags.NodeNameFormatter):  # type: ignore[misc]
-    """Each layer is one node, of the same name."""
+    """Names each node like its layer, because each layer has one node."""
 
     def generate(self, layer_name: str, _node_index: int) -> str:
         return layer_name
@@ -150,7 +154,7 @@ class _Names(dags.NodeNameFormatter):  # type: ignore[misc]
 
 
 class _Dag(dags.DAG):  # type: ignore[misc]
-    """It is written once it is whole: dags.DAG would look through all edges for the children of each node."""
+    """A DAG that no longer changes. dags.DAG itself would search all edges for the children of each node."""
 
     @functools.cached_property
     def node_to_children(self) -> Any:
@@ -162,7 +166,7 @@ class _Dag(dags.DAG):  # type: ignore[misc]
 
 
 class _Writer(DAGWriter):  # type: ignore[misc]
-    """With two lines mended that htcondor2.dags (25.14) writes so that DAGMan refuses them."""
+    """A writer that corrects two kinds of lines that DAGMan would refuse as htcondor2.dags (25.14) writes them."""
 
     def write(self, dag_dir: Path, dag_file_name: str) -> Path:
         self._directory = dag_dir
@@ -171,9 +175,9 @@ class _Writer(DAGWriter):  # type: ignore[misc]
     def yield_dag_meta_lines(self) -> Iterator[str]:
         for line in super().yield_dag_meta_lines():
             word, _, rest = line.partition(" ")
-            if word == "CATEGORY":  # the limit of a category is MAXJOBS; CATEGORY says which one a node is of
+            if word == "CATEGORY":  # MAXJOBS sets the limit of a category; CATEGORY sets the category of a node
                 yield f"MAXJOBS {rest}"
-            elif word == "CONFIG":  # DAGMan looks in the directory that it was submitted from
+            elif word == "CONFIG":  # DAGMan takes a relative path from the directory that it was submitted from
                 yield f"CONFIG {self._directory / CONFIG_FILE_NAME}"
             else:
                 yield line

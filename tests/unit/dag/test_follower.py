@@ -102,4 +102,4 @@ def test_the_node_is_named_without_which_others_are_not_run(new_dag):
         first.key: {"NodeStatus": 6, "StatusDetails": "Job submit failed"},
         second.key: {"NodeStatus": 7},
     }
-    assert follower._failed_ancestor(third, verdicts) == "the node b000000 before it failed: Job submit failed"
+    assert follower._failed_ancestor(third, verdicts) == "its ancestor b000000 failed: Job submit failed"

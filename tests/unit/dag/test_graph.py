@@ -10,6 +10,7 @@ from condor_futures import procid
 from condor_futures.dag.graph import Graph
 from condor_futures.errors import CondorFuturesError
 from condor_futures.future import CondorFuture
+from condor_futures.ownership import WrongThreadError
 
 
 @pytest.fixture
@@ -67,12 +68,12 @@ def test_what_has_no_value_gets_a_new_future(dag, graph):
     assert graph.futures[good.key] is good
     assert list(node.bundles[0].futures) == [bad.key, waiting.key]
     assert not graph.futures[bad.key].done()
-    assert not node.reported
+    assert not graph.has_values(node)
     for future in node.bundles[0].futures.values():
         finish(future, 2)
     graph.renew(CondorFuture)
     assert graph.complete
-    assert node.reported
+    assert graph.has_values(node)
 
 
 def test_dagman_is_told_of_nodes_that_are_done(dag, graph):
@@ -117,6 +118,25 @@ def test_a_dag_that_was_moved_is_run_by_dagman_only_where_it_was_written(dag, gr
     graph.files.dag.touch()
     loaded = Graph.load(dag.directory)
     loaded.check_place()
-    loaded.written_to = tmp_path / "gone"
+    written = graph.files.manifest.read_text()
+    graph.files.manifest.write_text(written.replace(str(dag.directory), str(tmp_path / "gone")))
+    loaded = Graph.load(dag.directory)
     with pytest.raises(CondorFuturesError, match=r"was written to .*/gone, which its files name"):
         loaded.check_place()
+
+
+def test_a_graph_and_its_nodes_change_only_under_the_lock_of_the_graph(dag, graph, tmp_path):
+    """A node changes only in its bundles, and only when the graph renews them."""
+    dag.submit(abs, 1)
+    [node] = graph.nodes
+    for thing, name, value in (
+        (graph, "written_to", tmp_path),
+        (graph, "access_point", "personal"),
+        (node, "bundles", []),
+    ):
+        with pytest.raises(WrongThreadError, match="the holder of the lock of the graph"):
+            setattr(thing, name, value)
+    with pytest.raises(WrongThreadError, match=r"Node\.label must not change"):
+        node.label = "other"
+    graph.renew(CondorFuture)
+    assert [bundle.key for bundle in node.bundles] == ["b000000"]

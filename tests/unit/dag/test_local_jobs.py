@@ -52,7 +52,7 @@ def test_what_only_htcondor_can_fetch_fails_its_node(new_dag):
     future = dag.with_options(transfer_input_files="https://example.org/data").submit(abs, 1)
     fine = dag.submit(abs, -1)
     dag.run(local=True)
-    with pytest.raises(CondorFuturesError, match=r"https://example\.org/data is for HTCondor to transfer"):
+    with pytest.raises(CondorFuturesError, match=r"only HTCondor can transfer https://example\.org/data$"):
         future.result(60)
     assert fine.result(60) == 1
 
@@ -90,7 +90,7 @@ def test_output_file_that_was_not_made_fails_its_job(new_dag, tmp_path):
     returns, raises = dag.submit(forget, ""), dag.submit(forget, "wrong")
     child = dag.submit(abs, returns)
     dag.run(local=True)
-    with pytest.raises(JobHeldError, match=r"code 12, subcode 2\): an output file cannot be brought back: .*made\.txt"):
+    with pytest.raises(JobHeldError, match=r"code 12, subcode 2\): an output file cannot be transferred: .*made\.txt"):
         returns.result(60)
     assert isinstance(raises.exception(60), ValueError)
     assert child.exception(60).__cause__ is returns.exception()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from support import until
 
@@ -9,6 +11,7 @@ from condor_futures import CondorFuturesError, DependencyError, JobError, JobHel
 from condor_futures.dag.reports import Reports
 from condor_futures.execution_point.frames import write_frame
 from condor_futures.execution_point.unpickling import dumps
+from condor_futures.ownership import Owner, WrongThreadError
 from condor_futures.state_machine import states
 
 ENDED = states.Terminated("7.0", 0)
@@ -64,7 +67,7 @@ def test_a_value_is_told_before_its_node_is_over(dag, graph, reports):
     returned(graph, c000001=2)
     reports.ran(node, well=True, causes={node.key: ENDED})
     assert second.result(10) == 2
-    assert node.reported
+    assert reports.is_reported(node)
 
 
 def test_a_node_fails_of_its_script_where_no_job_has_failed(dag, graph, reports):
@@ -83,7 +86,7 @@ def test_dagmans_own_log_says_why_a_job_could_not_be_submitted(dag, graph, repor
         "11/21/26 08:00:00 ERROR: on Line 20 of submit file: no such group\n"
     )
     reports.ran(graph.nodes[0], well=False, causes={}, details="Job submit failed")
-    with pytest.raises(JobError, match=r"Job submit failed: no such group; .*/work\.dag\.dagman\.out says more$"):
+    with pytest.raises(JobError, match=r"Job submit failed: no such group; see .*/work\.dag\.dagman\.out$"):
         future.result(10)
 
 
@@ -118,3 +121,28 @@ def test_what_is_not_run_for_another_reason_says_so(dag, graph, reports):
     with pytest.raises(CondorFuturesError, match=r"^the DAG was stopped$"):
         second.result(10)
     assert first.result(10) == 1
+
+
+def test_only_the_thread_of_the_run_reports_a_node(dag, graph, reports):
+    dag.submit(abs, 1)
+    [node] = graph.nodes
+    run, begun, ended = Owner("the run"), threading.Event(), threading.Event()
+    run.takes(reports, part="run")
+
+    def at_work():
+        with run.at_work():
+            begun.set()
+            ended.wait(60)
+
+    thread = threading.Thread(target=at_work)
+    thread.start()
+    begun.wait(60)
+    for report in (
+        lambda: reports.ran(node, well=True, causes={}),
+        lambda: reports.stopped(node, CondorFuturesError("no")),
+    ):
+        with pytest.raises(WrongThreadError, match="it belongs to the run"):
+            report()
+    assert not reports.is_reported(node)
+    ended.set()
+    thread.join()

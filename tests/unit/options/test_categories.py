@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from condor_futures.options.categories import Categories
+from condor_futures.ownership import WrongThreadError
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_it_is_a_dict_otherwise():
 )
 def test_what_is_sealed_says_why_it_does_not_change(change):
     limits = Categories(merge=2)
-    limits.sealed = "the DAG has been run"
+    limits.seal("the DAG has been run")
     with pytest.raises(RuntimeError, match="the DAG has been run"):
         change(limits)
     assert limits == {"merge": 2}
@@ -56,7 +57,15 @@ def test_what_is_sealed_says_why_it_does_not_change(change):
 def test_a_copy_can_be_changed():
     """Also one of what is sealed."""
     limits = Categories(merge=2)
-    limits.sealed = "the DAG has been run"
+    limits.seal("the DAG has been run")
     copy = limits.copy()
     copy["merge"] = 3
     assert (limits, copy) == ({"merge": 2}, {"merge": 3})
+
+
+def test_limits_change_only_under_their_lock():
+    limits = Categories(merge=2)
+    with pytest.raises(WrongThreadError, match="the holder of the lock of the limits"):
+        limits.sealed = "without the lock"
+    limits.seal("with the lock")
+    assert limits.sealed == "with the lock"
