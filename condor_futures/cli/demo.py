@@ -20,10 +20,10 @@ __all__ = ["demo"]
 
 
 def demo(context: typer.Context) -> None:
-    """Sweep the parameters of a digit classifier on a personal pool: a table, and a heat map in digits_sweep.png."""
+    """Sweep the parameters of a digit classifier on a personal pool; print a table, plot digits_sweep.png."""
     missing = [name for name in ("sklearn", "matplotlib") if importlib.util.find_spec(name) is None]
     if missing:
-        raise CondorFuturesError(f"the demo needs {' and '.join(missing)}: the extra condor-futures[demo]")
+        raise CondorFuturesError(f"the demo needs {' and '.join(missing)}; install the extra condor-futures[demo]")
     if find_htcondor() is None and not {"--access-point", "--help"}.intersection(context.args):
         release = install_htcondor()
         console.print(f"HTCondor {release.version} is installed.", highlight=False)
@@ -32,7 +32,7 @@ def demo(context: typer.Context) -> None:
     try:
         runpy.run_path(str(script), run_name="__main__")
     except KeyboardInterrupt:
-        Console(stderr=True).print("Interrupted; its jobs were removed.")
+        Console(stderr=True).print("Interrupted; the jobs of the demo were removed.")
         raise typer.Exit(130) from None
 
 

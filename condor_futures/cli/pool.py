@@ -37,7 +37,7 @@ def install_htcondor() -> HTCondorRelease:
 
 @app.command("install")
 def pool_install() -> None:
-    """Get HTCondor for this user, without root: from Debian's archive, its signature checked, below ~/.local/share."""
+    """Install HTCondor below ~/.local/share, without root, from Debian's archive, and check the archive's signature."""
     found = find_htcondor()
     release = found if found is not None and found.source == "installed" else install_htcondor()
     console.print(f"HTCondor {release.version} is in {release.prefix}", highlight=False, soft_wrap=True)
@@ -47,16 +47,19 @@ def pool_install() -> None:
 def pool_start(
     directory: Directory = None,
     slots: Annotated[
-        int | None, typer.Option(min=1, help="Cores that the pool offers.", show_default="this machine's, at least 4")
+        int | None,
+        typer.Option(
+            min=1, help="The number of cores that the pool offers.", show_default="this machine's, at least 4"
+        ),
     ] = None,
 ) -> None:
-    """Start a personal pool that stays until `condor-futures pool stop`."""
+    """Start a personal pool that runs until `condor-futures pool stop`."""
     personal = PersonalPool(directory, slots=slots)
     with console.status("Starting HTCondor ..."):
         personal.start(persistent=True)
     console.print(f"The personal pool in {personal.directory} is ready.", highlight=False, soft_wrap=True)
     console.print(
-        f"For HTCondor's own tools: export CONDOR_CONFIG={shlex.quote(str(personal.config_file))}",
+        f"To use HTCondor's own tools: export CONDOR_CONFIG={shlex.quote(str(personal.config_file))}",
         highlight=False,
         soft_wrap=True,
     )
@@ -65,10 +68,10 @@ def pool_start(
 
 @app.command("stop")
 def pool_stop(directory: Directory = None) -> None:
-    """Stop the personal pool, whoever started it."""
+    """Stop the personal pool, even if another program started it."""
     personal = PersonalPool(directory)
     ran = personal.is_running
-    used = "; a program that uses it waits until it is started again" if ran and personal.in_use else ""
+    used = "; programs that use the pool wait until it is started again" if ran and personal.in_use else ""
     with console.status("Stopping HTCondor ..."):
         personal.stop()
     what = "is stopped" if ran else "was not running"
@@ -77,7 +80,7 @@ def pool_stop(directory: Directory = None) -> None:
 
 @app.command("status")
 def pool_status(directory: Directory = None) -> None:
-    """Print the status of the personal pool. Exit status 3 if it does not run."""
+    """Print the status of the personal pool. The exit status is 3 if the pool is not running."""
     status = PersonalPool(directory).status()
     table = Table.grid(Column(), Column(overflow="fold"), padding=(0, 2))
     table.add_row("directory", str(status.directory))
@@ -85,7 +88,7 @@ def pool_status(directory: Directory = None) -> None:
     if status.running:
         table.add_row("HTCondor", status.version or "?")
         table.add_row("condor_master", f"pid {status.pid}")
-        table.add_row("stays until", "`pool stop`" if status.persistent else "its last user leaves")
+        table.add_row("runs until", "`pool stop`" if status.persistent else "its last user exits")
         table.add_row("cores", str(status.slots))
         table.add_row("users", str(status.users))
         table.add_row("jobs", ", ".join(f"{number} {state}" for state, number in status.jobs.items()) or "none")

@@ -25,11 +25,13 @@ _STYLES = {"in use": "cyan", "left": "yellow", "finished": "green"}
 
 def sessions(
     directories: Annotated[
-        list[Path] | None, typer.Argument(metavar="[DIRECTORY]...", help="Sessions elsewhere, or directories of them.")
+        list[Path] | None, typer.Argument(metavar="[DIRECTORY]...", help="Other sessions, or directories of sessions.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON: times in ISO format, sizes in bytes.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with times in ISO format and sizes in bytes.")
+    ] = False,
 ) -> None:
-    """List your sessions: in use, left with work that is not done, or finished."""
+    """List your sessions, which are in use, left with unfinished work, or finished."""
     found = find_sessions(*(directories or ()))
     if as_json:
         print_json(found)
@@ -40,19 +42,25 @@ def sessions(
 
 
 def purge(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[SESSION]...", help="Ids or directories.")] = None,
-    finished: Annotated[bool, typer.Option("--finished", help="All finished ones that `sessions` lists.")] = False,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[SESSION]...", help="Session ids or directories.")
+    ] = None,
+    finished: Annotated[
+        bool, typer.Option("--finished", help="Remove all finished sessions that `sessions` lists.")
+    ] = False,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Only the directory, if the access point does not answer or no longer exists."),
+        typer.Option(
+            "--force", help="Remove only the directory if the access point does not answer or no longer exists."
+        ),
     ] = False,
 ) -> None:
-    """Remove sessions, with all their jobs, wherever these are: in the queue, running, in the spool directory."""
+    """Remove sessions and all their jobs: in the queue, running, and in the spool directory."""
     wanted: list[str | Path] = list(names or ())
     if finished:
         wanted += [session.directory for session in find_sessions() if session.state == "finished"]
     if "" in wanted or not (wanted or finished):  # before any of them is removed
-        raise CondorFuturesError("name the sessions to be removed, as `condor-futures sessions` lists them")
+        raise CondorFuturesError("name the sessions to remove, as `condor-futures sessions` lists them")
     failed = False
     for name in wanted:
         try:

@@ -18,23 +18,22 @@ from condor_futures.inspection import InspectedCall, InspectedOutcome, Inspectio
 
 __all__ = ["show"]
 
-_CALLS, _LINES, _ITEMS, _CHARACTERS = 20, 12, 10, 200  # of a file or of a value, which are shown without --full
+_CALLS, _LINES, _ITEMS, _CHARACTERS = 20, 12, 10, 200  # the limits of the output without --full
 
 
 def show(
     what: Annotated[str, typer.Argument(metavar="FILE|JOB", help="BUNDLE.calls, BUNDLE.outcomes, or CLUSTER.PROC.")],
-    session: Annotated[
-        Path | None, typer.Option(help="Where the job is looked for.", show_default="all sessions")
-    ] = None,
+    session: Annotated[Path | None, typer.Option(help="The session of the job.", show_default="all sessions")] = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Also unpickle data that is not authentic; it can run any code as you.")
+        bool,
+        typer.Option("--trust", help="Also unpickle data that is not authentic; such data can run any code as you."),
     ] = False,
-    full: Annotated[bool, typer.Option("--full", help="All calls, and values in full length.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON, with values as Python writes them.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Print all calls, and values in full length.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with values in Python's notation.")] = False,
 ) -> None:
     """Print the calls of a job and their outcomes: functions, arguments, values, tracebacks.
 
-    Exit status 4 if some data is not authentic, and so was not unpickled.
+    The exit status is 4 if some data is not authentic and was not unpickled.
     """
     path = Path(what)
     paths = [path] if session is None and path.exists() else find_job(what, session)
@@ -60,7 +59,7 @@ def _render(inspection: Inspection, full: bool) -> RenderableType:
             heading.add_row(Text(name, "dim"), _text(value))
     parts: list[RenderableType] = [heading]
     if inspection.distrust is not None:
-        parts.append(_text(f"Not unpickled unless --trust is given: {inspection.distrust}", "red"))
+        parts.append(_text(f"Not unpickled without --trust: {inspection.distrust}", "red"))
     table = Table(show_header=False, box=None, padding=(0, 1))
     entries: list[InspectedCall | InspectedOutcome] = [*inspection.calls, *inspection.outcomes]
     shown = entries if full else entries[:_CALLS]
@@ -75,7 +74,7 @@ def _entry(entry: InspectedCall | InspectedOutcome, inspection: Inspection, full
     if isinstance(entry, InspectedCall):
         return _text(_call(entry, full))
     where = f" on {entry.host}" if entry.host else ""
-    given = " (given to the calls above)" if inspection.calls else ""
+    given = " (passed to the calls above)" if inspection.calls else ""
     said = _text(f"{entry.result}{where}{given}", "green" if entry.result == "value" else "red")
     if entry.traceback:
         return Group(said, _text(_cut(entry.traceback.rstrip(), full, end=True)))

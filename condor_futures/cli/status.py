@@ -31,7 +31,7 @@ _STYLES = {"idle": "yellow", "running": "cyan", "held": "red", "completed": "gre
 
 def status(
     job: Annotated[
-        str | None, typer.Argument(metavar="JOB", help="CLUSTER or CLUSTER.PROC; says why it is idle too.")
+        str | None, typer.Argument(metavar="JOB", help="CLUSTER or CLUSTER.PROC; also prints why the job is idle.")
     ] = None,
     access_point: Annotated[
         str | None,
@@ -41,12 +41,14 @@ def status(
     ] = None,
     pool: Annotated[str | None, typer.Option(help="The collector of a remote access point, host or host:port.")] = None,
     session: Annotated[str | None, typer.Option(help="Only the jobs of this session.")] = None,
-    why: Annotated[bool, typer.Option("--why", help="Say why idle jobs are idle.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON: times in ISO format, seconds, bytes.")] = False,
+    why: Annotated[bool, typer.Option("--why", help="Print why idle jobs are idle.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with times in ISO format, seconds and bytes.")
+    ] = False,
 ) -> None:
-    """Print the jobs of condor_futures that you have in the queue: states, hosts, run times, why they are held or idle.
+    """Print your jobs of condor_futures in the queue, with states, hosts, run times, and why they are held or idle.
 
-    Exit status 3 if you name the personal pool and it does not run.
+    The exit status is 3 if you name the personal pool and it is not running.
     """
     constraint = _constraint(job, session)
     with _connected(_locate(access_point, pool)) as helper:

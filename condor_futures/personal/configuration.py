@@ -67,7 +67,7 @@ _TEMPLATE = """\
 # Written by condor_futures at each start of the pool; changes made here are lost.
 use ROLE: Personal
 
-# --- Where everything is. Nothing outside this file is read: neither the machine's configuration nor the user's.
+# --- Locations. HTCondor reads only this file: neither the machine's configuration nor the user's.
 LOCAL_CONFIG_FILE =
 LOCAL_CONFIG_DIR =
 USER_CONFIG_FILE =
@@ -87,22 +87,23 @@ MASTER_ADDRESS_FILE = $(LOG)/.master_address
 COLLECTOR_ADDRESS_FILE = $(LOG)/.collector_address
 SCHEDD_ADDRESS_FILE = $(LOG)/.schedd_address
 STARTD_ADDRESS_FILE = $(LOG)/.startd_address
-# Whom root's programs become. Without it and without an account "condor" they refuse to run.
+# The account that HTCondor's programs use when root starts them. Without this setting and without an account "condor"
+# they do not start.
 {condor_ids}
-# --- Reachable from this machine only, on one port that the kernel chooses: any number of pools live side by side.
+# --- The pool is reachable only from this machine. The kernel chooses its one port, so that several pools can run.
 CONDOR_HOST = 127.0.0.1
 NETWORK_INTERFACE = 127.0.0.1
 # By default daemons listen on all interfaces, whatever NETWORK_INTERFACE says.
 BIND_ALL_INTERFACES = False
 ENABLE_IPV6 = False
-# (Not COLLECTOR_PORT = 0: where this file is the client's configuration, another pool that is named without a port
-# would have that port too, and the bindings and tools would take this pool's address file for it.)
+# Not COLLECTOR_PORT = 0: if this file is the client's configuration, another pool that is named without a port would
+# get port 0 too, and the bindings and tools would use this pool's address file for that pool.
 COLLECTOR_HOST = $(CONDOR_HOST):0
 USE_SHARED_PORT = True
-# The bindings and tools authenticate by the file system (FS); nobody will use certificates.
+# The bindings and tools authenticate with the file system (FS), so no certificates are needed.
 COLLECTOR_BOOTSTRAP_SSL_CERTIFICATE = False
 
-# --- Only the pool's own user may use it: authenticated by the file system, which needs no keys.
+# --- Only the pool's owner may use the pool. Authentication with the file system needs no keys.
 SEC_DEFAULT_AUTHENTICATION = REQUIRED
 SEC_DEFAULT_AUTHENTICATION_METHODS = FS
 POOL_USER = {user}@$(UID_DOMAIN)
@@ -115,64 +116,68 @@ ALLOW_ADVERTISE_MASTER = $(POOL_USER)
 ALLOW_ADVERTISE_STARTD = $(POOL_USER)
 ALLOW_ADVERTISE_SCHEDD = $(POOL_USER)
 
-# --- Access point and slots share one file system and one set of accounts, so that should_transfer_files = IF_NEEDED
-# means no transfer: twice the throughput. Fixed names, because a host name changes with the network.
+# --- Access point and slots share one file system and one set of accounts, so HTCondor transfers no files for
+# should_transfer_files = IF_NEEDED, which doubles the throughput. The names are fixed, because the host name changes
+# with the network.
 UID_DOMAIN = personal
 FILESYSTEM_DOMAIN = personal
 TRUST_UID_DOMAIN = True
 
-# --- One slot that is divided as jobs ask.
+# --- One partitionable slot, from which each job gets what it requests.
 NUM_CPUS = {slots}
 NUM_SLOTS = 1
 NUM_SLOTS_TYPE_1 = 1
 SLOT_TYPE_1 = 100%
 SLOT_TYPE_1_PARTITIONABLE = True
-# Small defaults (MB, and kB of disk; HTCondor's for disk is 1 GB), so that each core gets a job even where there is
-# little memory or disk.
+# Small defaults (memory in MB, disk in kB; HTCondor's default for disk is 1 GB), so that each core gets a job even on a
+# machine with little memory or disk.
 JOB_DEFAULT_REQUESTMEMORY = 128
 JOB_DEFAULT_REQUESTDISK = MAX({{10, (TransferInputSizeMB+1) * 1.25}}) * 1024
-# Jobs see the machine as the user does. By default root's startd gives each job a /tmp of its own, which would hide a
-# pool, or a session, that lies in /tmp.
+# Jobs see the same directories as the user. By default root's startd gives each job its own /tmp, which would hide a
+# pool or a session in /tmp.
 MOUNT_UNDER_SCRATCH =
-# Nobody competes for the machine: no job is ever preempted.
+# The pool has one user, so it never preempts a job.
 NEGOTIATOR_CONSIDER_PREEMPTION = False
 
-# --- Latency. HTCondor's defaults suit thousands of machines; here each costs seconds per job.
-# Starters of 25.x often lose a race with the shadow, are told to try again, and sleep 5 s: a job took 9.5 s, not 2.0 s.
+# --- Latency. HTCondor's defaults are made for thousands of machines; here each of them costs seconds per job.
+# Without this setting, starters of 25.x often lose a race with the shadow, must retry, and first sleep 5 s: a job took
+# 9.5 s, not 2.0 s.
 GUIDANCE_KEEP_CALM_AND = True
-# Match at once, and again at once: back to back a job took 20 s.
+# Negotiate at once, and again at once: with the defaults, a job that followed another job took 20 s.
 NEGOTIATOR_INTERVAL = 1
 NEGOTIATOR_CYCLE_DELAY = 0
 NEGOTIATOR_MIN_INTERVAL = 0
 SCHEDD_INTERVAL = 1
-# Its default of 5 s costs up to 6 s per job.
+# The default of 5 s costs up to 6 s per job.
 SCHEDD_MIN_INTERVAL = 0
-# Start as many jobs at a time as there are; the default is one a time.
+# Start up to 100 jobs at a time; the default is one job at a time.
 JOB_START_COUNT = 100
 UPDATE_INTERVAL = 2
-# Do not wait to remove what is finished.
+# Remove completed jobs without a delay.
 JOB_IS_FINISHED_INTERVAL = 0
-# A spooled job that was retrieved leaves the queue when its leave_in_queue is next looked at: by default once a minute.
+# After the client has retrieved a spooled job, the job leaves the queue when the schedd next evaluates leave_in_queue:
+# by default once a minute.
 PERIODIC_EXPR_INTERVAL = 1
-# By default it looks so rarely that looking takes 1 % of its time: with 100 jobs every 4 s.
+# By default the evaluation may take 1 % of the schedd's time: with 100 jobs it runs every 4 s.
 PERIODIC_EXPR_TIMESLICE = 0.1
-# What a job's shadow waits for an execution point that it has lost, before the job runs again; 40 minutes by default,
-# for networks that break. Here only a startd that was killed can be lost, and its jobs are then lost with it.
+# The time that a shadow waits for a lost execution point before the job runs again. The default is 40 minutes, for
+# network failures. Here an execution point is lost only if its startd was killed, and then its jobs are lost too.
 JOB_DEFAULT_LEASE_DURATION = 60
-# The same for a slot whose schedd was killed while it kept the claim for its next job: it is lost after six of these,
-# by default half an hour, in which nobody's job gets it (seen with 25.14).
+# The same for a slot whose schedd was killed while the schedd kept the claim for its next job: the claim is lost after
+# six of these intervals, by default half an hour, and until then no job gets the slot (seen with 25.14).
 ALIVE_INTERVAL = 10
-# In a user namespace the startd waits 3 s per job, one after the other, without it.
+# Without this setting, the startd in a user namespace waits 3 s for each job, one job after the other.
 USE_PROCD = True
 
-# --- DAGMan. It looks at its nodes' log every second, not every five: each node that waits for another waits as long.
+# --- DAGMan. DAGMan reads the log of its nodes every second, not every five seconds: a node that waits for another node
+# waits that long.
 DAGMAN_USER_LOG_SCAN_INTERVAL = 1
-# By default it refuses a DAG below /tmp, which is where tests and trials are.
+# By default DAGMan refuses a DAG below /tmp, but tests and trials are there.
 DAGMAN_AVOID_SLASH_TMP = False
-# A DAGMan that was held and is released starts at once, not after five minutes.
+# A DAGMan job that is released after a hold starts at once, not after five minutes.
 SCHEDULER_UNIVERSE_COOL_DOWN_DURATION = 2
 
-# --- Times in event logs with milliseconds and without ambiguity.
+# --- Times in event logs have milliseconds and are unambiguous.
 DEFAULT_USERLOG_FORMAT_OPTIONS = ISO_DATE, SUB_SECOND
 
 # --- The pool's own settings.

@@ -52,7 +52,7 @@ def test_a_pool_is_started_and_stays_until_it_is_stopped(release, tmp_path):
         assert status == 0, text
         assert release.version in text
         with contextlib.closing(PersonalPool(where[1]).start()):
-            assert "is stopped; a program that uses it waits" in run("pool", "stop", *where)[1]
+            assert "is stopped; programs that use the pool wait" in run("pool", "stop", *where)[1]
         assert run("pool", "start", *where)[0] == 0
     finally:
         status, text = run("pool", "stop", *where)
@@ -219,7 +219,7 @@ def test_show_does_not_unpickle_what_is_not_authentic(looked_at, tmp_path):
         write_frame(file, bytes(32), header, [pickle.dumps([1, 2, 3])])
     status, text = run("show", foreign)
     assert status == 4
-    assert "Not unpickled unless --trust is given" in text
+    assert "Not unpickled without --trust: " in text
     assert "no session.json" in text
     assert "<not unpickled>" in text
     assert "\\x1b[2Jc000000" in text
