@@ -1,5 +1,5 @@
-"""A call as bytes: what goes to the execution point, and what comes back.
+"""A call as bytes: the files that are sent to the execution point, and those that the job sends back.
 
-These lines run in the user's threads, which write calls, and in the resolver's thread, which reads outcomes. They touch
-the files of a bundle and nothing else, and never talk to HTCondor.
+The user's threads write calls, and the resolver's thread reads outcomes. This package touches only the files of
+bundles, and never talks to HTCondor.
 """

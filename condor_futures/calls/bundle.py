@@ -34,21 +34,24 @@ _Ranges = Mapping[str, Sequence[int | None]]  # by stream
 class Bundle:
     """One job's calls.
 
-    It belongs to the thread that makes it until that hands it over, to two owners at once. The thread that follows its
-    job (the watcher's, the follower's of a DAG, or that of a run on this machine) owns what is known of the job and of
-    who waits for it; the resolver's thread owns what comes of the calls. The rest never changes. Any thread may read it
-    at any time.
+    A new bundle belongs to the thread that makes it. This thread then hands it over to two owners:
+
+    - The thread that follows the bundle's job owns the state of the job and the relations between calls. It is the
+      watcher's thread, the follower's thread of a DAG, or the thread of a run on this machine.
+    - The resolver's thread owns the results of the calls.
+
+    All other attributes never change. Any thread may read a bundle at any time.
 
     Attributes:
-        key: names its files and its job.
-        directory: where its files are: ``initialdir`` of the job.
-        options: what it is submitted with.
-        futures: by call key; emptied when they are resolved. The resolver's.
-        job: the state of its job. The follower's, as what follows up to here.
-        parents: by call key, the futures that the call takes values from, by the keys that it refers to them with.
+        key: the name of its files and of its job.
+        directory: the directory of its files: ``initialdir`` of the job.
+        options: the options that it is submitted with.
+        futures: the futures by call key; emptied when they are resolved. Owned by the resolver.
+        job: the state of its job. Owned by the follower, as are all attributes down to ``cancelled``.
+        parents: by call key, the futures whose values the call takes, by the keys by which the call refers to them.
         after: futures that its calls wait for without taking their values.
-        cancelled: the keys of calls that nobody waits for any more.
-        stream_ranges: by call key, what the call wrote of the job's output. The resolver's.
+        cancelled: the keys of calls that nothing waits for any more.
+        stream_ranges: by call key, the part of the job's output that the call wrote. Owned by the resolver.
 
     """
 
@@ -68,48 +71,48 @@ class Bundle:
             future.bundle = self
 
     def path(self, suffix: str) -> Path:
-        """The file ``BUNDLE.suffix``: calls, outcomes, stdout or stderr."""
+        """The path of ``BUNDLE.suffix``, where *suffix* is calls, outcomes, stdout or stderr."""
         return self.directory / f"{self.key}.{suffix}"
 
     @changes("follower")
     def forget(self, call: str) -> None:
-        """Nobody waits for *call* any more."""
+        """Record that nothing waits for *call* any more."""
         cast("set[str]", self.cancelled).add(call)
 
     @changes("resolver")
     def wrote(self, ranges: Mapping[str, _Ranges]) -> None:
-        """Know what calls wrote: by call key, the *ranges* of the job's output that are theirs."""
+        """Record which *ranges* of the job's output the calls wrote, by call key."""
         cast("dict[str, _Ranges]", self.stream_ranges).update(ranges)
 
     def overwritten(self, calls: Iterable[str]) -> None:
-        """The job runs again and writes to the same files: what *calls* wrote there is gone."""
+        """Forget the output of *calls*: the job runs again, and overwrites the files."""
         self.wrote({call: {"stdout": (0, 0), "stderr": (0, 0)} for call in calls})
 
     def discard_calls(self) -> None:
-        """The calls are not needed any more: their outcomes are here, or nobody was given their futures."""
+        """Remove the file of calls, after their outcomes have arrived, or if no caller received their futures."""
         with contextlib.suppress(OSError):
             self.path("calls").unlink()
 
     def cancel_calls(self) -> None:
-        """Let nobody who attaches find the calls; where that cannot be done, they are found, and made.
+        """Hide the calls from clients that attach later. If renaming the file fails, such a client makes the calls.
 
-        What is left has their keys, which are not to be given again, and says that no outcome counts: a job that is
-        still ending may write some.
+        The file that is left contains the keys of the calls, so that they are not used again. It also says that no
+        outcome counts, because a job that is still ending may write outcomes.
         """
         cancelled = self.path("cancelled")
         with contextlib.suppress(OSError):
-            self.path("calls").rename(cancelled)  # which a full disk has room for, and which is done or not
+            self.path("calls").rename(cancelled)  # atomic, and possible on a full disk
             cancelled.write_text("\n".join(self._calls))
 
     def text(self, stream: str, call: str | None = None, *, tail: int | None = None) -> str:
-        """What the job (or only *call*) wrote to *stream*; *tail* limits it to that many characters at the end."""
+        """Return the output of the job (or only of *call*) on *stream*, or only its last *tail* characters."""
         start, end = self.stream_ranges.get(call, {}).get(stream, (0, None)) if call else (0, None)
         start = start or 0
         try:
             with open_regular(self.path(stream)) as file:
                 end = file.seek(0, os.SEEK_END) if end is None else end
                 if tail is not None:
-                    # At most four bytes a character; there may be gigabytes before them.
+                    # A character has at most four bytes. The output may have gigabytes, so only its end is read.
                     start = max(start, end - 4 * tail)
                 file.seek(start)
                 data = file.read(end - start)

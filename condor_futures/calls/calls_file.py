@@ -1,8 +1,7 @@
-"""What the files of a bundle hold: calls as bytes; outcomes, which become a value or an exception.
+"""Writes the calls file of a bundle: calls, and outcomes of other calls whose values they take.
 
-The frames and the pickling on the other side are in :mod:`condor_futures.execution_point`, which travels to the
-execution point; both sides use the same functions. How objects are pickled here is in
-:mod:`condor_futures.calls.pickling`.
+The frames, and the unpickling in the job, are in :mod:`condor_futures.execution_point`, which is sent to the execution
+point. Both sides use the same functions. :mod:`condor_futures.calls.pickling` pickles objects on this side.
 """
 
 from __future__ import annotations
@@ -38,22 +37,28 @@ __all__ = [
 ]
 
 PythonVersion = f"{sys.version_info[0]}.{sys.version_info[1]}"
-"""What must agree between client and execution point: the minor version, on which cloudpickle's bytecode depends."""
+"""Client and execution point must have the same minor version, because cloudpickle's bytecode depends on it."""
 
 
 _COPY = 1 << 20  # bytes at a time
 
-#: What can be done where a call cannot be written.
+#: Advice for the errors that may occur when a call is written.
 _ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "; make room there, or choose another directory (session=...)"),
-    errno.EMFILE: "; close some of this process's, or let it have more (ulimit -n)",
+    errno.EMFILE: "; close some files of this process, or raise its limit (ulimit -n)",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call as it is written into a bundle: *arguments* is the pickle of ``(args, kwargs)``; *number* is that of the
-    call in its cluster.
+    """One call as it is written into a bundle.
+
+    Attributes:
+        key: the key of the call.
+        function: the pickled function.
+        arguments: the pickle of ``(args, kwargs)``.
+        number: the number of the call in its cluster; None if it has none.
+
     """
 
     key: str
@@ -63,24 +68,24 @@ class Call:
 
     @property
     def futures(self) -> dict[str, Future[Any]]:
-        """The futures that it takes values from, by the keys that it refers to them with."""
+        """The futures whose values the call takes, by the keys by which the call refers to them."""
         return {**self.function.futures, **self.arguments.futures}
 
 
 @dataclass(frozen=True, eq=False)
 class Manner:
-    """How a job makes the calls of its bundle, and what else is kept with them.
+    """How a job makes the calls of its bundle, and further data that is written with the calls.
 
     Attributes:
-        scratch: the calls are made in the job's scratch directory, also where the job begins in another one.
+        scratch: the job makes the calls in its scratch directory, even if it starts in another directory.
         initializer: the pickle of ``(initializer, initargs)``.
-        retried: the pickle of a tuple of classes of exceptions for which the job is to be run again.
-        max_tasks_per_child: after so many calls, the next one gets a fresh process.
-        parents: files of outcomes, beside the bundle's or relative to its directory, that hold the values of futures
-            among the arguments.
-        strict: the job fails if a call does.
-        afresh: nothing of earlier attempts is kept.
-        after: keys of calls that these come after, for whoever attaches to the session.
+        retried: the pickle of a tuple of exception classes; if a call raises one of them, the job runs again.
+        max_tasks_per_child: a process makes at most this many calls; then a new process starts.
+        parents: outcome files that contain the values of futures among the arguments. They are beside the bundle's
+            outcome file, or their names are relative to its directory.
+        strict: the job fails if a call fails.
+        afresh: the job keeps no outcomes of earlier attempts.
+        after: keys of the calls that these calls wait for. A client that attaches to the session reads them.
 
     """
 
@@ -105,9 +110,10 @@ def write_bundle(
     options: Mapping[str, Any] = MappingProxyType({}),
     manner: Manner | None = None,
 ) -> None:
-    """Write what ``BUNDLE.calls`` holds; a function that calls share is written once.
+    """Write the contents of ``BUNDLE.calls``. A function that several calls share is written once.
 
-    *archives* are zip files in the sandbox to import from; *options* are for whoever attaches to the session.
+    The job imports from *archives*, which are zip files in its sandbox. A client that attaches to the session reads
+    *options*.
     """
     manner = manner or Manner()
     head: dict[str, Any] = {
@@ -148,10 +154,10 @@ def write_bundle(
 def append_value(
     file: BinaryIO, key: str, value: object, *, session: str, secret: bytes, ship: Shipping | None = None
 ) -> None:
-    """Append *value* to a bundle's calls as if it were the outcome of a call *key*.
+    """Append *value* to a bundle's calls as if it were the outcome of a call with the key *key*.
 
     Raises:
-        PayloadError: if it cannot be pickled.
+        PayloadError: *value* cannot be pickled.
 
     """
     segments = pickle_object(value, "the value of a future among the arguments", ship=ship).segments
@@ -160,13 +166,13 @@ def append_value(
 
 
 def copy_outcome(file: BinaryIO, key: str, outcomes: Path) -> None:
-    """Append the outcome of the call *key* to a bundle's calls, frame for frame: nothing is unpickled.
+    """Append the outcome of the call *key* to a bundle's calls. Its frames are copied without unpickling.
 
     Raises:
-        OutcomeError: if it is not there any more.
+        OutcomeError: the outcome is no longer in its file, or cannot be read.
 
     """
-    file.writelines(_frames_of(key, outcomes))  # (an OSError is then of this file, and of no other)
+    file.writelines(_frames_of(key, outcomes))  # an OSError here concerns *file*, never the file of outcomes
 
 
 def _frames_of(key: str, outcomes: Path) -> Iterator[bytes]:
@@ -179,12 +185,12 @@ def _frames_of(key: str, outcomes: Path) -> Iterator[bytes]:
                     return
     except OSError as error:
         raise OutcomeError(f"the outcome of the call {key} cannot be read again: {error}") from error
-    raise OutcomeError(f"the outcome of the call {key} is not in its file any more")
+    raise OutcomeError(f"the outcome of the call {key} is no longer in its file")
 
 
 @contextlib.contextmanager
 def writing_calls(directory: Path) -> Iterator[None]:
-    """What the operating system refuses in here becomes a :class:`PayloadError` that says what can be done."""
+    """Convert an OSError in the block into a :class:`PayloadError` with advice."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Which part of an object cannot be pickled."""
+"""Finds the part of an object that cannot be pickled."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def _show(obj: object) -> str:
 
 
 def _children(obj: Any) -> Iterable[tuple[str, Any]]:  # noqa: C901 - a table of kinds
-    """The parts of *obj* that a pickle of it contains, each with the Python expression that leads to it."""
+    """Yield the parts of *obj* that its pickle contains, each with the Python expression that leads to it."""
     if isinstance(obj, (Future, Executor)):
-        return  # their insides are of no use to anybody
+        return  # naming one of their private parts would not help the user
     if isinstance(obj, (list, tuple)):
         yield from ((f"[{index}]", item) for index, item in enumerate(obj))
     elif isinstance(obj, Mapping):
@@ -49,7 +49,10 @@ def _children(obj: Any) -> Iterable[tuple[str, Any]]:  # noqa: C901 - a table of
 
 
 def locate_culprit(obj: object, path: str, dump: Callable[[object], None]) -> tuple[str, str]:
-    """Follow the parts that cannot be pickled by themselves down to the smallest: its path, and its error."""
+    """Return the path of the smallest part of *obj* that cannot be pickled by itself, and the error for it.
+
+    *path* is the path of *obj*.
+    """
     seen: set[int] = set()
     message = ""
     while id(obj) not in seen:

@@ -1,4 +1,4 @@
-"""Calls are made: what both executors do with what the user gives to ``submit``, ``submit_cluster`` and ``map``."""
+"""Makes calls from the arguments of ``submit``, ``submit_cluster`` and ``map``, for both executors."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class CallPickler:
     """Pickles the parts of calls.
 
     Attributes:
-        key_of: gives the key by which calls refer to the value of a future; it refuses one by raising TypeError.
-        ship: what travels by value.
+        key_of: returns the key by which calls refer to the value of a future, or raises TypeError to refuse the future.
+        ship: the modules whose functions and classes are pickled by value.
 
     """
 
@@ -35,21 +35,21 @@ class CallPickler:
     ship: Shipping
 
     def function(self, fn: object, *, numbered: bool = False) -> Pickled:
-        """The function of a call; what cannot be called would fail the call in its job, so it is refused here.
+        """Pickle the function of a call. An object that is not callable is refused here, before it fails in the job.
 
         Raises:
-            TypeError: if *fn* cannot be called.
-            PayloadError: if it cannot be pickled.
+            TypeError: *fn* cannot be called.
+            PayloadError: *fn* cannot be pickled.
 
         """
         _check_callable(fn)
         return pickle_object(fn, "function", self.key_of, self.ship, numbered=numbered)
 
     def arguments(self, args: Sequence[object], kwargs: Mapping[str, object], *, numbered: bool = False) -> Pickled:
-        """The arguments of a call; *numbered* if it has a number in a cluster.
+        """Pickle the arguments of a call. *numbered* says that the call has a number in a cluster.
 
         Raises:
-            PayloadError: if they cannot be pickled.
+            PayloadError: the arguments cannot be pickled.
 
         """
         return pickle_object((args, kwargs), "(args, kwargs)", self.key_of, self.ship, numbered=numbered)
@@ -59,14 +59,14 @@ def write_files(session: Session, bundle: Bundle, calls: Sequence[Call], manner:
     """Write the files of *bundle*, whose job makes *calls* in this *manner*.
 
     Args:
-        session: whose bundle it is.
-        bundle: its options travel with the calls, for whoever attaches to the session.
-        calls: in their order.
-        manner: how they are made.
-        outcomes: write an empty file of outcomes too, where each attempt takes along what the one before reported.
+        session: the session of the bundle.
+        bundle: the bundle. Its options are written with the calls, for a client that attaches to the session.
+        calls: the calls, in their order.
+        manner: how the job makes them.
+        outcomes: also write an empty outcome file, because each attempt takes the outcomes of the last one along.
 
     Raises:
-        PayloadError: if they cannot be written.
+        PayloadError: the files cannot be written.
 
     """
     with writing_calls(session.directory):
@@ -87,16 +87,16 @@ def write_files(session: Session, bundle: Bundle, calls: Sequence[Call], manner:
 
 
 def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    """Like itertools.batched, which Python has from 3.12 on; but a generator would keep the last batch alive."""
+    """Like itertools.batched of Python 3.12. Not a generator, which would keep a reference to the last batch."""
     return iter(lambda: list(itertools.islice(items, size)), [])
 
 
 def check_cluster(fn: object, count: object) -> int:
-    """The number of jobs in a cluster that calls *fn*.
+    """Return *count*, the number of jobs in a cluster that calls *fn*.
 
     Raises:
-        TypeError: for :func:`shell` itself; if *count* is no int.
-        ValueError: if it is below 1.
+        TypeError: *fn* is :func:`shell` itself, or *count* is not an int.
+        ValueError: *count* is below 1.
 
     """
     refuse_shell(fn)
@@ -104,15 +104,15 @@ def check_cluster(fn: object, count: object) -> int:
 
 
 def refuse_shell(fn: object) -> None:
-    """Raise TypeError for :func:`shell` itself: called in the job, it would make a callable there, and run nothing."""
+    """Raise TypeError for :func:`shell` itself: in the job it would only return a callable, and run no command."""
     if fn is shell:
-        raise TypeError("shell(command) is what a job can call: submit(shell('ls -l')), not submit(shell, 'ls -l')")
+        raise TypeError("submit the callable that shell() returns: submit(shell('ls -l')), not submit(shell, 'ls -l')")
 
 
 def _check_callable(fn: object) -> None:
-    """Raise TypeError for what cannot be called."""
-    if not (callable(fn) or isinstance(fn, Future)):  # (a future's value may be a function)
-        advice = "submit(f, x) makes the call f(x), while submit(f(x)) submits what it has returned here"
+    """Raise TypeError for an object that is not callable."""
+    if not (callable(fn) or isinstance(fn, Future)):  # the value of a future may be a function
+        advice = "submit(f, x) makes the call f(x) in a job, but submit(f(x)) calls f here and submits the return value"
         if isinstance(fn, str):
-            advice = "a shell command becomes callable by shell(), as in submit(shell('ls -l'))"
+            advice = "shell() makes a shell command callable, as in submit(shell('ls -l'))"
         raise TypeError(f"{type(fn).__name__!r} object is not callable; {advice}")

@@ -1,4 +1,4 @@
-"""Objects become bytes: functions and arguments with futures as references, or an error that names the culprit."""
+"""Pickles functions and arguments, with futures as references; an error names the part that cannot be pickled."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Pickled:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """cloudpickle, with futures as references: at any depth, because the pickler itself visits everything."""
+    """cloudpickle with futures as references, at any depth, because the pickler visits every object."""
 
     def __init__(
         self, file: io.BytesIO, buffers: list[pickle.PickleBuffer], key_of: Callable[[Any], str], numbered: bool
@@ -60,40 +60,43 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             self.futures[key] = obj
             return value_of_call, (key,)
         if isinstance(obj, Executor):
-            raise TypeError(f"a {type(obj).__name__} cannot be used in a job; submit from here, or make one there")
+            raise TypeError(
+                f"a {type(obj).__name__} cannot be used in a job; submit from here, or create one in the job"
+            )
         if isinstance(obj, ProcId) and not self._numbered:
             raise TypeError("procid has a value only in the calls of submit_cluster()")
         if isinstance(obj, CodeType):
             make, arguments = self.dispatch_table[CodeType](obj)
-            # cloudpickle (3.1.3) puts a constant for the file's name, so that pickles are equal; but then nobody could
-            # tell from a remote traceback which file a line is in.
+            # cloudpickle 3.1.3 replaces the file's name by a constant, so that pickles are equal. A remote traceback
+            # would then not name the files.
             return make, tuple(
                 obj.co_filename if isinstance(part, str) and part == "<dynamic-code>" else part for part in arguments
             )
         if isinstance(obj, ModuleType) and not _should_pickle_by_reference(obj):
-            # Made before it is filled: a module may lead to itself. (cloudpickle would pickle it without end.)
+            # The module is created before its variables are set, because it may refer to itself. (cloudpickle alone
+            # would recurse forever.)
             variables = {name: value for name, value in vars(obj).items() if name != "__builtins__"}
             return travelled_module, (obj.__name__,), variables, None, None, set_variables
         if isinstance(obj, _lru_cache_wrapper) and _travels_by_value(obj):
             return cached, (obj.__wrapped__, obj.cache_parameters())
         if _dispatches(obj) and _travels_by_value(obj):
             return dispatching, (obj.__name__,), dict(obj.registry), None, None, register_all
-        if type(obj) is functools.cached_property:  # which has a lock, up to Python 3.11
+        if type(obj) is functools.cached_property:  # it contains a lock up to Python 3.11
             return functools.cached_property, (obj.func,), {"attrname": obj.attrname}
         connection = getattr(sys.modules.get("multiprocessing.connection"), "_ConnectionBase", None)
         if connection is not None and isinstance(obj, connection):
-            # It would be pickled as the bare number of a file descriptor, which is another file in the job.
-            raise TypeError("a pipe of this machine's cannot be used in a job")
+            # The pickle would contain only the number of a file descriptor, which is another file in the job.
+            raise TypeError("a pipe of this machine cannot be used in a job")
         return super().reducer_override(obj)
 
 
 def _dispatches(obj: Any) -> TypeGuard[Any]:
-    """Whether it is what ``functools.singledispatch`` makes: a function as any other, with these attributes."""
+    """Return whether ``functools.singledispatch`` made *obj*: an ordinary function with this attribute."""
     return isinstance(obj, FunctionType) and isinstance(getattr(obj, "registry", None), MappingProxyType)
 
 
 def _travels_by_value(obj: Any) -> bool:
-    """Whether cloudpickle would take a function that is where *obj* is, with all that is in it."""
+    """Return whether cloudpickle would pickle a function in the place of *obj* by value."""
     module = obj.__module__ or "__main__"
     packages = itertools.accumulate(module.split("."), "{}.{}".format)
     if module == "__main__" or not cloudpickle.list_registry_pickle_by_value().isdisjoint(packages):
@@ -105,7 +108,7 @@ def _travels_by_value(obj: Any) -> bool:
 
 
 def _refuse_future(future: Future[Any]) -> str:
-    raise TypeError(f"a {type(future).__name__} has no value that could be sent; pass future.result() instead")
+    raise TypeError(f"the value of a {type(future).__name__} cannot be sent from here; pass future.result() instead")
 
 
 def pickle_object(
@@ -116,17 +119,18 @@ def pickle_object(
     *,
     numbered: bool = False,
 ) -> Pickled:
-    """Pickle *obj* by cloudpickle; large buffers (numpy arrays) stay out of band, uncopied.
+    """Pickle *obj* with cloudpickle. Large buffers (numpy arrays) stay out of band, and are not copied.
 
     Args:
-        obj: what to pickle.
-        what: how an error names it: ``"function"``, ``"arguments"``.
-        ship: which modules' functions and classes are pickled by value.
-        key_of: gives the call key of a future that is met on the way; it refuses by raising TypeError.
+        obj: the object.
+        what: the object's name in errors: ``"function"``, ``"arguments"``.
+        ship: the modules whose functions and classes are pickled by value.
+        key_of: returns the call key of a future inside *obj*, or raises TypeError to refuse the future.
         numbered: the call has a number in a cluster, which :data:`procid` stands for.
 
     Raises:
-        PayloadError: with the path to the culprit inside *obj*, and the original error as its ``__cause__``.
+        PayloadError: *obj* cannot be pickled. The error has the path to the culprit inside *obj*, and the original
+            error as its ``__cause__``.
 
     >>> import threading
     >>> pickle_object({"model": [1, threading.Lock()]}, "argument")
@@ -141,7 +145,7 @@ def pickle_object(
         try:
             pickler.dump(obj)
         except Exception as error:
-            # (cloudpickle makes a PicklingError of a RecursionError)
+            # cloudpickle converts a RecursionError into a PicklingError
             if isinstance(error, RecursionError) or isinstance(error.__cause__ or error.__context__, RecursionError):
                 message = f"{what} cannot be pickled: it is nested too deeply for Python's recursion limit"
                 raise PayloadError(message) from error
@@ -149,7 +153,7 @@ def pickle_object(
                 path, culprit = locate_culprit(
                     obj, what, lambda part: _Pickler(io.BytesIO(), [], key_of, numbered).dump(part)
                 )
-            except Exception:  # noqa: BLE001 - to look into an object may run its code
+            except Exception:  # noqa: BLE001 - inspecting an object may run its code
                 path, culprit = what, ""
             raise PayloadError(f"{path} cannot be pickled: {culprit or words(error)}") from error
     return Pickled([file.getvalue(), *(buffer.raw() for buffer in buffers)], pickler.futures)

@@ -1,6 +1,6 @@
-"""Which exceptions make a call be made again: ``retry_exceptions``, checked and pickled.
+"""``retry_exceptions``, the exceptions after which a call is retried: checked and pickled.
 
-HTCondor does the retrying: the runner leaves with a status of its own, and ``max_retries`` has the job run again.
+HTCondor retries the job: the runner exits with a special status, and ``max_retries`` makes the job run again.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ RetryOption = type[BaseException] | Iterable[type[BaseException]]
 
 @dataclass(frozen=True, eq=False)
 class Retries:
-    """The exceptions that a call is made again for, as they travel with it; None for none."""
+    """The pickled exception classes after which a call is retried; None if there are none."""
 
     exceptions: Pickled | None = None
 
     def changed(self, exceptions: object, commands: Mapping[str, str], ship: Shipping) -> Retries:
-        """With what the user gives as the option; None keeps what there is.
+        """Return the exceptions with the user's option *exceptions* applied; None keeps the exceptions as they are.
 
         Raises:
-            TypeError: if it is neither a class of exceptions nor several of them.
-            ValueError: if there are some, and *commands* have no max_retries.
-            PayloadError: if one cannot be pickled.
+            TypeError: *exceptions* is neither an exception class nor an iterable of exception classes.
+            ValueError: there are exceptions, but *commands* has no max_retries.
+            PayloadError: a class cannot be pickled.
 
         """
         if exceptions is None:
@@ -39,8 +39,8 @@ class Retries:
                 classes = tuple(exceptions)
             for one in classes:
                 if not (isinstance(one, type) and issubclass(one, BaseException)):
-                    raise TypeError(f"retry_exceptions is a class of exceptions, or several; {one!r} is none")
+                    raise TypeError(f"retry_exceptions must be one or more exception classes; {one!r} is not one")
             changed = Retries(pickle_object(classes, "retry_exceptions", ship=ship) if classes else None)
         if changed.exceptions is not None and "max_retries" not in commands:
-            raise ValueError("retry_exceptions says which exceptions are retried, max_retries how often: give both")
+            raise ValueError("retry_exceptions also needs max_retries, the maximum number of retries")
         return changed

@@ -150,5 +150,5 @@ def test_what_cannot_be_retried_is_refused_at_once(executor):
         careful.with_options(max_retries=None)
     careful.with_options(max_retries=None, retry_exceptions=())
     for wrong in ("OSError", (OSError, 3), [OSError, "KeyError"], int):
-        with pytest.raises(TypeError, match="retry_exceptions is a class of exceptions"):
+        with pytest.raises(TypeError, match="retry_exceptions must be one or more exception classes"):
             careful.with_options(retry_exceptions=wrong)

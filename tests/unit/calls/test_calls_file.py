@@ -326,7 +326,7 @@ def test_a_call_whose_parent_has_no_value_depends_on_it(tmp_path):
 def test_outcomes_of_another_session_are_refused(outcomes):
     """They are refused even with the right tag. Sessions do not share a secret, but the check does not rely on that."""
     found, trouble = read(outcomes, session="20260101-000000-ffffffff")
-    assert (found, trouble) == ({}, "it is not of this session")
+    assert (found, trouble) == ({}, "it has a record that is not an outcome of this session")
 
 
 def test_outcomes_with_another_secret_are_refused(outcomes):

@@ -50,8 +50,8 @@ def calls_in(pickler, *numbers):
 @pytest.mark.parametrize(
     ("fn", "sentence"),
     [
-        (3, r"'int' object is not callable; submit\(f, x\) makes the call f\(x\)"),
-        ("ls -l", r"'str' object is not callable; a shell command becomes callable by shell\(\)"),
+        (3, r"'int' object is not callable; submit\(f, x\) makes the call f\(x\) in a job"),
+        ("ls -l", r"'str' object is not callable; shell\(\) makes a shell command callable"),
     ],
 )
 def test_what_cannot_be_called_is_refused(pickler, fn, sentence):

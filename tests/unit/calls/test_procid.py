@@ -20,7 +20,7 @@ def test_a_copy_of_procid_stands_for_the_same():
 def test_procid_has_no_text():
     """``f"out{procid}.txt"`` would be the same in all calls."""
     for text in (str, "{}".format, "out%s.txt".__mod__):
-        with pytest.raises(TypeError, match="make the text in the call"):
+        with pytest.raises(TypeError, match="format it in the function"):
             text(procid)
     assert repr(procid) == "condor_futures.procid"
 

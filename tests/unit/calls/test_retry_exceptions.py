@@ -52,9 +52,9 @@ def test_none_keeps_them_and_an_empty_tuple_has_none():
 
 def test_how_often_is_said_by_the_submit_command():
     """Without max_retries, nothing would be retried. A derived executor may also remove it later."""
-    with pytest.raises(ValueError, match="give both"):
+    with pytest.raises(ValueError, match="retry_exceptions also needs max_retries"):
         changed(OSError, commands={})
-    with pytest.raises(ValueError, match="give both"):
+    with pytest.raises(ValueError, match="retry_exceptions also needs max_retries"):
         changed(None, changed(OSError), commands={"request_cpus": "1"})
     assert changed((), changed(OSError), commands={}).exceptions is None
 
