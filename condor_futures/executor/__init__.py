@@ -1,5 +1,5 @@
-"""The executor: these lines run in the threads of the user's program.
+"""The executor. Its code runs in the threads of the user's program.
 
-They check what the user passes, pickle calls, write them to the session directory, and hand bundles to the watcher.
-They never wait for the schedd, except where the user asked for an answer (``jobs()``, ``shutdown()``, the constructor).
+It checks the user's arguments, pickles calls, writes them to the session directory, and hands bundles to the watcher.
+It waits for the schedd only when the user asks for an answer (``jobs()``, ``shutdown()``, the constructor).
 """

@@ -1,4 +1,4 @@
-"""The end of the interpreter: scripts get their results, and an interrupted one leaves no jobs."""
+"""The exit of the interpreter: a script waits for its results, and an interrupted script removes its jobs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ __all__ = ["forget", "interpreter_exits", "take_back", "wait_for"]
 _watchers: weakref.WeakSet[Watcher] = weakref.WeakSet()
 
 
-# In a forked child the watchers' threads do not run: there is nothing to wait for, and nothing of the child's to
-# remove.
+# The watchers' threads do not run in a forked child. So the child waits for no results, and owns no jobs to remove.
 os.register_at_fork(after_in_child=_watchers.clear)
 
 
@@ -24,12 +23,12 @@ _exiting = False
 
 
 def _at_exit() -> None:
-    """Let a script that ends without shutdown() have its results; take back what an interrupted one submitted."""
-    global _exiting  # noqa: PLW0603 - there is one interpreter, and it ends once
+    """Wait for the results of a script that exits without shutdown(). Remove the jobs of an interrupted script."""
+    global _exiting  # noqa: PLW0603 - there is one interpreter, and it exits once
     _exiting = True
     watchers = list(_watchers)
     interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
-    # Not by one at a prompt, long before the calls that are made now.
+    # An interruption at a prompt, before the current calls were submitted, does not count.
     to_take_back = [watcher for watcher in watchers if interrupted and watcher.last_error != last_error()]
     take_back(*to_take_back)
     others = [watcher for watcher in watchers if watcher not in to_take_back]
@@ -38,12 +37,12 @@ def _at_exit() -> None:
     try:
         for watcher in others:
             watcher.join()
-    except KeyboardInterrupt:  # while it waited for results
+    except KeyboardInterrupt:  # Ctrl-C while waiting for results
         take_back(*others)
 
 
 def take_back(*watchers: Watcher) -> None:
-    """Ctrl-C: have all jobs removed, and wait for that; another Ctrl-C leaves them."""
+    """Remove all jobs after Ctrl-C, and wait for their removal. A second Ctrl-C stops waiting and leaves the jobs."""
     try:
         for watcher in watchers:
             watcher.take_back()
@@ -52,11 +51,11 @@ def take_back(*watchers: Watcher) -> None:
     except KeyboardInterrupt:
         for watcher in watchers:
             if watcher.abandon():
-                _watchers.discard(watcher)  # nor does the end of the program wait for it
+                _watchers.discard(watcher)  # the exit of the program does not wait for it either
 
 
 def _at_end_of_worker() -> None:
-    """A process that multiprocessing starts leaves without what atexit calls (before Python 3.13): see ``Finalize``."""
+    """Do the work of atexit in a process that multiprocessing started: before Python 3.13 it exits without atexit."""
     sessions = [watcher.session for watcher in _watchers]
     _at_exit()
     for session in sessions:
@@ -67,20 +66,20 @@ _finalized: set[int] = set()
 
 
 def interpreter_exits() -> bool:
-    """Whether the interpreter is on its way out, so that no executor takes calls any more."""
+    """Return whether the interpreter is exiting, so that no executor accepts calls any more."""
     return _exiting
 
 
 def forget(watcher: Watcher) -> None:
-    """The interpreter's exit need not wait for *watcher*."""
+    """Do not wait for *watcher* when the interpreter exits."""
     _watchers.discard(watcher)
 
 
 def wait_for(watcher: Watcher) -> None:
-    """Have the interpreter's exit wait for *watcher* to end."""
+    """Wait for *watcher* to end when the interpreter exits."""
     _watchers.add(watcher)
-    # Registered anew, because atexit runs last registered first, and the personal pool, which registers when it starts,
-    # must outlive the jobs.
+    # Register again, because atexit calls the last registered function first. The personal pool registers when it
+    # starts, and must run longer than the jobs.
     atexit.unregister(_at_exit)
     atexit.register(_at_exit)
     process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")

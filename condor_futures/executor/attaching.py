@@ -1,4 +1,4 @@
-"""Attaching to a session whose client left, or was killed: four steps, in :func:`attach`."""
+"""Attaches to a session whose client detached or was killed, in the four steps of :func:`attach`."""
 
 from __future__ import annotations
 
@@ -33,10 +33,15 @@ __all__ = ["Left", "attach"]
 
 @dataclass(frozen=True)
 class Left:
-    """A session whose client has left, or was killed: by its directory or id.
+    """A session whose client detached or was killed.
 
-    *on_hold* and *memory_max*, if they are given, count for the calls that are under way too. *credentials* are what it
-    had stored for its jobs (see :func:`credentials.to_store`), where that is to be done again.
+    Attributes:
+        name: its directory or its id.
+        on_hold: as in the executor's constructor, also for calls that are under way; None keeps their setting.
+        memory_max: as in the executor's constructor, also for calls that are under way; None keeps their setting.
+        credentials: the credentials that the session stored for its jobs, if they have to be stored again (see
+            :func:`credentials.to_store`).
+
     """
 
     name: str | Path
@@ -46,10 +51,10 @@ class Left:
 
     @classmethod
     def by(cls, name: str | Path, options: Mapping[str, Any]) -> tuple[Left, dict[str, Any]]:
-        """The session *name*, to be taken up with an executor's *options*; and these, with what the session has."""
+        """Return the session *name*, and an executor's *options* together with the session's credentials."""
         credentials = None
         if options.get("credentials") is None:
-            # (What is wrong with the session is told later, after what is wrong with the options.)
+            # Errors in the session are reported later, after errors in the options.
             with contextlib.suppress(CondorFuturesError, TypeError):
                 credentials = Session.find(name).settings.get("credentials")
         left = cls(name, options.get("on_hold"), options.get("memory_max"), credentials)
@@ -57,7 +62,7 @@ class Left:
             return left, dict(options)
         commands = commands_of(credentials)
         for option in options:
-            with contextlib.suppress(TypeError):  # one that is no submit command
+            with contextlib.suppress(TypeError):  # the option is not a submit command
                 commands.pop(canonical_name(option), None)
         return left, {**commands, **options}
 
@@ -68,17 +73,17 @@ def attach(
     max_workers: int | None,
     credentials: Mapping[str, Any] | None = None,
 ) -> Engine:
-    """Attach to a session whose client left: open it, collect the evidence, judge it, and start the watcher.
+    """Attach to a session: open it, collect the evidence, judge the evidence, and start the watcher.
 
     Args:
         left: the session.
-        access_point: where its jobs are; None for where they were submitted.
-        max_workers: how many jobs may be in the queue at once; None for as many as before.
-        credentials: what has to be stored first; None for what was stored before.
+        access_point: the access point of its jobs; None for the access point that they were submitted to.
+        max_workers: the maximum number of jobs in the queue; None for the session's former maximum.
+        credentials: credentials to store first; None for those that were stored before.
 
     Raises:
-        ValueError: for a directory of the session that HTCondor cannot take.
-        CondorFuturesError: as :meth:`CondorExecutor.attach`.
+        ValueError: HTCondor does not support the name of the session's directory.
+        CondorFuturesError: as in :meth:`CondorExecutor.attach`.
 
     """
     with contextlib.ExitStack() as undo:
@@ -101,12 +106,12 @@ def _open(
     credentials: Mapping[str, Any] | None,
     undo: contextlib.ExitStack,
 ) -> Connection:
-    """Make the session this process's own, and connect to its access point."""
+    """Lock the session for this process, and connect to its access point."""
     session = Session.find(left.name)
     check_session_directory(session.directory)  # it may have been moved
     if session.record.of_dag:
         raise CondorFuturesError(
-            f"{session.directory} belongs to a DAG, whose jobs DAGMan submits: DagExecutor.attach() comes back to it"
+            f"{session.directory} belongs to a DAG, whose jobs DAGMan submits; use DagExecutor.attach() to resume it"
         )
     session.take_up(LAST_REQUESTS)
     undo.callback(session.leave)
@@ -116,14 +121,14 @@ def _open(
     settings = {
         "access_point": session.record.access_point if access_point is None else access_point,
         "max_workers": max_workers or session.settings["max_workers"],
-        # A client that attaches without credentials takes none from a client that attaches later.
+        # Attaching without credentials keeps the session's credentials for clients that attach later.
         "credentials": credentials or session.settings.get("credentials"),
     }
     return connect(session, place, settings, credentials, undo)
 
 
 def _resume(engine: Engine, left: Left, evidence: Evidence, verdicts: Verdicts) -> None:
-    """Make futures and bundles of everything that the session has, and hand them to the watcher."""
+    """Create the futures and bundles of all calls in the session, and hand them to the watcher."""
     keys = sorted((call for found in evidence.found for call in found.calls), key=lambda key: int(key[1:]))
     engine.futures = {key: CondorFuture[Any](key, engine.watcher.cancel) for key in keys}
     engine.count_from(evidence.unused)
@@ -142,21 +147,24 @@ def _resume(engine: Engine, left: Left, evidence: Evidence, verdicts: Verdicts) 
 
 
 def _future(futures: Mapping[str, CondorFuture[Any]], cancelled: Collection[str], key: str) -> Future[Any]:
-    """What a call waits for, by its key: one of the session's *futures*, or one that nothing comes of any more."""
+    """Return the future with the key *key*, which a call waits for.
+
+    It is one of the session's *futures*, or a new one that is cancelled or has failed.
+    """
     if key in futures:
         return futures[key]
     lost: Future[Any] = Future()
     if key in cancelled:
         lost.cancel()
-    elif key.startswith("c"):  # there is no file with it
+    elif key.startswith("c"):  # the session has no file with this call
         lost.set_exception(CondorFuturesError(f"the call {key} could not be submitted"))
     else:
-        lost.set_exception(CondorFuturesError("the value of another executor's future ended with the client"))
+        lost.set_exception(CondorFuturesError("the value of another executor's future was lost with the client"))
     return lost
 
 
 def _bundle(left: Left, future: Callable[[str], Future[Any]], found: Found, *, waits: bool = False) -> Bundle:
-    """A bundle of a session that was left, for the watcher."""
+    """Create a bundle of the session for the watcher. *waits* says that its calls may still wait for futures."""
     options = found.options or Options({}, spool=True)
     options = replace(options, on_hold=options.on_hold.changed(left.on_hold, left.memory_max))
     return Bundle(

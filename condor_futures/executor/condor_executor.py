@@ -1,7 +1,7 @@
-"""The executor: the face of the package.
+"""The executor class, which is the interface of the package.
 
-It is long because it has the docstrings that the reference is made of. What it does with calls is in
-:mod:`condor_futures.executor.intake`, what goes on behind it in :mod:`condor_futures.executor.engine`.
+It is long because its docstrings form the reference. :mod:`condor_futures.executor.intake` processes calls, and
+:mod:`condor_futures.executor.engine` has the session and the watcher.
 """
 
 from __future__ import annotations
@@ -47,46 +47,49 @@ class CondorExecutor(Executor):
     """A :class:`concurrent.futures.Executor` whose calls run as HTCondor jobs.
 
     Args:
-        max_workers: how many jobs may be in the queue at once; None is 1,000.
-        mp_context: accepted so that code written for ``ProcessPoolExecutor`` runs; a job is always a fresh process, so
-            there is nothing to choose.
-        initializer: called in each process that makes calls, before them: once a job, and again after a crash.
-        initargs: its arguments.
-        max_tasks_per_child: after this many calls of a bundle, the next call gets a fresh process.
-        access_point: None for the schedd of the local HTCondor configuration; ``"personal"`` for a personal pool,
-            started if none runs; ``"name@host"``, or a pair ``(pool, name)``, for a remote schedd.
-        spool: spool the jobs' files to the access point, which works with any; False is faster, and needs an access
-            point that sees the session directory.
-        session: a directory for the session, which is then kept; None for one that goes when its futures do.
-        ship: what the execution point cannot import: a list of modules or their names, whose functions and classes then
-            travel by value, and of paths of packages, zip files or wheels, which are transferred and can be imported
-            from in the job. ``"auto"``, also as one of the list, is all modules that are not part of the Python
-            installation.
-        credentials: what the access point is to have for the jobs before the first is submitted: ``"kerberos"``,
-            ``"scitokens"``, ``"oauth:SERVICE"`` or ``"oauth:SERVICE*HANDLE"``, or several of these; stored anew for as
-            long as the session lasts.
-        keep_logs: a directory, made if need be, for output, error and log of each job that ends, as
-            ``CLUSTER.PROC.out``, ``.err`` and ``.log``; None for keeping them no longer than the session.
-        on_hold: what is done with a job that goes on hold: ``"fail"`` its calls, with a :class:`JobHeldError`;
-            ``"release"`` it, three times, or so often as ``("release", times)`` says; ``"wait"`` until somebody
-            releases it; or a function that is given a :class:`HeldJob`, and returns one of these three words.
-        memory_max: a job that is held because it used more memory than it asked for is released with twice the memory,
-            up to so much: a size as in ``request_memory`` (a bare number is MiB). None for not.
-        retry_exceptions: a class of exceptions, or several, that make a call fail only after the attempts that
-            ``max_retries`` allows; without them an exception is an outcome, and only crashes are retried.
-        submit_commands: any submit command of condor_submit's, for example ``request_memory="4GB"`` (a bare number is
-            MiB), ``request_cpus=2``, or ``**{"MY.Project": '"x"'}`` for an attribute of the job.
+        max_workers: the maximum number of jobs in the queue; None for 1,000.
+        mp_context: ignored; accepted so that code written for ``ProcessPoolExecutor`` runs. A job is always a new
+            process.
+        initializer: called in each process that makes calls, before the first call: once per job, and again after a
+            crash.
+        initargs: the initializer's arguments.
+        max_tasks_per_child: a process makes at most this many calls of a bundle; then a new process starts.
+        access_point: None for the schedd of the local HTCondor configuration; ``"personal"`` for a personal pool, which
+            is started if none runs; ``"name@host"``, or a pair ``(pool, name)``, for a remote schedd.
+        spool: spool the jobs' files to the access point. This works with any access point. False is faster, but the
+            access point must be able to access the session directory.
+        session: a directory for the session, which is then kept; None for a directory that is removed with the last of
+            its futures.
+        ship: modules that the execution point cannot import. A list may have modules or their names, whose functions
+            and classes are pickled by value. It may also have paths of packages, zip files or wheels, which are
+            transferred, so that the job can import from them. ``"auto"``, alone or in the list, selects all modules
+            that are not part of the Python installation.
+        credentials: credentials to store at the access point before the first job is submitted: ``"kerberos"``,
+            ``"scitokens"``, ``"oauth:SERVICE"`` or ``"oauth:SERVICE*HANDLE"``, or several of these. They are renewed
+            for as long as the session lasts.
+        keep_logs: a directory for the output, error and log of each job that ends, as ``CLUSTER.PROC.out``, ``.err``
+            and ``.log``. It is created if necessary. None keeps these files no longer than the session.
+        on_hold: the action for a job that goes on hold: ``"fail"`` its calls with a :class:`JobHeldError`;
+            ``"release"`` it, up to three times, or as often as in ``("release", times)``; or ``"wait"`` until somebody
+            releases it. A function instead takes a :class:`HeldJob`, and returns one of these three words.
+        memory_max: a size as in ``request_memory`` (a bare number is MiB). A job that is held because it used more
+            memory than it requested is released with twice the memory, up to this size. None disables this.
+        retry_exceptions: one or more exception classes. A call that raises one of them fails only after the attempts
+            that ``max_retries`` allows. Without this option every exception is an outcome, and only crashes are
+            retried.
+        submit_commands: any submit command of condor_submit, for example ``request_memory="4GB"`` (a bare number is
+            MiB), ``request_cpus=2``, or ``**{"MY.Project": '"x"'}`` for a job attribute.
 
     Raises:
-        AccessPointError: if the access point does not answer.
-        CredentialError: if a credential cannot be made, or the access point does not take it.
-        PersonalPoolError: if there is no HTCondor for a personal pool.
-        CondorFuturesError: if *session* is in use, or it or *keep_logs* cannot be made.
-        TypeError: for an unknown submit command (with the nearest known one), or one that the executor owns.
-        ValueError: for ``max_workers`` or ``max_tasks_per_child`` below 1; for a value, or the name of a file or of the
-            session's directory, that no submit description can hold; for credentials of an unknown kind, another word
-            for *on_hold*, *retry_exceptions* without ``max_retries``.
-        ImportError, FileNotFoundError: for what *ship* names and is not there.
+        AccessPointError: the access point does not respond.
+        CredentialError: a credential cannot be made, or the access point refuses it.
+        PersonalPoolError: there is no HTCondor for a personal pool.
+        CondorFuturesError: *session* is in use, or *session* or *keep_logs* cannot be created.
+        TypeError: a submit command is unknown (the error names the nearest known one), or the executor owns it.
+        ValueError: ``max_workers`` or ``max_tasks_per_child`` is below 1; a submit description cannot contain a value,
+            a file name or the name of the session's directory; the kind of a credential or the word for *on_hold* is
+            unknown; or *retry_exceptions* is given without ``max_retries``.
+        ImportError, FileNotFoundError: a module or path in *ship* does not exist.
 
     Example:
         >>> from condor_futures import CondorExecutor
@@ -96,7 +99,7 @@ class CondorExecutor(Executor):
 
     """
 
-    #: Of an executor that attaches, the session that it attaches to: set before __init__, which is the same for both.
+    #: The session to attach to; None for a new session. Set before __init__, which serves both cases.
     _left: attaching.Left | None = None
 
     def __init__(
@@ -118,7 +121,7 @@ class CondorExecutor(Executor):
         retry_exceptions: RetryOption | None = None,
         **submit_commands: object,
     ) -> None:
-        """Connect to the access point; nothing is submitted before the first call."""
+        """Connect to the access point. No job is submitted before the first call."""
         max_workers = check_optional_count("max_workers", max_workers)
         max_tasks_per_child = check_optional_count("max_tasks_per_child", max_tasks_per_child)
         if initializer is not None and not callable(initializer):
@@ -140,24 +143,24 @@ class CondorExecutor(Executor):
         where = access_point, max_workers, to_store(commands)
         self._engine = engine.start(session, *where) if self._left is None else attaching.attach(self._left, *where)
         self._intake = Intake(self._engine, options, retries, pickled, max_tasks_per_child)
-        # Executors derived from this one share the engine: only when the last of them is gone is there nothing to come.
+        # Derived executors share the engine. No more calls can come when the last of these executors is gone.
         weakref.finalize(self._engine, self._engine.watcher.close).atexit = False
 
     @classmethod
     def from_submit_file(cls, path: str | Path, **options: Any) -> CondorExecutor:
-        """An executor with the submit commands of a submit file.
+        """Create an executor with the submit commands of a submit file.
 
-        What the file says of the program that it runs (``executable``, ``arguments``, ``output``, ``queue``, ...) is
-        left out. Relative file names are taken from its ``initialdir``, or else from the current directory.
+        The commands that describe the file's program (``executable``, ``arguments``, ``output``, ``queue``, ...) are
+        ignored. Relative file names are relative to the file's ``initialdir``, or else to the current directory.
 
         Args:
             path: the submit file.
-            options: any of the constructor's; a submit command wins over the file's, None removes it.
+            options: any options of the constructor. A submit command overrides the file's; None removes it.
 
         Raises:
-            OSError: if the file cannot be read.
-            TypeError, ValueError: for what the constructor refuses; for another universe than vanilla, docker or
-                container; for a name in it that is neither a command nor used as a macro.
+            OSError: the file cannot be read.
+            TypeError, ValueError: the constructor refuses an option; the universe is not vanilla, docker or container;
+                or a name in the file is neither a command nor used as a macro.
 
         Example:
             >>> executor = CondorExecutor.from_submit_file("analysis.sub", request_memory="16GB")
@@ -167,28 +170,29 @@ class CondorExecutor(Executor):
 
     @classmethod
     def attach(cls, session: str | Path, **options: Any) -> CondorExecutor:
-        """Take up a session whose client has left, or was killed.
+        """Attach to a session whose client detached or was killed.
 
-        :attr:`futures` has the futures of all its calls: those that have ended are resolved, jobs in the queue are
-        watched again, and calls that did not get there are submitted now. Nothing that was done is done again.
+        :attr:`futures` has the futures of all calls of the session. Futures of finished calls are resolved, jobs in the
+        queue are watched again, and calls that were not submitted yet are submitted now. Finished calls are not
+        repeated.
 
         Args:
-            session: its directory, or its id, as `condor-futures sessions` lists it.
-            options: any of the constructor's, for further calls; *access_point*, *max_workers* and *credentials* are
-                those that the session had, unless they are given. *on_hold* and *memory_max*, if given, count for the
-                earlier calls too; a function cannot be kept in a session, so that without it these calls fail when they
-                are held.
+            session: the session's directory, or its id as listed by `condor-futures sessions`.
+            options: any options of the constructor, for further calls. *access_point*, *max_workers* and *credentials*
+                default to those of the session. *on_hold* and *memory_max*, if given, also apply to the earlier calls.
+                A session cannot store a function for *on_hold*. If you do not pass the function again, the earlier
+                calls fail when their jobs are held.
 
         Raises:
-            CondorFuturesError: if there is no such session, or its client still runs.
-            AccessPointError: if the access point does not answer.
-            CredentialError: as the constructor.
+            CondorFuturesError: there is no such session, or its client still runs.
+            AccessPointError: the access point does not respond.
+            CredentialError: as in the constructor.
 
         Example:
             >>> executor = CondorExecutor(access_point="personal")
             >>> future = executor.submit(pow, 2, 10)
             >>> session = executor.detach()
-            >>> session  # for the program that takes it up, now or tomorrow
+            >>> session  # for the program that attaches to it, now or tomorrow
             '20261121-104523-1a2b3c4d'
             >>> with CondorExecutor.attach(session) as executor:
             ...     for key, future in executor.futures.items():
@@ -202,13 +206,14 @@ class CondorExecutor(Executor):
         return executor
 
     def detach(self) -> str:
-        """Leave the session while its jobs go on; gives its id, or its directory, for :meth:`attach`.
+        """Leave the session while its jobs continue. Return its id or its directory, for :meth:`attach`.
 
-        Futures that have not ended fail here with a :class:`CondorFuturesError` that says so. Calls that are not in the
-        queue yet, because of ``max_workers`` or because they wait for others, get there once somebody attaches.
+        In this process, unfinished futures fail with a :class:`CondorFuturesError` that says so. Calls that are not in
+        the queue yet, because of ``max_workers`` or because they wait for other calls, are submitted when a client
+        attaches.
 
         Raises:
-            RuntimeError: after :meth:`shutdown`.
+            RuntimeError: the executor was shut down.
 
         Example:
             >>> executor = CondorExecutor(access_point="personal", session="night-shift")
@@ -230,7 +235,7 @@ class CondorExecutor(Executor):
 
     @property
     def futures(self) -> Mapping[str, CondorFuture[Any]]:
-        """After :meth:`attach`: the futures of all the session's calls in the order of their submission, by key.
+        """The futures of all calls of the session by key, in the order of submission, after :meth:`attach`.
 
         Example:
             >>> executor = CondorExecutor(access_point="personal")
@@ -244,18 +249,18 @@ class CondorExecutor(Executor):
 
     @classmethod
     def from_profile(cls, name: str, **options: Any) -> CondorExecutor:
-        """An executor with the options that a profile stands for.
+        """Create an executor with the options of a profile.
 
-        Profiles are tables of TOML files: the user's, the site's, the package's (``condor-futures profiles`` lists
+        Profiles are tables in TOML files of the user, the site and the package (``condor-futures profiles`` lists
         them).
 
         Args:
-            name: the profile, such as ``"cern"``.
-            options: any of the constructor's; they win over the profile's.
+            name: the name of the profile, such as ``"cern"``.
+            options: any options of the constructor; they override the profile's.
 
         Raises:
-            CondorFuturesError: if there is no such profile, or a file with profiles is not as it should be.
-            Exception: what the constructor raises, for what the profile says too.
+            CondorFuturesError: there is no such profile, or a file with profiles is malformed.
+            Exception: as in the constructor, also for the options of the profile.
 
         Example:
             >>> executor = CondorExecutor.from_profile("cern", job_flavour="workday")
@@ -281,7 +286,7 @@ class CondorExecutor(Executor):
 
     @property
     def categories(self) -> Categories:
-        """The largest number of jobs of each category that may be in the queue at once; no limit where it has none.
+        """The maximum number of jobs in the queue by category; other categories have no limit.
 
         Example:
             >>> executor.categories["database"] = 3
@@ -291,16 +296,16 @@ class CondorExecutor(Executor):
         return self._engine.categories
 
     def jobs(self, *, why: bool = False) -> list[JobInfo]:
-        """The jobs that are in the queue now, those of derived executors too, as the access point sees them.
+        """Query the access point for the jobs in the queue, including those of derived executors.
 
-        :meth:`counts` says how many calls are in which state without asking anybody.
+        :meth:`counts` returns the number of calls in each state without a query.
 
         Args:
-            why: have HTCondor find out why the idle ones are idle: one analysis, of some tenths of a second and in a
-                large pool more, for all jobs that ask for the same.
+            why: have HTCondor analyze why idle jobs are idle. All jobs with the same requirements share one analysis,
+                which takes some tenths of a second, or longer in a large pool.
 
         Raises:
-            AccessPointError: if the access point does not answer.
+            AccessPointError: the access point does not respond.
 
         Example:
             >>> future = executor.submit(simulate, 7)
@@ -313,7 +318,7 @@ class CondorExecutor(Executor):
             return query_jobs(access_point, self._engine.session.constraint, why=why)
         except AccessPointError:
             if self._engine.watcher.join(10):
-                return []  # it has shut down meanwhile, and has left none
+                return []  # the executor was shut down meanwhile, and has left no jobs
             raise
 
     def with_options(
@@ -330,26 +335,26 @@ class CondorExecutor(Executor):
         retry_exceptions: RetryOption | None = None,
         **submit_commands: object,
     ) -> CondorExecutor:
-        """An executor with other submit commands that shares this one's session, limits and shutdown.
+        """Create a derived executor with other options, which shares the session, limits and shutdown of this one.
 
         Args:
-            spool: as in the constructor; None to keep it.
-            after: futures that its calls wait for, without taking their values; where one of them fails or is
-                cancelled, the calls fail with :class:`DependencyError`. None to keep those there are.
-            category: the name of a group of jobs; :attr:`categories` says how many of it may be in the queue at once.
-                None to keep it.
-            discard_result: bring nothing back of what its calls return: their futures' results are None. What they
-                raise is raised all the same. None to keep it.
-            ship: as in the constructor; None to keep it.
-            keep_logs: as in the constructor; None to keep it, False for none.
-            on_hold: as in the constructor; None to keep it.
-            memory_max: as in the constructor; None to keep it, False for none.
-            retry_exceptions: as in the constructor; None to keep it, () for none.
-            submit_commands: added to this executor's; None removes one.
+            spool: as in the constructor; None keeps the setting.
+            after: futures that the calls wait for, without taking their values. If one of the futures fails or is
+                cancelled, the calls fail with :class:`DependencyError`. None keeps the setting.
+            category: the name of a group of jobs; :attr:`categories` has the maximum number of its jobs in the queue.
+                None keeps the setting.
+            discard_result: do not return the values of the calls: the futures' results are None. Exceptions are raised
+                as usual. None keeps the setting.
+            ship: as in the constructor; None keeps the setting.
+            keep_logs: as in the constructor; None keeps the setting, False disables it.
+            on_hold: as in the constructor; None keeps the setting.
+            memory_max: as in the constructor; None keeps the setting, False disables it.
+            retry_exceptions: as in the constructor; None keeps the setting, () removes all classes.
+            submit_commands: added to the commands of this executor; None removes a command.
 
         Raises:
-            TypeError: as in the constructor; if *after* has something else than futures.
-            CondorFuturesError: if *keep_logs* cannot be made.
+            TypeError: as in the constructor; or *after* has an object that is not a future.
+            CondorFuturesError: *keep_logs* cannot be created.
             ValueError, ImportError, FileNotFoundError: as in the constructor.
 
         Example:
@@ -362,7 +367,9 @@ class CondorExecutor(Executor):
         intake = self._intake
         if after is not None:
             if is_of_map(after):
-                raise TypeError("after must be futures, and map() gives results; make its calls by submit() instead")
+                raise TypeError(
+                    "after must be futures, but map() returns results; make the calls with submit() instead"
+                )
             intake = intake.coming_after(check_after(after))
         old = intake.options
         new = old.changed(submit_commands, spool=spool, ship=ship, category=category, discard_result=discard_result)
@@ -375,20 +382,19 @@ class CondorExecutor(Executor):
         return derived
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> CondorFuture[T]:
-        """Have ``fn(*args, **kwargs)`` called in a job of its own; returns at once.
+        """Submit the call ``fn(*args, **kwargs)`` as a job of its own, and return its future immediately.
 
-        A call that cannot be pickled, or not be written, gives a future that has failed with a :class:`PayloadError`;
-        so does one of something that cannot be called, with a TypeError, and one whose input files are not there, with
-        a FileNotFoundError.
+        The future fails with a :class:`PayloadError` if the call cannot be pickled or written, with a TypeError if *fn*
+        is not callable, and with a FileNotFoundError if an input file does not exist.
 
         Raises:
-            TypeError: for :func:`shell` itself, without a command.
-            RuntimeError: after :meth:`shutdown`.
-            BrokenCondorExecutor: after an initializer has failed.
+            TypeError: *fn* is :func:`shell` itself, without a command.
+            RuntimeError: the executor was shut down.
+            BrokenCondorExecutor: an initializer has failed.
 
         Example:
             >>> future = executor.submit(pow, 2, 10)
-            >>> double = executor.submit(lambda number: 2 * number, future)  # once the first is there
+            >>> double = executor.submit(lambda number: 2 * number, future)  # waits for the first
             >>> future.result(), double.result()
             (1024, 2048)
 
@@ -400,24 +406,24 @@ class CondorExecutor(Executor):
     def submit_cluster(
         self, fn: Callable[..., T], /, *args: object, count: int, **kwargs: object
     ) -> list[CondorFuture[T]]:
-        """Have ``fn(*args, **kwargs)`` called *count* times, by the jobs of one cluster; returns at once.
+        """Submit the call ``fn(*args, **kwargs)`` *count* times, as the jobs of one cluster, and return immediately.
 
-        Where :data:`condor_futures.procid` is among the arguments, at any depth, each call gets its own number instead,
-        from 0 on.
+        In the arguments, each call gets its own number, from 0 on, in place of :data:`condor_futures.procid`, at any
+        depth.
 
         Args:
             fn: called once in each job.
-            args: its arguments, pickled once for all.
-            count: how many jobs.
-            kwargs: its keyword arguments (one of the name ``count`` it cannot have).
+            args: its arguments, pickled once for all calls.
+            count: the number of jobs.
+            kwargs: its keyword arguments. *fn* cannot take a keyword argument named ``count``.
 
         Returns:
             The calls' futures, in the order of their numbers.
 
         Raises:
-            TypeError: if *count* is no int.
-            ValueError: if it is below 1, or more jobs than may be in the queue at once.
-            RuntimeError, BrokenCondorExecutor: as :meth:`submit`.
+            TypeError: *count* is not an int.
+            ValueError: *count* is below 1, or exceeds the maximum number of jobs in the queue.
+            RuntimeError, BrokenCondorExecutor: as in :meth:`submit`.
 
         Example:
             >>> from condor_futures import procid
@@ -432,7 +438,7 @@ class CondorExecutor(Executor):
         limit = min(self._max_workers, of_category)
         if count > limit:
             of = f" of the category {category!r}" if of_category < self._max_workers else ""
-            raise ValueError(f"a cluster of {count} jobs is more than the {limit}{of} that may be in the queue at once")
+            raise ValueError(f"a cluster of {count} jobs exceeds the limit{of}: {limit} jobs in the queue at once")
         self._engine.check_open()
         return self._intake.submit_cluster(fn, args, kwargs, count)
 
@@ -444,19 +450,19 @@ class CondorExecutor(Executor):
         chunksize: int | Literal["auto"] = 1,
         buffersize: int | None = None,
     ) -> Iterator[T]:
-        """Like ``map(fn, *iterables)``: results in order, each when it is there.
+        """Like ``map(fn, *iterables)``: yields the results in order, each as soon as it is available.
 
         Args:
             fn: called with one item of each iterable.
-            iterables: read at once, or as far as *buffersize* allows.
-            timeout: seconds, from this call on, after which waiting for a result raises TimeoutError.
-            chunksize: calls per job; ``"auto"`` makes about four jobs for each core of the pool, or for each of
-                *max_workers* if these are fewer. A call that raises, or kills its Python, costs none of the others in
-                its job.
-            buffersize: submit only so many chunks ahead of what has been taken from the result (as in Python 3.14).
+            iterables: read immediately, or as far as *buffersize* allows.
+            timeout: seconds from this call on, after which waiting for a result raises TimeoutError.
+            chunksize: calls per job. ``"auto"`` makes about four jobs for each core of the pool, or for each of
+                *max_workers* if these are fewer. A call that raises an exception, or crashes its Python process, does
+                not affect the other calls in its job.
+            buffersize: submit at most this many chunks ahead of the results taken (as in Python 3.14).
 
         Raises:
-            ValueError: if *chunksize* or *buffersize* is below 1, or *chunksize* is ``"auto"`` with a *buffersize*.
+            ValueError: *chunksize* or *buffersize* is below 1, or *chunksize* is ``"auto"`` with a *buffersize*.
 
         Example:
             >>> for square in executor.map(pow, range(4), [2] * 4, chunksize=2):  # two jobs
@@ -478,8 +484,8 @@ class CondorExecutor(Executor):
         if chunksize == "auto":
             if buffersize is not None:
                 raise ValueError(
-                    "chunksize='auto' has to count the arguments, which buffersize has read as they are needed; "
-                    "give chunksize a number"
+                    "chunksize='auto' must count the arguments first, but with buffersize they are read as they are "
+                    "needed; set chunksize to a number"
                 )
             arguments = list(arguments)
             size = max(1, -(-len(arguments) // (4 * self._engine.workers())))
@@ -489,14 +495,14 @@ class CondorExecutor(Executor):
         return results(chunks, buffersize, None if timeout is None else started + timeout)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls, and clean up once those there are have ended.
+        """Accept no more calls, and clean up when all submitted calls have ended.
 
-        Afterwards nothing of the session is in the queue or the spool directory.
+        Afterwards the queue and the spool directory contain nothing of the session.
 
         Args:
-            wait: return only then; otherwise at once, and the work goes on in the background. A job on hold for which
-                *on_hold* says ``"wait"`` is waited for, as long as that takes.
-            cancel_futures: cancel every call that does not run yet, and those whose job is on hold.
+            wait: return only after the cleanup. Otherwise return immediately, and continue in the background. If
+                *on_hold* is ``"wait"``, jobs on hold are waited for without limit.
+            cancel_futures: cancel all calls that do not run yet, and calls whose job is on hold.
 
         Example:
             >>> executor = CondorExecutor(access_point="personal")
@@ -516,7 +522,7 @@ class CondorExecutor(Executor):
             engine.watcher.join()
 
     def terminate_workers(self) -> None:
-        """Remove all jobs now, also those that run; their futures fail with :class:`JobRemovedError`. Shuts down.
+        """Remove all jobs now, including running ones, and shut down. Their futures fail with :class:`JobRemovedError`.
 
         Example:
             >>> executor = CondorExecutor(access_point="personal")
@@ -535,9 +541,10 @@ class CondorExecutor(Executor):
     kill_workers = terminate_workers
 
     def counts(self) -> Counter[str]:
-        """How many calls are ``pending`` (not in the queue yet), ``idle``, ``running``, ``held`` and ``completed`` (the
-        job ended, its outcome is on its way) just now, and how many have ended: ``done``, ``failed`` or ``cancelled``.
-        They are the futures' :attr:`~CondorFuture.state`, counted.
+        """Return the number of calls in each state: the :attr:`~CondorFuture.state` of their futures.
+
+        Calls are now ``pending`` (not in the queue yet), ``idle``, ``running``, ``held`` or ``completed`` (the job has
+        ended, and its outcome is being retrieved), or they have ended as ``done``, ``failed`` or ``cancelled``.
 
         Example:
             >>> with CondorExecutor(access_point="personal") as executor:
@@ -549,7 +556,7 @@ class CondorExecutor(Executor):
         return self._engine.watcher.tally.counts()
 
     def __exit__(self, exc_type: type[BaseException] | None, *rest: object) -> Literal[False]:
-        """Shut down and wait; after Ctrl-C, also one that comes meanwhile, remove the jobs first."""
+        """Shut down and wait. After Ctrl-C, in the block or during the wait, remove the jobs first."""
         if exc_type is not None and issubclass(exc_type, KeyboardInterrupt):
             self._take_back()
             return False

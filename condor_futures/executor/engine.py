@@ -1,4 +1,4 @@
-"""What an executor shares with those derived from it: the session, the watcher, and how both begin and end."""
+"""The engine, which an executor and its derived executors share: the session, the watcher, and the start of both."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from condor_futures.watching.watcher import Watcher
 
 __all__ = ["DEFAULT_MAX_WORKERS", "Connection", "Engine", "connect", "make_engine", "start", "start_watcher"]
 
-#: Seconds for the pool's collector to say how many cores there are.
+#: Seconds to wait for the collector's answer about the number of cores in the pool.
 _CORES_TIMEOUT = 10.0
 
 DEFAULT_MAX_WORKERS = 1000
-"""How many jobs an executor has in the queue at once unless it is told otherwise: more overwhelm access points."""
+"""The default maximum number of jobs of an executor in the queue: more jobs overload access points."""
 
 
 class Engine:
@@ -50,27 +50,36 @@ class Engine:
         self.clusters = itertools.count()
         self.shut_down = False
         self._cores: int | None = None
-        #: Of a session that was taken up, the futures of all its calls, by key.
+        #: The futures of all calls by key, if the executor attached to the session; otherwise empty.
         self.futures: dict[str, CondorFuture[Any]] = {}
         self.process = os.getpid()
 
     def count_from(self, unused: Unused) -> None:
-        """Give out numbers from *unused* on: smaller ones are in use, or were."""
+        """Start the counters at *unused*: smaller numbers are or were in use."""
         self.calls = itertools.count(unused.calls)
         self.bundles = itertools.count(unused.bundles)
         self.clusters = itertools.count(unused.clusters)
 
     def workers(self) -> int:
-        """How many jobs may run at once, as far as is known: in a small pool fewer than may be in the queue."""
+        """Return the estimated maximum number of running jobs.
+
+        In a small pool it is smaller than the maximum number of jobs in the queue.
+        """
         if self._cores is None:
             try:
                 self._cores = self.watcher.cores(_CORES_TIMEOUT)
-            except AccessPointError:  # not every collector tells everybody
+            except AccessPointError:  # some collectors refuse such queries
                 return self.max_workers
         return min(self.max_workers, self._cores or self.max_workers)
 
     def check_open(self) -> None:
-        """Raise what the standard library's executors raise when they take no more calls."""
+        """Raise the standard library's exceptions if the executor does not accept calls any more.
+
+        Raises:
+            BrokenCondorExecutor: the executor is broken.
+            RuntimeError: it was shut down, the interpreter is exiting, or this is a forked process.
+
+        """
         if self.watcher.broken is not None:
             raise BrokenCondorExecutor(f"the executor is broken: {self.watcher.broken}")
         if self.shut_down:
@@ -79,24 +88,25 @@ class Engine:
             raise RuntimeError("cannot schedule new futures after interpreter shutdown")
         if self.process != os.getpid():
             raise RuntimeError(
-                f"this executor belongs to the process {self.process}, from which this one was forked; "
-                "make a CondorExecutor of its own here"
+                f"this executor belongs to the process {self.process}, which forked this process; "
+                "create a new CondorExecutor here"
             )
 
     def add(self, bundles: list[Bundle], *, complete: bool = False) -> None:
-        """Have *bundles* submitted, unless it was shut down in the meantime."""
+        """Have *bundles* submitted, unless the executor was shut down in the meantime."""
         with self.lock:
-            # Under the lock of shutdown(): what is added before it is certain to be seen by the watcher.
+            # shutdown() takes the same lock, so the watcher sees all bundles that were added before the shutdown.
             self.check_open()
             self.watcher.add(bundles, complete=complete)
 
     def key_of(self, future: Future[Any]) -> str:
-        """The key by which calls refer to the value of *future*: a call's own, or one that is made up for a
-        stranger.
+        """Return the key by which calls refer to the value of *future*.
+
+        It is the call's own key if the future belongs to this session, or else a generated one.
         """
         if isinstance(future, CondorFuture) and self._is_ours(future):
             return future.key
-        return f"x{id(future):x}"  # unique for as long as the call that refers to it waits for it
+        return f"x{id(future):x}"  # unique while a call that refers to the future waits for it
 
     def _is_ours(self, future: CondorFuture[Any]) -> bool:
         bundle = cast("Bundle | None", future.bundle)
@@ -105,8 +115,8 @@ class Engine:
         return future.is_cancelled_by(self.watcher.cancel)  # a call that could not be submitted has no bundle
 
 
-#: Seconds for credentials to be stored: the site's program makes them, the credd waits for the credmon, 20 s each; a
-#: SEC_CREDENTIAL_STORER may wait for the user to log in somewhere.
+#: Seconds to wait until credentials are stored. The site's program and the credd, which waits for the credmon, take up
+#: to 20 s each. A SEC_CREDENTIAL_STORER may wait for the user to log in.
 _CREDENTIALS_TIMEOUT = 120.0
 
 
@@ -116,17 +126,17 @@ def start(
     max_workers: int | None,
     credentials: Mapping[str, Any] | None = None,
 ) -> Engine:
-    """Connect to the access point, which may mean to start a pool, and begin a session on it.
+    """Connect to the access point, which may start a personal pool, and create a session there.
 
     Args:
         session: as in the executor's constructor.
         access_point: as in the executor's constructor.
-        max_workers: how many jobs may be in the queue at once.
-        credentials: what has to be stored there first, as :func:`credentials.to_store` says.
+        max_workers: the maximum number of jobs in the queue; None for the default.
+        credentials: credentials to store there first, as returned by :func:`credentials.to_store`.
 
     Raises:
-        ValueError: for a directory of the session that HTCondor cannot take.
-        CondorFuturesError: as the executor's constructor.
+        ValueError: HTCondor does not support the name of the session's directory.
+        CondorFuturesError: as in the executor's constructor.
 
     """
     directory = session_path(session)
@@ -148,14 +158,14 @@ def start(
 
 @dataclass(frozen=True)
 class Connection:
-    """A session that this process has, and the access point that its jobs go to.
+    """A session that this process has locked, and the access point of its jobs.
 
     Attributes:
         session: the session.
-        access_point: connected, by a helper process.
-        place: how the jobs are submitted there.
-        max_workers: how many jobs may be in the queue at once.
-        renewal: the jobs' credentials, and the seconds until they have to be stored again; None if there are none.
+        access_point: the access point, connected by a helper process.
+        place: how jobs are submitted to the access point.
+        max_workers: the maximum number of jobs in the queue.
+        renewal: the jobs' credentials, and the seconds until they must be stored again; None without credentials.
 
     """
 
@@ -173,14 +183,14 @@ def connect(
     credentials: Mapping[str, Any] | None,
     undo: contextlib.ExitStack,
 ) -> Connection:
-    """Connect to the access point of *session*, a new one or one that was left, and keep what the next client needs.
+    """Connect to the access point of *session*, and record the settings that the next client needs.
 
     Args:
-        session: this process has it.
-        place: where its jobs are, or are to be.
-        settings: kept in the session, for a client that attaches.
-        credentials: what has to be stored first; None for nothing.
-        undo: what takes back what was done so far, if a later step fails.
+        session: a new session, or one to attach to. This process has locked it.
+        place: the place of its jobs.
+        settings: settings to record in the session for a client that attaches later.
+        credentials: credentials to store first; None for none.
+        undo: undoes the previous steps if a later step fails.
 
     """
     helper = AccessPoint(place.location, lock=session.lock.path)
@@ -193,7 +203,7 @@ def connect(
 
 
 def make_engine(connection: Connection, event_log: EventLog) -> Engine:
-    """An engine whose watcher has not started; it reads *event_log* from where that was read to."""
+    """Create an engine whose watcher has not started. The watcher reads *event_log* from its current position."""
     categories = Categories()
     watcher = Watcher(
         connection.session,
@@ -209,7 +219,7 @@ def make_engine(connection: Connection, event_log: EventLog) -> Engine:
 
 
 def start_watcher(engine: Engine, undo: contextlib.ExitStack) -> None:
-    """Start the watcher, which sees from now on to what *undo* would have taken back."""
+    """Start the watcher. From now on the watcher cleans up, instead of *undo*."""
     at_exit.wait_for(engine.watcher)
     undo.callback(at_exit.forget, engine.watcher)
     engine.watcher.start()
@@ -217,16 +227,16 @@ def start_watcher(engine: Engine, undo: contextlib.ExitStack) -> None:
 
 
 def _store(helper: AccessPoint, credentials: Mapping[str, Any]) -> float:
-    """Have the jobs' credentials stored; gives the seconds until they have to be stored again.
+    """Store the jobs' credentials, and return the seconds until they must be stored again.
 
     Raises:
-        CredentialError: if that is not possible.
+        CredentialError: the credentials cannot be stored.
 
     """
     stored = Schedd(helper).store_credentials(**credentials).wait(_CREDENTIALS_TIMEOUT)
     if stored["url"]:
         raise CredentialError(
-            f"the access point needs your consent for a token: visit {stored['url']} and make the executor again",
+            f"the access point needs your consent for a token: visit {stored['url']} and create the executor again",
             stored["url"],
         )
     return renew_after(stored["ticket"], time.time())

@@ -1,4 +1,4 @@
-"""Calls are taken in: pickled, written to the session as bundles, and handed to the watcher."""
+"""Accepts calls: pickles them, writes them to the session as bundles, and hands the bundles to the watcher."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from condor_futures.submit.files_here import missing_file
 
 __all__ = ["Intake"]
 
-_JOBS_AT_A_TIME = 1000  # map() hands over this many bundles at once, so that jobs run while the rest is still pickled
+_JOBS_AT_A_TIME = 1000  # map() hands over this many bundles at once, so that jobs run while it pickles the rest
 
-#: A call that cannot be made has failed its future instead.
+#: A future and its call; None if the call cannot be made, in which case the future has failed.
 _Made = tuple[CondorFuture[Any], Call | None]
 
 
 @dataclass(frozen=True, eq=False)
 class Intake:
-    """What an executor makes of the calls that it is given; those derived from it have others, on the same engine.
+    """Accepts the calls of an executor. Derived executors have their own intakes, with the same engine.
 
     Attributes:
         engine: numbers calls and bundles, and has the watcher.
-        options: what their jobs are submitted with.
-        retries: the exceptions that calls are made again for.
-        initializer: called in each process that makes calls, before them.
-        max_tasks_per_child: after so many calls of a bundle, the next call gets a fresh process.
+        options: the options that jobs are submitted with.
+        retries: the exceptions after which calls are retried.
+        initializer: called in each process that makes calls, before the first call.
+        max_tasks_per_child: a process makes at most this many calls of a bundle; then a new process starts.
         after: futures that the calls wait for without taking their values.
-        after_keys: their keys, in the same order.
+        after_keys: the keys of these futures, in the same order.
 
     """
 
@@ -56,11 +56,11 @@ class Intake:
     after_keys: tuple[str, ...] = ()
 
     def coming_after(self, futures: tuple[Future[Any], ...]) -> Intake:
-        """One whose calls wait for *futures*."""
+        """Return an intake whose calls wait for *futures*."""
         return replace(self, after=futures, after_keys=tuple(map(self.engine.key_of, futures)))
 
     def submit(self, fn: object, args: Sequence[object], kwargs: Mapping[str, object]) -> CondorFuture[Any]:
-        """Have one call made, in a bundle of its own."""
+        """Submit one call in a bundle of its own."""
         future, call = self._call(lambda: self._pickler.arguments(args, kwargs), lambda: self._pickler.function(fn))
         self._add([self._bundle([(future, call)])])
         return future
@@ -68,7 +68,7 @@ class Intake:
     def submit_cluster(
         self, fn: object, args: Sequence[object], kwargs: Mapping[str, object], count: int
     ) -> list[CondorFuture[Any]]:
-        """Have *count* calls made by the jobs of one cluster: all of them, or none."""
+        """Submit *count* calls, as the jobs of one cluster: all of them, or none."""
         options = replace(self.options, cluster=Session.cluster_key(next(self.engine.clusters)))
         together: Intake = replace(self, options=options)
         arguments = functools.cache(lambda: self._pickler.arguments(args, kwargs, numbered=True))
@@ -87,7 +87,7 @@ class Intake:
     def submit_chunks(
         self, fn: object, arguments: Iterator[tuple[Any, ...]], chunksize: int, buffersize: int | None
     ) -> Iterator[list[CondorFuture[Any]]]:
-        """Submit chunk after chunk, and yield the futures of each; without a buffersize many chunks at a time."""
+        """Submit chunk after chunk, and yield the futures of each. Without a buffersize, submit many at a time."""
         function = functools.cache(lambda: self._pickler.function(fn))
         at_a_time = 1 if buffersize is not None else _JOBS_AT_A_TIME
         chunks = batched(arguments, chunksize)
@@ -106,7 +106,7 @@ class Intake:
         self, arguments: Callable[[], Pickled], function: Callable[[], Pickled], number: int | None = None
     ) -> _Made:
         key = Session.call_key(next(self.engine.calls))
-        # It calls back through the watcher, not through the executor, which may be collected before the call ends.
+        # The future cancels through the watcher, because the executor may be garbage collected before the call ends.
         future = CondorFuture[Any](key, self.engine.watcher.cancel)
         try:
             return future, Call(key, arguments=arguments(), function=function(), number=number)
@@ -116,15 +116,18 @@ class Intake:
             return future, None
 
     def _bundle(self, calls: Iterable[_Made]) -> Bundle | None:
-        """The bundle of those *calls* that can be made; if it cannot be written, it has failed their futures."""
+        """Write and return the bundle of those *calls* that can be made; None if there is none.
+
+        If the bundle cannot be written, the futures of its calls fail, and None is returned.
+        """
         made = [(future, call) for future, call in calls if call is not None]
         if not made:
             return None
-        # What is not spooled, the access point reads; and calls that wait for others may need files that those make.
+        # Unspooled files are read at the access point. Calls that wait for others may need files that those create.
         missing = missing_file(self.options.commands) if self.options.spool else None
         if missing is not None and not (self.after or any(call.futures for _, call in made)):
             command, file = missing
-            self._fail(made, FileNotFoundError(errno.ENOENT, f"{command} names a file that is not there", file))
+            self._fail(made, FileNotFoundError(errno.ENOENT, f"{command} names a file that does not exist", file))
             return None
         try:
             return self._write_bundle(made)
@@ -148,14 +151,14 @@ class Intake:
             self.after,
         )
         manner = Manner(
-            # Where nothing is transferred, an unspooled job begins in the session's directory, with others.
+            # An unspooled job without file transfer starts in the session's directory, which it shares with others.
             scratch=not self.options.spool,
             initializer=self.initializer,
             retried=self.retries.exceptions,
             max_tasks_per_child=self.max_tasks_per_child,
             after=self.after_keys,
         )
-        # Each attempt takes along what the one before reported: see describe().
+        # Each attempt takes the outcomes of the last attempt along: see describe().
         write_files(session, bundle, [call for _, call in calls], manner, outcomes=retried(self.options.commands))
         return bundle
 
@@ -164,8 +167,8 @@ class Intake:
     ) -> list[tuple[list[CondorFuture[Any]], Bundle | None]]:
         made: list[tuple[list[CondorFuture[Any]], Bundle | None]] = []
         try:
-            made.extend(self._chunk(function, chunk) for chunk in chunks)  # (extend keeps what came before an error)
-        except BaseException:  # the user's iterable, or Ctrl-C: these are not submitted, so nobody is to find them
+            made.extend(self._chunk(function, chunk) for chunk in chunks)  # extend() keeps the items before an error
+        except BaseException:  # of the user's iterable, or Ctrl-C: no client that attaches must find these calls
             for _, bundle in made:
                 if bundle is not None:
                     bundle.discard_calls()
@@ -175,11 +178,11 @@ class Intake:
     def _chunk(
         self, function: Callable[[], Pickled], arguments: Iterable[tuple[Any, ...]]
     ) -> tuple[list[CondorFuture[Any]], Bundle | None]:
-        """The futures of a chunk, and its bundle if any call of it can be made; the arguments are kept on disk only."""
+        """Return the futures of a chunk, and its bundle, or None. Only the disk keeps the arguments."""
         calls = [self._call(functools.partial(self._pickler.arguments, args, {}), function) for args in arguments]
         return [future for future, _ in calls], self._bundle(calls)
 
-    # Handing them over.
+    # Handing over bundles.
 
     def _add(self, bundles: Iterable[Bundle | None], *, complete: bool = False) -> None:
         made = [bundle for bundle in bundles if bundle is not None]
@@ -188,11 +191,11 @@ class Intake:
                 self.engine.add(made, complete=complete)
             except Exception:
                 for bundle in made:
-                    bundle.discard_calls()  # they are refused: nobody who attaches is to make them
+                    bundle.discard_calls()  # so that no client that attaches makes these refused calls
                 raise
 
     def _fail(self, calls: Iterable[_Made], failure: BaseException | None) -> None:
-        """Have those of *calls* that have not failed fail before they are submitted."""
+        """Fail the futures of those *calls* that have not failed yet, before submission."""
         for future, _ in calls:
             if not future.done():
                 self.engine.watcher.tally.failed_at_once()

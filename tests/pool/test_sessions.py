@@ -208,7 +208,7 @@ def test_the_directory_of_a_dag_is_told_from_a_session(tmp_path):
     with pytest.raises(CondorFuturesError, match=r"DagExecutor\.attach"):
         purge(tmp_path / "dag")
     for options in ({}, {"access_point": None, "max_workers": 3}):
-        with pytest.raises(CondorFuturesError, match=r"belongs to a DAG, .* DagExecutor\.attach\(\) comes back to it"):
+        with pytest.raises(CondorFuturesError, match=r"belongs to a DAG, .* DagExecutor\.attach\(\) to resume it"):
             CondorExecutor.attach(tmp_path / "dag", **options)
     [info] = sessions(tmp_path / "dag")
     assert (info.dag, info.access_point) == ("analysis", "personal")

@@ -154,7 +154,7 @@ def test_a_cluster_respects_its_category(new_executor):
     few = executor.with_options(category="few")
     futures = [*few.submit_cluster(pow, procid, 1, count=3), *few.submit_cluster(pow, procid, 1, count=2)]
     assert [future.result() for future in futures] == [0, 1, 2, 0, 1]
-    with pytest.raises(ValueError, match="4 jobs is more than the 3"):
+    with pytest.raises(ValueError, match="4 jobs exceeds the limit: 3 jobs in the queue"):
         few.submit_cluster(pow, procid, 1, count=4)
 
 
@@ -182,7 +182,9 @@ def test_a_count_that_is_none_is_refused(executor, count, error):
 
 def test_a_cluster_that_is_larger_than_its_category_is_refused(executor):
     executor.categories["two"] = 2
-    with pytest.raises(ValueError, match="a cluster of 5 jobs is more than the 2 of the category 'two' that may be"):
+    with pytest.raises(
+        ValueError, match="a cluster of 5 jobs exceeds the limit of the category 'two': 2 jobs in the queue"
+    ):
         executor.with_options(category="two").submit_cluster(pow, procid, 1, count=5)
     del executor.categories["two"]
 
