@@ -1,6 +1,5 @@
-"""The job: these lines travel to the execution point and run there.
+"""The job. These modules are sent to the execution point and run there, except ``packing``.
 
-They import nothing of the package outside this folder, and nothing but the standard library and the client's own
-cloudpickle, which travels along; their syntax is Python 3.6's. ``packing``, the exception, runs in the client and packs
-the others into the jobs' executable.
+They import only each other, the standard library, and the client's cloudpickle, which is sent with them. They use the
+syntax of Python 3.6. ``packing`` runs in the client, and packs the other modules into the jobs' executable.
 """

@@ -1,11 +1,12 @@
 """One bundle in its job's sandbox: the files of calls and outcomes.
 
-``BUNDLE.calls`` is a *bundle* frame (which carries the secret), perhaps one of *retried* exceptions, then *function*
-and *call* frames, then the *outcome* frames of the calls that these take values from, as they came;
-``BUNDLE.outcomes`` has one *outcome* frame per call, appended as each call ends: a frame is whole or it does not count.
-Where HTCondor may run the job again, the outcomes come along, and calls that have one which is to stay are not made
-again, unless the bundle's header says ``afresh``. It may name ``parents``, further files of outcomes to take values
-from, and may be ``strict``: then the job fails if a call does.
+``BUNDLE.calls`` has a *bundle* frame with the secret, optionally a frame of *retried* exceptions, then *function* and
+*call* frames. Unchanged *outcome* frames of other calls, whose values these calls take, come last.
+
+``BUNDLE.outcomes`` has one *outcome* frame per call, appended when the call ends. An incomplete frame does not count.
+If HTCondor may run the job again, the outcomes are transferred with the job. Calls with a final outcome are then not
+repeated, unless the bundle's header has ``afresh``. The header may also have ``parents``, the names of further outcome
+files to take values from, and ``strict``: then the job fails if a call fails.
 """
 
 import errno
@@ -14,24 +15,24 @@ import time
 
 from .frames import FrameError, read_frames, skim, write_frame
 
-TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
+TYPE_CHECKING = False  # importing typing would take milliseconds in every job; type checkers know this name.
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from .frames import Buffer, Frame, Header, Segments
 
 CRASHED = 3
-"""Exit status of a job in which a call killed its Python: non-zero, so that ``max_retries`` applies."""
+"""Exit status of a job in which a call crashed its Python process: non-zero, so that ``max_retries`` applies."""
 RETRY = 4
 """Exit status of a job in which a call raised one of ``retry_exceptions``, for the same reason."""
 RAISED = 1
-"""Exit status of a *strict* job in which a call raised; what watches it (DAGMan) knows nothing of outcomes."""
+"""Exit status of a *strict* job in which a call raised an exception, for DAGMan, which does not read outcomes."""
 ROOM_PATIENCE, BUNDLE_PATIENCE = 30.0, 300.0
-"""Seconds for which an outcome waits for room on a full disk, and for which all values of one process do."""
+"""Seconds to wait for space on a full disk: for one outcome, and for all values of one process together."""
 
 
 def _nearby(name: str) -> str:
-    """Where a file of other bundle's is: transferred, or, where nothing is, in its own directory."""
+    """Return the path of another bundle's file: in the sandbox if transferred, or else in its own directory."""
     here = os.path.basename(name)
     return os.path.abspath(here if os.path.exists(here) else name)
 
@@ -55,7 +56,7 @@ class Bundle:
         self.parent_files = [self.calls] + [_nearby(name) for name in self.head.get("parents", ())]
 
     def index(self) -> "list[tuple[str, str, int]]":
-        """Kind, key and place of its functions and calls: looked up once, for all processes that make them."""
+        """Return kind, key and position of its functions and calls. Read once, for all processes that make calls."""
         if self._index is None:
             self._index = []
             with open(self.calls, "rb") as file:
@@ -76,7 +77,7 @@ class Bundle:
                         break
 
     def reported(self) -> "set[str]":
-        """The keys of the calls that have an outcome; only what is new is read."""
+        """Return the keys of the calls with an outcome. Only new frames are read."""
         with open(self.outcomes, "rb") as file:
             file.seek(self._whole)
             for header, _, end in skim(file):
@@ -85,11 +86,11 @@ class Bundle:
         return set(self._reported)
 
     def call_keys(self) -> "list[str]":
-        """The keys of all its calls, in order."""
+        """Return the keys of all its calls, in order."""
         return [call for kind, call, _ in self.index() if kind == "call"]
 
     def retried(self) -> "Segments | None":
-        """The pickled classes of what a call may raise for the job to be run again."""
+        """Return the pickled exception classes after which the job runs again."""
         with open(self.calls, "rb") as file:
             for header, segments in read_frames(file, self.secret):
                 if header["kind"] == "retried":
@@ -99,7 +100,7 @@ class Bundle:
         return None
 
     def status(self, well: bool) -> int:
-        """The exit status of the job; *well* if none of the calls killed its process."""
+        """Return the exit status of the job. *well* says that no call crashed its process."""
         with open(self.outcomes, "rb") as file:
             again = any(header.get("retry") for header, _, _ in skim(file))
         if not well:
@@ -109,16 +110,16 @@ class Bundle:
         return RAISED if self.head.get("strict") and not self.all_well() else 0
 
     def find_parents(self) -> None:
-        """Where the outcomes are of the calls that those of this bundle take values from."""
+        """Find the outcomes of other calls whose values this bundle's calls take."""
         for name in self.parent_files:
             with open(name, "rb") as file:
                 for header, start, _ in skim(file):
                     if header.get("kind") == "outcome":
                         key = str(header.get("call"))
-                        self.parents.setdefault(key, (name, start))  # the first counts, as for the client
+                        self.parents.setdefault(key, (name, start))  # the first counts, as in the client
 
     def value_of(self, key: str) -> "Segments | None":
-        """The pickled value of another call, if that has one; after :meth:`find_parents`."""
+        """Return the pickled value of another call; None if it has no value. Call :meth:`find_parents` first."""
         if key not in self.parents:
             return None
         name, start = self.parents[key]
@@ -126,22 +127,22 @@ class Bundle:
             file.seek(start)
             try:
                 header, segments = next(read_frames(file, self.secret))
-            except FrameError as error:  # (a class that the client cannot import)
+            except FrameError as error:  # a class that the client cannot import
                 raise ValueError("the value of the call %s, an argument, is refused: %s" % (key, error)) from None
         return segments if header.get("result") == "value" else None
 
     def counts(self, header: "Header") -> bool:
-        """Whether an outcome of an earlier attempt stands; a strict bundle is tried again for what raised."""
+        """Return whether an outcome of an earlier attempt is final. A strict bundle repeats calls that raised."""
         result = header.get("result")
         return result == "value" or (result == "exception" and not self.head.get("strict"))
 
     def all_well(self) -> bool:
-        """Whether every outcome is a value."""
+        """Return whether every outcome is a value."""
         with open(self.outcomes, "rb") as file:
             return all(header.get("result") == "value" for header, _, _ in skim(file))
 
     def report(self, call: str, result: str, segments: "Sequence[Buffer]" = (), **details: object) -> None:
-        """Append the outcome of *call*: one frame, with one tag over all of it."""
+        """Append the outcome of *call* as one frame, with one tag over the whole frame."""
         header = dict(details, kind="outcome", session=self.session, call=call, result=result, host=os.uname()[1])
         end = os.path.getsize(self.outcomes) if os.path.exists(self.outcomes) else 0
 
@@ -150,26 +151,27 @@ class Bundle:
                 with open(self.outcomes, "ab") as file:
                     write_frame(file, self.secret, header, segments)
             except BaseException:
-                # After it was closed: closing writes what could not be written before.
+                # Only after closing the file, because closing it writes the buffered rest.
                 os.truncate(self.outcomes, end)
                 raise
 
-        # A disk that stays full does not delay each value of a bundle; an error takes little room, and is to be told.
+        # All values of a bundle share one patience, so that a full disk does not delay each of them. An error needs
+        # little space and must be reported, so it has a patience of its own.
         patience = min(ROOM_PATIENCE, self.patience) if result == "value" else ROOM_PATIENCE
         self._when_there_is_room(append, sum(memoryview(part).nbytes for part in segments), patience)
 
     def _when_there_is_room(self, write: "Callable[[], None]", size: int = 0, patience: float = ROOM_PATIENCE) -> None:
-        """Call *write*; on a full disk that can hold *size* bytes, again and again for *patience* seconds.
+        """Call *write*. On a full disk with a capacity above *size* bytes, retry for *patience* seconds.
 
-        A job may share its disk with what comes and goes: in the spool directory, say, where it runs if access point
-        and execution point have one file system.
+        Other users of the disk may free space. For example, a job runs in the spool directory if access point and
+        execution point share a file system.
         """
         began = None
         while True:
             try:
                 write()
             except OSError as error:
-                began = began or time.monotonic()  # not before: writing may take longer than that
+                began = began or time.monotonic()  # not earlier: writing may take longer than the patience
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT) or time.monotonic() >= began + patience:
                     raise
                 disk = os.statvfs(os.path.dirname(self.outcomes))
@@ -181,7 +183,7 @@ class Bundle:
             self.patience -= 1
 
     def cut_torn(self) -> None:
-        """Cut off what a child left of an outcome that it was writing when it died: it would hide those after it."""
+        """Cut off an incomplete last outcome, left by a child that was killed: it would hide later outcomes."""
         with open(self.outcomes, "r+b") as file:
             whole = self._whole
             file.seek(whole)
@@ -190,7 +192,7 @@ class Bundle:
             file.truncate(whole)
 
     def keep_what_counts(self) -> None:
-        """Before an attempt: keep what counts of an earlier one; drop what this one is for, and a torn last frame."""
+        """Prepare a new attempt: keep the final outcomes of earlier ones, and drop all others and a torn last frame."""
         kept = []
         self._reported, self._whole = set(), 0
         if os.path.exists(self.outcomes) and not self.head.get("afresh"):
@@ -198,7 +200,7 @@ class Bundle:
                 try:
                     for frame in read_frames(file, self.secret):  # extend() would lose the frames before a torn one
                         if self.counts(frame[0]) and not frame[0].get("retry"):
-                            # What it printed is gone: this attempt writes to the same two files, from the beginning.
+                            # The call's output is lost: this attempt overwrites the same two files.
                             kept.append((dict(frame[0], stdout=[0, 0], stderr=[0, 0]), frame[1]))  # noqa: PERF401
                 except FrameError:
                     pass

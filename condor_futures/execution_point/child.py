@@ -6,7 +6,7 @@ import time
 
 from .unpickling import NoValueError, current_call, dumps, loads
 
-TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
+TYPE_CHECKING = False  # importing typing would take milliseconds in every job; type checkers know this name.
 if TYPE_CHECKING:
     import mmap
     from typing import Any, NoReturn
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .frames import Header, Segments
 
 STAGE_SIZE = 128
-"""Bytes in which a child tells what it is at: the key of a call, or a word."""
+"""Size in bytes of the memory in which a child records its stage: the key of a call, or a word."""
 
 
 def _initialize(segments: "Segments") -> None:
@@ -31,7 +31,7 @@ def _position(descriptor: int) -> "int | None":
 
 
 class Child:
-    """The process that makes the calls; in ``stage``, which they share, its supervisor sees what it is at."""
+    """The process that makes the calls. It records its stage in ``stage``, memory shared with its supervisor."""
 
     def __init__(self, stage: "mmap.mmap") -> None:
         self.stage = stage
@@ -55,7 +55,7 @@ class Child:
                     if key not in done:
                         bundle.report(key, "initializer", pickled, **failed)
                 return
-            self._flush()  # what it printed is not the first call's
+            self._flush()  # so that the initializer's output does not count as the first call's
         made = 0
         for header, segments in bundle.frames(done):
             if header["kind"] == "function":
@@ -88,7 +88,7 @@ class Child:
             pickled = dumps(None if bundle.head.get("discard") else value)
             result, details = "value", {}
         except NoValueError as error:
-            # The client that waited for the other call has failed this one already; it is for whoever attaches.
+            # The client that waited for the other call has already failed this call. A client that attaches reads this.
             result, details, pickled = "dependency", {"parent": error.args[0]}, []
         except BaseException as error:
             result, details = "exception", self._exception(error)
@@ -97,13 +97,13 @@ class Child:
                 details["retry"] = True
         self._flush()
         if os.getpid() != self.pid:
-            os._exit(0)  # the call forked, and this is the copy: the outcome is the original's to tell
+            os._exit(0)  # the call forked, and this is the copy: only the original process reports the outcome
         details.update(started=started, ended=time.time(), stdout=[out, _position(1)], stderr=[err, _position(2)])
         try:
             bundle.report(key, result, pickled, **details)
         except OSError as error:
-            # A full disk, say. That is this call's failure, not a crash, and to tell it takes little room.
-            error = OSError(error.errno, f"{error.strerror} (where the job ran, for what the call returned or raised)")
+            # For example a full disk. The call fails, which is not a crash. Reporting the failure needs little space.
+            error = OSError(error.errno, f"{error.strerror} (on the execution point, writing the outcome of the call)")
             details.update(self._exception(error))
             bundle.report(key, "exception", details.pop("pickled"), **details)
 
@@ -112,7 +112,7 @@ class Child:
         try:
             retried = bundle.retried()
             return retried is not None and isinstance(error, loads(retried))
-        except Exception:  # the classes cannot be had here: the call's own exception is what counts
+        except Exception:  # the classes cannot be unpickled here: the call's own exception counts
             import traceback
 
             traceback.print_exc()
@@ -127,7 +127,7 @@ class Child:
                 pass  # the call may have closed or replaced it
 
     def _exception(self, error: BaseException) -> "dict[str, Any]":
-        """The exception pickled, if it can be (and unpickled again), and in any case as text."""
+        """Return the exception as text, and pickled if it can be pickled and unpickled again."""
         import traceback
 
         kind = type(error)
@@ -138,16 +138,16 @@ class Child:
         try:
             message = str(error)
         except Exception:
-            message = "(its text cannot be had)"
+            message = "(str() of the exception failed)"
         about = {"message": message, "traceback": text}
         try:
-            # Frames cannot be pickled. (An exception may refuse to have its attributes set.)
+            # Frames cannot be pickled. The method of the base class works even if the exception refuses new attributes.
             BaseException.with_traceback(error, None)
             pickled = dumps(error)
             loads(pickled)
         except BaseException as why:
             pickled = []
-            # The first line: from Python 3.14 on, notes follow that say what was being pickled.
+            # Only the first line: from Python 3.14 on, notes about the pickled object follow.
             about["unpicklable"] = traceback.format_exception_only(type(why), why)[0].strip()
         name = "%s.%s" % (kind.__module__, kind.__qualname__)
         return dict(about, pickled=pickled, type_name=name)
@@ -156,7 +156,7 @@ class Child:
         self.stage[:] = stage.encode().ljust(STAGE_SIZE)
 
     def leave(self) -> "NoReturn":
-        """End well; the supervisor tells this from a call's own ``os._exit(0)`` by the stage."""
+        """Exit normally. The stage distinguishes this from an ``os._exit(0)`` of a call."""
         from atexit import _run_exitfuncs as run_exit_functions
 
         self._enter("left")
@@ -164,10 +164,10 @@ class Child:
             if "threading" in sys.modules:
                 from threading import _shutdown as wait_for_threads  # type: ignore[attr-defined]
 
-                wait_for_threads()  # the calls' own, as a worker process does
+                wait_for_threads()  # those of the calls, as a worker process does
             run_exit_functions()
             sys.stdout.flush()
             sys.stderr.flush()
         finally:
-            # Not sys.exit: the frames above are the supervisor's, and taking the interpreter down costs milliseconds.
+            # Not sys.exit: the calling frames are the supervisor's, and finalizing the interpreter takes milliseconds.
             os._exit(0)

@@ -1,23 +1,23 @@
-"""Frames: what the files of calls and outcomes consist of; both sides read and write them with these functions.
+"""Reads and writes frames, of which the files of calls and outcomes consist. Both sides use these functions.
 
 A frame is::
 
     MAGIC (4 bytes) | length of the header (4 bytes, big-endian) | header (JSON) | segments | tag (32 bytes)
 
 ``header["segments"]`` has the lengths of the segments: a pickle (protocol 5), then its out-of-band buffers (PEP 574).
-The tag is a BLAKE2b keyed with the session's secret over all that comes before it in the frame. The header names
-session and call, so that an outcome cannot be altered, cut short or passed off as another call's.
+The tag is a BLAKE2b hash, keyed with the session's secret, of the whole frame before the tag. The header names session
+and call, so that an outcome cannot be altered, truncated, or passed off as the outcome of another call.
 """
 
 import json
 import os
 
-try:  # OpenSSL takes 6 ms to load, and every job would pay; CPython's own BLAKE2 is the same function.
+try:  # loading OpenSSL would take 6 ms in every job; CPython's own BLAKE2 is the same function.
     from _blake2 import blake2b
 except ImportError:
     from hashlib import blake2b
 
-TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
+TYPE_CHECKING = False  # importing typing would take milliseconds in every job; type checkers know this name.
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any, BinaryIO, Union
@@ -32,11 +32,11 @@ TAG_SIZE = 32
 
 
 class FrameError(ValueError):
-    """A frame is cut short, was altered, or is not one of this session's."""
+    """A frame is truncated or altered, or does not belong to this session."""
 
 
 def write_frame(file: "BinaryIO", secret: bytes, header: "Header", segments: "Iterable[Buffer]" = ()) -> None:
-    """Write one frame; *segments* are bytes-like and are not copied."""
+    """Write one frame. *segments* are bytes-like objects, and are not copied."""
     views = [memoryview(segment).cast("B") for segment in segments]
     head = json.dumps(dict(header, segments=[view.nbytes for view in views])).encode()
     tag = blake2b(key=secret, digest_size=TAG_SIZE)
@@ -47,10 +47,10 @@ def write_frame(file: "BinaryIO", secret: bytes, header: "Header", segments: "It
 
 
 def read_frames(file: "BinaryIO", secret: "bytes | None" = None) -> "Iterator[Frame]":
-    """Yield ``(header, segments)`` of each frame; without a *secret*, take the one in the first frame's header.
+    """Yield ``(header, segments)`` of each frame. Without a *secret*, use the one in the first frame's header.
 
-    Raises :class:`FrameError` where a frame is not whole or not authentic; the frames before it were yielded. What is
-    appended from now on does not count.
+    Raises :class:`FrameError` at a frame that is incomplete or not authentic, after yielding the frames before it.
+    Frames that are appended after the start are ignored.
     """
     end = _size(file)
     while file.tell() < end:
@@ -64,12 +64,12 @@ def read_frames(file: "BinaryIO", secret: "bytes | None" = None) -> "Iterator[Fr
         try:
             segments = _read_segments(file, header["segments"])
         except MemoryError as error:
-            raise FrameError("it is larger than the memory that there is") from error
+            raise FrameError("it is larger than the available memory") from error
         for part in [start, head] + segments:
             tag.update(part)
-        # A keyed BLAKE2 tag is compared as a whole, not byte by byte: nobody can measure how far a forgery got.
+        # Compare keyed hashes of the tags: otherwise the time could reveal how many bytes of a forged tag are right.
         if blake2b(tag.digest(), key=secret).digest() != blake2b(file.read(TAG_SIZE), key=secret).digest():
-            raise FrameError("it is cut short, or was altered")
+            raise FrameError("it is truncated or altered")
         yield header, segments
 
 
@@ -81,7 +81,7 @@ def _size(file: "BinaryIO") -> int:
 
 
 def _read_segments(file: "BinaryIO", sizes: "list[int]") -> "Segments":
-    # The buffers can be written to, so that an array of them is as writable as the one that was pickled.
+    # The buffers are writable, so that an array made from them is as writable as the pickled array.
     segments = [file.read(size) for size in sizes[:1]]  # type: Segments
     for size in sizes[1:]:
         buffer = bytearray(size)
@@ -91,14 +91,14 @@ def _read_segments(file: "BinaryIO", sizes: "list[int]") -> "Segments":
 
 
 def _read_header(file: "BinaryIO", end: int) -> "tuple[bytes, bytes, Header]":
-    """Read a frame as far as its segments; the file, which ends at *end*, has all that the header says there is.
+    """Read a frame up to its segments, and check that the file, which ends at *end*, contains the whole frame.
 
-    The header is read before it can be known for a forgery, so nothing is allocated because it says so.
+    The header is not authenticated yet, so no memory is allocated for the sizes that it states.
     """
     start = file.read(8)
     size = int.from_bytes(start[4:], "big")
     if len(start) < 8 or start[:4] != MAGIC or size > end - file.tell():
-        raise FrameError("it is not a frame, or it is cut short")
+        raise FrameError("it is not a frame, or it is truncated")
     head = file.read(size)
     try:
         header = json.loads(head.decode())
@@ -109,14 +109,14 @@ def _read_header(file: "BinaryIO", end: int) -> "tuple[bytes, bytes, Header]":
     if not well:
         raise FrameError("its header cannot be read")
     if sum(sizes) + TAG_SIZE > end - file.tell():
-        raise FrameError("it is cut short, or claims to be larger than it is")
+        raise FrameError("it is truncated, or its header states a wrong size")
     return start, head, header
 
 
 def skim(file: "BinaryIO") -> "Iterator[tuple[Header, int, int]]":
-    """Yield the header of each whole frame, and where the frame begins and ends; stop at a torn one.
+    """Yield the header of each complete frame, with the frame's start and end. Stop at an incomplete frame.
 
-    The segments are passed over, and nothing is authenticated: for whoever wrote the file, or copies frames of it.
+    Segments are skipped, and nothing is authenticated. Use it to read one's own file, or to copy frames.
     """
     size = _size(file)
     while True:

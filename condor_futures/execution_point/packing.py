@@ -1,4 +1,4 @@
-"""The jobs' executable: the modules of this folder that run in a job, and what they need, packed into one file."""
+"""Packs the jobs' executable: the modules of this folder that run in a job, and cloudpickle, in one file."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from condor_futures.execution_point.supervisor import BOOT
 
 __all__ = ["pack_runner"]
 
-#: What the jobs' Python may be: this one, where it is installed in the same place; or else one of its minor version,
-#: which may be called so, or not.
+#: Candidates for the jobs' Python: this one, if it is installed at the same path; or else one of its minor version,
+#: under its name with or without the version.
 PYTHONS: Sequence[str] = (sys.executable, f"python{sys.version_info[0]}.{sys.version_info[1]}", "python3")
 
 _HEADER = """\
@@ -35,15 +35,16 @@ exit 127
 
 
 def pack_runner(pythons: Sequence[str] | None = None) -> bytes:
-    r"""The jobs' executable: a few lines of shell that find a Python, then a zip file that this Python imports from.
+    r"""Return the jobs' executable: shell commands that find a Python, then a zip file that this Python imports from.
 
     Args:
-        pythons: of which the first that the execution point has is taken; by default :data:`PYTHONS`.
+        pythons: candidates, of which the first that exists on the execution point is used; by default :data:`PYTHONS`.
 
-    A zip file may have anything before it (the ``zipapp`` module documents it), so one file serves: HTCondor
-    spools an executable once per cluster, but every input file once per job. The shell
-    first makes the file of outcomes: where there is no Python, the job then ends with status 127 and its reason on
-    stderr, rather than on hold for a missing output file.
+    One file is enough, because other data may precede a zip file (see the documentation of ``zipapp``). HTCondor spools
+    an executable once per cluster, but an input file once per job.
+
+    The shell first creates the outcome file. So a job without Python exits with status 127 and the reason on stderr,
+    instead of going on hold because an output file is missing.
 
     >>> pack_runner(["python3"]).startswith(b'#!/bin/sh\n: >> "$1.outcomes"\nfor python in python3; do')
     True
@@ -57,7 +58,7 @@ def pack_runner(pythons: Sequence[str] | None = None) -> bytes:
             file.writestr(f"{name}.pyc", _bytecode(path, parts))
 
         here = Path(__file__).parent
-        for name in _PARTS:  # as source only, for tracebacks, and for a Python that the bytecode is not for
+        for name in _PARTS:  # the source only, for tracebacks, and for Python versions that cannot use the bytecode
             file.write(here / f"{name}.py", f"{_PACKAGE}/{name}.py")
         add(f"{_PACKAGE}/__init__", here / "__init__.py", *_PARTS)
         add(f"{_PACKAGE}/shell", here / "shell.py")
@@ -72,8 +73,8 @@ _PACKAGE = "condor_futures_execution_point"
 #: The modules that every job needs, each after those that it imports.
 _PARTS = ("frames", "bundle", "shipped_modules", "unpickling", "child", "supervisor")
 
-#: What is added to the package's own code, to make modules of their bytecode, which takes the place of the constant.
-#: Six imports from the zip file would cost each job 0.6 ms of 18, where these cost 0.2 ms (``benchmarks/start.py``).
+#: Appended to the package's own code: creates the modules from their bytecode, which replaces the constant. Six imports
+#: from the zip file would take 0.6 ms of a job's 18 ms; this code takes 0.2 ms (``benchmarks/start.py``).
 _MAKE_PARTS = """
 import sys
 _loader = type(__loader__)(__path__[0])
@@ -86,13 +87,13 @@ for _name, _code in "the parts":
 
 
 def _bytecode(path: Path, parts: Sequence[str] = ()) -> bytes:
-    """Compiled for this Python, marked as not to be checked against its source (PEP 552); others ignore it.
+    """Compile a module for this Python, unchecked against its source (PEP 552). Other versions ignore the bytecode.
 
-    Compiling cloudpickle anew in every job would cost 50 ms each.
+    Without it, compiling cloudpickle would take 50 ms in every job.
 
     Args:
         path: the source.
-        parts: modules beside it that its bytecode makes too, each after those that it imports.
+        parts: modules in the same directory that the bytecode also creates, each after those that it imports.
 
     """
     code = _compile(path)

@@ -1,6 +1,6 @@
 """Shell commands as calls.
 
-This module travels to the execution point beside the runner: it needs nothing but Python.
+This module is sent to the execution point with the runner. It needs only Python.
 """
 
 import subprocess
@@ -13,12 +13,12 @@ _TAIL = 2000  # characters of standard error in a message
 
 
 class ShellError(subprocess.CalledProcessError):
-    """A shell command ended with a status other than 0, or was killed by a signal.
+    """A shell command exited with a non-zero status, or was killed by a signal.
 
     Attributes:
-        returncode: its exit status; the negative number of a signal.
+        returncode: the exit status, or the negative number of the signal.
         cmd: the command.
-        stdout, stderr: all that it wrote, as text.
+        stdout, stderr: the complete output of the command, as text.
 
     Example:
         >>> from condor_futures import shell
@@ -33,7 +33,7 @@ class ShellError(subprocess.CalledProcessError):
     """
 
     def __str__(self) -> str:
-        """What happened, and under it the end of the command's standard error, where there is any."""
+        """Describe the failure, followed by the end of the command's standard error, if any."""
         message = super().__str__()
         if self.stderr and self.stderr.strip():
             message += "\n--- the end of its standard error ---\n" + self.stderr[-_TAIL:].rstrip()
@@ -45,17 +45,17 @@ class Shell:
 
     def __init__(self, command: str) -> None:
         if not isinstance(command, str):
-            raise TypeError(f"a shell command is a str, not {type(command).__name__}")
+            raise TypeError(f"a shell command must be a str, not {type(command).__name__}")
         if not command.strip() or "\0" in command:
-            raise ValueError(f"a shell command must not be empty, nor have a NUL in it: {command!r}")
+            raise ValueError(f"a shell command must not be empty or contain a NUL character: {command!r}")
         self.command = command
-        self.__name__ = command  # progress bars and the like ask for it
+        self.__name__ = command  # for progress bars and the like
 
     def __repr__(self) -> str:
         return f"shell({self.command!r})"
 
     def __call__(self, *args: Any) -> "subprocess.CompletedProcess[str]":
-        """Run it; *args* are its positional parameters, ``"$1"`` and so on."""
+        """Run the command. *args* are its positional parameters, ``"$1"`` and so on."""
         done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", self.command, "bash", *map(_word, args)],  # noqa: S607 - the job's own bash
             stdin=subprocess.DEVNULL,
@@ -64,9 +64,9 @@ class Shell:
             errors="replace",
             check=False,
         )
-        # The job's own streams have it too, so that future.stdout() and future.stderr() are what they always are.
+        # Copy the output to the job's own streams, so that future.stdout() and future.stderr() return it as usual.
         for stream, text in ((sys.stdout, done.stdout), (sys.stderr, done.stderr)):
-            encoding = stream.encoding or "utf-8"  # which may lack a character of it, where the locale is another
+            encoding = stream.encoding or "utf-8"  # another locale's encoding may lack some of the characters
             stream.write(text.encode(encoding, "replace").decode(encoding))
         done.args = self.command
         if done.returncode:
@@ -76,29 +76,30 @@ class Shell:
 
 def _word(arg: Any) -> str:
     if isinstance(arg, subprocess.CompletedProcess) and isinstance(arg.stdout, str):
-        return arg.stdout.rstrip("\n")  # as of $(...)
+        return arg.stdout.rstrip("\n")  # like $(...)
     return str(arg)
 
 
 def shell(command: str) -> Shell:
-    r"""A shell command as a callable, for ``submit`` and ``map``.
+    r"""Return a callable that runs a shell command, for ``submit`` and ``map``.
 
-    It runs under bash, in the job's sandbox, with ``pipefail``: a pipeline fails if any part of it does. Arguments of
-    the call are the command's positional parameters, so that a sweep needs no quoting. Where one is the result of
-    another command, the parameter is what that wrote, without newlines at its end, as in ``"$(...)"``.
+    The command runs under bash in the job's sandbox, with ``pipefail``: a pipeline fails if any part of it fails. The
+    arguments of the call are the command's positional parameters, so a parameter sweep needs no quoting. If an argument
+    is the result of another command, the parameter is this command's output without trailing newlines, as in
+    ``"$(...)"``.
 
     Args:
-        command: one or more commands, in bash's language.
+        command: one or more bash commands.
 
     Returns:
         A callable. It returns a :class:`subprocess.CompletedProcess` with ``stdout`` and ``stderr`` as text.
 
     Raises:
-        TypeError: if *command* is not a str.
-        ValueError: if it is empty.
+        TypeError: *command* is not a str.
+        ValueError: *command* is empty, or contains a NUL character.
 
-    The callable raises :class:`ShellError`, a :class:`subprocess.CalledProcessError`, when the command's exit status is
-    not 0, and FileNotFoundError where the execution point has no bash.
+    The callable raises :class:`ShellError`, a :class:`subprocess.CalledProcessError`, if the command's exit status is
+    not 0. It raises FileNotFoundError if the execution point has no bash.
 
     Example:
         >>> from condor_futures import shell

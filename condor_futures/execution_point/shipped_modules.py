@@ -1,28 +1,29 @@
-"""Modules that travel by value: one namespace each for a process, whatever pickles its parts come in.
+"""Modules that are pickled by value: a process has one namespace for each, even if its parts are in several pickles.
 
-The client pickles a module, and what ``functools`` made of a function, as calls of functions that are here; and what
-cloudpickle makes of functions that travel by value is made by :data:`REPLACEMENTS` instead. The state is this
-module's own: ``_modules`` and ``_came``.
+The client pickles a module, and a function wrapped by ``functools``, as calls of functions in this module. For
+functions that are pickled by value, :data:`REPLACEMENTS` replaces functions of cloudpickle. The state is in this
+module: ``_modules`` and ``_received``.
 """
 
 import sys
 
-TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
+TYPE_CHECKING = False  # importing typing would take milliseconds in every job; type checkers know this name.
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
 
 def cached(function: "Callable[..., object]", parameters: "dict[str, Any]") -> "Callable[..., object]":
-    """What a function under ``functools.lru_cache`` is pickled as, where it travels by value; without its cache."""
+    """Rebuild a function under ``functools.lru_cache`` that is pickled by value, with an empty cache."""
     import functools
 
     return functools.lru_cache(**parameters)(function)  # type: ignore[no-any-return]
 
 
 def dispatching(name: str) -> "Callable[..., object]":
-    """What a function under ``functools.singledispatch`` is pickled as, where it travels by value; still empty, because
-    its implementations may call it.
+    """Rebuild a function under ``functools.singledispatch`` that is pickled by value, still without implementations.
+
+    The implementations are registered later, because they may call the function.
     """
     import functools
 
@@ -33,7 +34,7 @@ def dispatching(name: str) -> "Callable[..., object]":
 
 
 def register_all(function: "Any", implementations: "dict[type, Any]") -> None:
-    """Fill what :func:`dispatching` has made."""
+    """Register the implementations of a function that :func:`dispatching` made."""
     import functools
 
     for kind in implementations:
@@ -41,62 +42,63 @@ def register_all(function: "Any", implementations: "dict[type, Any]") -> None:
     functools.update_wrapper(function, implementations[object])
 
 
-# The modules that travel by value. They are not in sys.modules: there they would be taken for what can be imported, so
-# that a value of one of their classes would be pickled by name, for a job that may not have them; and ``import`` within
-# a call would find the part of a module that functions brought along, instead of an error that says what to do.
+# The modules that are pickled by value. They are not in sys.modules, for two reasons. Modules in sys.modules count as
+# importable, so an instance of one of their classes would be pickled by name, for a job that may not have the module.
+# And ``import`` in a call would find only the part of a module that its functions need, instead of raising a helpful
+# error.
 _modules = {}  # type: dict[str, Any]
-# What came of their variables, and what was in it when it had come.
-_came = {}  # type: dict[str, dict[str, tuple[object, list[object] | None]]]
+# Their received variables, each with the contents of its value on arrival.
+_received = {}  # type: dict[str, dict[str, tuple[object, list[object] | None]]]
 
 
 def travelled_module(name: str) -> "Any":
-    """What a module that travels by value is pickled as: the only one of this *name*, still without its variables.
+    """Return the only module with this *name* that is pickled by value. A new one has no variables yet.
 
-    Its namespace is the globals of its functions, whichever pickle they come in.
+    Its namespace is the globals of its functions, from whichever pickle.
     """
     if name not in _modules:
         _modules[name] = type(sys)(name)
-        vars(_modules[name]).clear()  # of __doc__ and others that are None: what is there has come, or was set by calls
+        vars(_modules[name]).clear()  # removes __doc__ and others that are None: only received or set variables count
         vars(_modules[name]).update(__name__=name, __builtins__=__builtins__)
     return _modules[name]
 
 
 def set_variables(module: "Any", variables: "dict[str, Any]") -> None:
-    """Give a module the variables that it has at the client; what the initializer or a call has set since stays."""
+    """Set a module's variables as in the client. Variables that the initializer or a call has set since are kept."""
     _set_variables(vars(module), variables)
 
 
 def _set_variables(namespace: "dict[str, Any]", variables: "dict[str, Any]") -> None:
-    came = _came.setdefault(namespace.get("__name__", ""), {})
+    received = _received.setdefault(namespace.get("__name__", ""), {})
     for name, value in variables.items():
-        if _is_as_it_came(namespace, came, name):
+        if _is_unchanged(namespace, received, name):
             namespace[name] = value
-            came[name] = value, None
+            received[name] = value, None
 
 
-def _is_as_it_came(namespace: "dict[str, Any]", came: "dict[str, Any]", name: str) -> bool:
-    if name not in came or name not in namespace:
-        return name not in came and name not in namespace
-    value, contents = came[name]
+def _is_unchanged(namespace: "dict[str, Any]", received: "dict[str, Any]", name: str) -> bool:
+    if name not in received or name not in namespace:
+        return name not in received and name not in namespace
+    value, contents = received[name]
     return namespace[name] is value and (contents is None or list(map(id, contents)) == list(map(id, _contents(value))))
 
 
 def _contents(value: "Any") -> "list[object]":
-    """What is in *value*, so that it can be seen whether other things were put there."""
+    """Return the contents of *value*, to detect later changes."""
     try:
         if isinstance(value, dict):
             return list(value) + list(value.values())
         if isinstance(value, (list, set)):
             return list(value)
         if isinstance(value, (type, type(sys))) or not isinstance(value.__dict__, dict):
-            return []  # (a class is never set again, and a module has a record of its own)
+            return []  # a class is never set again, and a module has a record of its own
         return list(vars(value)) + list(vars(value).values())
-    except Exception:  # there is no such attribute; or it is the user's, and may be odd
+    except Exception:  # the value has no __dict__, or the user's class defines an unusual one
         return []
 
 
 def _make_function(code: "Any", namespace: "dict[str, Any]", *rest: "Any") -> "Any":
-    """As cloudpickle's, but the globals are those of the function's module."""
+    """Like cloudpickle's, but the globals are those of the function's module."""
     from cloudpickle.cloudpickle import _make_function as make_function
 
     variables = vars(travelled_module(namespace.get("__name__", "")))
@@ -105,7 +107,7 @@ def _make_function(code: "Any", namespace: "dict[str, Any]", *rest: "Any") -> "A
 
 
 def _function_setstate(function: "Any", state: "tuple[dict[str, Any], dict[str, Any]]") -> None:
-    """As cloudpickle's, but what the initializer or a call has set stays."""
+    """Like cloudpickle's, but keep variables that the initializer or a call has set."""
     from cloudpickle.cloudpickle import _function_setstate as set_state
 
     attributes, slots = state
@@ -114,13 +116,13 @@ def _function_setstate(function: "Any", state: "tuple[dict[str, Any], dict[str, 
 
 
 def _dynamic_subimport(name: str, variables: "dict[str, Any]") -> "Any":
-    """As cloudpickle's, with which other jobs pickle a module."""
+    """Like cloudpickle's, with which other jobs pickle a module."""
     module = travelled_module(name)
     set_variables(module, variables)
     return module
 
 
-#: What stands in for cloudpickle's functions of these names, where a call's function and arguments are unpickled.
+#: Replacements for cloudpickle's functions with these names, for unpickling a call's function and arguments.
 REPLACEMENTS = {
     "_make_function": _make_function,
     "_function_setstate": _function_setstate,
@@ -129,8 +131,8 @@ REPLACEMENTS = {
 
 
 def note_contents() -> None:
-    """Note what is in the variables that came; at the end of a pickle, for only then everything is in it that came."""
-    for came in _came.values():
-        for name, (variable, contents) in came.items():
+    """Record the contents of the received variables, at the end of a pickle: only then the contents are complete."""
+    for received in _received.values():
+        for name, (variable, contents) in received.items():
             if contents is None:
-                came[name] = variable, _contents(variable)
+                received[name] = variable, _contents(variable)

@@ -1,12 +1,12 @@
-"""The first process of a job: it has the calls made, and always ends with an outcome for each.
+"""The first process of a job. It makes sure that each call has an outcome when the job ends.
 
-It makes no calls. It forks a child that does; when the child dies, it writes that call's outcome (signal or exit
-status) and forks again for the rest of the bundle. So the job ends normally with all its outputs whatever the calls do:
-a declared output that is missing would put the job on hold with code 12/2, whose reason hides the signal (HTCondor
-25.14).
+It makes no calls itself, but forks a child that makes them. If the child is killed or exits, the supervisor writes the
+outcome of the current call (signal or exit status), and forks again for the rest of the bundle. So the job always ends
+normally with all its output files. A missing output file would put the job on hold with code 12/2, and the hold reason
+would hide the signal (HTCondor 25.14).
 """
 
-# The module signal makes enums of its constants, for half a millisecond a job.
+# Importing the module signal takes half a millisecond per job, because it creates enums of its constants.
 import _signal as signal  # type: ignore[import-not-found]
 import mmap
 import os
@@ -15,7 +15,7 @@ import sys
 from .bundle import CRASHED, RAISED, Bundle
 from .child import STAGE_SIZE, Child
 
-TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
+TYPE_CHECKING = False  # importing typing would take milliseconds in every job; type checkers know this name.
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any, NoReturn
@@ -24,14 +24,14 @@ BOOT = (
     "import sys; sys.path[0] = sys.argv[1]; "
     "from condor_futures_execution_point import supervisor; supervisor.main(sys.argv[1:])"
 )
-"""What starts this module from the zip file: running the zip file itself would import runpy, which takes 3 ms a job."""
+"""Starts this module from the zip file. Running the zip file itself would import runpy, which takes 3 ms per job."""
 
 
 def sandbox(key: str) -> "Iterator[Bundle]":
-    """A source of bundles: the one that came with the job, then nothing more.
+    """Yield the one bundle that was transferred with the job.
 
-    A source is an iterable of :class:`Bundle`; another one may fetch bundles from the access point for as long as
-    there are any.
+    This is a source of bundles: an iterable of :class:`Bundle`. Another source may fetch bundles from the access point
+    until none are left.
     """
     yield Bundle(key)
 
@@ -43,10 +43,10 @@ def _fork(bundles: "Iterable[Bundle]", stage: "mmap.mmap") -> int:
     try:
         import faulthandler
 
-        faulthandler.enable()  # A segmentation fault then leaves the Python stack in the job's standard error.
+        faulthandler.enable()  # writes the Python stack to the job's standard error after a segmentation fault
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.setpgid(0, 0)  # or a call that kills its process group, as `kill 0` in a script does, took us with it
-        # What the calls see as __main__ is theirs, not this file.
+        os.setpgid(0, 0)  # otherwise a call that kills its process group (`kill 0` in a script) kills the supervisor
+        # The calls get a __main__ of their own, not this file.
         sys.modules["__main__"] = type(sys)("__main__")
         child = Child(stage)
         for bundle in bundles:
@@ -61,7 +61,7 @@ def _fork(bundles: "Iterable[Bundle]", stage: "mmap.mmap") -> int:
 
 
 def supervise(bundle: Bundle) -> bool:
-    """Have the calls of *bundle* made; True if none of them killed its process."""
+    """Have the calls of *bundle* made. Return True if no call crashed its process."""
     bundle.keep_what_counts()
     calls = bundle.call_keys()
     stage = mmap.mmap(-1, STAGE_SIZE)  # not a file: the disk may be full
@@ -74,12 +74,13 @@ def supervise(bundle: Bundle) -> bool:
         child = _fork([bundle], stage)
 
         def stop(number: int, _: object, child: int = child) -> None:
-            # HTCondor's soft kill (eviction, hold, removal): pass it on and die of it. No outcome: the job runs again.
+            # HTCondor's soft kill (eviction, hold, removal): kill the child, then this process, with the same signal.
+            # No outcome is written, because the job runs again.
             try:
                 os.kill(child, number)
                 os.waitpid(child, 0)
             except (ProcessLookupError, ChildProcessError):
-                pass  # it had just ended
+                pass  # the child had just ended
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
@@ -89,7 +90,7 @@ def supervise(bundle: Bundle) -> bool:
         at = stage[:].decode().strip()
         bundle.cut_torn()
         after = bundle.reported()
-        if at == "left" and len(after) > len(before):  # so this comes to an end
+        if at == "left" and len(after) > len(before):  # the second condition guarantees that the loop ends
             continue
         well = False
         details: "dict[str, Any]" = {"stage": at}
@@ -97,8 +98,8 @@ def supervise(bundle: Bundle) -> bool:
             details["signal"] = os.WTERMSIG(status)
         else:
             details["exit_status"] = os.WEXITSTATUS(status)
-        # A child that died inside a call takes that call with it. One that died outside any, but made some, may have
-        # died of what they left behind; one that made none would do so again.
+        # If the child died during a call, this call is lost. If it died between calls, but had made some, the cause may
+        # be left over from them, so a new child continues. If it had made none, a new child would die the same way.
         if at in calls and at not in after:
             lost = [at]
         else:
@@ -108,7 +109,7 @@ def supervise(bundle: Bundle) -> bool:
 
 
 def _check_python(bundle: Bundle, argv: "list[str]") -> None:
-    """Leave for the client's version of Python where there is one; otherwise report the mismatch."""
+    """Switch to the client's version of Python if it is installed here. Otherwise report the mismatch."""
     here = "%d.%d" % sys.version_info[:2]
     wanted = bundle.head["python"]
     moved = os.environ.pop("CONDOR_FUTURES_PYTHON", None)
@@ -127,17 +128,17 @@ def _check_python(bundle: Bundle, argv: "list[str]") -> None:
 
 
 def _import_from(places: "list[str]") -> None:
-    """Let the calls, and the Pythons that they start, import what came with the job."""
+    """Let the calls, and Python processes that they start, import the files that were transferred with the job."""
     sys.path[1:1] = places
     os.environ["PYTHONPATH"] = os.pathsep.join(places + list(filter(None, [os.environ.get("PYTHONPATH")])))
 
 
 def main(argv: "list[str]") -> "NoReturn":
-    """Run the bundle that ``argv[1]`` names; exit status 0, :data:`CRASHED`, :data:`RETRY` or :data:`RAISED`.
+    """Run the bundle ``argv[1]``, and exit with status 0, :data:`CRASHED`, :data:`RETRY` or :data:`RAISED`.
 
-    ``argv[0]`` is the zip file that this module comes from, and stands first in ``sys.path``.
+    ``argv[0]`` is the zip file that contains this module, and is the first entry of ``sys.path``.
     """
-    # Both absolute: a call may change the working directory.
+    # Absolute paths, because a call may change the working directory.
     sys.path[0] = os.path.abspath(argv[0])
     status = 0
     for bundle in sandbox(argv[1]):
@@ -146,4 +147,4 @@ def main(argv: "list[str]") -> "NoReturn":
         if bundle.head.get("scratch"):
             os.chdir(os.environ.get("_CONDOR_SCRATCH_DIR", "."))
         status = bundle.status(supervise(bundle)) or status
-    os._exit(status)  # nothing was printed here, and taking the interpreter down costs milliseconds
+    os._exit(status)  # nothing was printed here, and finalizing the interpreter takes milliseconds

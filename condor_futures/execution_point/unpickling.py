@@ -1,7 +1,7 @@
-"""Pickling and unpickling in a job, and the names by which pickles know what is ours.
+"""Pickling and unpickling in a job, and the names by which pickles refer to this package.
 
-:func:`found_here` is the only place that maps such names: for jobs and for the client, which unpickles outcomes and,
-where somebody inspects them, calls.
+Only :func:`found_here` maps such names, both in jobs and in the client. The client unpickles outcomes, and also calls
+if a user inspects them.
 """
 
 import pickle
@@ -9,7 +9,7 @@ import sys
 
 from . import shipped_modules
 
-TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
+TYPE_CHECKING = False  # importing typing would take milliseconds in every job; type checkers know this name.
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
@@ -21,7 +21,7 @@ PROTOCOL = 5
 
 
 def dumps(value: object) -> "list[Buffer]":
-    """Pickle to ``[pickle, *buffers]``: by reference where that is possible, with cloudpickle where it is not."""
+    """Pickle to ``[pickle, *buffers]`` with pickle, or with cloudpickle if pickle fails."""
     buffers = []  # type: list[pickle.PickleBuffer]
     try:
         data = pickle.dumps(value, PROTOCOL, buffer_callback=buffers.append)
@@ -34,22 +34,22 @@ def dumps(value: object) -> "list[Buffer]":
 
 
 class CurrentCall:
-    """What the call that is being made may refer to: the values of other calls, and its own number."""
+    """Data that the current call may refer to: the values of other calls, and its own number."""
 
     bundle: "Bundle | None" = None
     number: "int | None" = None
 
 
-#: The process makes one call at a time. What unpickling calls has no other way to know it.
+#: The call that this process is making. The functions below, which unpickling calls, have no other way to know it.
 current_call = CurrentCall()
 
 
 class NoValueError(Exception):
-    """A call takes the value of another one, whose key is the argument, and that is not there."""
+    """A call takes the value of another call, which has none. The argument is the key of the other call."""
 
 
 def value_of_call(key: str) -> object:
-    """The value of the call *key*, whose outcome was appended to the bundle's calls, or is in a file beside them.
+    """Return the value of the call *key*, from the end of the calls file, or from an outcome file beside it.
 
     A future among a call's arguments is pickled as a reference to this function: see
     :mod:`condor_futures.calls.pickling`.
@@ -62,14 +62,14 @@ def value_of_call(key: str) -> object:
 
 
 def number_in_cluster() -> "int | None":
-    """The number of the call within its cluster: what ``condor_futures.procid`` among its arguments is pickled as."""
+    """Return the number of the call in its cluster. ``condor_futures.procid`` is pickled as a call of this function."""
     return current_call.number
 
 
-# The client's name of this package, and a job's.
+# The name of this package in the client, and in a job.
 _PACKAGES = ("condor_futures.execution_point", "condor_futures_execution_point")
-# Pickles outlive the version that made them: later versions attach to sessions, and inspect them. Before 0.1.0 there
-# were two modules instead, which were in no package in a job, and beside all others at the client.
+# Later versions read the pickles of earlier ones, when they attach to or inspect sessions. Before 0.1.0 there were two
+# modules instead of this package. In a job they belonged to no package, and in the client they were in the main one.
 _SHELLS = ("condor_futures.shell", "condor_futures_shell")
 _RUNNERS = ("condor_futures.runner", "condor_futures_runner")
 _OF_RUNNER = {
@@ -83,12 +83,12 @@ _OF_RUNNER = {
     "FrameError": "frames",
 }
 _HERE = __name__.rpartition(".")[0]
-# The modules that have a state. A call may clear sys.modules; they would be imported again, and know nothing.
+# The modules with state. If a call clears sys.modules, they must not be imported again, without their state.
 _WITH_STATE = {module.__name__: module for module in (sys.modules[__name__], shipped_modules)}
 
 
 def found_here(module: str, name: str) -> str:
-    """The module, as it is called in this process, of what a pickle knows as *name* of *module*."""
+    """Return the name in this process of the module to which a pickle refers with *module* and *name*."""
     if module.startswith("condor_futures"):
         package, _, part = module.rpartition(".")
         if package in _PACKAGES:
@@ -100,16 +100,15 @@ def found_here(module: str, name: str) -> str:
     return module
 
 
-# Where the makers of classes have the name by which cloudpickle knows a class again.
+# The position of the argument with cloudpickle's tracker id of a class, by the function that makes the class.
 _TRACKER_ID = {"_make_skeleton_class": 4, "_make_skeleton_enum": 5}
 
 
 class Unpickler(pickle.Unpickler):
-    """Finds what is ours under the name that it has here, and leaves a class alone that travels by value and is here
-    already.
+    """Finds this package's objects under their names here, and does not change existing classes.
 
-    cloudpickle would set all its attributes again, as they were where it was pickled (3.1): what an initializer or an
-    earlier call has set on it, or the client itself, would be gone.
+    cloudpickle 3.1 would set all attributes of a class that is pickled by value, even if it already exists. This would
+    undo changes to the class by an initializer, by an earlier call, or by the client itself.
     """
 
     def __init__(self, *args: "Any", **kwargs: "Any") -> None:
@@ -122,8 +121,8 @@ class Unpickler(pickle.Unpickler):
             return getattr(_WITH_STATE[module], name)
         found = super().find_class(module, name)
         if module == "cloudpickle.cloudpickle":
-            # What this gives must not know the unpickler, which remembers it: all that was unpickled would be garbage
-            # to be collected, instead of going when the call has ended.
+            # The returned function must not refer to the unpickler, which keeps it in its memo. In such a cycle, all
+            # unpickled objects would wait for the garbage collector, instead of being freed when the call ends.
             if name in _TRACKER_ID:
                 return _make_class(found, _TRACKER_ID[name], self._made)
             if name == "_class_setstate":
@@ -132,7 +131,7 @@ class Unpickler(pickle.Unpickler):
 
 
 def _make_class(make: "Any", tracker_id: int, made: "list[type]") -> "Callable[..., type]":
-    """As cloudpickle's *make*, for a class that is not here yet; others are found."""
+    """Like cloudpickle's *make* for a new class. An existing class is returned unchanged."""
 
     def find_or_make(*args: "Any") -> "Any":
         from cloudpickle.cloudpickle import _DYNAMIC_CLASS_TRACKER_BY_ID
@@ -147,7 +146,7 @@ def _make_class(make: "Any", tracker_id: int, made: "list[type]") -> "Callable[.
 
 
 def _set_class_state(set_state: "Any", made: "list[type]") -> "Callable[[type, Any], type]":
-    """As cloudpickle's *set_state*, for the classes that were *made* for this pickle."""
+    """Like cloudpickle's *set_state*, but only for the classes that were *made* for this pickle."""
 
     def set_state_if_made(cls: "Any", state: "Any") -> "Any":
         return set_state(cls, state) if any(one is cls for one in made) else cls
@@ -156,7 +155,7 @@ def _set_class_state(set_state: "Any", made: "list[type]") -> "Callable[[type, A
 
 
 class _CallUnpickler(Unpickler):
-    """Gives functions that travel by value the namespace of their module."""
+    """Uses the namespace of their module for functions that are pickled by value."""
 
     def find_class(self, module: str, name: str) -> "Any":
         if module == "cloudpickle.cloudpickle" and name in shipped_modules.REPLACEMENTS:
@@ -165,7 +164,7 @@ class _CallUnpickler(Unpickler):
 
 
 def loads(segments: "Sequence[Buffer]") -> "Any":
-    """Unpickle what came for a call, in a job."""
+    """Unpickle a function, arguments or a value for a call, in a job."""
     import io
 
     value = _CallUnpickler(io.BytesIO(segments[0]), buffers=segments[1:]).load()

@@ -167,7 +167,7 @@ def test_value_that_the_disk_of_the_job_cannot_hold_fails_its_call_alone(pool_wi
     with CondorExecutor(access_point="personal") as executor:
         # The job runs in its spool directory, because access point and execution point are one machine.
         results = [executor.submit(os.urandom, n * MIB) for n in (9, 1)]
-        with pytest.raises(OSError, match=r"No space left on device \(where the job ran") as caught:
+        with pytest.raises(OSError, match=r"No space left on device \(on the execution point") as caught:
             results[0].result(100)
         assert caught.value.errno == errno.ENOSPC
         assert len(results[1].result(100)) == MIB

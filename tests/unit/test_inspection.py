@@ -139,7 +139,7 @@ def not_authentic(session, evidence, how) -> Path:
 
 REASONS = {
     "another secret": "the file is not authentic from byte 0 on",
-    "altered": " on: it is cut short, or was altered",
+    "altered": " on: it is truncated or altered",
     "no session.json": "it has no session.json",
     "session.json of a stranger": "it belongs to the uid 12345",
     "session.json that others can read": "its mode is 0644, not 0600",

@@ -38,7 +38,7 @@ def test_outcome_that_cannot_be_written_is_an_error_of_its_call(job):
     before, error, after = job.run((pow, 2, 2), (limited,), (pow, 3, 3))
     assert (before, after) == (4, 27)
     assert isinstance(error, OSError)
-    assert "File too large (where the job ran" in str(error)
+    assert "File too large (on the execution point" in str(error)
 
 
 @pytest.mark.parametrize("room", [100, 1000, 4500, 5100])
