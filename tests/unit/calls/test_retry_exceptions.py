@@ -38,7 +38,7 @@ def test_one_class_or_several(given, retried):
 
 @pytest.mark.parametrize("given", [3, "OSError", [OSError, 3], int, OSError(), [OSError()]], ids=repr)
 def test_what_is_no_class_of_exceptions_is_refused(given):
-    with pytest.raises(TypeError, match=r"^retry_exceptions is a class of exceptions, or several;"):
+    with pytest.raises(TypeError, match=r"^retry_exceptions must be one or more exception classes;"):
         changed(given)
 
 
