@@ -1,4 +1,4 @@
-"""The examples in docstrings that need no pool do what they say."""
+"""The examples in docstrings that need no pool work as shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors travel: they can be pickled, copied and chained, and say in words what their attributes say."""
+"""Errors can be pickled, copied and chained, and their text agrees with their attributes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ each_job_error = pytest.mark.parametrize("kind", [JobError, *JobError.__subclass
 
 
 def test_there_is_one_of_each():
-    """An error class that is added is tested here."""
+    """A new error class needs an entry here."""
     classes = {kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__}
     assert classes == {type(error) for error in ONE_OF_EACH}
 
@@ -114,7 +114,7 @@ def test_error_keeps_everything_when_it_travels(error, travel):
     ids=lambda error: type(error).__name__,
 )
 def test_error_keeps_what_was_hung_on_it_when_it_travels(error):
-    """By the user, or by add_note()."""
+    """The user or add_note() may have added it."""
     error = copy.copy(error)
     error.extra = {"of": "the user"}
     assert pickle.loads(pickle.dumps(error)).extra == {"of": "the user"}
@@ -136,7 +136,7 @@ def test_facts_that_nobody_knows_are_none(kind):
 
 @each_job_error
 def test_end_of_standard_error_is_in_the_text(kind):
-    """The user sees at once what the job last said; below the sentence, without trailing blanks."""
+    """The user sees the job's last output at once, below the message, without trailing blanks."""
     error = kind("the message", stderr_tail="Traceback ...\nMemoryError\n\n")
     assert str(error).splitlines() == [
         "the message",
@@ -151,25 +151,25 @@ def test_standard_error_of_blanks_is_left_out():
 
 
 def test_facts_are_given_by_name():
-    """Nobody has to know their order."""
+    """Nobody has to remember their order."""
     with pytest.raises(TypeError):
         JobError("the message", "7.0")
 
 
 def test_standard_library_knows_them():
-    """Code written for pickle, or for another executor, catches ours."""
+    """Code for pickle, or for another executor, catches our errors."""
     assert issubclass(PayloadError, pickle.PicklingError)
     assert issubclass(BrokenCondorExecutor, concurrent.futures.BrokenExecutor)
 
 
 @each
 def test_all_but_the_cause_are_of_one_tree(error):
-    """RemoteTraceback is nothing to be caught."""
+    """RemoteTraceback is not meant to be caught."""
     assert isinstance(error, CondorFuturesError) != isinstance(error, RemoteTraceback)
 
 
 def test_remote_traceback_is_printed_with_the_error():
-    """As Python prints causes: headed by the job and the host, before the local traceback."""
+    """Python prints it as a cause: first the job and the host, then the local traceback."""
     error = ValueError("no")
     error.__cause__ = RemoteTraceback('Traceback:\n  File "x.py", line 3, in f\nValueError: no\n', "ep1", "7.0")
     text = "".join(traceback.format_exception(error))

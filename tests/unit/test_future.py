@@ -1,4 +1,4 @@
-"""A future is a concurrent.futures.Future in all but what cancel() can do, and it knows its job."""
+"""A CondorFuture is a concurrent.futures.Future, except that cancel() can do more. It also knows its job."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(30)
 
 @pytest.fixture
 def told():
-    """The futures whose cancellation was told to the executor."""
+    """The futures whose cancellation the executor was told."""
     return []
 
 
@@ -61,7 +61,7 @@ def failed(error=None):
 
 @pytest.mark.parametrize("running", [False, True], ids=["pending", "running"])
 def test_call_can_be_cancelled_also_while_it_runs(future, told, running):
-    """Its job can be removed, so cancel() says True where the standard library's says False."""
+    """Its job can be removed, so cancel() returns True where the standard library's returns False."""
     if running:
         future.mark_running()
         assert future.running()
@@ -89,7 +89,7 @@ def test_call_that_has_ended_cannot_be_cancelled(make):
 
 
 def test_waiting_ends_with_a_cancellation(future):
-    """wait() and as_completed() see it, though no executor takes note of it afterwards."""
+    """wait() and as_completed() notice it, although no executor acknowledges it afterwards."""
     future.cancel()
     assert wait([future], return_when=ALL_COMPLETED).done == {future}
     assert list(as_completed([future])) == [future]
@@ -97,7 +97,7 @@ def test_waiting_ends_with_a_cancellation(future):
 
 @pytest.mark.parametrize("running", [False, True], ids=["pending", "running"])
 def test_cancellation_wakes_whoever_waits(running):
-    """All three ways of waiting, each in a thread that waits already."""
+    """The threads already wait, one in each of the three ways."""
     futures = [CondorFuture(f"c{number}") for number in range(3)]
     other = CondorFuture("other")
     if running:
@@ -139,21 +139,21 @@ def test_callbacks_run_once_when_it_is_cancelled(future):
 
 
 def test_callback_may_cancel(future, told):
-    """A callback of the cancellation that cancels again neither deadlocks nor counts twice."""
+    """A callback that cancels again neither deadlocks nor counts twice."""
     future.add_done_callback(lambda cancelled: cancelled.cancel())
     assert future.cancel()
     assert told == [future]
 
 
 def test_executor_is_told_of_a_cancellation_that_is_complete():
-    """What it is told of is over: nobody who hears of it can still set a result."""
+    """When the executor is told, no thread can set a result any more."""
     states = []
     CondorFuture("c000000", lambda cancelled: states.append(cancelled._state)).cancel()
     assert states == [CANCELLED_AND_NOTIFIED]
 
 
 def test_asyncio_waits_for_it(future):
-    """In both directions: the result arrives, and a cancelled task cancels the call."""
+    """It works in both directions: the result arrives, and a cancelled task cancels the call."""
 
     async def main():
         wrapped = asyncio.wrap_future(future)
@@ -188,7 +188,7 @@ def test_value_and_error(future):
 
 
 def test_outcome_that_comes_after_the_cancellation_is_dropped(future):
-    """The job may have ended while it was being cancelled; that is no error, and changes nothing."""
+    """The job may have ended during the cancellation. That is no error, and changes nothing."""
     future.cancel()
     future.resolve("late", None)
     future.resolve(None, ValueError("late"))
@@ -219,7 +219,7 @@ def test_running_is_said_only_of_what_may_run(future):
 
 
 def test_cancelling_and_resolving_at_once_has_one_winner():
-    """cancel() says True if and only if the future is cancelled; the callbacks run once."""
+    """cancel() returns True if and only if the future is cancelled, and the callbacks run once."""
     for _ in range(300):
         seen, said, start = [], [], threading.Barrier(3)
         future = CondorFuture("c000000")
@@ -244,7 +244,7 @@ def test_cancelling_and_resolving_at_once_has_one_winner():
         assert seen == [future]
 
 
-# What it knows of its job.
+# The future's information about its job.
 
 WORDS = {"pending", "idle", "running", "completed", "done", "failed", "cancelled"}
 
@@ -262,7 +262,7 @@ WORDS = {"pending", "idle", "running", "completed", "done", "failed", "cancelled
     ids=lambda state: state.value,
 )
 def test_state_is_a_word_of_the_documentation(future, bundle, state):
-    """Whatever the state of the job is while the future is not done."""
+    """The job may be in any state while the future is not done."""
     bundle.job = replace(bundle.job, state=state)
     assert future.state in WORDS
     if state not in (State.ENDED, State.DISCARDED):
@@ -270,13 +270,13 @@ def test_state_is_a_word_of_the_documentation(future, bundle, state):
 
 
 def test_state_of_a_call_whose_job_ended_is_completed(future, bundle):
-    """Its outcome is being read: it is neither running any more nor done yet."""
+    """The client still reads its outcome: the call is neither running nor done."""
     bundle.job = replace(bundle.job, state=State.ENDED)
     assert future.state == "completed"
 
 
 def test_state_when_it_is_over(future, bundle):
-    """The end of the future counts, not the job's state: a bundle's job may go on for others."""
+    """The end of the future counts, not the job's state: a bundle's job may continue for others."""
     bundle.job = replace(bundle.job, state=State.RUNNING)
     future.cancel()
     assert future.state == "cancelled"
@@ -297,7 +297,7 @@ def test_job_and_host(future, bundle):
 
 
 def test_output_is_the_calls_own_part(future, bundle):
-    """Of the job's files, by the range in its outcome; without one, all that there is."""
+    """The range in the outcome selects the part of the job's files. Without a range, it is all output."""
     assert future.stdout() == ""
     bundle.path("stdout").write_bytes(b"before mine \xff after")
     bundle.path("stderr").write_bytes(b"all of it")
@@ -315,11 +315,11 @@ def test_output_of_a_call_that_wrote_nothing_is_empty(future, bundle):
     assert future.stdout() == ""
 
 
-# What is said of it.
+# The future's representation.
 
 
 def test_its_repr_has_the_call_and_the_job(future, bundle):
-    """After what the standard library says, in its form; and nothing else where there is no job to come."""
+    """The format continues that of the standard library. If no job will follow, there is nothing else."""
     assert re.fullmatch(r"<CondorFuture at 0x[0-9a-f]+ state=pending, call c000000 idle, job 7\.0>", repr(future))
     future.resolve(4, None)
     assert repr(future).endswith(" state=finished returned int, call c000000 done, job 7.0>")

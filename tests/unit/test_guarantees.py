@@ -1,4 +1,4 @@
-"""The page on guarantees names a test beside each sentence."""
+"""The page on guarantees names a test for each sentence."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def exist(named):
 
 
 def test_all_other_tests_that_are_named_are_there():
-    """Also in the text."""
+    """The text may name such tests, too."""
     exist(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE))
 
 
 def test_times_are_those_of_the_package():
-    """The tests beside them have other ones, so as not to take minutes."""
+    """The tests named there use other times, to avoid taking minutes."""
     assert 2 * queue_looks.AUDIT_INTERVAL == 40
-    assert queue_looks.SPOOLING < queue_looks.AUDIT_INTERVAL  # so that the second look finds that it has waited enough
+    assert queue_looks.SPOOLING < queue_looks.AUDIT_INTERVAL  # so that at the second look it has waited long enough
     assert inspect.signature(AccessPoint).parameters["patience"].default == 60
     assert sum(backoff.AGAIN.pause(number) for number in range(backoff.ATTEMPTS - 1)) == 60
-    assert backoff.AGAIN.longest < 120  # and the helper tries for up to 10 s, if it is at it
+    assert backoff.AGAIN.longest < 120  # and the helper, if it is busy with that, tries for up to 10 s

@@ -1,4 +1,4 @@
-"""What files of calls and outcomes hold, and that nothing in them runs that is not authentic."""
+"""Inspection shows the content of files of calls and outcomes, and runs nothing in them that is not authentic."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from condor_futures.session.session import Session
 
 
 class Malicious:
-    """Unpickling it makes a file."""
+    """Unpickling it creates a file."""
 
     def __init__(self, evidence: Path) -> None:
         self.evidence = evidence
@@ -31,7 +31,7 @@ class Malicious:
 
 
 class Unknown:
-    """Its class cannot be imported where it is unpickled."""
+    """The process that unpickles it cannot import its class."""
 
     def __reduce__(self):
         return Unpicklable, ()
@@ -85,7 +85,7 @@ def test_outcomes_are_shown_with_values_exceptions_and_where_they_came_about(ses
 
 
 def test_values_of_other_calls_are_references_and_follow_the_calls(session):
-    """At any depth; their outcomes are appended to the file."""
+    """The calls may be at any depth. Their outcomes are appended to the file."""
     parent = Future()
     parent.key = "c000003"
     path = write_calls(session, [call("c000004", sum, [parent, 1])])
@@ -114,7 +114,7 @@ def test_what_cannot_be_unpickled_here_says_why(session):
 
 
 def not_authentic(session, evidence, how) -> Path:
-    """A file with a malicious call that is not authentic, for one of the reasons that there are."""
+    """A file with a malicious call that is not authentic, for one of the possible reasons."""
     secret = bytes(32) if how == "another secret" else None
     path = write_calls(session, [call("c000000", abs, Malicious(evidence))], secret=secret)
     about = session.directory / "session.json"
@@ -151,7 +151,7 @@ REASONS = {
 
 @pytest.mark.parametrize("how", REASONS)
 def test_nothing_runs_that_is_not_authentic(session, tmp_path, how):
-    """It is described by its headers, with the reason; only trust= has it unpickled."""
+    """The headers describe the call, with the reason. Only trust= unpickles it."""
     if how == "session.json of a stranger" and os.geteuid() != 0:
         pytest.skip("only root can give a file away")
     evidence = tmp_path / "evidence"
@@ -177,11 +177,11 @@ def test_authentic_frames_before_one_that_is_not_are_unpickled(session, tmp_path
 
 
 def test_secret_in_the_file_itself_proves_nothing(session, tmp_path):
-    """Calls carry their session's secret to the execution point; a forged file carries one that fits."""
+    """Calls carry their session's secret to the execution point. A forged file carries its own matching secret."""
     evidence = tmp_path / "evidence"
     path = not_authentic(session, evidence, "another secret")
     with path.open("rb") as file:
-        assert len(list(read_frames(file))) == 3  # it fits
+        assert len(list(read_frames(file))) == 3  # it matches
     inspect_file(path)
     assert not evidence.exists()
 
@@ -211,11 +211,11 @@ def test_other_files_are_refused(session):
     with pytest.raises(CondorFuturesError, match="holds neither calls nor outcomes"):
         inspect_file(path)
     path.write_text("")
-    assert list(inspect_file(path).outcomes) == []  # a job that has just begun
+    assert list(inspect_file(path).outcomes) == []  # a job that has just started
 
 
 def test_what_is_no_regular_file_is_refused(tmp_path):
-    """To open a pipe would wait for ever; a link is as good as what it leads to."""
+    """Opening a pipe would block. A link is treated like its target."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("pipe")
     for name in ("pipe", "link", "."):
@@ -256,7 +256,7 @@ def test_job_is_found_by_its_submit_event(session, state):
 
 
 def test_job_is_the_last_one_that_had_its_id(session):
-    """Also where its event comes after something that cannot be read."""
+    """Its event may follow unreadable bytes."""
     session.event_log.write_text(SUBMITTED + "garbage\n...\n" + SUBMITTED.replace("b000000", "b000001"))
     write_calls(session, [call("c000000", abs, 1)])
     with pytest.raises(CondorFuturesError, match=r"b000001\.\*, have been removed from"):
@@ -264,13 +264,13 @@ def test_job_is_the_last_one_that_had_its_id(session):
 
 
 def test_session_without_events_says_that_they_were_never_written(session):
-    """As with a remote access point."""
+    """A remote access point writes no events either."""
     with pytest.raises(CondorFuturesError, match="the event log of the session is empty"):
         find_job("12.3", session.directory)
 
 
 def test_job_of_a_dag_is_found_in_the_log_of_its_nodes(session):
-    """The session's own log is empty then."""
+    """The session's own log is then empty."""
     (session.directory / "analysis.dag.nodes.log").write_text(SUBMITTED)
     path = write_calls(session, [call("c000000", abs, 1)])
     assert find_job("12.3", session.directory) == [path]
@@ -281,14 +281,14 @@ def test_job_of_a_dag_is_found_in_the_log_of_its_nodes(session):
 
 
 def test_log_whose_name_is_no_text_is_told(session, tmp_path):
-    """HTCondor takes no such name; the session was moved there."""
+    """HTCondor accepts no such name, but the session was moved there."""
     moved = session.directory.rename(tmp_path / os.fsdecode(b"\xff"))
     with pytest.raises(CondorFuturesError, match="its name cannot be encoded"):
         find_job("12.3", moved)
 
 
 def test_job_is_looked_for_in_all_sessions(state):
-    """Two access points may have jobs of one number."""
+    """Jobs of two access points may have the same number."""
     first, second = Session.create(), Session.create()
     first.event_log.write_text(SUBMITTED)
     path = write_calls(first, [call("c000000", abs, 1)])

@@ -1,4 +1,4 @@
-"""The tree keeps its promises: a test file for each module, imports that lead down, files of a readable size."""
+"""The layout: a test file for each module, imports only of lower layers, files of a readable size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNIT = ROOT / "tests" / "unit"
 
 _POOL = "works with the daemons of a pool: "
 
-#: Modules without a test file of their own in tests/unit, and why.
+#: Modules without a test file of their own in tests/unit, each with the reason.
 WITHOUT: dict[str, str] = {
     "access_point/choosing.py": _POOL + "tests/pool/test_remote.py, test_attach.py",
     "access_point/emptying.py": _POOL + "tests/pool/test_executor.py, test_sessions.py",
@@ -64,7 +64,7 @@ def test_each_reason_is_of_a_module_that_is_there():
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
 def test_each_folder_says_where_its_lines_run(folder):
-    """In its first docstring."""
+    """The module docstring of its __init__ says so."""
     text = (folder / "__init__.py").read_text()
     assert text.startswith('"""'), folder
     assert len(text.split('"""')[1].split()) > 10, folder
@@ -72,12 +72,12 @@ def test_each_folder_says_where_its_lines_run(folder):
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_a_long_module_says_why_it_is_one(module):
-    """At most 400 lines, or the reason in its first lines."""
+    """A module has at most 400 lines, or its first lines give the reason."""
     text = (PACKAGE / module).read_text()
     assert text.count("\n") <= 400 or "It is long because" in text[:1500], module
 
 
-# The layers, tried with imports that break them.
+# The layers, tested with imports that break them.
 
 BROKEN = {
     "execution_point": ("execution_point/frames.py", "import condor_futures.errors"),
@@ -92,7 +92,7 @@ BROKEN = {
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A copy of the package, to be spoilt."""
+    """A copy of the package that the test may change."""
     directory = tmp_path_factory.mktemp("checkout")
     shutil.copytree(PACKAGE, directory / "condor_futures", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", directory)

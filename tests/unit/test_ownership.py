@@ -1,4 +1,4 @@
-"""A thread that changes what belongs to another is refused: the tests run with the checks on."""
+"""The check refuses changes by a thread that is not the owner. In the tests, it is on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from condor_futures.state_machine.states import Job
 
 @owned()
 class Shelf:
-    """Has books, and a lamp."""
+    """Owns books and a lamp."""
 
     def __init__(self):
         self.books = []
@@ -36,7 +36,7 @@ class Shelf:
 
 @owned(methods=False)
 class Lamp:
-    """Only its attribute, and what is marked, counts."""
+    """The check covers only its attributes, and the marked method."""
 
     def __init__(self):
         self.on = False
@@ -62,7 +62,7 @@ def test_the_tests_run_with_the_checks_on():
 
 
 def test_a_wrong_thread_is_refused(other):
-    """The message names the thread, what it was to change, and the owner."""
+    """The message names the thread, the change and the owner."""
     shelf, owner = Shelf(), Owner("the librarian")
     owner.takes(shelf)
     with owner.at_work():
@@ -89,7 +89,7 @@ def test_what_an_object_is_made_of_belongs_to_its_owner(other):
 
 
 def test_an_object_is_free_before_its_owner_begins_and_after_it_has_ended(other):
-    """So it is handed over."""
+    """An object passes to another owner this way."""
     shelf, owner = Shelf(), Owner("the librarian")
     owner.takes(shelf)
     other(lambda: shelf.put("Emma"))
@@ -127,7 +127,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_each_part_of_a_bundle_belongs_to_one_thread(change, other):
-    """What is known of its job to the thread that follows it, what comes of its calls to the resolver's."""
+    """The thread that follows a job owns the job's state; the resolver's thread owns the results of its calls."""
     owners = {"follower": Owner("the watcher's thread"), "resolver": Owner("the resolver's thread")}
     made = bundle(**owners)
     part, make = CHANGES[change]
@@ -136,12 +136,12 @@ def test_each_part_of_a_bundle_belongs_to_one_thread(change, other):
         with pytest.raises(WrongThreadError, match=r"it belongs to the (watcher|resolver)'s thread"):
             other(lambda: make(made))
     with owners.popitem()[1].at_work():
-        other(lambda: make(made))  # it is no business of the other owner
+        other(lambda: make(made))  # the other owner is not concerned
 
 
 @pytest.mark.parametrize("attribute", ["key", "directory", "options"])
 def test_the_rest_of_a_bundle_never_changes(attribute):
-    """Not even before a thread has begun."""
+    """Not even a thread that has not begun may change it."""
     made = bundle(Owner("the watcher's thread"), Owner("the resolver's thread"))
     with pytest.raises(WrongThreadError, match=f"Bundle.{attribute} must not change: it belongs to nobody"):
         setattr(made, attribute, None)
@@ -158,7 +158,7 @@ def test_counts_belong_to_the_holder_of_their_lock():
 
 
 def test_nothing_is_checked_elsewhere():
-    """Users pay nothing: classes and methods are what they were."""
+    """The check costs users nothing: classes and methods are unchanged."""
     script = (
         "from condor_futures import ownership\n"
         "from condor_futures.calls.bundle import Bundle\n"

@@ -1,4 +1,4 @@
-"""The live line counts every call, and ends as a line."""
+"""The live line counts every call, and its last state stays as a line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from condor_futures.progress import progress
 
 @pytest.mark.parametrize("error", [None, OSError])
 def test_the_last_state_is_a_line_of_its_own(error):
-    """Also after an exception; what was cancelled is counted."""
+    """It stays even after an exception. Cancelled calls are counted."""
     counts = Counter(done=2, cancelled=1, completed=1)
     text = io.StringIO()
     console = Console(file=text, width=200)

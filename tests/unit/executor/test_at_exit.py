@@ -1,4 +1,4 @@
-"""At the interpreter's exit scripts get their results, and one that was interrupted leaves no jobs."""
+"""At the interpreter's exit, scripts get their results, and an interrupted script leaves no jobs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from condor_futures.executor import at_exit
 
 
 class Watcher:
-    """Notes what is asked of it; *interrupts* are raised by the first of the waits."""
+    """Records its calls. The first of the waits raises *interrupts*."""
 
     def __init__(self, *interrupts, last_error=0):
         self.asked = []
@@ -41,7 +41,7 @@ class Watcher:
 
 @pytest.fixture
 def ends(monkeypatch):
-    """Has the interpreter's exit happen with these watchers, as far as at_exit knows."""
+    """Simulate the interpreter's exit with these watchers, for the functions of at_exit."""
     monkeypatch.setattr(at_exit, "_exiting", False)
     monkeypatch.delattr(sys, "last_type", raising=False)
 
@@ -68,7 +68,7 @@ def test_a_script_that_was_interrupted_takes_its_jobs_back(ends):
 
 
 def test_an_interruption_before_the_calls_were_made_is_none_of_theirs(ends, monkeypatch):
-    """As at a prompt: what the interpreter printed last was printed before the last call was submitted."""
+    """An example is a prompt: the interpreter printed the last exception before the last call was submitted."""
     watcher = Watcher(last_error=at_exit.last_error())
     ends(watcher, interrupted=True)
     assert watcher.asked == ["close", "join"]

@@ -1,4 +1,4 @@
-"""Calls become bundles on disk, or futures that have failed; and what is refused leaves nothing for others to find."""
+"""Calls become bundles on disk, or failed futures. A refused call leaves nothing that other clients could find."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from condor_futures.session.session import Session
 
 
 class Engine:
-    """Numbers calls and bundles, and keeps what it is to have submitted."""
+    """Numbers calls and bundles, and records the bundles that it is to submit."""
 
     def __init__(self, session):
         self.session = session
@@ -79,7 +79,7 @@ def test_only_jobs_that_are_run_again_have_a_file_of_earlier_outcomes(engine, in
     ids=["function", "argument"],
 )
 def test_a_call_that_cannot_be_made_has_failed(engine, intake, fn, args, error):
-    """Its error is not raised: it is one call's among others."""
+    """submit() does not raise the error: it belongs to one call among others."""
     assert isinstance(intake.submit(fn, args, {}).exception(0), error)
     assert (engine.added, engine.files) == ([], [])
     assert engine.watcher.tally.counts() == {"failed": 1}
@@ -92,7 +92,7 @@ def test_a_file_that_is_not_there_fails_the_call(engine, intake, tmp_path):
 
 
 def test_a_file_that_is_not_there_may_be_made_by_what_the_call_waits_for(engine, intake, tmp_path):
-    """And where nothing is spooled, it is not read here."""
+    """Without spooling, the client does not read the file."""
     first = intake.submit(abs, (1,), {})
     later = with_options(intake, transfer_input_files=tmp_path / "missing")
     not_spooled = Intake(engine, later.options.changed({}, spool=False))
@@ -106,7 +106,7 @@ def test_a_file_that_is_not_there_may_be_made_by_what_the_call_waits_for(engine,
 
 
 def test_what_calls_come_after_is_kept_with_them(engine, intake):
-    """For whoever attaches to the session."""
+    """A client that attaches to the session needs them."""
     first = intake.submit(abs, (1,), {})
     intake.coming_after((first,)).submit(abs, (1,), {})
     [bundle] = engine.added[-1][0]
@@ -114,7 +114,7 @@ def test_what_calls_come_after_is_kept_with_them(engine, intake):
 
 
 def test_what_the_engine_refuses_is_not_found_by_others(engine, intake):
-    """Nobody was given its futures."""
+    """Nobody received its futures."""
     engine.refusal = RuntimeError("cannot schedule new futures after shutdown")
     with pytest.raises(RuntimeError, match="after shutdown"):
         intake.submit(abs, (1,), {})
@@ -135,7 +135,7 @@ def test_a_disk_that_is_full_fails_the_calls(engine, intake, monkeypatch):
 
 
 def test_the_jobs_of_a_cluster_are_submitted_together(engine, intake):
-    """Each cluster is one of its own, whatever else has the same options."""
+    """Each cluster is separate, even if other jobs have the same options."""
     futures = intake.submit_cluster(pow, (procid, 2), {}, 3)
     intake.submit_cluster(pow, (procid, 2), {}, 1)
     [(bundles, complete), ([other], _)] = engine.added
@@ -173,7 +173,7 @@ def test_a_chunk_is_a_bundle(engine, intake):
 
 
 def test_many_chunks_are_handed_over_a_part_at_a_time(engine, intake, monkeypatch):
-    """So that the first jobs run while the rest is pickled; only the last part is the end of it."""
+    """The first jobs can run while the rest is pickled. Only the last part ends the submission."""
     monkeypatch.setattr(module, "_JOBS_AT_A_TIME", 2)
     list(intake.submit_chunks(abs, iter([(n,) for n in range(5)]), 1, None))
     assert [(len(bundles), complete) for bundles, complete in engine.added] == [(2, False), (2, False), (1, True)]
@@ -186,7 +186,7 @@ def test_with_a_buffersize_each_chunk_is_submitted_when_it_is_taken(engine, inta
 
 
 def test_arguments_that_end_in_an_error_leave_nothing(engine, intake):
-    """The user's own error is raised, and none of the calls before it are made."""
+    """The user's own error is raised, and none of the earlier calls run."""
 
     def arguments():
         yield (1,)

@@ -1,4 +1,4 @@
-"""What map() returns: results in order, of calls that are submitted as they are needed."""
+"""The result of map(): results in order, of calls that are submitted as they are needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from condor_futures.future import CondorFuture
 
 
 class Chunks:
-    """Calls of which each is done as soon as it is submitted, unless it is told otherwise."""
+    """Calls that are done as soon as they are submitted, unless the test says otherwise."""
 
     def __init__(self, *sizes, pending=()):
         self.sizes = sizes
@@ -56,7 +56,7 @@ def test_a_result_belongs_to_whoever_takes_it():
 
 
 def test_without_a_buffersize_all_is_submitted_at_once():
-    """As map() always did: before a result is asked for."""
+    """The standard map() also submits before anyone asks for a result."""
     chunks = Chunks(1, 1, 1)
     iterator = results(iter(chunks), None, None)
     assert len(chunks.futures) == 3
@@ -64,7 +64,7 @@ def test_without_a_buffersize_all_is_submitted_at_once():
 
 
 def test_so_many_chunks_are_ahead_of_what_was_taken():
-    """One more is submitted before the results of the first are waited for."""
+    """One more chunk is submitted before map() waits for the results of the first."""
     chunks = Chunks(*[2] * 10)
     iterator = results(iter(chunks), 3, None)
     submitted = [len(chunks.futures)]
@@ -83,7 +83,7 @@ def test_closing_cancels_what_was_submitted():
 
 
 def test_what_is_not_there_in_time_is_cancelled():
-    """And so is all after it."""
+    """All later calls are cancelled too."""
     chunks = Chunks(1, 1, 1, pending=[1, 2])
     iterator = results(iter(chunks), None, time.monotonic() + 0.05)
     assert next(iterator) == 0
@@ -103,7 +103,7 @@ def test_an_exception_ends_it():
 
 
 def test_it_is_known_without_a_look_into_it():
-    """Which would wait for its first result."""
+    """A look would wait for its first result."""
     chunks = Chunks(1, pending=[0])
     assert is_of_map(results(iter(chunks), None, None))
     assert not any(map(is_of_map, [iter(chunks), iter(()), [], None, CondorFuture("c0")]))

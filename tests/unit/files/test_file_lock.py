@@ -1,4 +1,4 @@
-"""Shares of a file, and a lock that excludes them: between processes, and between two objects of one."""
+"""Shares of a file, and a lock that excludes them, between processes and between two objects of one process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from condor_futures.files.file_lock import FileLock
 
 @pytest.fixture
 def lock(tmp_path):
-    """Makes locks on one file; all are closed after the test."""
+    """Make locks on one file. The fixture closes all of them after the test."""
     made = []
 
     def make():
@@ -46,7 +46,7 @@ def test_a_lock_that_becomes_free_is_had(tmp_path):
 
 
 def test_a_holder_that_is_killed_holds_nothing(tmp_path):
-    """The kernel drops the lock with the process."""
+    """The kernel releases the lock when the process ends."""
     code = "import sys, time; from pathlib import Path; from condor_futures.files.file_lock import FileLock as L\n"
     code += "lock = L(Path(sys.argv[1])); assert lock.try_exclusive(); print('has it', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", code, tmp_path / "lock"], stdout=subprocess.PIPE) as process:

@@ -1,4 +1,4 @@
-"""Where a session may be: nowhere that others could put another in its place."""
+"""Permitted places for a session: only those where no other user could replace it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOMEBODY = 12345
 
 @pytest.fixture
 def shared(tmp_path):
-    """A directory as /tmp is: everybody may write to it, and remove what is theirs."""
+    """A directory like /tmp: everyone may write to it, and remove their own files."""
     directory = tmp_path / "shared"
     directory.mkdir()
     directory.chmod(0o1777)
@@ -24,7 +24,7 @@ def shared(tmp_path):
 
 
 def test_own_directories_in_shared_ones_are_safe(shared):
-    """Nobody else can rename them."""
+    """No other user can rename them."""
     (shared / "mine").mkdir()
     check_place(shared / "mine")
     (shared / "link").symlink_to("mine")
@@ -44,7 +44,10 @@ def test_directory_where_everybody_may_rename_everything_is_refused(shared, belo
 @pytest.mark.parametrize("kind", ["directory", "link"])
 @pytest.mark.parametrize("below", ["", "mine"])
 def test_what_somebody_else_has_put_into_a_shared_directory_is_refused(shared, kind, below):
-    """It, or the directory above it, is theirs to replace; a link of theirs also if it leads to what is mine."""
+    """Its owner can replace it, or the directory above it.
+
+    The same applies to another user's link to my own directory.
+    """
     theirs = shared / "theirs"
     if kind == "directory":
         theirs.mkdir()
@@ -63,7 +66,7 @@ def test_what_somebody_else_has_put_into_a_shared_directory_is_refused(shared, k
 @pytest.mark.root
 @ROOT
 def test_a_directory_of_somebody_else_is_no_session(tmp_path):
-    """Also where only they can write."""
+    """Neither is a directory that only the other user can write to."""
     tmp_path.chmod(0o755)
     session = Session.create(tmp_path / "session")
     session.leave()
@@ -75,7 +78,7 @@ def test_a_directory_of_somebody_else_is_no_session(tmp_path):
 @pytest.mark.root
 @ROOT
 def test_state_directory_of_somebody_else(shared, monkeypatch):
-    """XDG_STATE_HOME may be what anybody set it to."""
+    """Anyone may have set XDG_STATE_HOME."""
     (shared / "state").mkdir()
     os.chown(shared / "state", SOMEBODY, -1)
     monkeypatch.setenv("XDG_STATE_HOME", str(shared / "state"))
@@ -98,7 +101,7 @@ def test_this_file_system_has_no_such_lists(tmp_path):
 
 
 def test_only_regular_files_are_opened(tmp_path):
-    """A pipe that nobody writes to would be waited for."""
+    """Opening a pipe without a writer would block."""
     (tmp_path / "file").write_bytes(b"text")
     with open_regular(tmp_path / "file") as file:
         assert file.read() == b"text"

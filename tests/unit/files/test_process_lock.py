@@ -1,4 +1,4 @@
-"""A lock that a process has once, by whichever path, and that can be looked at without being disturbed."""
+"""A lock that a process holds once, by any path, and that others can inspect without releasing it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def no_room(*_, **__):
 
 
 def test_lock_that_cannot_be_had_is_not_held(tmp_path, monkeypatch):
-    """Whatever the reason is."""
+    """The reason does not matter."""
     lock = SessionLock(tmp_path / "missing" / "lock")
     with pytest.raises(FileNotFoundError):
         lock.acquire()
@@ -30,7 +30,7 @@ def test_lock_that_cannot_be_had_is_not_held(tmp_path, monkeypatch):
 
 
 def test_a_process_has_it_once_by_whichever_path(tmp_path):
-    """To open the file again, and close it, would drop the lock that this process has."""
+    """A second open and close of the file would release the lock of this process."""
     (tmp_path / "directory").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "directory")
     lock, same = SessionLock(tmp_path / "directory" / "lock"), SessionLock(tmp_path / "link" / "lock")

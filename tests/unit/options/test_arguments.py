@@ -33,7 +33,7 @@ def test_after_is_nothing_else(after, kind):
 
 @pytest.mark.parametrize("value", [1, 0, "yes", None, np.True_])
 def test_a_flag_is_a_bool(value):
-    """A word would be true, whatever it says."""
+    """Any non-empty word would be true."""
     with pytest.raises(TypeError, match=f"^spool must be True or False, not {re.escape(repr(value))}$"):
         check_flag("spool", value)
     check_flag("spool", value=False)
@@ -47,7 +47,7 @@ def test_seconds_are_a_number():
 
 
 def test_a_count_is_any_kind_of_int():
-    """Also numpy's; what comes back is Python's own, which JSON holds."""
+    """It may be one of numpy's. The result is a Python int, which JSON can hold."""
     for value in (3, np.int64(3), np.uint8(3)):
         count = check_count("count", value)
         assert (count, type(count)) == (3, int)

@@ -55,7 +55,7 @@ def test_what_is_sealed_says_why_it_does_not_change(change):
 
 
 def test_a_copy_can_be_changed():
-    """Also one of what is sealed."""
+    """Even a copy of sealed categories can."""
     limits = Categories(merge=2)
     limits.seal("the DAG has been run")
     copy = limits.copy()

@@ -1,4 +1,4 @@
-"""From the `credentials` of an executor to what is stored, what the jobs say, and when it is stored again."""
+"""The `credentials` of an executor: what is stored, the submit commands of the jobs, and the time of renewal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from condor_futures.options.credentials import (
     to_store,
 )
 
-# The bindings read their configuration on import; these tests are about the language, not about a site.
+# The bindings read their configuration on import. These tests are about the language, not about a site.
 os.environ["CONDOR_CONFIG"] = os.devnull
 import htcondor2
 
@@ -48,7 +48,7 @@ def test_option_is_understood(option, parsed):
 
 @pytest.mark.parametrize("option", ["", "Kerberos", "krb5", "oauth", "oauth:", "oauth:a b", "oauth:a*", "oauth:a*b*c"])
 def test_a_credential_of_an_unknown_kind_is_a_value_error(option):
-    """What there is stands in the message."""
+    """The message lists the known kinds."""
     with pytest.raises(ValueError, match=r"'kerberos', 'scitokens', 'oauth:SERVICE'") as caught:
         Credentials.parse(["kerberos", option])
     assert repr(option) in str(caught.value)
@@ -67,7 +67,7 @@ def test_the_executor_refuses_it_before_it_looks_for_an_access_point(option):
 
 
 def services_needed(commands):
-    """What condor_submit makes of them."""
+    """condor_submit derives the same services."""
     cluster = htcondor2.Submit({"executable": "/bin/true", **commands})
     return set(cluster.expand("use_oauth_services").replace(",", " ").split())
 
@@ -86,7 +86,7 @@ def test_nothing_is_said_where_nothing_is_wanted():
 
 
 def test_what_the_user_said_of_a_handle_stands():
-    """Permissions, audience or options: any of the three makes the handle known."""
+    """Permissions, audience or options each make the handle known."""
     wanted = Credentials.parse("oauth:box*a")
     for what in ("permissions", "resource", "options"):
         assert wanted.commands({f"box_oauth_{what}_a": "read:/x"}) == {"use_oauth_services": "box"}
@@ -106,7 +106,7 @@ def test_the_request_has_only_what_is_about_credentials():
 
 
 def test_what_a_submit_command_asks_for_is_stored_too():
-    """As of a submit file that a site describes; the attribute's name may have any capitals."""
+    """Submit files that sites describe have such a command. The case of the attribute's name does not matter."""
     assert to_store({"use_oauth_services": "box"}) == {"kerberos": False, "services": {"use_oauth_services": "box"}}
     assert to_store({"my.sendcredential": "True"}) == {"kerberos": True, "services": {}}
 
@@ -120,7 +120,7 @@ def test_what_a_submit_command_asks_for_is_stored_too():
     ],
 )
 def test_what_is_not_stored_is_refused_later(more):
-    """Less of it is fine."""
+    """A smaller request is accepted."""
     stored = {"use_oauth_services": "box, scitokens", "box_oauth_permissions": "read:/x"}
     check_stored({"use_oauth_services": "scitokens", "request_cpus": "2"}, stored)
     check_stored({"box_oauth_permissions": "read:/z"}, stored)
@@ -143,7 +143,7 @@ Valid starting{pad}     Expires{pad}            Service principal
 @pytest.mark.parametrize("format", ["%m/%d/%y %H:%M:%S", "%m/%d/%Y %H:%M:%S"])
 @given(end=st.integers(10**9, 3 * 10**9))
 def test_the_ticket_granting_ticket_says_when_it_expires(format, end):  # noqa: A002
-    """In local time; a summer's end, when clocks show an hour twice, makes an hour's difference."""
+    """The times are local. At the end of summer time, when an hour occurs twice, they may be wrong by an hour."""
     start, early, late = (time.strftime(format, time.localtime(t)) for t in (end - 9000, end - 6000, end))
     listing = LISTING.format(start=start, early=early, end=late, pad="")
     assert abs(expiry(listing) - end) in (0, 3600)
@@ -151,7 +151,7 @@ def test_the_ticket_granting_ticket_says_when_it_expires(format, end):  # noqa: 
 
 @given(st.floats(-(10**6), 10**6))
 def test_renewals_come_before_half_of_the_ticket_is_gone(left):
-    """But not more often than once a minute, nor less often than twice an hour."""
+    """The interval is at least a minute and at most half an hour."""
     now = 1.8e9 - 1.8e9 % 86400
     end = time.strftime("%m/%d/%y %H:%M:%S", time.localtime(now + left))
     seconds = renew_after(LISTING.format(start=end, early=end, end=end, pad=""), now)
@@ -165,5 +165,5 @@ def test_without_klist_there_is_a_renewal_all_the_same():
 
 
 def test_the_error_is_one_of_the_access_points():
-    """Who catches that an access point cannot be used catches this too."""
+    """A handler for an unusable access point also catches this error."""
     assert issubclass(CredentialError, AccessPointError)

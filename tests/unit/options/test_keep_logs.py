@@ -12,14 +12,14 @@ from condor_futures.options.keep_logs import log_directory
 
 
 def test_home_is_said_with_a_tilde(tmp_path, monkeypatch):
-    """In a profile there is no other way to say it."""
+    """A profile has no other way to name it."""
     monkeypatch.setenv("HOME", str(tmp_path))
     assert log_directory("~/logs") == tmp_path / "logs"
     assert (tmp_path / "logs").is_dir()
 
 
 def test_a_directory_is_made_with_those_above_it(tmp_path, monkeypatch):
-    """And stays where it is when the program moves."""
+    """The path stays valid when the program changes its working directory."""
     monkeypatch.chdir(tmp_path)
     assert log_directory("a/b") == log_directory(Path("a/b")) == tmp_path / "a/b"
     assert (tmp_path / "a/b").is_dir()

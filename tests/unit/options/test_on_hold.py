@@ -42,7 +42,7 @@ def test_each_way_to_say_it(given, policy):
     ],
 )
 def test_what_is_not_understood_is_refused_at_once(given, error, words):
-    """With what there is to choose from."""
+    """The error lists the choices."""
     with pytest.raises(error, match="on_hold") as caught:
         OnHold().changed(given)
     assert words in str(caught.value)
@@ -69,7 +69,7 @@ def test_what_is_no_size_is_refused(size, error):
 
 
 def test_what_is_not_said_stays_as_it_is():
-    """As with_options has it."""
+    """with_options works the same way."""
     base = OnHold().changed(("release", 5), "4GB")
     assert base.changed("wait").policy == HoldPolicy("wait", 3, 4096)
     assert base.changed(memory_max="8GB").policy == HoldPolicy("release", 5, 8192)
@@ -78,7 +78,7 @@ def test_what_is_not_said_stays_as_it_is():
 
 
 def test_a_session_keeps_all_but_a_function():
-    """It fails the calls then: nobody is there who would decide."""
+    """Without the function, the calls fail, because nothing else decides."""
     for on_hold in (OnHold().changed(("release", 5), 4096), OnHold().changed("wait"), OnHold()):
         kept = json.loads(json.dumps(Options({}, spool=True, on_hold=on_hold).record()))
         assert Options.from_record(kept).on_hold == on_hold

@@ -1,4 +1,4 @@
-"""What jobs are submitted with: how it changes, what shares a cluster, what a session keeps of it."""
+"""The options of jobs: how they change, which jobs share a cluster, and what a session stores of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from condor_futures.options.ship import Shipping
 
 @pytest.fixture
 def options(tmp_path):
-    """None of them is the default."""
+    """None of the options has its default value."""
     (tmp_path / "code.zip").touch()
     return Options(
         {"request_cpus": "2", "rank": "Memory"},
@@ -34,7 +34,7 @@ def test_none_keeps_what_there_is(options):
 
 
 def test_what_is_given_replaces_one_thing_only(options):
-    """A submit command that is None goes."""
+    """A submit command with the value None is removed."""
     changed = options.changed(
         {"request_cpus": None, "prio": 5}, spool=False, category="", discard_result=False, ship=[]
     )
@@ -61,7 +61,7 @@ def test_what_is_wrong_is_refused(options, given, error, sentence):
 
 
 def test_jobs_of_equal_wishes_share_a_cluster():
-    """In whichever order these were said; what is not of the job's does not count."""
+    """The order of the options does not matter, nor do options that do not concern the job."""
     first = Options({"request_cpus": "2", "rank": "x"}, spool=True)
     assert first.key == Options({"rank": "x", "request_cpus": "2"}, spool=True, discard=True).key
 
@@ -73,7 +73,7 @@ def test_jobs_of_other_wishes_do_not(given):
 
 
 def test_a_session_keeps_it_as_json(options):
-    """With files that need not be there any more."""
+    """The JSON may name files that no longer exist."""
     kept = Options.from_record(json.loads(json.dumps(options.record())))
     assert kept.record() == options.record()
     assert kept.key == options.key
@@ -85,7 +85,7 @@ def test_a_session_keeps_it_as_json(options):
     "commands", [{}, {"transfer_input_files": "a"}, {"transfer_output_remaps": '"a = b"'}, {"request_cpus": "2"}]
 )
 def test_files_of_the_users_own_are_known(commands, tmp_path):
-    """Somebody has to transfer them."""
+    """HTCondor or the client has to transfer them."""
     assert Options(commands, spool=False).own_files is any(name.startswith("transfer") for name in commands)
     (tmp_path / "code.zip").touch()
     assert Options(commands, spool=False, ship=Shipping([tmp_path / "code.zip"])).own_files

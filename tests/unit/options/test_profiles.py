@@ -21,7 +21,7 @@ def files(tmp_path, monkeypatch):
 
 
 def test_user_goes_before_site_goes_before_package(files):
-    """The first one that has a profile says all of it."""
+    """The first file that has a profile defines it completely."""
     files["site"].write_text('[cern]\nspool = false\nrequest_cpus = 2\n[institute]\naccess_point = ["cm", "ap1"]\n')
     assert load_profile("cern") == {"spool": False, "request_cpus": 2}
     files["user"].write_text("[cern]\nrequest_cpus = 4\n")
@@ -36,7 +36,10 @@ def test_user_goes_before_site_goes_before_package(files):
 
 
 def test_profile_inherits_from_another(files):
-    """At any number of steps; what is nearer wins. A user's may inherit from the one that it hides."""
+    """There may be any number of steps, and the nearer value wins.
+
+    A user's profile may inherit from the one that it hides.
+    """
     files["site"].write_text("[base]\nspool = false\nrequest_cpus = 1\nmax_retries = 2\n")
     files["user"].write_text(
         '[mine]\ninherits = "large"\nmax_retries = 3\n[large]\ninherits = "base"\nrequest_cpus = 8\n'
@@ -89,7 +92,7 @@ def test_unknown_profile_names_the_nearest_and_the_files(files):
 
 
 def test_what_the_constructor_refuses_it_refuses_in_a_profile_too(files):
-    """Before anything is connected to."""
+    """The error comes before any connection."""
     files["user"].write_text('[x]\nrequest_memry = "2GB"\n')
     with pytest.raises(TypeError, match="no submit command 'request_memry'; did you mean 'request_memory'"):
         CondorExecutor.from_profile("x")

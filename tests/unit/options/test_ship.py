@@ -41,14 +41,17 @@ _NAMES = "from condor_futures.options.ship import Shipping; print([m.__name__ fo
 
 
 def test_what_lies_in_site_packages_is_installed_wherever_those_are(place):
-    """As in a software view of a site's, which PYTHONPATH names: sending numpy by value would be no help."""
+    """An example is a site's software view in PYTHONPATH. Sending numpy by value would not help there."""
     assert run(f"import of_a_view; {_NAMES}", place) == "[]"
     (place.parent / "neighbour.py").write_text("")
     assert run(f"import neighbour; {_NAMES}", place.parent) == "['neighbour']"
 
 
 def test_modules_whose_files_are_shipped_travel_by_name(place):
-    """By value too, each of their classes would be in the job twice; a part of a package has another name there."""
+    """If they also travelled by value, the job would have each of their classes twice.
+
+    A module of a package has another name there.
+    """
     top = place.parent
     for name in ("helper.py", "pack/__init__.py", "pack/inner.py", "whole/__init__.py", "whole/inner.py"):
         (top / name).parent.mkdir(exist_ok=True)
@@ -65,7 +68,7 @@ print([module.__name__ for module in Shipping(ship).modules()])
 
 
 def test_cloudpickle_outside_the_installation_does_not_pickle_itself(tmp_path):
-    """It did, until the recursion limit: no call could be pickled."""
+    """It did so until the recursion limit, and no call could be pickled."""
     own = tmp_path / "own"
     source = Path(cloudpickle.__file__).parent
     shutil.copytree(source, own / "cloudpickle", ignore=shutil.ignore_patterns("__pycache__"))
@@ -80,7 +83,7 @@ pickle_object(lambda: 1, "function", None, Shipping("auto"))
 
 
 def test_modules_that_are_imported_later_or_again_are_seen(tmp_path, monkeypatch):
-    """Between two calls anything may be imported, and a module that was changed be imported anew."""
+    """Between two calls, the user may import any module, or import a changed module again."""
     monkeypatch.syspath_prepend(tmp_path)
     shipping = Shipping("auto")
     before = shipping.modules()
@@ -96,7 +99,7 @@ def test_modules_that_are_imported_later_or_again_are_seen(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("name", ["a,b.py", "a$$(b).py", "a\nb.py"])
 def test_shipped_file_that_no_list_of_files_can_name_is_refused(tmp_path, name):
-    """When it is said, not when the jobs are submitted."""
+    """The error comes with the option, not with the submission."""
     (tmp_path / name).touch()
     with pytest.raises(ValueError, match="transfer_input_files"):
         Shipping([tmp_path / name])

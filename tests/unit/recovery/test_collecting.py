@@ -1,4 +1,4 @@
-"""Evidence is collected in the order that makes it whole, and jobs that do not count are removed on the way."""
+"""Evidence is collected in the order that makes it complete. Jobs that do not count are removed on the way."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STRAY = {**RUNS, "ClusterId": 2}
 
 
 class Log:
-    """An event log without events, which notes when it is read."""
+    """An event log without events, which records when it is read."""
 
     def __init__(self, helper):
         self.helper = helper
@@ -30,7 +30,7 @@ class Log:
 
 @pytest.fixture
 def session(tmp_path):
-    """With one bundle of one call."""
+    """A session with one bundle of one call."""
     session = Session.create(tmp_path / "session")
     call = Call("c000000", pickle_object(pow, "function"), pickle_object(((2, 3), {}), "arguments"))
     with session.create_file(session.bundle_directory(0) / "b000000.calls") as file:
@@ -50,7 +50,7 @@ def removals(helper):
 
 
 def test_the_log_is_read_after_the_queue(session, helper):
-    """What has left the queue in between is in the log."""
+    """The log then has the jobs that left the queue between the query and the reading."""
     helper.answers["query"] = [[RUNS]]
     evidence = collect(session, helper, Log(helper))
     assert [operation for operation, _ in helper.asked][:2] == ["query", "event log"]
@@ -75,7 +75,7 @@ def test_a_job_whose_files_never_arrived_is_removed_and_its_bundle_submitted_aga
 
 
 def test_one_whose_files_have_just_arrived_is_not(session, helper):
-    """The schedd says so a second later; until then it looks like one that waits."""
+    """The schedd reports it a second later. Until then, the job looks like one that waits for files."""
     helper.answers["query"] = [[HALF], [RUNS]]
     verdicts = settle(collect(session, helper, Log(helper)))
     assert list(verdicts.under_way) == ["1.0"]

@@ -1,4 +1,4 @@
-"""What the files and the event log of a session say of its bundles."""
+"""The evidence about bundles in the files and the event log of a session."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_each_submit_event_begins_another_job():
 
 
 def test_a_log_that_lost_the_submit_event_is_believed():
-    """There is no other job that it could be of."""
+    """The event can belong to no other job."""
     assert LoggedJobs([RUNS]).events(JOB, "b000001") == [RUNS]
     assert LoggedJobs([RUNS]).of_bundle == {}
 
@@ -60,7 +60,7 @@ def test_that_a_job_never_counted_says_nothing_of_the_next_one_with_its_id():
 
 
 def test_a_number_is_not_given_twice_while_anything_tells_of_it():
-    """A bundle that was cancelled has no file any more; its job is in the log, or in the queue yet."""
+    """A cancelled bundle has no file any more, but its job is in the log, or still in the queue."""
     bundles = [found("b000000", "c000000", "c000001")]
     assert unused_numbers([], LoggedJobs([]), []) == Unused(bundles=0, calls=0, clusters=0)
     assert unused_numbers(bundles, LoggedJobs([]), []) == Unused(bundles=1, calls=2, clusters=0)
@@ -78,14 +78,14 @@ def test_also_the_jobs_that_do_not_count_had_a_bundle():
 
 
 def test_a_call_that_others_wait_for_is_not_another_one():
-    """It was cancelled, and they fail of that; they must not be given what a later one returns."""
+    """The parent was cancelled, and its children fail for that reason. They must not get the value of a later call."""
     takes = Found("b000000", Path(), Options({}, spool=True), {"c000001": ["c000004", "x7f00"]})
     assert unused_numbers([takes], LoggedJobs([]), []).calls == 5
     assert unused_numbers([found("b000000", after=["c000007", "xc0"])], LoggedJobs([]), []).calls == 8
 
 
 def test_clusters_are_counted_on_from_the_last_one():
-    """What has ended does not say any more which cluster it was of."""
+    """A finished bundle no longer shows its cluster."""
     bundles = [
         found("b000000", ended=True),
         found("b000001"),
@@ -103,7 +103,7 @@ def session(tmp_path):
 
 
 def write(session, number, calls, ended=(), *, directory=0):
-    """The files of a bundle, of which the calls *ended* have an outcome; as the client and the job write them."""
+    """Write the files of a bundle, as the client and the job do. The calls *ended* have an outcome."""
     key, place = session.bundle_key(number), session.bundle_directory(directory)
     futures = {call: CondorFuture(call) for call in calls}
     made = Bundle(key, place, Options({}, spool=False), futures, Job(key, False))
@@ -128,10 +128,10 @@ def seen(session):
 
 
 def test_nothing_of_a_bundle_that_was_cancelled_counts(session):
-    """Neither what its job had reported, nor what it reports while it ends; and its keys are not given again."""
+    """Neither earlier nor later outcomes of its job count, and its keys are not used again."""
     cancelled = write(session, 3, ["c000004", "c000005"], ended=["c000004"])
     assert seen(session) == {"b000003": (["c000004", "c000005"], False)}
-    cancelled.futures = {}  # as when they have been failed
+    cancelled.futures = {}  # as after a failure
     cancelled.cancel_calls()
     assert seen(session) == {}
     report(session, cancelled, ["c000005"])
@@ -145,7 +145,7 @@ def test_nothing_of_a_bundle_that_was_cancelled_counts(session):
 
 
 def test_a_bundle_whose_calls_went_with_the_last_of_them_has_ended(session):
-    """So it is where a session is not kept; it was not cancelled."""
+    """A session that is not kept has such bundles. The bundle was not cancelled."""
     write(session, 0, ["c000000", "c000001"], ended=["c000000", "c000001"]).discard_calls()
     assert seen(session) == {"b000000": (["c000000", "c000001"], True)}
 

@@ -1,4 +1,4 @@
-"""What the schedd's history says of jobs, and that a site may keep it to itself."""
+"""The schedd's history of jobs, which a site may hide."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def gone(session, key, job_id):
 
 
 def test_the_jobs_of_a_bundle_come_in_the_order_in_which_they_were(session, helper):
-    """The schedd tells the newest first."""
+    """The schedd lists the newest job first."""
     helper.answers["past"] = [[ad(9, "b000001"), ad(7, "b000002"), ad(3, "b000001")]]
     jobs = jobs_of_history(helper, session)
     assert {key: [job.job_id for job in of_key] for key, of_key in jobs.items()} == {
@@ -41,7 +41,7 @@ def test_the_jobs_of_a_bundle_come_in_the_order_in_which_they_were(session, help
 
 
 def test_jobs_that_we_removed_are_not_asked_for(session, helper):
-    """Their reason begins with ours."""
+    """Their remove reason begins with ours."""
     jobs_of_history(helper, session)
     [(_, arguments)] = helper.asked
     reason = arguments["constraint"].partition('regexp("^')[2].partition('"')[0]

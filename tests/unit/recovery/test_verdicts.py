@@ -1,4 +1,4 @@
-"""What became of a bundle is decided from the evidence alone."""
+"""The evidence alone decides what became of a bundle."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def found(key, *calls, after=(), cluster=None, ended=False):
 
 
 def test_of_two_bundles_with_one_job_id_the_queue_says_whose_it_is():
-    """The other one's job is gone."""
+    """The job of the other bundle is gone."""
     history = LoggedJobs([SUBMITTED, RUNS, Submitted(JOB, "b000002")])
     ads = [{"ClusterId": 1, "ProcId": 0, "JobStatus": 2, "CondorFuturesBundle": "b000002"}]
     recovery = judge([found("b000001"), found("b000002"), found("b000003")], ads, history.of_bundle)
@@ -46,7 +46,7 @@ def test_of_two_bundles_with_one_job_id_the_queue_says_whose_it_is():
 
 
 def test_a_later_call_does_not_inherit_the_job_of_a_cancelled_one():
-    """From one client to the next but one."""
+    """The clients are the first and the third of the session."""
     log = [Submitted(JOB, "b000000"), WELL, Submitted("1.1", "b000001"), Aborted("1.1", "condor_futures")]
     first = found("b000000", ended=True)
     later = found(f"b{unused_numbers([first], LoggedJobs(log), []).bundles:06d}")
@@ -65,21 +65,21 @@ HELD = Held(JOB, 13, 2, "no file")
         ([RUNS], GONE, False, Gone(JOB)),
         ([RUNS], (Aborted(JOB, "rm"),), False, Aborted(JOB, "rm")),
         ([RUNS, Aborted(JOB, "rm")], GONE, False, Aborted(JOB, "rm")),
-        # It cannot be had any more.
+        # The outcome can no longer be retrieved.
         ([RUNS, WELL], GONE, False, NotRetrieved(JOB, "the job is no longer in the queue")),
         ([RUNS, BADLY], GONE, False, NotRetrieved(JOB, "the job is no longer in the queue")),
-        # It was, and there was nothing in it.
+        # The outputs were retrieved, and had no outcome.
         ([RUNS, BADLY], GONE, True, BADLY),
         ([RUNS, BADLY], (BADLY,), False, BADLY),
         ([RUNS], (BADLY,), False, BADLY),
         ([RUNS, BADLY, Aborted(JOB, "condor_futures")], GONE, True, BADLY),
         ([RUNS, WELL, Aborted(JOB, "rm")], GONE, False, Aborted(JOB, "rm")),
-        # A hold that failed its calls, for which the job was removed; or that is over.
+        # Holds that failed their calls, for which the job was removed, and holds that are over.
         ([HELD, Aborted(JOB, "condor_futures")], GONE, False, HELD),
         ([HELD, Aborted(JOB, "via condor_rm (by user you)")], GONE, False, Aborted(JOB, "via condor_rm (by user you)")),
         ([HELD, Released(JOB), RUNS, Evicted(JOB)], GONE, False, Gone(JOB)),
         ([HELD, Released(JOB), RUNS, BADLY], GONE, True, BADLY),
-        # It is to be submitted again.
+        # The bundle is to be submitted again.
         ([Aborted(JOB, NEVER_RAN)], GONE, False, None),
         ([], (Aborted(JOB, NEVER_RAN),), False, None),
     ],
@@ -96,7 +96,7 @@ def test_a_job_that_is_not_spooled_leaves_when_it_has_ended():
     assert fate(job, [SUBMITTED, RUNS, BADLY], GONE, retrieved=False)[1] == BADLY
 
 
-# The whole judgement, without a pool.
+# The complete judgement, without a pool.
 
 
 def evidence(bundles, queue=(), events=(), **more):
@@ -105,7 +105,7 @@ def evidence(bundles, queue=(), events=(), **more):
 
 
 def test_each_bundle_of_a_session_gets_one_verdict():
-    """One that has ended, one in the queue, one that was removed, one that never got there, and a cancelled one."""
+    """The bundles: ended, in the queue, removed, never arrived, and cancelled."""
     ended, queued, gone, pending = (found(f"b00000{n}", f"c00000{n}", ended=n == 1) for n in range(1, 5))
     cancelled = Found("b000005", Path(), None, {"c000005": ()}, counts=False)
     events = [
@@ -128,7 +128,7 @@ def test_each_bundle_of_a_session_gets_one_verdict():
 
 
 def test_a_job_that_never_counted_is_submitted_again_in_the_order_of_the_bundles():
-    """We removed it because another one was to count, which there is not."""
+    """We removed the job in favour of another one, which does not exist."""
     first, second = found("b000001"), found("b000002", "c000002")
     lost = [Submitted(JOB, "b000001"), RUNS]
     told = {"b000001": (Aborted(JOB, NEVER_RAN),)}
@@ -136,6 +136,6 @@ def test_a_job_that_never_counted_is_submitted_again_in_the_order_of_the_bundles
 
 
 def test_what_the_history_says_of_a_job_counts_after_the_log():
-    """The log ends while it runs; the schedd knows how it ended, and that nobody fetched what it made."""
+    """The log ends while the job runs. The schedd knows how it ended, and that nobody retrieved its outputs."""
     verdicts = settle(evidence([found("b000001")], events=[SUBMITTED, RUNS], told={"b000001": (BADLY,)}))
     assert [one.cause for one in verdicts.ended] == [BADLY]

@@ -1,4 +1,4 @@
-"""Counts of calls add up, whoever counts and whenever."""
+"""Counts of calls are consistent, whichever thread counts, at any time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_call_whose_job_has_ended_is_completed_until_its_future_knows():
 
 
 def test_a_call_that_failed_of_a_hold_has_failed():
-    """As its future's state says: held is what may go on."""
+    """Its future has the state failed: a held call may still continue."""
     tally = Counts()
     waits, fails = bundle("c0", state=State.HELD), bundle("c1", state=State.HELD)
     tally.opened([waits, fails])
@@ -45,7 +45,7 @@ def test_a_call_that_failed_of_a_hold_has_failed():
 
 
 def test_a_call_ends_once():
-    """Cancelled by one thread, resolved by another: the first counts."""
+    """One thread cancels it, and another resolves it: the first event counts."""
     tally = Counts()
     made = bundle("c0")
     tally.opened([made])
@@ -83,7 +83,7 @@ def test_a_call_may_end_in_the_middle_of_counting():
     made, other = bundle("c0", "c1"), bundle("c2")
 
     class Telling(dict):
-        """Ends a call while it is looked through."""
+        """Ends a call while the counts are computed."""
 
         def items(self):
             tally.ended(made, "c0", "cancelled")

@@ -1,4 +1,4 @@
-"""Every error has a sentence that reads well, also where the event log that knew the job's id is lost."""
+"""Every error has a readable message, even if the event log with the job's id is lost."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sentence(cause, job_id, trouble=None):
 
 @pytest.mark.parametrize("cause", CAUSES, ids=repr)
 def test_a_job_without_an_id_is_the_job_of_the_call(cause):
-    """With one, it is named by it."""
+    """If the job has an id, the message has the id."""
     unknown = sentence(cause, None)
     assert "None" not in unknown
     if not isinstance(cause, states.Refused):
@@ -66,7 +66,7 @@ def test_outcomes_say_where_they_are_from_as_far_as_that_is_known():
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
 def test_a_resource_that_was_given_to_the_function_is_told_where_it_goes():
-    """The call may have been made by hand too: it is a note, and what is raised stays what it is."""
+    """The call may use the name on purpose, so this is only a note. The exception stays the same."""
 
     def told(error):
         advise(error)
@@ -84,7 +84,7 @@ def test_a_resource_that_was_given_to_the_function_is_told_where_it_goes():
 
 
 def test_an_odd_module_keeps_no_future_from_ending(monkeypatch):
-    """Advice is looked for in what the user's program has, which may be anything."""
+    """The advice inspects the user's program, which may have any objects."""
 
     class Facade:
         """An object in the place of a module."""

@@ -1,4 +1,4 @@
-"""The events of a job that brought no log of its own."""
+"""The events of a job that has no log of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The resolver tells futures, in its own thread, and what is odd about one call costs no other."""
+"""The resolver completes futures in its own thread. Strange behaviour of one call affects no other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from condor_futures.state_machine import states
 
 
 def test_what_a_callback_raises_is_no_business_of_the_other_calls(tmp_path):
-    """Even what is no Exception, as asyncio.CancelledError."""
+    """It may even raise what is no Exception, such as asyncio.CancelledError."""
     session = Session.create(tmp_path / "session")
     tally = Counts()
     resolver = Resolver(session, tally, lambda bundle, error: None)
@@ -50,14 +50,14 @@ def test_what_a_callback_raises_is_no_business_of_the_other_calls(tmp_path):
 
 
 def test_a_value_that_cannot_be_handed_down_leaves_nothing_of_it(tmp_path):
-    """Half a frame would hide those that come after it; and only the calls hear of it that take the value."""
+    """An incomplete frame would hide later ones. Only the calls that take the value fail."""
     session = Session.create(tmp_path / "session")
     resolver = Resolver(session, Counts(), lambda bundle, error: None)
     resolver.start()
     gone, locked, fine = CondorFuture("c000000"), Future(), Future()
     parent = Bundle("b0", session.bundles, Options({}, spool=True), {"c000000": gone}, states.Job("b0", True))
     gone.resolve(1, None)
-    with parent.path("outcomes").open("wb") as file:  # cut short since it was read
+    with parent.path("outcomes").open("wb") as file:  # truncated since it was read
         header = {"kind": "outcome", "session": session.id, "call": "c000000", "result": "value", "host": "ep1"}
         write_frame(file, session.secret, header, [bytes(3_000_000)])
         file.truncate(2_000_000)
@@ -90,7 +90,7 @@ def raise_cancelled(future):
 
 
 class OddError(Exception):
-    """Its text cannot be had."""
+    """Its str() fails."""
 
     def __str__(self):
         return self.nothing
@@ -104,7 +104,7 @@ def raise_odd():
 
 
 def test_an_exception_without_a_text_is_an_error_all_the_same(tmp_path):
-    """Of a parent, of unpickling, of pickling."""
+    """The exception may be that of a parent, of unpickling, or of pickling."""
     session = Session.create(tmp_path / "session")
     resolver = Resolver(session, Counts(), lambda bundle, error: None)
     resolver.start()
@@ -122,7 +122,7 @@ def test_an_exception_without_a_text_is_an_error_all_the_same(tmp_path):
 
 
 class Unpickles:
-    """Raises it then."""
+    """Raises the exception when it is unpickled."""
 
     def __reduce__(self):
         return raise_odd, ()

@@ -1,4 +1,4 @@
-"""HTCondor's events become ours: from logs that a real HTCondor wrote, and from torn files."""
+"""HTCondor's events become ours: from logs that a real HTCondor wrote, and from incomplete files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def recorded(name: str) -> bytes:
 
 @pytest.fixture
 def log(tmp_path):
-    """A log to be written to, and an open reader of it."""
+    """A log to write to, and an open reader of it."""
     path = tmp_path / "event_log"
     path.touch()
     reader = EventLog(path)
@@ -47,7 +47,7 @@ def log(tmp_path):
 
 
 def test_a_pipe_in_the_place_of_the_log_is_not_waited_for(log, tmp_path):
-    """Nobody writes to it."""
+    """Nobody writes to the pipe."""
     path, reader = log
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="is not a regular file"):
@@ -62,7 +62,7 @@ def append(path: Path, data: bytes) -> None:
 
 
 def events_of(name: str) -> list:
-    """All events of a recorded log."""
+    """Return all events of a recorded log."""
     reader = EventLog(LOGS / f"{name}.log")
     try:
         return reader.read()
@@ -71,12 +71,15 @@ def events_of(name: str) -> list:
 
 
 def words(name: str) -> list[str]:
-    """The kinds of events in a recorded log of one job, in order, without those that say nothing."""
+    """Return the kinds of events in a recorded log of one job, in order, without those that mean nothing."""
     return [type(event).__name__ for event in events_of(name) if not isinstance(event, Note)]
 
 
 def replay(events, *, spooled: bool, answer_at_once: bool = True):
-    """Drive the table with a log; gives each job and its effects. Retrievals are answered at once, or last."""
+    """Apply the table to a log. Return each job and its effects.
+
+    The test answers retrievals at once, or at the end.
+    """
     jobs, effects = {}, defaultdict(list)
 
     def feed(event):
@@ -118,14 +121,14 @@ EXPECTED = {
     "reconnected": (1, Terminated, WELL),
     "notes_of_a_named_batch": (1, Aborted, {"reason": "via condor_rm (by user daemon)"}),
 }
-"""Log -> how many jobs, and what their one report has as its cause."""
+"""Log -> the number of jobs, and the cause of their only report."""
 
 
 @pytest.mark.parametrize("answer_at_once", [True, False], ids=["answered at once", "answered last"])
 @pytest.mark.parametrize("spooled", [True, False], ids=["spooled", "unspooled"])
 @pytest.mark.parametrize("name", EXPECTED)
 def test_recorded_log_leads_to_its_end(name, spooled, answer_at_once):
-    """Each job of the log ends with exactly one report, and that says what happened."""
+    """Each job of the log ends with exactly one report, which says what happened."""
     count, kind, fields = EXPECTED[name]
     events = events_of(name)
     removals = {event.job_id: event for event in events if isinstance(event, Aborted)}
@@ -134,20 +137,20 @@ def test_recorded_log_leads_to_its_end(name, spooled, answer_at_once):
     for job_id, job in jobs.items():
         assert job.state is State.ENDED
         reports = [effect for effect in effects[job_id] if isinstance(effect, Report)]
-        # One that was removed before its outcomes were known to be here: what is missing of them is missing for that.
+        # This job was removed before the client knew its outcomes. The reason for missing outcomes is the removal.
         early = removals.get(job_id) if spooled and not answer_at_once and fields == WELL else None
         assert reports == [Report(early or kind(job_id, **fields))]
 
 
 def test_every_recorded_log_is_replayed():
-    """A log that is added to the directory is described in its README, and has an expected end here."""
+    """A new log in the directory must have a description in the README, and an expected end here."""
     names = {path.stem for path in LOGS.glob("*.log")}
     assert names == {*EXPECTED, "evicted_again_and_again"}
     assert names == set(re.findall(r"^\| `(\w+)\.log`", (LOGS / "README.md").read_text(), re.MULTILINE))
 
 
 def test_job_that_is_evicted_again_and_again_is_given_up():
-    """Nothing hangs: a job that never comes to run, however often it is started, fails its futures."""
+    """Nothing hangs: a job that starts again and again without running fails its futures."""
     [job], [effects] = (list(part.values()) for part in replay(events_of("evicted_again_and_again"), spooled=True))
     assert job.state is State.ENDED
     assert Counter(map(type, effects))[Report] == 1
@@ -173,7 +176,7 @@ def test_futures_are_marked_running_when_their_job_runs(name):
     ],
 )
 def test_recorded_log_in_our_words(name, expected):
-    """HTCondor's sequence of events, surprises included, as we have it."""
+    """HTCondor's sequence of events, including surprises, in our classes."""
     assert words(name) == expected.split()
 
 
@@ -182,23 +185,23 @@ def test_recorded_log_in_our_words(name, expected):
     [
         ("good_spooled", ["b000000", "b000001", "b000002"]),
         ("good_unspooled", ["b000000"]),
-        # submit_event_notes would be lost beside a batch_name; submit_event_user_notes is not.
+        # HTCondor drops submit_event_notes if there is a batch_name, but not submit_event_user_notes.
         ("notes_of_a_named_batch", ["u000000"]),
     ],
 )
 def test_bundle_key_is_in_the_submit_event(name, keys):
-    """Without it a log could not say which job is which bundle's."""
+    """Without the key, a log could not say which job belongs to which bundle."""
     assert [event.bundle for event in events_of(name) if isinstance(event, Submitted)] == keys
 
 
 @pytest.mark.parametrize("name", ["good_spooled", "evicted_then_finished", "starter_killed"])
 def test_execution_point_is_named(name):
-    """By its name, not by its address."""
+    """The event has its name, not its address."""
     assert {event.host for event in events_of(name) if isinstance(event, Executing)} == {"ep1.example.org"}
 
 
 def test_shadow_exception_has_its_reason(log):
-    """Not from a recorded log, but in the format of one."""
+    """The log is not recorded, but has the format of a recorded one."""
     path, reader = log
     append(
         path,
@@ -218,7 +221,7 @@ def test_log_without_news_gives_nothing(log):
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_log_is_read_while_it_is_written(name, log):
-    """Event after event, each exactly once."""
+    """The events come one after the other, each exactly once."""
     path, reader = log
     events = []
     for text in recorded(name).split(b"...\n")[:-1]:
@@ -237,7 +240,7 @@ def test_log_is_read_while_it_is_written(name, log):
     ],
 )
 def test_event_that_is_not_whole_yet_is_read_when_it_is(last, log):
-    """A read between the two halves of a write loses nothing and doubles nothing."""
+    """A read between the two halves of a write neither loses nor repeats an event."""
     path, reader = log
     data = recorded("good_unspooled")
     cut = data.index(last) + len(last)
@@ -249,7 +252,7 @@ def test_event_that_is_not_whole_yet_is_read_when_it_is(last, log):
 
 
 def read_through(reader: EventLog, times: int = 4) -> list[str]:
-    """The kinds of events that some reads give, without the notes."""
+    """Return the kinds of events that several reads return, without the notes."""
     return [type(event).__name__ for _ in range(times) for event in reader.read() if not isinstance(event, Note)]
 
 
@@ -269,7 +272,7 @@ def with_in_the_middle(data: bytes) -> bytes:
     ],
 )
 def test_garbage_costs_no_event(garbage, log):
-    """What a full disk or a network file system leaves in the log does not hide what stands behind it."""
+    """Bytes that a full disk or a network file system leaves in the log do not hide later events."""
     path, reader = log
     append(path, with_in_the_middle(garbage))
     assert read_through(reader) == ["Submitted", "Executing", "Terminated"]
@@ -283,7 +286,7 @@ def test_garbage_costs_no_event(garbage, log):
     ],
 )
 def test_event_that_the_bindings_refuse_costs_no_other(bad, log):
-    """An event of a newer schedd, or one whose writer died, is no reason to fail every future of the session."""
+    """An event of a newer schedd, or one whose writer was killed, must not fail every future of the session."""
     path, reader = log
     append(path, with_in_the_middle(bad))
     assert read_through(reader) == ["Submitted", "Executing", "Terminated"]
@@ -298,7 +301,7 @@ def test_event_that_the_bindings_refuse_costs_no_other(bad, log):
     ],
 )
 def test_all_of_it_is_read_at_once_also_behind_what_stops_a_read(bad, log):
-    """Whoever attaches takes this for the past, and what comes later for news."""
+    """A client that attaches treats these events as the past, and later ones as news."""
     path, reader = log
     append(path, with_in_the_middle(bad))
     kinds = [type(event).__name__ for event in reader.read_all() if not isinstance(event, Note)]
@@ -317,15 +320,15 @@ def test_reading_all_of_it_ends_where_it_is_not_whole_yet(cut, log):
 
 
 class Unreadable:
-    """In the place of HTCondor's reader: it must not be asked for events."""
+    """A substitute for HTCondor's reader that must not be asked for events."""
 
     def close(self) -> None:
-        """As the reader's."""
+        """The method of HTCondor's reader."""
 
 
 @pytest.mark.parametrize("data", [recorded("good_unspooled"), recorded("good_unspooled")[:7]], ids=["whole", "torn"])
 def test_log_without_news_is_not_read(data, log):
-    """HTCondor's reader waits a second for the rest of a torn first line, each time that it is asked."""
+    """HTCondor's reader waits a second for the rest of an incomplete first line, each time that it is asked."""
     path, reader = log
     append(path, data)
     while reader.read():
@@ -336,7 +339,7 @@ def test_log_without_news_is_not_read(data, log):
 
 
 def test_log_that_is_emptied_goes_on(log):
-    """What comes then is read from the first event on."""
+    """Later events are read from the first one on."""
     path, reader = log
     append(path, recorded("good_unspooled"))
     assert read_through(reader)
@@ -348,7 +351,7 @@ def test_log_that_is_emptied_goes_on(log):
 
 @pytest.mark.parametrize("number", [errno.ENOTCONN, errno.ESTALE, errno.EIO, errno.EACCES, errno.ENOENT])
 def test_file_system_that_does_not_answer_says_nothing(log, monkeypatch, number):
-    """For now: the queue says what the log does not."""
+    """The condition may pass. The queue reports what the log does not."""
     path, reader = log
     append(path, recorded("good_spooled"))
 
@@ -362,7 +365,7 @@ def test_file_system_that_does_not_answer_says_nothing(log, monkeypatch, number)
 
 
 def test_log_that_is_replaced_while_it_cannot_be_opened_goes_on(log, monkeypatch):
-    """Too many files may be open, say."""
+    """For example, too many files are open."""
     path, reader = log
     append(path, recorded("nonzero_exit"))
     reader.read()
@@ -379,7 +382,7 @@ def test_log_that_is_replaced_while_it_cannot_be_opened_goes_on(log, monkeypatch
 
 
 def test_log_that_is_replaced_goes_on(log):
-    """Also after a time in which there was none."""
+    """It may also have been missing for some time."""
     path, reader = log
     append(path, recorded("good_unspooled"))
     assert read_through(reader)
@@ -390,7 +393,7 @@ def test_log_that_is_replaced_goes_on(log):
 
 
 def test_log_that_is_cut_in_the_middle_is_read_again_when_it_is_longer(log):
-    """What is written until then is lost; the queue has to say it."""
+    """Events written until then are lost. The queue has to report them."""
     path, reader = log
     append(path, recorded("good_unspooled"))
     assert read_through(reader)

@@ -1,4 +1,4 @@
-"""Which session a name means, and where nobody may look."""
+"""The session that a name refers to, and directories that the user may not read."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def state(tmp_path, monkeypatch):
 @pytest.mark.root
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 def test_no_sessions_where_nobody_may_look(monkeypatch):
-    """As where XDG_STATE_HOME was kept by sudo."""
-    closed = Path(tempfile.mkdtemp())  # and not tmp_path, above which nobody else may look either
+    """For example, sudo kept XDG_STATE_HOME."""
+    closed = Path(tempfile.mkdtemp())  # not tmp_path, because no other user can enter the directories above it
     try:
         (closed / "state" / "condor_futures" / "sessions").mkdir(parents=True)
         monkeypatch.setenv("XDG_STATE_HOME", str(closed / "state"))
@@ -46,7 +46,7 @@ def test_name_of_no_session_may_be_anything(name):
 @pytest.mark.root
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 def test_directory_that_may_not_be_looked_into_is_told():
-    """It is another user's."""
+    """It belongs to another user."""
     base = Path(tempfile.mkdtemp())
     try:
         base.chmod(0o755)

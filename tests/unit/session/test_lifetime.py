@@ -1,4 +1,4 @@
-"""How long a session's directory stays."""
+"""The lifetime of a session's directory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def state(tmp_path, monkeypatch):
 
 
 def fill(session: Session) -> list[Path]:
-    """Make everything that an executor makes; gives all paths."""
+    """Make every file that an executor makes, and return all paths."""
     session.write_runner()
     with session.create_file(session.bundle_directory(0) / "b000000.calls") as file:
         file.write(b"calls")
@@ -68,7 +68,7 @@ print((session.directory / "session.json").exists())
 
 
 def python(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run it in a process of its own."""
+    """Run the code in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(Path(condor_futures.__file__).parents[1])}
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -76,7 +76,7 @@ def python(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str
 
 @pytest.mark.parametrize("how", ["collected", "exits"])
 def test_forked_child_removes_nothing(how):
-    """A copy of the session in a child is not the session; when the parent ends, its directory goes."""
+    """A copy of the session in a child does not own the directory. When the parent ends, the directory is removed."""
     done = python(SCRIPT, how)
     assert done.returncode == 0, done.stderr
     directory, there = done.stdout.split()
@@ -85,7 +85,7 @@ def test_forked_child_removes_nothing(how):
 
 
 def test_what_is_kept_for_later_does_not_keep_an_ephemeral_session():
-    """It goes with its last reference all the same, or is left."""
+    """The directory is removed with the last reference, or left."""
     first = Session.create(settings={"access_point": ("cm", "ap1")})
     first.keep(schedd=("cm", "ap1"))
     directory = first.directory
@@ -111,9 +111,9 @@ def test_sessions_that_are_gone_keep_no_file_open(state):
 
 
 def files_open_below(directory: Path) -> list[Path]:
-    """By this process; also those that have been removed."""
+    """Return the files that this process has open, including removed ones."""
     found = []
     for descriptor in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # it is closed by now
+        with contextlib.suppress(FileNotFoundError):  # it has been closed in the meantime
             found.append(descriptor.readlink())
     return [path for path in found if directory in path.parents]

@@ -1,4 +1,4 @@
-"""The names in a session's directory, and the keys of what is in it."""
+"""The names in a session's directory, and the keys of its calls and bundles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def state(tmp_path, monkeypatch):
 
 
 def fill(session: Session) -> list[Path]:
-    """Make everything that an executor makes; gives all paths."""
+    """Make every file that an executor makes, and return all paths."""
     session.write_runner()
     with session.create_file(session.bundle_directory(0) / "b000000.calls") as file:
         file.write(b"calls")
@@ -26,7 +26,7 @@ def fill(session: Session) -> list[Path]:
 
 
 def test_names(tmp_path):
-    """What the documentation says lies where."""
+    """The files are where the documentation says."""
     session = Session.create(tmp_path / "session")
     paths = {str(path.relative_to(session.directory)) for path in fill(session)}
     bundles = {"bundles", "bundles/000", "bundles/000/b000000.calls"}
@@ -45,7 +45,7 @@ def test_no_directory_gets_too_many_bundles(tmp_path):
 
 
 def test_keys_sort_in_their_order():
-    """As text, as far as anybody counts."""
+    """They sort as text, up to any realistic number."""
     for key in (Session.bundle_key, Session.call_key):
         keys = [key(number) for number in (0, 9, 10, 99_999, 100_000, 999_999)]
         assert keys == sorted(keys)

@@ -1,4 +1,4 @@
-"""What session.json holds, and when it is not believed."""
+"""The content of session.json, and the conditions under which it is refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def no_room(*_, **__):
 
 
 def test_session_whose_place_cannot_be_looked_at_is_told(tmp_path, monkeypatch):
-    """So that whoever goes through several sessions gets to the next one."""
+    """A program that reads several sessions can skip this one."""
     Session.create(tmp_path / "session").leave()
     monkeypatch.setattr(record, "check_place", no_room)
     with pytest.raises(CondorFuturesError, match=r"/session cannot be read: No space left on device$"):

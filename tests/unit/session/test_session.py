@@ -26,7 +26,7 @@ def state(tmp_path, monkeypatch):
 
 
 def fill(session: Session) -> list[Path]:
-    """Make everything that an executor makes; gives all paths."""
+    """Make every file that an executor makes, and return all paths."""
     session.write_runner()
     with session.create_file(session.bundle_directory(0) / "b000000.calls") as file:
         file.write(b"calls")
@@ -36,7 +36,7 @@ def fill(session: Session) -> list[Path]:
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o777], ids=oct)
 @pytest.mark.parametrize("own", [True, False], ids=["own directory", "ephemeral"])
 def test_nobody_else_can_read_anything(tmp_path, umask, own):
-    """Whatever the user's umask is: directories are 0700, files 0600; only the runner can be executed."""
+    """The user's umask does not matter: directories are 0700, files 0600, and only the runner is executable."""
     before = os.umask(umask)
     try:
         session = Session.create(tmp_path / "session" if own else None)
@@ -49,7 +49,7 @@ def test_nobody_else_can_read_anything(tmp_path, umask, own):
 
 
 def test_directory_that_was_there_becomes_private(tmp_path):
-    """It was made by the user, who may not have thought of the secret in it."""
+    """The user made it, possibly without considering the secret in it."""
     tmp_path.chmod(0o755)
     directory = tmp_path / "session"
     directory.mkdir(mode=0o755)
@@ -70,7 +70,7 @@ def test_file_has_its_name_only_once_it_is_whole(tmp_path):
 
 
 def test_runner_can_be_executed_as_soon_as_it_has_its_name(tmp_path, monkeypatch):
-    """A session that is taken up gets another one, while its jobs start."""
+    """A session that is attached to gets a new runner while its jobs start."""
     session = Session.create(tmp_path / "session")
     modes = []
     rename = Path.rename
@@ -98,7 +98,7 @@ def test_file_that_is_not_finished_leaves_nothing(tmp_path):
 
 
 def test_sessions_differ(tmp_path):
-    """Also those that are made in the same second: by name, and in their secrets."""
+    """Even sessions of the same second differ, in their names and secrets."""
     sessions = [Session.create() for _ in range(5)]
     assert len({session.id for session in sessions}) == 5
     assert len({session.directory for session in sessions}) == 5
@@ -114,7 +114,7 @@ def test_session_without_a_directory_is_below_the_state_directory(state):
 
 
 def test_directory_in_use_is_refused(tmp_path):
-    """In one sentence, and nothing in it is touched."""
+    """The error is one sentence, and no file in it changes."""
     tmp_path.chmod(0o755)
     (tmp_path / "thesis.tex").write_text("do not lose this")
     with pytest.raises(CondorFuturesError) as caught:
@@ -125,7 +125,7 @@ def test_directory_in_use_is_refused(tmp_path):
 
 
 def test_second_session_does_not_take_the_directory_of_the_first(tmp_path):
-    """It says what can be done with that one."""
+    """The error says what can be done with the first session."""
     Session.create(tmp_path / "session", settings={"access_point": None})
     with pytest.raises(CondorFuturesError, match=r"/session already contains a session; attach\('/.*/session'\)"):
         Session.create(tmp_path / "session")
@@ -138,7 +138,7 @@ def test_second_session_does_not_take_the_directory_of_the_first(tmp_path):
 
 
 def test_session_of_this_process_is_in_use_here(tmp_path):
-    """Nobody is told to end the very process that asks."""
+    """The error does not advise ending the process that asks."""
     session = Session.create(tmp_path / "session")
     with pytest.raises(CondorFuturesError, match="is in use in this process; shut down or detach its executor"):
         Session.open(session.directory).take_up(0.0)
@@ -146,7 +146,10 @@ def test_session_of_this_process_is_in_use_here(tmp_path):
 
 
 def test_session_in_use_is_known_by_every_path(tmp_path):
-    """To take it up would succeed, because the kernel lets a process share its own locks; to let go would free it."""
+    """A new lock would succeed, because the kernel lets a process share its own locks.
+
+    Its release would release both.
+    """
     session = Session.create(tmp_path / "session")
     (tmp_path / "link").symlink_to(session.directory)
     link = Session.open(tmp_path / "link")
@@ -163,7 +166,7 @@ def test_session_in_use_is_known_by_every_path(tmp_path):
 
 
 def taken_up_elsewhere(directory: Path) -> bool:
-    """Another process can take it up, for a moment."""
+    """Another process may attach to it for a moment."""
     code = "import sys; from pathlib import Path; from condor_futures.session.session import Session; "
     done = python(code + "Session.open(Path(sys.argv[1])).take_up(0.0)", directory)
     assert done.returncode == 0 or "is in use by the process" in done.stderr
@@ -171,7 +174,7 @@ def taken_up_elsewhere(directory: Path) -> bool:
 
 
 def python(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run it in a process of its own."""
+    """Run the code in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(Path(condor_futures.__file__).parents[1])}
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -197,7 +200,7 @@ else:
 
 
 def test_child_takes_up_what_its_parent_has_left(tmp_path):
-    """It has a copy of what the parent knew of its locks, but none of them."""
+    """The child has a copy of its parent's list of locks, but none of the locks."""
     done = python(FORKS, tmp_path / "session")
     assert done.stdout == "taken up\n", done.stderr
 
@@ -207,7 +210,7 @@ def no_room(*_, **__):
 
 
 def test_session_that_cannot_be_taken_up_can_be_later(tmp_path, monkeypatch):
-    """The disk was full; that does not make it one that is in use here."""
+    """The disk was full. The session is not in use here after that."""
     Session.create(tmp_path / "session").leave()
     with monkeypatch.context() as full:
         full.setattr(Session, "_sign", no_room)
@@ -219,7 +222,7 @@ def test_session_that_cannot_be_taken_up_can_be_later(tmp_path, monkeypatch):
 
 
 def test_session_whose_event_log_is_a_pipe_is_refused(tmp_path):
-    """It could be read for ever; whoever put it there can take it away."""
+    """Reading it would never end. The user who made the pipe can remove it."""
     session = Session.create(tmp_path / "session")
     session.leave()
     session.event_log.unlink()
@@ -233,7 +236,7 @@ def test_session_whose_event_log_is_a_pipe_is_refused(tmp_path):
 
 
 def test_full_disk_keeps_no_session_from_being_purged(tmp_path, monkeypatch):
-    """That is when it is."""
+    """A purge is then needed most."""
     Session.create(tmp_path / "session", settings={"access_point": None}).leave()
     monkeypatch.setattr(Session, "create_file", no_room)
     assert purge(tmp_path / "session", force=True) == 0
@@ -242,7 +245,7 @@ def test_full_disk_keeps_no_session_from_being_purged(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("there", [True, False], ids=["empty directory", "no directory"])
 def test_session_that_cannot_be_made_can_be_later(tmp_path, monkeypatch, there):
-    """The disk was full; the directory is as it was, and the lock is not held."""
+    """The disk was full. The directory is unchanged, and the lock is free."""
     directory = tmp_path / "session"
     if there:
         directory.mkdir()
@@ -259,7 +262,7 @@ def test_session_that_cannot_be_made_can_be_later(tmp_path, monkeypatch, there):
 
 @pytest.mark.parametrize("name", ["file", "file/below"])
 def test_directory_that_cannot_be_made_is_refused(tmp_path, name):
-    """A file stands in the way; the error is ours, and says where and why."""
+    """A file has its name. The error is ours, with the place and the reason."""
     (tmp_path / "file").touch()
     with pytest.raises(CondorFuturesError) as caught:
         Session.create(tmp_path / name)
@@ -277,7 +280,7 @@ def test_relative_directory_stays_where_it_is_when_the_program_moves(tmp_path, m
 @pytest.mark.root
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 def test_files_belong_to_the_user_that_jobs_of_root_run_as(tmp_path):
-    """HTCondor runs root's jobs as another user, who has to be able to read them; nobody else is."""
+    """HTCondor runs root's jobs as another user, who has to be able to read them. No other user can."""
     session = Session.create(tmp_path / "session", owner=1)
     own = ("lock", "session.json")
     assert {path.stat().st_uid for path in fill(session) if path.name not in own} == {1}
@@ -287,7 +290,7 @@ def test_files_belong_to_the_user_that_jobs_of_root_run_as(tmp_path):
 
 
 def test_what_a_client_left_half_written_is_in_nobodys_way(tmp_path):
-    """It was killed between a file's first byte and its name; or the event log has gone meanwhile."""
+    """The client was killed between a file's first byte and its final name, or the event log has disappeared."""
     left = Session.create(tmp_path / "session", settings={})
     left.write_runner()
     left.leave()

@@ -1,7 +1,7 @@
-"""Whatever becomes of a job, and whatever part of it the event log tells, how often and how late: it has one end.
+"""A job has one end, whatever becomes of it, and whatever part of it the event log tells, how often and how late.
 
-A model of HTCondor leads a job through a history that can be; the log loses, repeats and delays what it says of it; the
-table's effects are carried out on the model; in the end the queue is asked, as the watcher does.
+A model of HTCondor leads a job through a possible history. The log loses, repeats and delays events. The test carries
+out the table's effects on the model. In the end, it asks the queue, as the watcher does.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ IDLE, RUNNING, REMOVED, COMPLETED, HELD = 1, 2, 3, 4, 5  # JobStatus
 
 @dataclass
 class HTCondor:
-    """One job in a schedd's queue: what can happen to it, and what the log is told of it."""
+    """One job in a schedd's queue: what may happen to it, and what the log is told."""
 
     status: int = IDLE
     log: list[Event] = field(default_factory=list)
@@ -81,7 +81,7 @@ class HTCondor:
             self.log.append(Terminated(JOB, exit_status=0))
 
     def end(self):
-        """Somebody sees to it that it runs."""
+        """Make the job run."""
         for step in (self.release, self.run, self.complete):
             step()
 
@@ -138,7 +138,7 @@ policies = st.builds(
     cancelled=st.booleans(),
 )
 def test_each_job_has_exactly_one_end(history, told, policy, answer, spooled, cancelled):
-    """The second of a step's flags says whether the log is read then, the third whether the queue is asked."""
+    """The second flag of a step decides whether the log is read then, the third whether the queue is asked."""
     htcondor = HTCondor()
     client = Client(htcondor, policy, spooled=spooled, answer=answer)
     times = iter(told * 100)
@@ -157,7 +157,7 @@ def test_each_job_has_exactly_one_end(history, told, policy, answer, spooled, ca
             client.ask_the_queue()
     if cancelled:
         client.tell(Unwanted(JOB))
-    for _ in range(10):  # each may release it, and whoever waits for that sees to it that it runs
+    for _ in range(10):  # any hold may be released, and a user who waits for that makes the job run
         htcondor.end()
         read_the_log()
         client.ask_the_queue()

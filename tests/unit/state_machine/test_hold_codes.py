@@ -9,7 +9,7 @@ from condor_futures.state_machine.hold_codes import JobStatus
 
 
 def test_states_are_numbered_as_the_bindings_do():
-    """They know no states above 7 (25.14)."""
+    """The bindings have no states above 7 (25.14)."""
     htcondor2 = pytest.importorskip("htcondor2")
     assert {status.name: status.value for status in htcondor2.JobStatus}.items() <= {
         status.name: status.value for status in JobStatus

@@ -21,7 +21,7 @@ from condor_futures.state_machine.states import (
 
 @pytest.mark.parametrize("kind", htcondor2.JobEventType, ids=lambda kind: kind.name)
 def test_every_kind_of_event_is_translated(kind):
-    """What an event lacks is not missed, and kinds that mean nothing to us are notes."""
+    """Missing attributes of an event cause no error. Kinds without a meaning for us become notes."""
     event = translate(kind.name, "12.3", {})
     assert event.job_id == "12.3"
     meaningful = {

@@ -1,4 +1,4 @@
-"""The words of the state table as JSON, and back."""
+"""The vocabulary of the state table as JSON, and back."""
 
 from __future__ import annotations
 
@@ -47,6 +47,6 @@ def test_a_story_is_told_apart_from_its_job():
 
 @pytest.mark.parametrize("kind", ["Path", "dataclass", "State", None])
 def test_other_words_are_refused(kind):
-    """The line may come from anybody."""
+    """The line may come from anyone."""
     with pytest.raises(ValueError, match="no word of the state table"):
         value({"kind": kind})

@@ -1,4 +1,4 @@
-"""What the job queue says of a job that the state of the job does not show."""
+"""Differences between the job queue and the job's known state."""
 
 from __future__ import annotations
 
@@ -74,18 +74,18 @@ def in_queue(status: int, **attributes) -> dict:
     ],
 )
 def test_queue_says_what_the_log_did_not(state, ad, expected):
-    """Each JobStatus, as the events that the log should have had; nothing where the state shows it already."""
+    """Each JobStatus becomes the events that the log should have had. If the state is already known, there are none."""
     assert queue_events({"7.0": job_in(state)}, [ad]) == ({"7.0": expected} if expected else {})
 
 
 def test_job_that_was_evicted_and_runs_elsewhere_by_now():
-    """Its host is the one where it is."""
+    """The host is that of its present slot."""
     [events] = queue_events({"7.0": job_in(State.RUNNING, "ep1")}, [in_queue(2, RemoteHost="slot1@ep2")]).values()
     assert events == (Executing("7.0", "ep2"),)
 
 
 def test_job_whose_shadows_die_and_that_never_runs_is_given_up():
-    """As it would be by the event log, which has an event for each."""
+    """The event log, which has an event for each failure, has the same effect."""
     limit = Job.FALSE_STARTS_LIMIT
     assert queue_events({"7.0": job_in(State.IDLE)}, [in_queue(1, NumShadowStarts=limit)]) == {}
     assert queue_events({"7.0": job_in(State.IDLE)}, [in_queue(1, NumShadowStarts=99, NumJobStarts=1)]) == {}
@@ -101,7 +101,7 @@ def test_job_in_no_queue_is_gone(state):
 
 @pytest.mark.parametrize("state", [State.COMPLETED, State.DISCARDED, State.ENDED], ids=lambda state: state.value)
 def test_queue_says_nothing_of_a_job_that_is_over(state):
-    """It is on its way out of the queue: that is no news."""
+    """The job is about to leave the queue, which is no news."""
     jobs = {"7.0": job_in(state)}
     assert queue_events(jobs, []) == {}
     assert queue_events(jobs, [in_queue(5, HoldReasonCode=1)]) == {}
@@ -112,7 +112,7 @@ def test_jobs_of_others_in_the_queue_are_passed_over():
 
 
 def test_projection_has_all_attributes_that_are_looked_at():
-    """The schedd is asked for these attributes only; one that is missing there would count as absent."""
+    """The client queries only these attributes. An attribute missing in the list would appear as undefined."""
     looked_at = set()
 
     class Ad(dict):
@@ -132,7 +132,7 @@ def test_projection_has_all_attributes_that_are_looked_at():
 
 
 def test_queue_and_log_speak_of_the_same_end():
-    """A job that the queue says has ended is fetched as any other, and its log may still say so afterwards."""
+    """A job that ended according to the queue is retrieved like any other. Its log may report the same end later."""
     [[event]] = queue_events({"7.0": job_in(State.RUNNING)}, [in_queue(4, ExitCode=0)]).values()
     job, effects = advance(job_in(State.RUNNING), event)
     assert effects == (Retrieve(),)

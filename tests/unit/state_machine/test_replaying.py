@@ -1,4 +1,4 @@
-"""What the log has of an event that cannot happen is enough to have it happen again."""
+"""The log message about an illegal event contains enough to reproduce the error."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVENTS = [Submitted(JOB, "b000001"), Executing(JOB, "ep1"), Held(JOB, 1, 0, "by\
 
 
 def illegal(*events, then):
-    """The error that *then* makes after *events*."""
+    """Return the error that *then* causes after *events*."""
     job = BEFORE
     for event in events:
         job, _ = advance(job, event)
@@ -39,7 +39,7 @@ def illegal(*events, then):
 
 
 def test_a_job_is_replayed_from_the_line_as_logged(caplog):
-    """One line of the log, whatever stands before it, leads to the same error."""
+    """One line of the log, with any prefix, leads to the same error."""
     error = illegal(*EVENTS, Released(JOB), Unspooled(JOB), then=Executing(JOB, "ep2"))
     logging.getLogger("condor_futures").error("bundle %s cannot go on: %s", "b000001", error.line())
     [logged] = caplog.text.splitlines()
@@ -66,7 +66,7 @@ def test_a_job_without_a_past_is_replayed():
 
 
 def test_only_the_words_of_an_exception_are_kept():
-    """It is the user's, and may be anything."""
+    """The exception is the user's, and may be any object."""
     error = illegal(then=NotReleased(JOB, 1, "on_hold raised", ZeroDivisionError("by zero")))
     with pytest.raises(IllegalTransition) as replayed:
         replay(error.line())
@@ -74,7 +74,7 @@ def test_only_the_words_of_an_exception_are_kept():
 
 
 def test_a_table_that_has_the_entry_by_now_says_what_it_does(monkeypatch):
-    """Who mends the table sees the whole story."""
+    """A developer who corrects the table sees the whole story."""
     error = illegal(*EVENTS, then=Refused(JOB, "no such user"))
     monkeypatch.setitem(TABLE[State.HELD], Refused, Entry((State.HELD,), TABLE[State.HELD][Submitted].step))
     *story, last = replay(error.line())

@@ -1,4 +1,4 @@
-"""The words of the table: what a hold is for, and how a job's state is shown."""
+"""The vocabulary of the table: the reason for a hold, and the public state of a job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from condor_futures.state_machine.states import Held, Job, State
         (Held("7.0", 21, 102), True),
         (Held("7.0", 26, 0, "Job has gone over memory limit of 2048 megabytes"), True),
         (Held("7.0", 26, 0, "too many starts"), False),
-        (Held("7.0", 13, 102, "memory"), False),  # a code that is no policy's
+        (Held("7.0", 13, 102, "memory"), False),  # no policy has this code
     ],
 )
 def test_a_hold_is_for_memory_by_its_codes_or_its_words(hold, for_memory):

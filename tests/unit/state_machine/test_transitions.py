@@ -1,4 +1,4 @@
-"""The table of job states, driven event by event; nothing here touches HTCondor, threads, files or the clock."""
+"""The table of job states, event by event, without HTCondor, threads, files or the clock."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ EVENTS = {
         Note(JOB),
     )
 }
-"""One of each."""
+"""One event of each kind."""
 
 WHEN_QUEUED = {
     Submitted: (None, []),
@@ -125,14 +125,14 @@ EXPECTED = {
 
 
 def job_in(state: State, *, spooled: bool = True) -> Job:
-    """A job as it is in *state*."""
+    """Return a job in *state*."""
     exit_ = Terminated(JOB, exit_status=0) if state is COMPLETED else None
     job = Job("b000001", spooled, state, None if state is PENDING else JOB, exit_)
     return replace(job, holds=1, hold=EVENTS[Held]) if state is HELD else job
 
 
 def after(job: Job, *events: Event):
-    """The job after *events*, and the effects of all of them."""
+    """Return the job after *events*, and the effects of all of them."""
     effects = []
     for event in events:
         job, more = advance(job, event)
@@ -141,7 +141,7 @@ def after(job: Job, *events: Event):
 
 
 def named(pair):
-    """The test's id: state and event."""
+    """Return the test's id: state and event."""
     return "-".join(getattr(part, "value", None) or part.__name__ for part in pair)
 
 
@@ -151,7 +151,7 @@ ILLEGAL = [(state, event) for state, event in ALL_PAIRS if event not in EXPECTED
 
 
 def test_table_has_an_entry_for_what_can_happen_and_no_other():
-    """The table and this file name the same (state, event) pairs; whoever adds one says here what it does."""
+    """The table and this file have the same (state, event) pairs. A new pair needs its effect here."""
     assert {(state, event) for state, entries in TABLE.items() for event in entries} == set(LEGAL)
 
 
@@ -159,14 +159,14 @@ def test_table_has_an_entry_for_what_can_happen_and_no_other():
     "answer", [Retrieved(JOB), NotRetrieved(JOB, "no such job")], ids=["retrieved", "not retrieved"]
 )
 def test_job_that_is_removed_before_its_outcomes_are_here_was_removed(answer):
-    """Whatever the access point says of the retrieval."""
+    """The answer of the access point to the retrieval does not matter."""
     removal = Aborted(JOB, "via condor_rm")
     job, effects = after(job_in(COMPLETED), removal, answer)
     assert (job.state, effects) == (ENDED, [Report(removal)])
 
 
 def test_job_that_failed_and_is_removed_then_has_failed():
-    """Its own end says more."""
+    """Its own end is more informative."""
     exit_ = Terminated(JOB, exit_status=127)
     job, effects = after(replace(job_in(COMPLETED), exit=exit_), Aborted(JOB, "via condor_rm"), Retrieved(JOB))
     assert (job.state, effects) == (ENDED, [Report(exit_)])
@@ -194,12 +194,12 @@ VARIANTS = {
     Decided: [*(Decided(JOB, 1, action) for action in ("fail", "release", "wait")), Decided(JOB, 9)],
     Attached: [Attached(JOB, HoldPolicy(action)) for action in ("fail", "release", "wait", "ask")],
 }
-"""The events of these kinds that a step tells apart."""
+"""The variants of these events that a step distinguishes."""
 
 
 @pytest.mark.parametrize(("state", "event"), LEGAL, ids=map(named, LEGAL))
 def test_each_entry_lists_the_states_that_it_can_lead_to_and_no_other(state, event):
-    """The next states can be read from the table: whatever the job is like, and whatever the event says."""
+    """The table alone shows the next states, for any job and any content of the event."""
     reached = set()
     for spooled, starts, action in itertools.product(
         (True, False), (0, Job.FALSE_STARTS_LIMIT), ("fail", "release", "wait", "ask")
@@ -210,7 +210,7 @@ def test_each_entry_lists_the_states_that_it_can_lead_to_and_no_other(state, eve
 
 
 def test_a_step_to_a_state_that_the_table_does_not_list_is_refused(monkeypatch):
-    """Whoever changes a step changes the table, too."""
+    """A change of a step needs a change of the table, too."""
     wrong = Entry((RUNNING,), TABLE[IDLE][Terminated].step)
     monkeypatch.setitem(TABLE[IDLE], Terminated, wrong)
     with pytest.raises(AssertionError, match="which the table does not list"):
@@ -218,7 +218,7 @@ def test_a_step_to_a_state_that_the_table_does_not_list_is_refused(monkeypatch):
 
 
 def test_a_job_has_a_story():
-    """The events that changed it, with what each did; not those that changed nothing."""
+    """The story has the events that changed the job, each with its effects, and no others."""
     events = [Submitted(JOB), Submitted(JOB), Note(JOB), Executing(JOB, "ep1"), Note(JOB), Terminated(JOB, 1)]
     job, _ = after(job_in(PENDING), *events)
     assert chapters(job.story) == (
@@ -229,7 +229,7 @@ def test_a_job_has_a_story():
 
 
 def test_a_story_has_a_last_part_only():
-    """It leads to the job as it is all the same, from where it begins."""
+    """The last part is enough to reach the job, from its own beginning."""
     job, _ = after(job_in(PENDING), Submitted(JOB), *[Executing(JOB, "ep1"), Evicted(JOB)] * 30)
     assert len(job.story.events) == STORY_LENGTH
     assert job.story.before == replace(job_in(IDLE), host="ep1", false_starts=1)
@@ -238,14 +238,14 @@ def test_a_story_has_a_last_part_only():
 
 @pytest.mark.parametrize("end", [Aborted(JOB), Unwanted(JOB)], ids=["ended", "discarded"])
 def test_nothing_is_kept_of_a_story_that_is_over(end):
-    """No event is illegal from then on, and there may be 100,000 such jobs."""
+    """From then on, no event is illegal, and there may be 100,000 such jobs."""
     job, _ = after(job_in(PENDING), Submitted(JOB), Executing(JOB, "ep1"), end)
     assert job.story is None
 
 
 @pytest.mark.parametrize(("state", "event"), ILLEGAL, ids=map(named, ILLEGAL))
 def test_event_without_entry_is_illegal(state, event):
-    """What cannot happen is not absorbed: the error has the job and the event, and names both."""
+    """Impossible events are not ignored: the error has the job and the event, and names both."""
     job = job_in(state)
     with pytest.raises(IllegalTransition) as caught:
         advance(job, EVENTS[event])
@@ -258,7 +258,7 @@ def test_event_without_entry_is_illegal(state, event):
 
 @pytest.mark.parametrize("state", [IDLE, RUNNING], ids=lambda state: state.value)
 def test_unspooled_job_is_reported_when_it_terminates(state):
-    """Its outcomes are in the session directory already: nothing is retrieved."""
+    """Its outcomes are already in the session directory, so nothing is retrieved."""
     job, effects = advance(job_in(state, spooled=False), Terminated(JOB, signal=9))
     assert (job.state, effects) == (ENDED, (Report(Terminated(JOB, signal=9)),))
 
@@ -274,20 +274,20 @@ def test_job_learns_its_id_from_submitted():
 
 
 def test_spooling_is_no_hold():
-    """Every spooled job begins held with code 16; nobody is told, and nothing is removed."""
+    """Every spooled job is first held with code 16. No future is told, and no job is removed."""
     job, effects = advance(job_in(IDLE), Held(JOB, SPOOLING_INPUT, 0, "Spooling input data files"))
     assert (job, effects) == (job_in(IDLE), ())
 
 
 def test_retrieved_job_is_reported_with_how_it_ended():
-    """The reason that futures without an outcome fail for is the exit of the job, not that it was retrieved."""
+    """Futures without an outcome fail because of the job's exit, not because of the retrieval."""
     ended = Terminated(JOB, signal=11)
     _, effects = after(job_in(RUNNING), ended, Retrieved(JOB))
     assert effects == [Retrieve(), Report(ended)]
 
 
 def test_first_of_two_terminations_counts():
-    """HTCondor may repeat a terminate, and the second need not agree with the first."""
+    """HTCondor may repeat a termination, and the second one may differ from the first."""
     first = Terminated(JOB, exit_status=3)
     _, effects = after(job_in(RUNNING), first, Terminated(JOB, exit_status=0), Retrieved(JOB))
     assert effects == [Retrieve(), Report(first)]
@@ -309,7 +309,7 @@ def test_first_of_two_terminations_counts():
     ],
 )
 def test_what_htcondor_permits_ends_in_one_retrieval(events):
-    """Events may be missing, repeated, late: the outcomes are fetched once all the same."""
+    """Events may be missing, repeated or late: the outcomes are retrieved exactly once."""
     job, effects = after(job_in(IDLE), *events)
     assert job.state is COMPLETED
     assert [effect for effect in effects if effect != MarkRunning()] == [Retrieve()]
@@ -317,13 +317,13 @@ def test_what_htcondor_permits_ends_in_one_retrieval(events):
 
 @pytest.mark.parametrize("late", list(EVENTS), ids=lambda event: event.__name__)
 def test_nothing_counts_after_a_removal(late):
-    """Events may come after JOB_ABORTED; the futures have been told already."""
+    """Events may follow JOB_ABORTED. The futures have already been told."""
     job, effects = after(job_in(RUNNING), Aborted(JOB, "via condor_rm"), EVENTS[late])
     assert (job.state, effects) == (ENDED, [Report(Aborted(JOB, "via condor_rm"))])
 
 
 def test_unwanted_while_its_submission_is_under_way():
-    """There is no id to remove yet; when the id comes, once by the answer and once by the log, it is removed once."""
+    """There is no id to remove yet. The answer and the log both bring the id, and the job is removed once."""
     job, effects = advance(job_in(PENDING), Unwanted(""))
     assert (job.state, effects) == (DISCARDED, ())
     job, effects = after(job, Submitted(JOB), Submitted(JOB), Executing(JOB), Aborted(JOB))
@@ -331,13 +331,13 @@ def test_unwanted_while_its_submission_is_under_way():
 
 
 def test_unwanted_job_is_removed_once():
-    """Between the removal and its event in the log, the log still tells what happened before."""
+    """Between the removal and its event, the log still reports earlier events."""
     job, effects = after(job_in(RUNNING), Unwanted(JOB), Unwanted(JOB), Submitted(JOB), Terminated(JOB), Aborted(JOB))
     assert (job.state, effects) == (DISCARDED, [Remove()])
 
 
 def test_shadow_that_dies_again_and_again_is_given_up():
-    """Nothing hangs: after FALSE_STARTS_LIMIT deaths, not one earlier, the job is removed and its futures told."""
+    """Nothing hangs: after FALSE_STARTS_LIMIT failures, not one earlier, the job is removed and its futures fail."""
     died = ShadowException(JOB, "out of memory")
     job = job_in(RUNNING)
     for _ in range(Job.FALSE_STARTS_LIMIT - 1):
@@ -355,7 +355,7 @@ FOR_TIME = Held(JOB, 47, 0, "The job exceeded allowed execute duration of 1:00:0
 
 
 def under(policy: HoldPolicy, state: State = RUNNING) -> Job:
-    """A job of which this becomes when it is held."""
+    """Return a held job with this policy."""
     return replace(job_in(state), policy=policy)
 
 
@@ -365,7 +365,7 @@ def test_a_hold_fails_the_job_where_nothing_else_is_said():
 
 
 def test_a_job_is_released_so_often_as_the_policy_says():
-    """Twice, and at the third hold it is failed, with that hold's reason."""
+    """The job is released twice. At the third hold it fails, with the reason of that hold."""
     job = under(HoldPolicy("release", releases=2))
     for number in (1, 2):
         job, effects = advance(job, BY_HAND)
@@ -377,13 +377,13 @@ def test_a_job_is_released_so_often_as_the_policy_says():
 
 
 def test_a_job_that_ran_for_too_long_is_not_released():
-    """It would run for as long again."""
+    """It would run for the same time again."""
     job, effects = advance(under(HoldPolicy("release")), FOR_TIME)
     assert (job.state, effects) == (ENDED, (Report(FOR_TIME), Remove()))
 
 
 def test_a_hold_that_somebody_else_sees_to_is_waited_out():
-    """It is held until somebody releases it, and then it is idle."""
+    """It stays on hold until someone releases it. Then it is idle."""
     job, effects = advance(under(HoldPolicy("wait")), FOR_TIME)
     assert (job.state, effects) == (HELD, ())
     job, effects = advance(job, Released(JOB))
@@ -395,7 +395,7 @@ def test_a_hold_that_somebody_else_sees_to_is_waited_out():
 )
 @pytest.mark.parametrize("hold", [BY_HAND, FOR_TIME])
 def test_what_the_users_function_decides_is_done(hold, action, state, kinds):
-    """Also of a job that ran for too long."""
+    """The job may even have run for too long."""
     job, effects = advance(under(HoldPolicy("ask")), hold)
     assert (job.state, effects) == (HELD, (Ask(),))
     job, effects = advance(job, Decided(JOB, 1, action))
@@ -408,13 +408,13 @@ def test_what_the_users_function_decides_is_done(hold, action, state, kinds):
     ids=lambda event: type(event).__name__,
 )
 def test_an_answer_about_an_earlier_hold_counts_for_nothing(late):
-    """The job was released by hand meanwhile, and is on hold again."""
+    """A user has released the job meanwhile, and it is on hold again."""
     job, _ = after(under(HoldPolicy("ask")), BY_HAND, Released(JOB), BY_HAND)
     assert advance(job, late) == (job, ())
 
 
 def test_a_job_that_is_held_for_memory_is_released_with_more_whatever_else_is_said():
-    """With each policy; the answer that there is no more fails it, and says so."""
+    """Each policy behaves so. If the answer says that there is no more memory, the job fails with that reason."""
     for action in ("fail", "release", "wait", "ask"):
         job, effects = advance(under(HoldPolicy(action, releases=1, memory_max=4096)), FOR_MEMORY)
         assert (job.state, effects) == (HELD, (Release(4096),))
@@ -438,24 +438,24 @@ def test_a_job_that_is_held_for_memory_is_released_with_more_whatever_else_is_sa
     ],
 )
 def test_what_is_a_hold_for_memory(held, memory):
-    """As the codes say, or the words of a policy that has no subcode; never what somebody did by hand."""
+    """The codes decide, or the reason of a policy without a subcode. A hold by hand never counts."""
     assert held.for_memory is memory
 
 
 def test_an_eviction_of_a_held_job_is_no_false_start():
-    """It loses its slot, and its shadow, because it is held."""
+    """The job loses its slot and its shadow because it is held."""
     job, effects = after(under(HoldPolicy("wait")), BY_HAND, *[Evicted(JOB), ShadowException(JOB)] * 30)
     assert (job.state, job.false_starts, effects) == (HELD, 0, [])
 
 
 def test_a_second_event_of_a_hold_is_no_second_hold():
-    """The log and the queue may both tell of it."""
+    """The log and the queue may both report it."""
     job, _ = advance(under(HoldPolicy("release")), BY_HAND)
     assert advance(job, BY_HAND) == (job, ())
 
 
 def test_holds_of_the_past_are_not_decided_again():
-    """Whoever attaches reads the log under "wait"; then the policy counts for the hold that the job is in."""
+    """A client that attaches reads the log under "wait". The policy then applies to the current hold."""
     past = [Executing(JOB), BY_HAND, Released(JOB), Executing(JOB), FOR_MEMORY, Released(JOB), Executing(JOB)]
     job, effects = after(under(HoldPolicy("wait")), *past)
     assert (job.state, job.holds, set(effects)) == (RUNNING, 2, {MarkRunning()})
@@ -469,14 +469,14 @@ def test_holds_of_the_past_are_not_decided_again():
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=lambda event: type(event).__name__)
 def test_events_are_values(event):
-    """They are equal by content, can be a set's elements, cannot be changed, and can be pickled."""
+    """They compare by content, can be in a set, cannot be changed, and can be pickled."""
     assert pickle.loads(pickle.dumps(event)) == event
     assert hash(event) == hash(pickle.loads(pickle.dumps(event)))
     with pytest.raises((AttributeError, TypeError)):
         event.job_id = "8.0"
 
 
-# What the schedd, its shadows and the audit may say of one queued job, in any order, repeated or left out.
+# The possible reports of the schedd, its shadows and the audit about one queued job, in any order, repeated or omitted.
 from_htcondor = st.one_of(
     st.builds(Submitted, st.just(JOB)),
     st.builds(Executing, st.just(JOB), st.sampled_from(["ep1", "ep2"])),
@@ -486,7 +486,7 @@ from_htcondor = st.one_of(
     st.just(Held(JOB, 34, 102)),
     st.sampled_from([Evicted(JOB), ShadowException(JOB), Released(JOB), Note(JOB), Aborted(JOB), Gone(JOB)]),
 )
-# Answers to Ask and Release, which may be about a hold that is over.
+# Answers to Ask and Release, which may concern a hold that is over.
 answers = st.one_of(
     st.builds(Decided, st.just(JOB), st.integers(1, 5), st.sampled_from(["fail", "release", "wait"])),
     st.builds(Released, st.just(JOB), st.integers(1, 5)),
@@ -502,14 +502,14 @@ ANSWER = "the access point answers the Retrieve that is under way, if one is"
 
 
 def is_final(event, policy: HoldPolicy) -> bool:
-    """After this event a job is over, or, where it is spooled, as soon as its outputs have been asked for."""
+    """Return whether a job is over after this event, or, if it is spooled, as soon as its outputs were requested."""
     if isinstance(event, Held):
         return policy == HoldPolicy("fail", policy.releases) and event.code != SPOOLING_INPUT
     return isinstance(event, (Terminated, Aborted, Gone))
 
 
 class Shell:
-    """Carries out effects as the watcher does, in memory, and watches over what is true at every step."""
+    """Carries out effects as the watcher does, in memory, and checks invariants at every step."""
 
     def __init__(self, *, spooled: bool, retrievable: bool, policy: HoldPolicy = HoldPolicy()) -> None:  # noqa: B008
         self.job = Job("b000001", spooled, policy=policy)
@@ -548,7 +548,7 @@ class Shell:
     policy=policies,
 )
 def test_each_job_is_reported_exactly_once(script, spooled, retrievable, policy):
-    """In whatever order things happen, be they lost or repeated: one report once it is over, none when unwanted."""
+    """Events may be in any order, lost or repeated: a finished job has one report, and an unwanted job none."""
     shell = Shell(spooled=spooled, retrievable=retrievable, policy=policy)
     shell.feed(Submitted(JOB))
     for event in script:
@@ -569,7 +569,7 @@ def test_each_job_is_reported_exactly_once(script, spooled, retrievable, policy)
 
 @given(script=st.lists(from_htcondor | answers, max_size=20), spooled=st.booleans(), policy=policies)
 def test_a_held_job_is_released_by_any_access_point_that_answers(script, spooled, policy):
-    """Whatever came before: while it is on hold, an answer releases it, and one is on its way, or it waits."""
+    """While a job is on hold after any events, an answer releases it, and one is expected, or the job waits."""
     shell = Shell(spooled=spooled, retrievable=True, policy=policy)
     shell.feed(Submitted(JOB))
     for event in script:
@@ -585,7 +585,7 @@ def test_a_held_job_is_released_by_any_access_point_that_answers(script, spooled
 
 @given(script=st.lists(from_htcondor, max_size=20), spooled=st.booleans())
 def test_unwanted_from_the_start_is_never_reported(script, spooled):
-    """All calls were cancelled before the job had an id: it is removed, once, and nobody hears of it."""
+    """All calls were cancelled before the job had an id. It is removed once, and no future is told."""
     shell = Shell(spooled=spooled, retrievable=True)
     for event in [Unwanted(""), Submitted(JOB), *script]:
         shell.feed(event)
@@ -596,7 +596,7 @@ def test_unwanted_from_the_start_is_never_reported(script, spooled):
     st.lists(st.sampled_from(list(EVENTS.values())), max_size=20), st.sampled_from(list(State)), st.booleans(), policies
 )
 def test_any_event_in_any_state_is_a_step_or_illegal(events, state, spooled, policy):
-    """No other error comes out of the table, whatever is put in, and the job it is given is left alone."""
+    """The table raises no other error for any input, and never changes the given job."""
     job = replace(job_in(state, spooled=spooled), policy=policy)
     for event in events:
         before = pickle.dumps(job)

@@ -1,4 +1,4 @@
-"""The attributes that our jobs have besides HTCondor's own."""
+"""The attributes that our jobs have in addition to HTCondor's own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMES = [getattr(attributes, name) for name in attributes.__all__]
 
 
 def test_names_are_as_they_were():
-    """Jobs of older sessions have them, and users' own tools may ask for them."""
+    """Jobs of older sessions have these names, and users' own tools may query them."""
     assert sorted(NAMES) == [
         "CondorFuturesBatch",
         "CondorFuturesBundle",
@@ -24,7 +24,7 @@ def test_names_are_as_they_were():
 
 
 def test_no_other_module_writes_them_out():
-    """But in docstrings."""
+    """Docstrings may."""
     written = []
     for path in Path(condor_futures.__file__).parent.rglob("*.py"):
         nodes = list(ast.walk(ast.parse(path.read_text())))

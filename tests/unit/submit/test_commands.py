@@ -1,4 +1,4 @@
-"""The tables of submit commands agree with each other, and with the executors."""
+"""The tables of submit commands are consistent with each other and with the executors."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from condor_futures.submit.commands import ALIASES, COMMANDS, KNOWN, OPTIONS, OW
 
 
 def test_aliases_lead_to_first_names() -> None:
-    """No alias is an alias's alias, and each leads to a command."""
+    """No alias is an alias of an alias, and each leads to a command."""
     assert set(ALIASES.values()) <= COMMANDS
     assert not COMMANDS & ALIASES.keys()
     assert OWNED.keys() - {"request_gpu_memory", "request_gpus_memory"} <= COMMANDS
 
 
 def test_names_are_in_small_letters():
-    """Submit commands are case-insensitive, and are looked up so."""
+    """Submit commands are case-insensitive, and the lookup uses small letters."""
     assert all(name == name.lower() for name in (*KNOWN, *OWNED, *OWNED_ATTRIBUTES))
 
 
 def test_an_attribute_that_is_owned_has_a_command_that_says_why():
-    """Or one whose files the executor keeps."""
+    """The command may also be one whose files the executor keeps."""
     assert set(OWNED_ATTRIBUTES.values()) <= COMMANDS
 
 
 def test_the_executors_own_keywords_are_known_as_such():
-    """Else the advice about a misspelt one would not name them."""
+    """Otherwise, the advice about a misspelled keyword would not name them."""
     constructor = set(inspect.signature(CondorExecutor).parameters) - {"submit_commands"}
     derived = set(inspect.signature(CondorExecutor.with_options).parameters) - {"self", "submit_commands"}
     dag = set(inspect.signature(DagExecutor).parameters)

@@ -1,4 +1,4 @@
-"""The executor's keyword arguments become a submit description that says what was meant, or are refused."""
+"""The executor's keyword arguments become a submit description with the intended meaning, or are refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ USERS_COMMANDS = sorted(name for name in KNOWN if ALIASES.get(name, name) not in
 
 @pytest.fixture
 def description(tmp_path: Path) -> dict[str, str]:
-    """Return the description of a batch with no wishes of the user's."""
+    """Return the description of a batch without submit commands of the user's."""
     return describe_in(tmp_path, {})
 
 
@@ -34,16 +34,16 @@ def describe_in(directory: Path, options: dict[str, object]) -> dict[str, str]:
 
 
 class TestNames:
-    """Every command of condor_submit is a keyword; a slip is not."""
+    """Every command of condor_submit is a keyword. A misspelled one is not."""
 
     @pytest.mark.parametrize("name", USERS_COMMANDS)
     def test_every_known_command_is_accepted_in_any_case(self, name: str) -> None:
-        """A name out of HTCondor's source, in any capitals, is taken under its first name."""
+        """A name from HTCondor's source, in any case, is taken under its first name."""
         assert canonical_name(name) == canonical_name(name.upper()) == ALIASES.get(name, name)
 
     @pytest.mark.parametrize("name", sorted(OWNED))
     def test_every_owned_command_is_refused_with_advice(self, name: str) -> None:
-        """The refusal names the command, then says in one sentence why, and what to do."""
+        """The message names the command, and says in one sentence why it is refused and what to do."""
         with pytest.raises(TypeError, match=rf"does not take the submit command '{name}': \w.{{20,}}") as refusal:
             check_submit_commands({name: "x"})
         assert "\n" not in str(refusal.value)
@@ -63,7 +63,7 @@ class TestNames:
             check_submit_commands({prefix + attribute.upper(): "x"})
 
     def test_the_executors_own_attributes_are_refused(self) -> None:
-        """A job with a foreign session attribute would be taken for another session's."""
+        """A job with another session's attribute would be taken for a job of that session."""
         with pytest.raises(TypeError, match="finds its own jobs"):
             check_submit_commands({"MY.CondorFuturesSession": '"other"'})
 
@@ -82,14 +82,14 @@ class TestNames:
         ],
     )
     def test_a_slip_gets_the_nearest_name(self, slip: str, meant: str) -> None:
-        """A misspelled command is an error that names the command that was meant."""
+        """A misspelled command is an error that names the nearest command."""
         expected = f"there is no submit command {slip!r}; did you mean {meant!r}?"
         with pytest.raises(TypeError, match=f"^{re.escape(expected)}$"):
             check_submit_commands({slip: 1})
 
     @pytest.mark.parametrize(("word", "meant"), ELSEWHERE.items())
     def test_a_word_of_another_system_gets_ours(self, word: str, meant: Sequence[str]) -> None:
-        """It is no name of ours, and what it leads to is one."""
+        """The word is none of our names, and the suggestion is one."""
         assert word not in KNOWN | OPTIONS.keys()
         assert set(meant) <= (COMMANDS - OWNED.keys()) | OPTIONS.keys() | {"job_flavour"}
         with pytest.raises(TypeError, match=f"no submit command '{word}'; did you mean '{meant[0]}'"):
@@ -97,13 +97,13 @@ class TestNames:
 
     @pytest.mark.parametrize("name", sorted(OPTIONS))
     def test_a_keyword_of_an_executor_is_named_as_such(self, name: str) -> None:
-        """Where it is no keyword, of a DAG's executor or in a submit file."""
+        """The keyword is given where it is not allowed: in a DAG's executor or in a submit file."""
         with pytest.raises(TypeError, match=f"^'{name}' is not a submit command but a keyword of "):
             check_submit_commands({name: 1})
 
     @pytest.mark.parametrize("name", ["zzzzz", "", "my.", "MY.a b", "a = b", "request_", "request__x", "+1st"])
     def test_a_name_like_no_other_points_to_the_manual(self, name: str) -> None:
-        """Without a near name, the error says where all names are, and how attributes are written."""
+        """Without a near name, the error says where all names are listed, and how attributes are written."""
         with pytest.raises(TypeError, match=r"manual of condor_submit lists all commands; use 'MY\.<attribute>'"):
             check_submit_commands({name: 1})
 
@@ -123,12 +123,12 @@ class TestNames:
         assert check_submit_commands({name: 1}) == {name: "1"}
 
     def test_one_command_under_two_names_is_refused(self) -> None:
-        """Which of `prio` and `priority` counts is not left to chance."""
+        """Otherwise, chance would decide whether `prio` or `priority` counts."""
         with pytest.raises(TypeError, match="twice, as 'prio' and as 'Priority'"):
             check_submit_commands({"prio": 1, "Priority": 2})
 
     def test_a_job_flavour_is_cerns(self) -> None:
-        """It becomes the attribute that CERN's schedds look at; a slip is told."""
+        """It becomes the attribute that CERN's schedds read. A misspelled flavour is an error."""
         assert check_submit_commands({"job_flavour": "tomorrow"}) == {"MY.JobFlavour": '"tomorrow"'}
         assert merge({"MY.JobFlavour": '"tomorrow"'}, {"job_flavour": None}) == {}
         with pytest.raises(ValueError, match="did you mean 'tomorrow'"):
@@ -138,16 +138,16 @@ class TestNames:
 
 
 class TestMerge:
-    """A derived executor changes what it names and inherits the rest."""
+    """A derived executor changes the options that it names, and inherits the rest."""
 
     def test_a_change_replaces_and_none_removes(self) -> None:
-        """The inherited value goes, under whichever name it came."""
+        """The inherited value is removed, under any of its names."""
         base = check_submit_commands({"priority": 1, "request_cpus": 2, "MY.Flavour": '"long"', "rank": "x"})
         changes = {"PRIO": 5, "RequestCpus": None, "+flavour": '"short"', "request_disk": None}
         assert merge(base, changes) == {"priority": "5", "rank": "x", "MY.flavour": '"short"'}
 
     def test_the_base_is_left_as_it_was(self) -> None:
-        """Two executors derived from one do not meet."""
+        """Two executors derived from one do not affect each other."""
         base = {"rank": "x"}
         merge(base, {"rank": None})
         assert base == {"rank": "x"}
@@ -159,7 +159,7 @@ class TestMerge:
 
 
 class TestDescribe:
-    """The description carries the executor's protocol and the user's wishes."""
+    """The description has the executor's protocol and the user's options."""
 
     def test_htcondor_reads_the_whole_description(self, tmp_path: Path) -> None:
         """HTCondor's own parser finds each command with its value."""
@@ -168,7 +168,7 @@ class TestDescribe:
         assert dict(htcondor2.Submit(description)) == description
 
     def test_each_job_has_its_bundles_files(self, description: dict[str, str]) -> None:
-        """All names follow from the item's one variable."""
+        """All names depend on the item's only variable."""
         submit = htcondor2.Submit({**description, "bundle": "b7"})
         expected = {
             "arguments": "b7",
@@ -183,23 +183,23 @@ class TestDescribe:
         assert {name: submit.expand(name) for name in expected} == expected
 
     def test_the_session_has_one_event_log_and_the_job_none(self, description: dict[str, str], tmp_path: Path) -> None:
-        """A job's own log would move into the spool directory; the dagman_log does not."""
+        """A job's own log would move into the spool directory. The dagman_log does not."""
         assert description["dagman_log"] == f"{tmp_path}/event.log"
         assert "log" not in description
 
     def test_the_site_chooses_resources_that_the_user_did_not(self, description: dict[str, str]) -> None:
-        """JOB_DEFAULT_REQUEST... are the site's to set."""
+        """The site may set JOB_DEFAULT_REQUEST..."""
         assert not [name for name in description if name.startswith("request_")]
 
     def test_the_users_files_travel_after_ours(self, tmp_path: Path) -> None:
-        """Both lists are merged; neither is lost."""
+        """Both lists are merged, and neither is lost."""
         options: dict[str, object] = {"transfer_input_files": "/data/a", "transfer_output_files": ["b", "c"]}
         description = describe_in(tmp_path, options)
         assert description["transfer_input_files"] == "$(bundle).calls, /data/a"
         assert description["transfer_output_files"] == "$(bundle).outcomes, b, c"
 
     def test_the_user_overrides_or_removes_each_default(self, tmp_path: Path) -> None:
-        """A default is a default; `None` takes it away, also on a derived executor."""
+        """A default applies unless the user sets another value; `None` removes it, even on a derived executor."""
         defaults = {"keep_claim_idle": "20", "notification": "never", "batch_name": "condor_futures s1"}
         assert defaults.items() <= describe_in(tmp_path, {}).items()
         assert describe_in(tmp_path, {"keep_claim_idle": 300})["keep_claim_idle"] == "300"
@@ -208,7 +208,7 @@ class TestDescribe:
     def test_what_the_executor_owns_wins_over_unchecked_commands(
         self, description: dict[str, str], tmp_path: Path
     ) -> None:
-        """Even commands that went around the check cannot take the runner's place."""
+        """Even commands that avoided the check cannot replace the runner."""
         described = describe(
             {"executable": "/bin/false", "universe": "local"},
             session_id="s1",
@@ -219,7 +219,7 @@ class TestDescribe:
         assert described == description
 
     def test_odd_directories_are_written_as_they_are(self) -> None:
-        """Blanks, quotes and dollar signs in a path are no part of the language."""
+        """Blanks, quotation marks and dollar signs in a path have no meaning in the language."""
         at = Path('/o dd/it\'s "$(x)"/$F(y)')
         description = describe_in(at, {})
         for command, name in (
@@ -231,19 +231,19 @@ class TestDescribe:
 
     @pytest.mark.parametrize("path", ["relative", "/new\nline"])
     def test_a_directory_that_cannot_be_written_is_refused(self, path: str) -> None:
-        """A relative path would be looked for in the batch directory."""
+        """HTCondor would look for a relative path in the batch directory."""
         with pytest.raises(ValueError, match="must be"):
             describe_in(Path(path), {})
 
     @pytest.mark.parametrize("session_id", ["", 'a"b', "a b", "a\n", "é"])
     def test_a_session_id_that_needs_quoting_is_refused(self, session_id: str, tmp_path: Path) -> None:
-        """It stands inside of a ClassAd string."""
+        """The id is inside a ClassAd string."""
         with pytest.raises(ValueError, match="session id"):
             describe({}, session_id=session_id, runner=tmp_path, directory=tmp_path, event_log=tmp_path)
 
 
 def test_equal_commands_in_any_order_have_one_key() -> None:
-    """Calls with equal wishes share a cluster, in whichever order the wishes were written."""
+    """Calls with equal options share a cluster, whatever the order of the options."""
     options = {"request_cpus": 2, "rank": "x", "prio": 1}
     keys = {description_key(check_submit_commands(dict(items))) for items in itertools.permutations(options.items())}
     assert len(keys) == 1

@@ -1,4 +1,4 @@
-"""Which files of this machine submit commands name, and which of them are missing."""
+"""The files of this machine that submit commands name, and which of them are missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from condor_futures.submit.files_here import (
 
 
 def test_every_command_that_names_files_is_a_submit_command():
-    """In small letters and under its first name, as merge() has it."""
+    """The name is in small letters and is the first name, as merge() has it."""
     assert FILE_LISTS | CLIENT_FILES <= COMMANDS
     assert not FILE_LISTS & CLIENT_FILES
 
@@ -37,30 +37,30 @@ def test_every_command_that_names_files_is_a_submit_command():
     ],
 )
 def test_a_list_is_split_where_htcondor_splits_it(listed, names):
-    """Each of the names would be one for is_one_name(), too."""
+    """is_one_name() also accepts each of the names."""
     assert file_names(listed) == names
     assert all(map(is_one_name, names))
 
 
 def test_the_comma_of_a_macro_is_gone_once_htcondor_has_expanded_it():
-    """So it separates no names."""
+    """Therefore, it separates no names."""
     assert expanded("transfer_input_files", "$CHOICE(1,a,b), c") == "b, c"
 
 
 @pytest.mark.parametrize("file", ["", "https://h/a", "docker:image", "docker://image", "$(here)/a", "$ENV(HOME)/"])
 def test_what_is_no_relative_name_stays(file):
-    """Nobody knows here what it will be."""
+    """The client cannot know what it will be."""
     assert absolute(file) == file
 
 
 def test_a_relative_name_is_from_the_current_directory(tmp_path, monkeypatch):
-    """A slash at its end, which means what is in the directory, stays there."""
+    """A trailing slash, which means the content of the directory, stays."""
     monkeypatch.chdir(tmp_path)
     assert [absolute(file) for file in (" a ", "b/", "/c/")] == [f"{tmp_path}/a", f"{tmp_path}/b/", "/c/"]
 
 
 class TestMissingFiles:
-    """Those that are read on this machine."""
+    """The files that are read on this machine."""
 
     @pytest.mark.parametrize(
         "options",
@@ -74,7 +74,7 @@ class TestMissingFiles:
         ],
     )
     def test_a_missing_file_is_found(self, options: dict[str, object], tmp_path: Path, monkeypatch) -> None:
-        """And named as HTCondor would."""
+        """The error names the file as HTCondor would."""
         monkeypatch.chdir(tmp_path)
         Path("there").touch()
         missing = missing_file(check_submit_commands(options))
@@ -97,7 +97,7 @@ class TestMissingFiles:
         ],
     )
     def test_what_is_there_or_elsewhere_is_not_missing(self, options: dict[str, object], tmp_path, monkeypatch) -> None:
-        """Nobody can look."""
+        """Nobody can check those elsewhere."""
         monkeypatch.chdir(tmp_path)
         Path("there").touch()
         Path("directory").mkdir()

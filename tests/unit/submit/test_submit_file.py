@@ -1,4 +1,4 @@
-"""An existing submit file gives an executor its submit commands."""
+"""An executor can take its submit commands from an existing submit file."""
 
 from __future__ import annotations
 
@@ -76,20 +76,20 @@ def test_macros_of_the_file_are_put_in_and_those_of_htcondor_stay(read):
     ],
 )
 def test_macros_of_what_is_left_out_are_no_mistakes(read, text):
-    """Of the queue statement, of conditions, of functions, of defaults."""
+    """Macros may be in the queue statement, in conditions, functions and defaults."""
     assert read(text) == {"request_cpus": "2"}
 
 
 @pytest.mark.parametrize("value", ["$ENV(HOME)", "$$(Memory)", "$RANDOM_CHOICE(memory,home)", "$(elsewhere:7)"])
 def test_names_that_are_no_macros_of_the_file_stay(read, value):
-    """A variable of the environment, an attribute of the execution point, a word of a list, a default."""
+    """Examples are an environment variable, an attribute of the execution point, a word of a list, and a default."""
     assert read(f"memory = 5\nhome = /x\nbatch_name = $(memory)$(home) {value}\nqueue") == {
         "batch_name": f"5/x {value}"
     }
 
 
 def test_commands_that_are_left_out_are_macros_too(read):
-    """In the executor's own description they would have the executor's values."""
+    """In the executor's own description, they would have the executor's values."""
     assert read("""
         initialdir = /data
         executable = fit.sh
@@ -105,7 +105,7 @@ def test_commands_that_are_left_out_are_macros_too(read):
 
 
 def test_relative_files_are_in_the_initial_directory(read):
-    """Those of the client, as HTCondor takes them; an image or a URL is elsewhere."""
+    """The files are the client's, by HTCondor's rules. An image or a URL is elsewhere."""
     commands = read("""
         base = /data
         iwd = $(base)/2026
@@ -125,7 +125,7 @@ def test_relative_files_are_in_the_initial_directory(read):
 
 
 def test_without_an_initial_directory_output_goes_to_the_current_one(read):
-    """As with condor_submit; as text the executor would take it from the session's directory."""
+    """condor_submit does the same. As a string, the executor would take it relative to the session's directory."""
     assert read('transfer_output_remaps = "e.root=out/e.root"\nqueue') == {
         "transfer_output_remaps": f'"e.root = {Path.cwd()}/out/e.root"'
     }
@@ -154,7 +154,7 @@ def test_items_of_every_kind_of_queue_statement_are_per_job(read, queue):
     "macro", ["$(Process)", "$(ProcId)", "$(Step)", "$(Row)", "$(ItemIndex)", "$INT(Process,%03d)"]
 )
 def test_what_htcondor_counts_is_per_job(read, macro):
-    """Unless the file says what it is, or it is a part of the job's id."""
+    """Such a macro is refused, unless the file defines it, or it is a part of the job's id."""
     with pytest.raises(ValueError, match="which the queue statement sets"):
         read(f"transfer_input_files = {macro}.root\nqueue 5")
     assert read("Step = 3\nbatch_name = $(Step) $(ClusterId)_$(ProcId)\nqueue") == {
@@ -196,6 +196,6 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
 
 
 def test_what_comes_to_nothing_is_warned_of(read, caplog):
-    """And what the executor has a way of its own for, is not."""
+    """There is no warning about commands that the executor replaces by its own options."""
     assert read("executable = a\narguments = b\noutput_destination = root://eos//dir\nqueue") == {}
     assert [record.message.partition(" in ")[0] for record in caplog.records] == ["ignored output_destination"]

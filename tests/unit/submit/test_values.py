@@ -1,4 +1,4 @@
-"""Python values become submit language that says what was meant, or are refused."""
+"""Python values become submit language with the intended meaning, or are refused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def parsed_environment(quoted: str) -> dict[str, str]:
 
 
 class TestValues:
-    """Python values become what HTCondor reads."""
+    """Python values become text that HTCondor reads."""
 
     @pytest.mark.parametrize(
         ("value", "text"),
@@ -53,13 +53,13 @@ class TestValues:
         ],
     )
     def test_scalars_are_written_in_submit_language(self, value: object, text: str) -> None:
-        """Strings are submit language as they are; paths are data."""
+        """Strings are submit language, and stay unchanged. Paths are data."""
         assert check_submit_commands({"container_target_dir": value}) == {"container_target_dir": text}
 
     def test_a_relative_path_starts_at_the_current_directory(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The jobs' initialdir is the batch directory, which no user has in mind."""
+        """The jobs' initialdir is the batch directory, which no user means."""
         monkeypatch.chdir(tmp_path)
         options = {"x509userproxy": Path("proxy"), "container_image": "images/root.sif"}
         assert check_submit_commands(options) == {
@@ -88,7 +88,7 @@ class TestValues:
         ],
     )
     def test_values_of_other_types_are_refused(self, name: str, value: object) -> None:
-        """The error names the command, the types that it takes, and the type that came."""
+        """The error names the command, its types, and the type of the value."""
         with pytest.raises(TypeError, match=rf"{name}.* takes a value of type str.*, not \w+"):
             check_submit_commands({name: value})
 
@@ -101,7 +101,7 @@ class TestValues:
         ],
     )
     def test_lists_and_mappings_become_classad_values(self, value: object, expression: str) -> None:
-        """In a custom attribute; HTCondor reads back what was meant."""
+        """In a custom attribute, HTCondor reads back the original value."""
         assert check_submit_commands({"MY.Value": value}) == {"MY.Value": expression}
         read = classad2.ExprTree(expression).eval()
         assert (dict(read) if isinstance(value, dict) else read) == value
@@ -112,7 +112,7 @@ class TestValues:
             check_submit_commands({"MY.Value": value})
 
     def test_lists_become_what_the_command_takes(self) -> None:
-        """Commas between items, blanks between arguments."""
+        """Items are separated by commas, arguments by blanks."""
         commands = {"concurrency_limits": ["db:2", "net"], "java_vm_args": ["-Dx=a b", "-v"], "getenv": ("A", "B*")}
         assert check_submit_commands(commands) == {
             "concurrency_limits": "db:2, net",
@@ -123,7 +123,7 @@ class TestValues:
             check_submit_commands({"getenv": ["A,B"]})
 
     def test_a_path_is_no_classad_expression(self) -> None:
-        """A custom attribute's value is an expression; a bare path is none."""
+        """The value of a custom attribute is an expression, and a bare path is not one."""
         with pytest.raises(TypeError, match=r"(Posix|Windows)Path"):
             check_submit_commands({"MY.Where": Path("/a")})
 
@@ -156,14 +156,14 @@ class TestValues:
 
     @pytest.mark.parametrize("ending", ["\\", "\\ ", "\\\t"])
     def test_no_value_can_swallow_the_next_line(self, ending: str) -> None:
-        """A backslash at the end joins the next command to this value."""
+        """A backslash at the end would join the next command to this value."""
         with pytest.raises(ValueError, match="backslash"):
             check_submit_commands({"batch_name": f"a{ending}"})
 
     @given(st.text(st.characters(codec="utf-8")))
     @example("a\x0bb\x0c\x85\u2028c")
     def test_an_accepted_string_is_one_line_for_htcondor(self, text: str) -> None:
-        """Whatever gets through the checks leaves the commands after it alone."""
+        """A value that passes the checks does not affect later commands."""
         try:
             commands = check_submit_commands({"batch_name": text})
         except ValueError:
@@ -183,7 +183,7 @@ class TestValues:
 
 
 class TestFileLists:
-    """Lists of files may be lists; input files are found from the user's current directory."""
+    """Lists of files may be Python lists. Input files are relative to the user's current directory."""
 
     @pytest.fixture(autouse=True)
     def _in_directory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +209,7 @@ class TestFileLists:
         assert check_submit_commands({"transfer_input_files": text})["transfer_input_files"] == text
 
     def test_output_files_are_names_in_the_sandbox(self) -> None:
-        """A relative output file lies in the job sandbox, not here."""
+        """A relative output file is in the job sandbox, not here."""
         files = ("hist.root", Path("logs") / "x")
         assert check_submit_commands({"transfer_output_files": files}) == {"transfer_output_files": "hist.root, logs/x"}
 
@@ -227,10 +227,10 @@ class TestFileLists:
 
 
 class TestEnvironment:
-    """A mapping reaches the job as it is."""
+    """A mapping reaches the job unchanged."""
 
     def test_the_manuals_example_is_written_as_the_manual_does(self) -> None:
-        """One quoting style serves all of the manual's cases."""
+        """One style of quotation marks covers all of the manual's cases."""
         variables = {"one": 1, "two": '"2"', "three": "spacey 'quoted' value"}
         assert quote_environment(variables) == '''"one=1 two=""2"" 'three=spacey ''quoted'' value'"'''
 
@@ -243,7 +243,7 @@ class TestEnvironment:
     )
     @example({"A": "", "B": "'", "C": "''", "D": '"', "E": " ", "F": "\\", "G": "$(Cluster) $ENV(HOME) $$"})
     def test_any_variables_survive_htcondors_macros_and_quotes(self, variables: dict[str, str]) -> None:
-        """What HTCondor's macro expander and its quoting rules leave is what was given."""
+        """After HTCondor's macro expansion and quoting rules, the value is the original."""
         try:
             quoted = quote_environment(variables)
         except ValueError as refusal:
@@ -252,7 +252,7 @@ class TestEnvironment:
             assert parsed_environment(expanded("environment", quoted)) == variables
 
     def test_a_string_is_left_in_the_submit_language(self) -> None:
-        """Who writes the quotes may use macros, too."""
+        """A user who writes the quotation marks may also use macros."""
         assert check_submit_commands({"env": '"A=$(Cluster)"'}) == {"environment": '"A=$(Cluster)"'}
 
     @pytest.mark.parametrize("text", ["A=1 B=2", "A=1;B=2\tC=3", "A=-x B=2"])
@@ -263,7 +263,7 @@ class TestEnvironment:
 
     @pytest.mark.parametrize("text", ["A=1;B=2", "A=1; B=2", "A=a b", ' "A=1 B=2"', "A==B"])
     def test_the_old_syntax_is_taken(self, text: str) -> None:
-        """As HTCondor takes it."""
+        """HTCondor accepts it too."""
         assert check_submit_commands({"environment": text}) == {"environment": text}
 
     @pytest.mark.parametrize("name", ["", "A=B"])
@@ -291,6 +291,6 @@ class TestEnvironment:
     ],
 )
 def test_what_is_no_text_is_refused(options: dict[str, object]) -> None:
-    """File names and variables that are not UTF-8 come as surrogates."""
+    """File names and variables that are not UTF-8 contain surrogates."""
     with pytest.raises(ValueError, match=r"'\\udce9', which stands for a byte that is not UTF-8"):
         check_submit_commands(options)

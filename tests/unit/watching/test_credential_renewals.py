@@ -1,4 +1,4 @@
-"""Credentials are stored again in time, and again soon where that fails."""
+"""Credentials are stored again in time, and soon again after a failure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from condor_futures.watching.credential_renewals import CredentialRenewals
 
 
 class AccessPoint:
-    """Notes what it is asked, on a clock that the test sets."""
+    """Records its requests, on a clock that the test sets."""
 
     def __init__(self, monkeypatch):
         self.now, self.requests = 1000.0, []
@@ -39,7 +39,7 @@ def test_nothing_is_renewed_where_there_is_nothing(access_point):
 
 
 def test_credentials_are_stored_again_when_it_is_time(access_point):
-    """Once; the answer says when the next time is."""
+    """They are stored once. The answer has the time of the next renewal."""
     renewals = CredentialRenewals(access_point, (CREDENTIALS, 60.0))
     renewals.proceed()
     assert (renewals.patience(), access_point.requests) == (60.0, [])
@@ -61,7 +61,7 @@ def test_credentials_are_stored_again_when_it_is_time(access_point):
     ids=["error", "consent"],
 )
 def test_a_renewal_that_fails_is_tried_again_soon(access_point, caplog, stored, error, why):
-    """With a warning: what was stored before may serve for hours."""
+    """There is a warning: the previously stored credentials may be valid for hours."""
     renewals = CredentialRenewals(access_point, (CREDENTIALS, 0.0))
     renewals.proceed()
     access_point.answer(stored, error)

@@ -1,4 +1,4 @@
-"""Bundles wait for their parents, and those of one cluster for each other."""
+"""Bundles wait for their parents, and the bundles of a cluster wait for each other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from condor_futures.watching.watcher import Watcher
 
 
 class AccessPoint:
-    """Takes what it is asked for, and never answers."""
+    """Takes requests, and never answers."""
 
     def __init__(self):
         self.submitted = []
@@ -38,7 +38,7 @@ def access_point():
 
 @pytest.fixture
 def watcher(tmp_path, access_point):
-    """Not started: its thread is the test's."""
+    """The watcher is not started: the test's thread plays its part."""
     session = Session.create(tmp_path / "session")
     watcher = Watcher(
         session,
@@ -54,7 +54,7 @@ def watcher(tmp_path, access_point):
 
 
 def bundle(watcher, number, after=(), cluster="k000000"):
-    """As :meth:`attach` makes it of a bundle's file: each has options of its own, if equal ones."""
+    """Make a bundle like :meth:`attach`, with options of its own, even if they are equal to others."""
     key, call = f"b{number:06d}", f"c{number:06d}"
     future = CondorFuture(call, watcher.cancel)
     options = Options({}, spool=True, cluster=cluster)
@@ -64,7 +64,7 @@ def bundle(watcher, number, after=(), cluster="k000000"):
 
 
 def test_a_cluster_that_is_taken_up_is_submitted_as_a_whole(watcher, access_point):
-    """Though the parents of some of it had ended before, and those of others have not."""
+    """Some of its parents have already ended, and others have not."""
     first, second = bundle(watcher, 0), bundle(watcher, 1, after=[Future()])
     alone = bundle(watcher, 2, cluster=None)
     watcher.resume({}, {}, [first, second, alone])
@@ -78,14 +78,14 @@ def test_a_cluster_that_is_taken_up_is_submitted_as_a_whole(watcher, access_poin
 
 @dataclass
 class Waiting:
-    """Learns what becomes of the bundles."""
+    """Records what becomes of the bundles."""
 
     ready: Callable
     forget: Callable = lambda *_: None
 
 
 class Resolver:
-    """Hands down nothing."""
+    """Passes on no values."""
 
     def hand_down(self, bundle, then):
         then({})
@@ -103,7 +103,7 @@ def test_a_cluster_is_awaited_until_none_of_it_waits(watcher, end):
         dependencies.add(one)
     assert not dependencies.awaits("k000001")
     parents[0].set_result(None)
-    dependencies.discard(bundles[0])  # once more, which changes nothing
+    dependencies.discard(bundles[0])  # a second time, which changes nothing
     assert (ready, dependencies.awaits("k000000")) == (bundles[:1], True)
     match end:
         case "ready":
@@ -119,7 +119,7 @@ def test_a_cluster_is_awaited_until_none_of_it_waits(watcher, end):
 
 
 def test_only_the_calls_fail_that_take_a_value_which_cannot_be_had(watcher):
-    """The others of the bundle are made, unless there are none."""
+    """The other calls of the bundle run, if there are any."""
     ready, failed = [], []
     resolver = Resolver()
     resolver.fail = lambda one, error, call=None: failed.append((one.key, call))
@@ -129,14 +129,17 @@ def test_only_the_calls_fail_that_take_a_value_which_cannot_be_had(watcher):
     for one in bundles:
         one.parents = {call: {"x1": Future()} for call in one.futures}
         dependencies.add(one)
-    bundles[0].cancelled.add("c000000")  # it is not failed again
+    bundles[0].cancelled.add("c000000")  # it does not fail again
     dependencies._handed_down(bundles[0], {"c000000": OSError()})
     dependencies._handed_down(bundles[1], {"c000007": OSError()})
     assert (failed, ready) == ([("b000001", "c000007")], bundles)
 
 
 def test_bundles_that_come_after_the_same_wait_for_it_once(watcher):
-    """Or a thousand after a thousand would be a million callbacks; one that is late waits for the rest of it."""
+    """Otherwise, a thousand after a thousand would be a million callbacks.
+
+    A later bundle waits for the remaining parents.
+    """
     ready, failed = [], []
     resolver = Resolver()
     resolver.fail_call = lambda one, call, cause: failed.append((one.key, type(cause)))
@@ -161,7 +164,7 @@ def test_bundles_that_come_after_the_same_wait_for_it_once(watcher):
 
 @pytest.mark.parametrize("kind", ["parents", "after"])
 def test_a_parent_is_not_kept_by_who_waits_for_it(watcher, kind):
-    """Its value would stay in memory until the garbage collector comes."""
+    """Otherwise, its value would stay in memory until the garbage collector runs."""
     dependencies = Dependencies(Resolver(), lambda call: call(), Waiting(lambda _: None))
     parent = Future()
     one = bundle(watcher, 0)

@@ -1,4 +1,4 @@
-"""What the events of jobs ask for is carried out, without a thread and an access point."""
+"""The effects of job events are carried out, without a thread and an access point."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from condor_futures.watching.effects import Effects
 
 
 class Scene:
-    """Effects, and what they were asked to do."""
+    """The effects, and a record of their requests."""
 
     def __init__(self, directory):
         self.requests: list = []
@@ -53,18 +53,18 @@ class Scene:
         )
         self.jobs = self.effects.jobs
 
-    # As the access point.
+    # The methods of the access point.
 
     def request(self, operation, answer, **arguments):
         self.requests.append((operation, arguments, answer))
 
-    # As the log.
+    # The methods of the log.
 
     def read(self):
         news, self.news = self.news, []
         return news
 
-    # As the resolver.
+    # The methods of the resolver.
 
     def report(self, bundle, report):
         self.told.append((bundle.key, report.cause))
@@ -90,7 +90,7 @@ class Scene:
         return bundle
 
     def asked(self):
-        """What is asked of the access point now."""
+        """Return the new requests to the access point."""
         self.effects.proceed(hurry=True)
         asked, self.requests = self.requests, []
         return [(operation, arguments.get("jobs")) for operation, arguments, _ in asked]
@@ -130,7 +130,7 @@ def test_a_job_that_lost_its_input_is_submitted_again(scene):
 
 
 def test_events_of_jobs_that_are_being_submitted_wait_for_the_answer(scene):
-    """Only that says whose they are; other jobs' mean nothing."""
+    """Only the answer says which jobs are ours. Events of other jobs mean nothing."""
     bundle = scene.bundle()
     scene.news = [Executing("6.0", "ep1")]
     scene.effects.read_log()
@@ -152,7 +152,7 @@ def test_a_submission_that_is_refused_fails_its_calls(scene):
 
 @pytest.mark.parametrize("ended", [False, True])
 def test_a_job_whose_id_is_given_again_is_lost(scene, ended):
-    """The schedd has lost its queue; nothing is asked for in the name of the other."""
+    """The schedd has lost its queue. No request is made for the other job with the id."""
     old = scene.live("7.0")
     if ended:
         scene.jobs.handle(Terminated("7.0", exit_status=0))

@@ -1,4 +1,4 @@
-"""How a watcher ends: when it is time, what it leaves, and what fails."""
+"""The end of a watcher: its time, what remains, and what fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from condor_futures.watching.ending import Ending
 
 
 class Scene:
-    """In the place of everything that ends with a watcher."""
+    """Replaces everything that ends with a watcher."""
 
     def __init__(self):
         self.done: list[str] = []
@@ -40,7 +40,7 @@ class Scene:
         )
 
     def asked(self, under_way):
-        """With *over* and *quiet* as the scene has them at the time."""
+        """*over* and *quiet* are those of the scene at the time."""
         scene = self
 
         class UnderWay:
@@ -86,7 +86,7 @@ def test_a_client_that_leaves_waits_for_what_was_begun_only(scene):
 
 
 def test_nothing_stays_behind(scene):
-    """In this order: the helper is needed for the queue, and the session for all of them."""
+    """The order matters: the queue needs the helper, and all of them need the session."""
     scene.ending.close()
     scene.bundles = []
     scene.ending.clean_up()
@@ -95,7 +95,7 @@ def test_nothing_stays_behind(scene):
 
 
 def test_a_client_that_leaves_lets_the_jobs_be(scene):
-    """The futures are of no use to anybody any more."""
+    """The futures are of no further use."""
     scene.ending.detach()
     scene.ending.clean_up()
     assert scene.done == [*HELPERS, "leave", "afterwards"]
@@ -123,7 +123,7 @@ def test_an_initializer_that_failed_breaks_the_executor_once(scene):
 
 @pytest.mark.parametrize("kept", [False, True])
 def test_what_breaks_the_watcher_fails_all_calls(scene, kept):
-    """Also those that are on their way to it; a session that is kept can be attached to."""
+    """Calls on the way to it fail too. A client can attach to a session that is kept."""
     scene.session.kept = kept
     scene.inbox.put(lambda: scene.done.append(f"broken by {scene.ending.broken}"))
     scene.ending.break_off(ValueError("out of order"), CondorFuturesError("it failed"))

@@ -1,4 +1,4 @@
-"""How an event becomes the next state of a bundle's job, and what its carrier is told."""
+"""Events change the state of a bundle's job, and its carrier is told."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ JOB = "7.0"
 
 
 class Carrier:
-    """Notes what it is told."""
+    """Records its calls."""
 
     def __init__(self):
         self.told = []
@@ -92,7 +92,7 @@ def test_futures_run_when_their_job_does(jobs, carrier, live):
 
 @pytest.mark.parametrize("end", [Aborted(JOB), Held(JOB, 1), Unwanted(JOB)], ids=lambda event: type(event).__name__)
 def test_a_job_that_is_over_is_dropped_once_its_effects_are_carried_out(jobs, carrier, live, end):
-    """For some of them it has to be known whose the id is."""
+    """Some effects need to know which bundle the id belongs to."""
     carrier.perform = lambda bundle, effect: carrier.told.append(jobs.is_its_own(bundle) and JOB in jobs)
     jobs.handle(end)
     assert all(carrier.told)
@@ -116,7 +116,7 @@ def test_an_id_that_was_given_again_is_not_dropped_with_the_job_that_had_it(jobs
 
 
 def test_an_illegal_event_changes_nothing_and_its_story_is_logged(jobs, carrier, bundle, caplog):
-    """One message, from which the job can be replayed, however it goes on."""
+    """There is one message, from which the job can be replayed, whatever follows."""
     before = bundle.job
     jobs.put(JOB, bundle)
     jobs.handle(Executing(JOB, "ep1"))
@@ -134,7 +134,7 @@ def test_the_log_is_the_carriers(jobs, carrier):
 
 
 def test_an_illegal_event_may_be_answered_by_another_one(jobs, carrier, live):
-    """As the watcher does: it wants the job no more."""
+    """The watcher does so: it no longer wants the job."""
     carrier.illegal = lambda bundle, error: jobs.advance(bundle, Unwanted(error.event.job_id))
     live.job = Job("b000000", True, State.PENDING, JOB)
     jobs.handle(Executing(JOB, "ep1"))

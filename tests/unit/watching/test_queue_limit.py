@@ -1,4 +1,4 @@
-"""How many jobs are tried after a refusal, and when."""
+"""The number of jobs to try after a refusal, and the time of the attempt."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_it_is_tried_less_often_while_nothing_leaves(limit):
 
 
 def test_it_is_tried_soon_when_jobs_have_left(limit):
-    """The schedd counts now and then only, so it may refuse for a while what there is room for again."""
+    """The schedd counts only now and then, so it may refuse jobs for some time although there is room again."""
     for _ in range(8):
         limit.refused(live=5, room=0, now=0.0)
     limit.refused(live=4, room=0, now=0.0)

@@ -1,4 +1,4 @@
-"""What the queue and the history say becomes events of ours, and the queue is asked no more often than is polite."""
+"""Reports of the queue and the history become our events, and the queue is queried no more often than is polite."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def in_queue(status: int, **attributes) -> dict:
     return {"ClusterId": 7, "ProcId": 0, "JobStatus": status, **attributes}
 
 
-# When it is asked, and what is believed.
+# When the queue is queried, and which reports count.
 
 
 class Schedd:
-    """An access point's answers, given when the test says so, and a clock that the test sets."""
+    """An access point that answers when the test says so, and a clock that the test sets."""
 
     def __init__(self, monkeypatch) -> None:
         self.now = 1000.0
@@ -65,7 +65,7 @@ class Schedd:
         self.queue.submitted(logged=logged)
 
     def wait(self) -> float:
-        """Seconds until the queue is asked."""
+        """Return the seconds until the next query."""
         began = self.now
         count = len(self.asked)
         while len(self.asked) == count:
@@ -75,7 +75,7 @@ class Schedd:
         return self.now - began
 
     def answer(self, *ads, seconds: float = 0.01) -> list:
-        """Answer the last question; gives what is told because of it."""
+        """Answer the last query, and return the resulting events."""
         self.told.clear()
         self.asked[-1][1]({"ads": list(ads), "seconds": seconds}, None)
         return self.told
@@ -93,7 +93,10 @@ def test_queue_is_not_asked_while_there_is_no_job(schedd):
 
 
 def test_what_a_speaking_log_has_not_said_is_believed_when_it_is_seen_twice(schedd):
-    """Every 20 seconds; then the log is taken to be silent, until it speaks again."""
+    """The queue is queried every 20 seconds.
+
+    After a second sighting, the log counts as silent until it has events again.
+    """
     schedd.submit(logged=True)
     assert schedd.wait() == 20
     assert schedd.answer(in_queue(4, ExitCode=0)) == []
@@ -111,7 +114,7 @@ def test_an_audit_that_finds_nothing_starts_anew(schedd):
 
 
 def test_what_a_silent_logs_queue_says_is_believed_at_once(schedd):
-    """And it is asked soon."""
+    """The next query also comes soon."""
     schedd.submit(logged=False)
     assert schedd.wait() == 1
     assert schedd.answer(in_queue(2, RemoteHost="slot1@ep1")) == [Executing("7.0", "ep1")]
@@ -127,7 +130,7 @@ def test_gone_is_believed_when_it_is_seen_twice(schedd):
 
 
 def test_a_job_whose_input_never_arrives_is_told_when_it_has_waited_long_enough(schedd):
-    """A schedd takes a second to say that the files have come. The log is none the less trusted."""
+    """A schedd takes a second to report that the files have arrived. The log still counts as reliable."""
     schedd.submit(logged=True)
     waiting = in_queue(5, HoldReasonCode=SPOOLING_INPUT)
     schedd.wait()
@@ -145,7 +148,7 @@ def test_a_job_whose_input_is_on_its_way_is_left_alone(schedd):
 
 
 def test_job_that_was_submitted_after_the_question_is_not_gone(schedd):
-    """The answer cannot have it, and does not count as the first of two."""
+    """The answer cannot have the job, and does not count as the first of two."""
     schedd.submit(logged=False)
     schedd.wait()
     later = Job("b000002", spooled=True, state=State.IDLE, job_id="7.1")
@@ -158,7 +161,7 @@ def test_job_that_was_submitted_after_the_question_is_not_gone(schedd):
 
 
 def test_what_the_log_says_counts_first(schedd):
-    """The log may begin to speak between the question and its answer."""
+    """The log may have new events between the query and its answer."""
     schedd.submit(logged=False)
     schedd.wait()
     schedd.log.append(("7.0", job_in(State.COMPLETED)))
@@ -167,7 +170,10 @@ def test_what_the_log_says_counts_first(schedd):
 
 
 def test_queue_is_asked_less_often_the_longer_the_jobs_take(schedd):
-    """A tenth of the time since they changed, from one second to thirty; often again when they do."""
+    """The interval is a tenth of the time since the last change, from one second to thirty.
+
+    Changes shorten it again.
+    """
     schedd.submit(logged=False)
     waits = []
     for _ in range(100):
@@ -182,7 +188,7 @@ def test_queue_is_asked_less_often_the_longer_the_jobs_take(schedd):
 
 
 def test_new_jobs_are_asked_for_soon(schedd):
-    """Also when those before them are old."""
+    """Older jobs do not delay that."""
     schedd.submit(logged=False)
     for _ in range(100):
         schedd.wait()
@@ -192,19 +198,19 @@ def test_new_jobs_are_asked_for_soon(schedd):
 
 
 def test_slow_schedd_is_left_in_peace(schedd):
-    """Ten times as long as it took, whatever the jobs do, but not for longer than a minute."""
+    """The interval is ten times the duration of the query, whatever the jobs do, but at most a minute."""
     schedd.submit(logged=False)
     schedd.wait()
     schedd.answer(in_queue(1), seconds=6.0)
     assert schedd.wait() == 60
     schedd.answer(in_queue(1), seconds=0.3)
     assert schedd.wait() >= 3
-    schedd.answer(in_queue(1), seconds=20.0)  # it stood still for once
+    schedd.answer(in_queue(1), seconds=20.0)  # the schedd hung once
     assert schedd.wait() == 60
 
 
 def test_error_is_no_answer(schedd, caplog):
-    """Nothing is told; the queue is asked again later."""
+    """No event results. The queue is queried again later."""
     schedd.submit(logged=False)
     schedd.wait()
     schedd.asked[-1][1](None, AccessPointError("it is away"))
@@ -217,7 +223,7 @@ def test_error_is_no_answer(schedd, caplog):
     ("spooled", "logged", "ends"), [(True, True, False), (False, False, False), (False, True, True)]
 )
 def test_jobs_that_nobody_can_be_asked_about_any_more(schedd, spooled, logged, ends):
-    """The helper was given up: only what needs no retrieval, and is told by the log, still ends."""
+    """The helper was given up. Only jobs that need no retrieval, and whose end is in the log, still end."""
     schedd.queue.look()
     schedd.submit(logged=logged)
     schedd.bundles["7.0"].job = replace(schedd.bundles["7.0"].job, spooled=spooled)

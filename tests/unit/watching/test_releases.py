@@ -1,4 +1,4 @@
-"""Held jobs are released as often as it takes; who is away refuses nothing."""
+"""Held jobs are released as often as necessary. An unreachable access point is not a refusal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from condor_futures.watching.releases import ATTEMPTS, Releases
 
 
 def test_a_job_is_not_given_up_while_the_access_point_is_away(monkeypatch):
-    """Only where it answers, and refuses, some times."""
+    """The release is given up only if the access point answers and refuses several times."""
     error: AccessPointError = AwayError("no answer")
     asked, events = [], []
 

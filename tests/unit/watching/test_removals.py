@@ -1,4 +1,4 @@
-"""Jobs are removed many at a time, and a removal that fails is made again."""
+"""Jobs are removed many at a time, and a failed removal is repeated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from condor_futures.watching.removals import Removals
 
 
 class Schedd:
-    """An access point's answers, given when the test says so, and a clock that the test sets."""
+    """An access point that answers when the test says so, and a clock that the test sets."""
 
     def __init__(self, monkeypatch) -> None:
         self.now = 1000.0
@@ -33,7 +33,7 @@ def schedd(monkeypatch):
 
 
 def test_a_removal_at_an_access_point_that_is_away_is_made_again(schedd):
-    """As long as that lasts."""
+    """It is repeated as long as the absence lasts."""
     schedd.removals.remove("7.0")
     for attempt in range(20):
         schedd.removals.proceed()
@@ -43,14 +43,14 @@ def test_a_removal_at_an_access_point_that_is_away_is_made_again(schedd):
 
 
 def test_a_removal_that_fails_is_made_again(schedd, caplog):
-    """Later, and together with what came in the meantime; the end of the session need not wait for it."""
+    """It is repeated later, together with new removals. The end of the session need not wait for it."""
     schedd.removals.remove("7.0")
     assert schedd.removals.busy
     schedd.removals.proceed()
     schedd.answer(error="it is away")
     assert "tried again" in caplog.text
     assert not schedd.removals.busy
-    assert schedd.removals.patience() == 4  # not for ever: nothing else may happen that would be a reason to look
+    assert schedd.removals.patience() == 4  # not for ever: nothing else may cause another look
     schedd.removals.remove("7.1")
     schedd.removals.proceed()
     assert len(schedd.asked) == 1

@@ -1,4 +1,4 @@
-"""Jobs are retrieved many at a time, and what fails is asked for again."""
+"""Jobs are retrieved many at a time, and failed retrievals are repeated."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from condor_futures.watching.retrievals import Retrievals
 
 
 class Schedd:
-    """An access point's answers, given when the test says so, and a clock that the test sets."""
+    """An access point that answers when the test says so, and a clock that the test sets."""
 
     def __init__(self, monkeypatch) -> None:
         self.now = 1000.0
@@ -57,7 +57,7 @@ def test_the_last_job_is_retrieved_at_once(schedd):
 
 
 def test_others_wait_for_company(schedd):
-    """A quarter of a second; each has its own answer."""
+    """They wait a quarter of a second. Each has its own answer."""
     bundles = [ended(number) for number in range(3)]
     for bundle in bundles:
         schedd.retrievals.retrieve(bundle)
@@ -72,7 +72,7 @@ def test_others_wait_for_company(schedd):
 
 
 def test_a_retrieval_from_an_access_point_that_is_away_is_made_again(schedd, caplog):
-    """Until it is back, and at least every minute; that it is away is said once, and again for another reason."""
+    """It is repeated until the access point returns, at least every minute. The warning comes once for each reason."""
     schedd.retrievals.retrieve(ended(0))
     for attempt in range(20):
         schedd.retrievals.proceed(under_way=1)
@@ -90,7 +90,7 @@ def test_a_retrieval_from_an_access_point_that_is_away_is_made_again(schedd, cap
 
 
 def test_a_retrieval_that_cannot_be_asked_for_is_given_up(schedd, caplog):
-    """After some attempts, for nothing may wait for ever."""
+    """The limit is a number of attempts: nothing may wait for ever."""
     schedd.retrievals.retrieve(ended(0))
     attempts = 0
     while not schedd.events:
@@ -115,7 +115,7 @@ def test_a_job_that_was_cancelled_meanwhile_is_not_retrieved_again(schedd):
 
 
 def test_what_does_not_fit_here_keeps_nobody_waiting(schedd, caplog):
-    """It alone is asked for again, some times; what ends meanwhile is retrieved as ever."""
+    """Only that job is requested again, several times. Jobs that end meanwhile are retrieved as usual."""
     for number in range(3):
         schedd.retrievals.retrieve(ended(number))
     schedd.retrievals.proceed(under_way=3)
@@ -131,14 +131,14 @@ def test_what_does_not_fit_here_keeps_nobody_waiting(schedd, caplog):
     schedd.now += 4
     schedd.retrievals.retrieve(ended(4))
     schedd.retrievals.proceed(under_way=9)
-    assert schedd.asked[-1][1] == {"jobs": ["7.4", "7.1"]}  # the others first
+    assert schedd.asked[-1][1] == {"jobs": ["7.4", "7.1"]}  # the other jobs first
     schedd.answer({"failed": {}, "no_room": {}})
     assert schedd.events[2:] == [Retrieved("7.3"), Retrieved("7.4"), Retrieved("7.1")]
     assert not schedd.retrievals.busy
 
 
 def test_what_never_fits_here_is_given_up(schedd):
-    """As often asked for as an access point that is away; one that is away meanwhile does not count."""
+    """The number of attempts is that for an unreachable access point. Times when it is unreachable do not count."""
     schedd.retrievals.retrieve(ended(0))
     attempts = away = 0
     while not schedd.events:
@@ -157,7 +157,7 @@ def test_what_never_fits_here_is_given_up(schedd):
 
 
 def test_what_does_not_fit_and_nobody_wants_is_forgotten(schedd):
-    """Whether it is cancelled between two attempts, or during one."""
+    """It may be cancelled between two attempts, or during one."""
     bundle = ended(0)
     schedd.retrievals.retrieve(bundle)
     schedd.retrievals.proceed(under_way=1)

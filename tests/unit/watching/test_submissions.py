@@ -1,4 +1,4 @@
-"""Which bundles are submitted next, when that is tried, and what becomes of those that the access point refuses."""
+"""Which bundles are submitted next, when, and what becomes of those that the access point refuses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLAIN, DATABASE, CLUSTER = Options({}, True), Options({}, True, category="db"), 
 
 
 class AccessPoint:
-    """Takes the requests, and answers when the test says so."""
+    """Takes requests, and answers when the test says so."""
 
     def __init__(self):
         self.requests = []
@@ -79,7 +79,7 @@ class Scene:
                 self.live[event.job_id] = bundle
 
     def submitted(self):
-        """What is being submitted now; None if nothing is."""
+        """Return the bundles that are being submitted; None if there are none."""
         self.submissions.proceed(hurry=True)
         if not self.access_point.requests:
             return None
@@ -110,7 +110,7 @@ def keys(first, last):
 
 
 def test_what_is_refused_stays_first(scene):
-    """As many as there is room for go at once, the others when more may be tried."""
+    """As many as there is room for are submitted at once, and the others when the limit allows."""
     scene = scene()
     scene.add(PLAIN, 5)
     assert scene.submitted() == keys(1, 5)
@@ -125,7 +125,7 @@ def test_what_is_refused_stays_first(scene):
 
 
 def test_what_was_cancelled_meanwhile_is_not_tried_again(scene):
-    """And its file goes when the access point does not need it any more."""
+    """Its file is removed when the access point no longer needs it."""
     scene = scene()
     _, cancelled, _ = scene.add(PLAIN, 3)
     scene.submitted()
@@ -138,7 +138,7 @@ def test_what_was_cancelled_meanwhile_is_not_tried_again(scene):
 
 
 def test_nothing_is_waited_for_busily(scene):
-    """A limit that was met once is no reason to look again and again at what waits for something else."""
+    """A limit that applied once is no reason to check bundles again and again that wait for something else."""
     scene = scene(categories={"db": 1})
     scene.add(PLAIN, 4)
     scene.submitted()
@@ -158,7 +158,7 @@ def test_nothing_is_waited_for_busily(scene):
 
 
 def test_events_of_what_was_refused_are_forgotten(scene):
-    """Ids may be given again; and with a full disk there would be more and more of them."""
+    """Ids may be used again. With a full disk, there would be more and more of them."""
     scene = scene()
     scene.add(PLAIN, 2)
     scene.submitted()
@@ -169,7 +169,7 @@ def test_events_of_what_was_refused_are_forgotten(scene):
 
 
 def test_a_cluster_that_is_larger_than_may_be_in_the_queue_waits_for_an_empty_one(scene):
-    """It was asked for when more might be; nothing would come of it otherwise, nor of what is behind it."""
+    """It is tried when the limit may have changed. Otherwise, neither it nor later bundles would ever be submitted."""
     scene = scene(max_jobs=2)
     scene.add(PLAIN, 1)
     assert scene.submitted() == ["b000001"]
@@ -189,7 +189,7 @@ def test_a_cluster_that_is_larger_than_may_be_in_the_queue_waits_for_an_empty_on
 
 
 def full(scene, *, others, too_large=()):
-    """Refuse what is being submitted as a full disk does, if any of it is too large, or all is."""
+    """Refuse the current submission like a full disk, if any of it is too large, or all of it."""
     batch = scene.submitted()
     if batch is None:
         scene.now += max(scene.submissions.patience(), 0.01)
@@ -203,7 +203,7 @@ def full(scene, *, others, too_large=()):
 
 
 def test_a_full_disk_is_waited_for_while_files_of_others_may_leave(scene):
-    """For some twenty minutes; all calls have their turn."""
+    """The client waits for some twenty minutes. All calls have their turn."""
     scene = scene()
     scene.add(PLAIN, 2)
     began = scene.now
@@ -216,7 +216,7 @@ def test_a_full_disk_is_waited_for_while_files_of_others_may_leave(scene):
 
 
 def test_a_full_disk_that_nobody_is_going_to_leave_fails_calls_one_by_one(scene):
-    """After some seconds, for a directory that is just removed; then soon."""
+    """The first retry is after some seconds, because a directory may just be removed. The next ones follow soon."""
     scene = scene()
     scene.add(PLAIN, 4)
     began = scene.now
@@ -229,7 +229,7 @@ def test_a_full_disk_that_nobody_is_going_to_leave_fails_calls_one_by_one(scene)
 @pytest.mark.parametrize("others", [True, False])
 @pytest.mark.parametrize("large", [PLAIN, DATABASE, CLUSTER])
 def test_what_is_too_large_for_the_disk_does_not_keep_the_rest_from_it(scene, large, others):
-    """Whether it shares the rest's options or not."""
+    """It may share the options of the others or not."""
     scene = scene()
     first = scene.add(large, 2 if large.cluster else 1)
     rest = scene.add(PLAIN, 3) + scene.add(DATABASE, 3)
@@ -264,7 +264,9 @@ def test_an_error_is_told(scene):
 
 
 def test_access_point_that_is_away_is_asked_the_same_again(scene):
-    """By the same name, so that it is known what was taken before; until nobody wants it."""
+    """The submission keeps its name, so that the schedd can find jobs that it already took, until they are no longer
+    wanted.
+    """
     scene = scene()
     first, second = scene.add(PLAIN, 2)
     assert scene.submitted() == keys(1, 2)

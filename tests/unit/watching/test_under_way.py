@@ -1,4 +1,4 @@
-"""Which bundles are under way, and what becomes of those that nobody wants, without a thread and an access point."""
+"""Bundles under way, and what becomes of unwanted ones, without a thread and an access point."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from condor_futures.watching.under_way import UnderWay
 
 
 class Scene:
-    """In the place of access point, log and resolver."""
+    """Replaces access point, log and resolver."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -64,7 +64,7 @@ class Scene:
         return bundle
 
     def asked(self):
-        """What is asked of the access point now."""
+        """Return the new requests to the access point."""
         self.under_way.effects.proceed(hurry=True)
         asked, self.requests = self.requests, []
         return [(operation, arguments.get("jobs")) for operation, arguments, _ in asked]
@@ -76,7 +76,7 @@ def scene(tmp_path):
 
 
 def test_all_of_them_are_known_wherever_they_are(scene):
-    """In the queue, on their way there, and waiting for others."""
+    """They may be in the queue, on the way there, or waiting for others."""
     assert scene.under_way.over
     live, parent = scene.submit(0, "7.0"), Future()
     waits = scene.bundle(1, after=[parent])
@@ -88,7 +88,7 @@ def test_all_of_them_are_known_wherever_they_are(scene):
 
 
 def test_a_job_is_wanted_as_long_as_one_of_its_calls_is(scene):
-    """Then it is removed, and nobody who attaches finds its calls."""
+    """Then it is removed, and no client that attaches finds its calls."""
     bundle = scene.submit(0, "7.0")
     first, second = bundle.futures
     scene.under_way.cancel(bundle, first)
@@ -109,7 +109,7 @@ def test_calls_whose_parents_failed_are_found_by_who_attaches(scene):
 
 
 def test_what_does_not_run_yet_is_withdrawn(scene):
-    """The futures are for the caller to cancel."""
+    """The caller has to cancel the futures."""
     idle, running, pending = scene.submit(1, "7.1"), scene.submit(2, "7.2"), scene.pending(0)
     scene.under_way.effects.jobs.handle(Executing("7.2", "ep1"))
     assert set(scene.under_way.withdraw_pending()) == {*pending.futures.values(), *idle.futures.values()}
@@ -130,7 +130,7 @@ def test_all_are_removed_and_fail(scene):
 
 
 def test_all_are_given_up(scene):
-    """Their jobs go on."""
+    """Their jobs continue."""
     live, pending = scene.submit(0, "7.0"), scene.pending(1)
     error = CondorFuturesError("it broke")
     scene.under_way.give_up(error)
@@ -141,7 +141,7 @@ def test_all_are_given_up(scene):
 
 
 def test_a_session_is_resumed(scene):
-    """The holds of the past are over; the policy decides about the one that a job is in."""
+    """Past holds are over. The policy applies to the present hold of a job."""
     held, ended, pending = scene.bundle(0), scene.bundle(1), scene.bundle(2)
     scene.under_way.resume(
         {

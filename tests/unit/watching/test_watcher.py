@@ -1,4 +1,4 @@
-"""The watcher and an access point that does what no real one can be made to do at a given moment."""
+"""The watcher with an access point whose behaviour no real one could show at a given moment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from condor_futures.watching.watcher import Watcher
 
 
 class AccessPoint:
-    """Keeps the questions, until the test answers them."""
+    """Keeps the requests until the test answers them."""
 
     def __init__(self) -> None:
         self.asked = []
@@ -62,7 +62,7 @@ class Scene:
             self.watcher._under_way.effects.submissions.proceed(hurry=True)
 
     def bundle(self, number):
-        """One of one call."""
+        """A bundle of one call."""
         key = Session.bundle_key(number)
         future = CondorFuture(Session.call_key(number), self.watcher.cancel)
         directory = self.session.bundle_directory(number)
@@ -103,7 +103,7 @@ def scene():
 
 @pytest.mark.parametrize("asked", [False, True], ids=["waits for its retrieval", "is being retrieved"])
 def test_id_of_an_ended_job_that_is_given_again(scene, asked):
-    """The schedd has lost its queue: the job that had ended fails, and the new one is nobody else's."""
+    """The schedd has lost its queue: the call of the ended job fails, and the new job is no one else's."""
     old, ended = scene.submit(0, "1.0")
     scene.watcher._under_way.effects.jobs.handle(Terminated("1.0", exit_status=0))
     assert ended.job.state is State.COMPLETED
@@ -125,7 +125,7 @@ def test_id_of_an_ended_job_that_is_given_again(scene, asked):
 
 
 def test_call_that_comes_while_the_watcher_breaks_ends(scene, monkeypatch):
-    """What is taken before it is known that nothing comes of it fails too; what comes later is refused."""
+    """Calls accepted before the failure is known fail too. Later calls are refused."""
     engine = Engine(scene.session, scene.watcher, 10, Categories())
     bundle = scene.bundle(0)
     [future] = bundle.futures.values()
@@ -147,7 +147,7 @@ def test_call_that_comes_while_the_watcher_breaks_ends(scene, monkeypatch):
 
 
 def leaves_at_once_when_away(scene):
-    """What it was asked last is not answered; that is waited for, but not by who leaves."""
+    """The last requests have no answer. A client normally waits for them, but not when it leaves."""
     assert not scene.watcher._under_way.quiet
     _, answer, _ = scene.access_point.asked.pop()
     answer(None, AwayError("no answer"))
@@ -157,7 +157,7 @@ def leaves_at_once_when_away(scene):
 
 
 def test_client_that_leaves_does_not_wait_for_an_access_point_that_is_away(scene):
-    """Whoever attaches later fetches what there is."""
+    """A client that attaches later retrieves the available outcomes."""
     _, bundle = scene.submit(0, "1.0")
     scene.watcher._under_way.effects.jobs.handle(Terminated("1.0", exit_status=0))
     scene.watcher._under_way.effects.retrievals.proceed(under_way=1)
@@ -166,7 +166,7 @@ def test_client_that_leaves_does_not_wait_for_an_access_point_that_is_away(scene
 
 
 def test_client_that_leaves_does_not_wait_for_a_submission_either(scene):
-    """Whoever attaches finds out whether the access point has taken it."""
+    """A client that attaches finds out whether the access point has accepted it."""
     scene.submit(0, "1.0")
     bundle = scene.bundle(1)
     scene.watcher._under_way.effects.submissions.add([bundle], complete=True)
