@@ -1,4 +1,4 @@
-"""Pauses between attempts that fail, each longer than the one before. Client and helper process use it."""
+"""Pauses between attempts that fail, each longer than the one before. The client and the helper process use them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ __all__ = ["AGAIN", "ATTEMPTS", "Backoff", "Pause"]
 
 
 class Backoff:
-    """The lengths of pauses: *shortest* seconds, each time *factor* times as many, up to *longest*.
+    """The lengths of successive pauses, from *shortest* to *longest* seconds. It never changes.
+
+    Each pause is *factor* times as long as the one before.
 
     >>> backoff = Backoff(1.0, 5.0)
     >>> [backoff.pause(number) for number in range(4)]
@@ -25,29 +27,30 @@ class Backoff:
         self.factor = factor
 
     def pause(self, number: int) -> float:
-        """Seconds of the pause of this *number*, from 0."""
+        """Return the length in seconds of the pause with this *number*, which counts from 0."""
         return min(self.shortest * self.factor ** min(number, 100), self.longest)  # far more would be an OverflowError
 
 
-#: What fails is asked for again after these pauses; so often, unless the access point is away, which gives up nothing.
+#: The pauses before a failed request is repeated, and the number of attempts. The client never gives up because the
+#: access point is unreachable.
 AGAIN, ATTEMPTS = Backoff(4.0, 64.0), 5
 
 
 @owned()
 class Pause:
-    """When something that failed may be tried again, and whether. It belongs to the thread that asks.
+    """Tells when, and whether, to retry an operation. It belongs to the thread that retries.
 
     Attributes:
-        failures: so often it has failed in a row.
+        failures: the number of failures in a row.
 
     """
 
     def __init__(self, backoff: Backoff, attempts: float = math.inf) -> None:
-        """Make it.
+        """Allow the first attempt at once.
 
         Args:
             backoff: the pauses between the attempts.
-            attempts: how many failures in a row that count are too many.
+            attempts: the number of failures in a row that is too many; only failures that count are counted.
 
         """
         self.failures = 0
@@ -57,7 +60,7 @@ class Pause:
         self._until = 0.0
 
     def failed(self, *, counts: bool = True) -> bool:
-        """Take note of a failure; return whether another attempt makes sense."""
+        """Record a failure; return whether to make another attempt."""
         self._until = time.monotonic() + self._backoff.pause(self.failures)
         self.failures += 1
         self._counted += counts
@@ -69,5 +72,5 @@ class Pause:
         self._until = 0.0
 
     def left(self) -> float:
-        """Seconds until the next attempt."""
+        """Return the seconds until the next attempt."""
         return max(self._until - time.monotonic(), 0.0)

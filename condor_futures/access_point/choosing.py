@@ -1,4 +1,4 @@
-"""Where jobs are submitted: an executor's *access_point*, or that of a session that was left."""
+"""The place where jobs are submitted: an executor's *access_point*, or the access point of an earlier session."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["Place"]
 
 @dataclass(frozen=True)
 class Place:
-    """Where jobs are submitted.
+    """A place where jobs are submitted.
 
     Attributes:
         location: of the schedd.
         transfer: the default of ``should_transfer_files``.
-        owner: the uid that root's jobs run as, where that is not root.
-        leave: called when nothing more is submitted there.
+        owner: the uid that root's jobs run as, if it is not root's.
+        leave: is called after the last submission.
 
     """
 
@@ -31,19 +31,19 @@ class Place:
 
     @classmethod
     def find(cls, access_point: str | tuple[str, str] | None, schedd: Sequence[str] | None = None) -> Place:
-        """Understand an executor's *access_point*, which may mean to start a pool.
+        """Return the place that an executor's *access_point* means; ``"personal"`` starts the personal pool.
 
         Args:
             access_point: as in the executor's constructor.
-            schedd: pool and name of the one that was local when jobs were submitted to it; which one is, depends on the
-                environment.
+            schedd: pool and name of the schedd that was the local one when the session submitted its jobs. The
+                environment determines which schedd is local, and may have changed.
 
         """
         if access_point == "personal":
             from condor_futures.personal import PersonalPool
 
             pool = PersonalPool().start()
-            # Access point and execution point are one machine, where a job can run in its spool directory itself.
+            # One machine is the access point and the execution point, so a job can run in its spool directory.
             return cls(Location(environment=pool.environment()), "IF_NEEDED", pool.job_owner, pool.close)
         if access_point is None and schedd is not None:
             collector, name = schedd
@@ -52,5 +52,5 @@ class Place:
 
     @classmethod
     def of(cls, session: Session) -> Place:
-        """Where the jobs of a session are that was left."""
+        """Return the place where an earlier session submitted its jobs."""
         return cls.find(session.record.access_point, session.settings.get("schedd"))

@@ -1,4 +1,4 @@
-"""One helper process: how it is started, written to, read and ended."""
+"""One helper process: start it, write to it, read from it, and end it."""
 
 from __future__ import annotations
 
@@ -20,25 +20,29 @@ _processes: weakref.WeakSet[HelperProcess] = weakref.WeakSet()
 
 
 class HelperProcess:
-    """A helper process. One thread writes to it and another one reads; any thread may end it."""
+    """A helper process. Its attributes never change.
+
+    One thread writes requests, and another thread reads answers. Any thread may end the process. The process's input
+    belongs to the holder of a lock that each method takes itself.
+    """
 
     def __init__(
         self, *messages: words.Request, environment: Mapping[str, str] | None = None, lock_file: Path | None = None
     ) -> None:
-        """Start it; tell it where to import from, and *messages*, before anybody else can tell it anything.
+        """Start the process, and write the client's ``sys.path`` and *messages* before any other request.
 
         Args:
-            messages: its first requests.
-            environment: variables that it has besides this process's.
-            lock_file: the file that it shares a lock on for as long as it lives.
+            messages: the first requests.
+            environment: variables in addition to those of this process.
+            lock_file: the process holds a shared lock on this file until it exits.
 
         Raises:
-            OSError: if it cannot be started.
+            OSError: if the process cannot be started.
 
         """
         self._write_lock = threading.Lock()
-        # A new session keeps Ctrl-C and a closing terminal away from it. It ends when its input does, that is when
-        # the client ends, however that happens.
+        # A new session protects the process from Ctrl-C and from a closing terminal. The process exits when its input
+        # ends, that is when the client exits for whatever reason.
         self._process = subprocess.Popen(
             [sys.executable, str(_HELPER), *([str(lock_file)] if lock_file else [])],
             stdin=subprocess.PIPE,
@@ -54,60 +58,65 @@ class HelperProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     def write(self, message: words.Request | None) -> None:
-        """Write a message; it may wait for as long as the helper reads nothing. One that is dead takes it silently."""
+        """Write a message. This blocks while the helper does not read, and does nothing if the helper has exited."""
         self._write(words.encode(message))
 
     def _write(self, *lines: bytes) -> None:
-        # It is dead, or was closed (ValueError): the reader notices, and sees to what was asked.
+        # The helper has exited, or its input is closed (ValueError): the reader notices, and handles the open requests.
         with self._write_lock, contextlib.suppress(OSError, ValueError):
             self._input.write(b"".join(lines))
             self._input.flush()
 
     def lines(self) -> Generator[bytes, None, None]:
-        """The lines that it writes, until it ends; then its output is closed."""
+        """Yield the lines that the helper writes until it exits; then close its output."""
         with self._output:
             for line in self._output:
                 if not line.endswith(b"\n"):
-                    break  # it died while it was writing
+                    break  # the helper exited while it was writing
                 yield line
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait until it has ended; returns its exit status.
+        """Wait until the process has exited; return its exit status.
 
         Raises:
-            subprocess.TimeoutExpired: if that takes longer than *timeout* seconds.
+            subprocess.TimeoutExpired: if the process has not exited after *timeout* seconds.
 
         """
         return self._process.wait(timeout)
 
     def kill(self) -> None:
-        """End it now."""
+        """Kill the process."""
         self._process.kill()
 
     def close_input(self) -> None:
-        """Write nothing more to it."""
-        with self._write_lock, contextlib.suppress(OSError):  # it may be dead already
+        """Close the process's input."""
+        with self._write_lock, contextlib.suppress(OSError):  # the process may have exited
             self._input.close()
 
     def close(self) -> None:
-        """Close what is open of it, once it has ended and nobody reads it."""
+        """Close both pipes, after the process has exited and no thread reads its output."""
         self.close_input()
         self._output.close()
 
     def disconnect_after_fork(self) -> None:
-        """In a forked child: have this process hold the helper's input no longer."""
+        """In a forked child, stop holding the helper's input open."""
         if not self._input.closed:
             null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-            os.dup2(null, self._input.fileno(), inheritable=False)  # not closed: its number is the file object's
+            os.dup2(
+                null, self._input.fileno(), inheritable=False
+            )  # not closed, because the file object keeps the number
             os.close(null)
 
 
 def _disconnect_helpers() -> None:
-    """In a forked child: otherwise a helper would run, and keep its session, for as long as the child does."""
+    """In a forked child, disconnect from all helpers.
+
+    Otherwise a helper would run, and keep its session, until the child exits.
+    """
     for process in list(_processes):
         process.disconnect_after_fork()
     _processes.clear()

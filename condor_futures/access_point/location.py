@@ -1,4 +1,4 @@
-"""Where a schedd is."""
+"""The location of a schedd."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ __all__ = ["Location"]
 
 @dataclass(frozen=True)
 class Location:
-    """Where a schedd is: *name* in *pool*; ``None`` is what the local HTCondor configuration says.
+    """The location of a schedd: *name* in *pool*; ``None`` stands for the local HTCondor configuration's value.
 
     Attributes:
         pool: the collector, as ``host`` or ``host:port``.
         name: the schedd, as ``name@host``.
-        environment: variables, such as ``CONDOR_CONFIG``, that say which configuration is meant.
-        local: it was what the local configuration said; if that still says so, no collector need know it.
+        environment: variables, such as ``CONDOR_CONFIG``, that select the configuration.
+        local: the schedd was the one of the local configuration. If it still is, no collector is asked for it.
 
     """
 
@@ -27,10 +27,10 @@ class Location:
 
     @classmethod
     def parse(cls, access_point: object) -> Location:
-        """Understand the executor's *access_point* argument.
+        """Return the location that the executor's *access_point* argument means.
 
         Raises:
-            TypeError: if it is neither None, nor a name, nor a pair of pool and name.
+            TypeError: if the argument is not None, a name, or a pair of pool and name.
 
         >>> Location.parse(("cm.example.org", "ap1@example.org"))
         Location(pool='cm.example.org', name='ap1@example.org', environment=None, local=False)
@@ -50,11 +50,11 @@ class Location:
 
     @property
     def schedd(self) -> tuple[str | None, str | None] | None:
-        """Pool and name of the one that was the local one, for whoever comes back to its jobs; None for others."""
+        """Pool and name of the schedd if it was the local one, for a later ``attach()``; None for other schedds."""
         return (self.pool, self.name) if self.local else None
 
     def __str__(self) -> str:
-        """Name it in a message."""
+        """Return the schedd's name for messages."""
         if self.name is None:
             return "the local schedd"
         return f"the schedd {self.name}" + (f" in the pool {self.pool}" if self.pool else "")
