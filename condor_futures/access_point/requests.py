@@ -1,6 +1,6 @@
-"""The access point, as the client sees it: requests go to a helper process, answers come back when they come.
+"""The client's side of the access point: it sends requests to a helper process, and delivers the answers.
 
-Nothing here waits for the schedd; see :mod:`condor_futures.access_point.helper` for why.
+No call here blocks the client's other threads while the schedd is busy; see :mod:`condor_futures.access_point.helper`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from typing import Any
 
 from condor_futures.access_point.backoff import Backoff
 from condor_futures.access_point.helper import words
+from condor_futures.access_point.helper.words import Operation
 from condor_futures.access_point.helper_process import HelperProcess
 from condor_futures.access_point.location import Location
 from condor_futures.errors import AccessPointError, CredentialError
+from condor_futures.ownership import Owner, changes, owned
 
 __all__ = [
     "AccessPoint",
@@ -38,15 +40,18 @@ Answer = Callable[[Any, "AccessPointError | None"], None]
 
 
 class AwayError(AccessPointError):
-    """Nobody could speak with it, so that nothing is known of what was asked for; that may pass."""
+    """The access point was unreachable, so the result of the request is unknown; a later request may succeed."""
 
 
 _ERRORS: Mapping[str, type[AccessPointError]] = {"AwayError": AwayError, "CredentialError": CredentialError}
 
 
+@owned(number="lock", attempts="writer", sent_to="writer")
 @dataclass
 class _Request:
-    operation: str
+    """An open request. Its parts belong to the owners of the same parts of the access point."""
+
+    operation: Operation
     arguments: dict[str, Any]
     patience: float
     answer: Answer
@@ -56,33 +61,48 @@ class _Request:
 
 
 def _configuration() -> str:
-    """What is wrong with the place of HTCondor's configuration, if that can be seen."""
+    """Return what is wrong with CONDOR_CONFIG, as the end of a message; an empty string if it looks correct."""
     file = os.environ.get("CONDOR_CONFIG", "")
     if file in ("", "ONLY_ENV") or Path(file).exists():
         return ""
-    return f"; CONDOR_CONFIG is {file}, where there is no file"
+    return f"; CONDOR_CONFIG names {file}, which does not exist"
 
 
+@owned(
+    _process="lock",
+    _why_closed="lock",
+    about="lock",
+    location="lock",
+    _deaths="reader",
+    deliver="client",
+    patience="client",
+)
 class AccessPoint:
-    """The helper process of one session and the requests that are under way.
+    """The helper process of one session, and its open requests.
 
-    Answers are delivered, in order, in a thread of this object's, and must be quick; or where :attr:`deliver` says.
+    The reader thread delivers the answers in order, and a callback that takes an answer must be quick. :attr:`deliver`
+    can pass the answers to another thread.
+
+    The open requests, the helper process, and the location belong to the holder of the lock. The number of helpers in a
+    row that failed belongs to the reader thread, and the attempts of each request to the writer thread.
+    :attr:`deliver` and :attr:`patience` belong to the code that uses the access point, which sets them before its
+    requests.
     """
 
-    #: A request whose helper died is made again, by a new helper, this often.
+    #: The number of helpers that may exit without an answer to a request, before the request fails.
     ATTEMPTS = 3
-    #: After so many helpers in a row that died before they had answered anything, or could not even be started, there
-    #: is no further one; before each there is a pause of so many seconds, twice as long each time: 35 in all, in which
-    #: a machine without memory or process ids may recover.
+    #: The number of helpers in a row that may exit before they answer anything, or fail to start, before the access
+    #: point is given up. The pauses between them start at PAUSE seconds, and each is twice as long as the one before,
+    #: up to LONGEST_PAUSE. Their sum is 35 s, in which a machine without memory or process ids may recover.
     DEATHS, PAUSE, LONGEST_PAUSE = 8, 0.25, 10.0
 
     def __init__(self, location: Location, *, lock: Path | None = None, patience: float = 60.0) -> None:
-        """Prepare; :meth:`connect` starts the process.
+        """Prepare the helper process, which :meth:`connect` starts.
 
         Args:
-            location: where the schedd is.
-            lock: the file that the process shares a lock on for as long as it lives.
-            patience: seconds to go on trying while the schedd does not answer at all.
+            location: the location of the schedd.
+            lock: the helper process holds a shared lock on this file until it exits.
+            patience: seconds to keep trying while the schedd does not answer at all.
 
         """
         self.location = self.given = location
@@ -90,64 +110,71 @@ class AccessPoint:
         self.patience = patience
         self.about: dict[str, str] = {}
         self._ids = itertools.count()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._requests: dict[int, _Request] = {}
         self._process: HelperProcess | None = None
-        # What is to be written; a thread of its own waits while the helper waits for the schedd and reads nothing.
+        # Requests for the writer thread, which alone blocks while the helper waits for the schedd and does not read.
         self._outbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._closed = threading.Event()
         self._why_closed = "the executor is closed"
         self._deaths = 0
-        #: Has an answer to :meth:`request` taken: an inbox, for who wants it in a thread of its own.
+        #: Runs the callback of an answer to :meth:`request`; a thread that wants to run it itself puts its inbox here.
         self.deliver: Callable[[Callable[[], None]], None] = lambda take: take()
         self._reader = threading.Thread(target=self._read_all, name="condor_futures access point", daemon=True)
         self._writer = threading.Thread(target=self._send_all, name="condor_futures access point writer", daemon=True)
+        self._lock_owner = Owner("the holder of its lock", self._lock)
+        self._reader_owner = Owner("its reader thread")
+        self._writer_owner = Owner("its writer thread")
+        self._lock_owner.takes(self, part="lock")
+        self._reader_owner.takes(self, part="reader")
 
     def connect(self, timeout: float = 30.0, *, advice: str = "pass access_point='personal'") -> dict[str, str]:
-        """Start the helper and find the schedd; gives its name, address and version.
+        """Start the helper, and find the schedd; return the schedd's name, address and version.
 
         Args:
-            timeout: seconds to wait for it.
-            advice: how to have a personal pool, for who finds none here.
+            timeout: the longest wait for the schedd, in seconds.
+            advice: how to use a personal pool, for a user without a local schedd.
 
         Raises:
-            AccessPointError: if it is not there, or does not answer in time.
+            AccessPointError: if there is no such schedd, or it does not answer in time.
 
         """
         try:
-            self._start()
+            with self._lock:
+                self._start()
             self._reader.start()
             self._writer.start()
-        except (OSError, RuntimeError) as error:  # there may be no room for another process, or thread
+        except (OSError, RuntimeError) as error:  # the system may have no room for another process or thread
             self.kill()
             raise AccessPointError(
-                f"the process that speaks with {self.location} cannot be started: "
-                f"{getattr(error, 'strerror', None) or error}"
+                f"the helper process for {self.location} cannot be started: {getattr(error, 'strerror', None) or error}"
             ) from error
         try:
-            self.about = self._wait("connect", self._where(), 0.0, timeout)
+            about: dict[str, str] = self._wait(Operation.CONNECT, self._where(), 0.0, timeout)
         except FutureTimeoutError:
             self.kill()
             raise AccessPointError(f"{self.location} did not answer within {timeout:g} s") from None
         except AccessPointError as error:
             self.kill()
             more = (
-                f"{_configuration()}. Is HTCondor running here? A personal pool is one step away: {advice} "
-                "(condor-futures pool install gets HTCondor for it)."
+                f"{_configuration()}. Is HTCondor running on this machine? For a personal pool, {advice} "
+                "(`condor-futures pool install` installs HTCondor for it)."
             )
             if self.location.name is not None:
                 meant = difflib.get_close_matches(self.location.name.lower(), ["personal"], cutoff=0.75)
                 more = f"; did you mean {meant[0]!r}, a pool of your own?" if meant else ""
             raise AccessPointError(f"{self.location} cannot be used: {error}{more}") from None
-        if self.location == Location() and self.about.get("Name"):
-            # There its jobs will be, whatever the environment says later.
-            self.location = Location(self.about.get("Pool") or None, self.about["Name"], local=True)
-        return self.about
+        with self._lock:
+            self.about = about
+            if self.location == Location() and about.get("Name"):
+                # The jobs will be in the queue of this schedd, even if another one becomes the local schedd.
+                self.location = Location(about.get("Pool") or None, about["Name"], local=True)
+        return about
 
-    def request(self, operation: str, answer: Answer, **arguments: Any) -> None:
-        """Ask for an operation, and return at once; :class:`~condor_futures.access_point.schedd.Schedd` does.
+    def request(self, operation: Operation, answer: Answer, **arguments: Any) -> None:
+        """Request an operation, and return at once. :class:`~condor_futures.access_point.schedd.Schedd` calls this.
 
-        *answer* is called with the result and None, or None and an error.
+        *answer* is called with the result and None, or with None and an error.
         """
 
         def delivered(result: Any, error: AccessPointError | None) -> None:
@@ -155,11 +182,11 @@ class AccessPoint:
 
         self._request(_Request(operation, arguments, self.patience, delivered))
 
-    def ask(self, operation: str, timeout: float, **arguments: Any) -> Any:
-        """Ask for an operation, and wait for its result.
+    def ask(self, operation: Operation, timeout: float, **arguments: Any) -> Any:
+        """Request an operation, and wait for its result.
 
         Raises:
-            AccessPointError: if it fails, or takes longer than *timeout* seconds.
+            AccessPointError: if the operation fails, or takes longer than *timeout* seconds.
 
         """
         try:
@@ -167,7 +194,7 @@ class AccessPoint:
         except FutureTimeoutError:
             raise AccessPointError(f"{self.location} did not answer within {timeout:g} s") from None
 
-    def _wait(self, operation: str, arguments: dict[str, Any], patience: float, timeout: float) -> Any:
+    def _wait(self, operation: Operation, arguments: dict[str, Any], patience: float, timeout: float) -> Any:
         answered: Future[Any] = Future()
 
         def answer(result: Any, error: AccessPointError | None) -> None:
@@ -178,16 +205,16 @@ class AccessPoint:
 
     @property
     def usable(self) -> bool:
-        """It has been neither closed nor given up."""
+        """Whether the access point is neither closed nor given up."""
         return not self._closed.is_set()
 
     @property
     def why_closed(self) -> str:
-        """Why it is not usable, where it is not."""
+        """The reason why the access point is not usable, if it is not."""
         return self._why_closed
 
     def close(self, timeout: float = 10.0) -> None:
-        """Let the helper finish what it was asked, and end it; after *timeout* seconds, kill it."""
+        """Let the helper carry out the open requests and exit; kill it after *timeout* seconds."""
         with self._lock:
             self._closed.set()
             process = self._process
@@ -201,7 +228,7 @@ class AccessPoint:
         self._join()
 
     def kill(self) -> None:
-        """End the helper now; requests that are under way are answered with an error."""
+        """Kill the helper; open requests fail."""
         with self._lock:
             self._closed.set()
             process = self._process
@@ -228,26 +255,37 @@ class AccessPoint:
     def _request(self, request: _Request) -> None:
         with self._lock:
             if not self._closed.is_set():
-                request.number = next(self._ids)
-                self._requests[request.number] = request
-                self._outbox.put(request)
+                self._open(request)
                 return
         request.answer(None, AccessPointError(self._why_closed))
 
+    @changes("lock")
+    def _open(self, request: _Request) -> None:
+        request.number = next(self._ids)
+        self._lock_owner.takes(request, part="lock")
+        self._writer_owner.takes(request, part="writer")
+        self._requests[request.number] = request
+        self._outbox.put(request)
+
+    @changes("lock")
+    def _take(self, number: int) -> _Request | None:
+        return self._requests.pop(number, None)
+
     def _send_all(self) -> None:
-        while (request := self._outbox.get()) is not None:
-            self._send(request)
-        assert self._process is not None
-        # Said, because its input does not end as long as a process that was forked from this one holds the pipe too.
-        self._process.write(None)
-        self._process.close_input()
+        with self._writer_owner.at_work():
+            while (request := self._outbox.get()) is not None:
+                self._send(request)
+            assert self._process is not None
+            # An explicit end, because the pipe stays open while a process that was forked from this one holds it.
+            self._process.write(None)
+            self._process.close_input()
 
     def _send(self, request: _Request) -> None:
         request.attempts += 1
         process = self._process
         assert process is not None
         if request.sent_to is process:
-            return  # the helper before died with the request still in the outbox, and it was put there once more
+            return  # it was still in the outbox when the previous helper exited, and was put there a second time
         request.sent_to = process
         process.write(
             {
@@ -259,16 +297,17 @@ class AccessPoint:
         )
 
     def _read_all(self) -> None:
-        """Read what one helper after the other answers, until there is none any more."""
-        replaced = True
-        while replaced:
-            process = self._process
-            assert process is not None
-            self._read(process)
-            status = process.wait()
-            process.close_input()
-            replaced = self._replace(status)
-            self._repeat(status)
+        """Read the answers of one helper after another, until no helper replaces the last one."""
+        with self._reader_owner.at_work():
+            replaced = True
+            while replaced:
+                process = self._process
+                assert process is not None
+                self._read(process)
+                status = process.wait()
+                process.close_input()
+                replaced = self._replace(status)
+                self._repeat(status)
 
     def _read(self, process: HelperProcess) -> None:
         with contextlib.closing(process.lines()) as lines:
@@ -276,8 +315,8 @@ class AccessPoint:
                 try:
                     message = words.answer_from(line)
                 except words.MessageError as error:
-                    # What it was to say is not known, nor what else is wrong: another helper is asked instead.
-                    logger.error("the helper of %s wrote a %s", self.location, error)  # noqa: TRY400
+                    # The answer is lost, and the helper may have other faults: another helper replaces it.
+                    logger.error("the helper process for %s wrote a %s", self.location, error)  # noqa: TRY400
                     process.kill()
                     break
                 self._deaths = 0
@@ -285,18 +324,18 @@ class AccessPoint:
 
     def _answer(self, message: words.Answer) -> None:
         with self._lock:
-            request = self._requests.pop(message["id"], None)
+            request = self._take(message["id"])
         if request is not None:
             kind = _ERRORS.get(message.get("type", ""), AccessPointError)
             error = kind(message["error"]) if "error" in message else None
             try:
                 request.answer(message.get("result"), error)
             except Exception:
-                logger.exception("an answer of the schedd's could not be used")
+                logger.exception("an answer from the schedd could not be processed")
 
     def _replace(self, status: int) -> bool:
-        """Start another helper, if that makes sense."""
-        what = f"ended with status {status}"
+        """Start another helper, unless the access point is closed or too many helpers failed; return whether it did."""
+        what, why = f"exited with status {status}", f"keeps exiting; last exit status: {status}"
         while True:
             self._deaths += 1
             if 1 < self._deaths < self.DEATHS:
@@ -305,26 +344,26 @@ class AccessPoint:
                 if self._closed.is_set():
                     return False
                 if self._deaths >= self.DEATHS:
-                    self._why_closed = f"the process that speaks with {self.location} does not live: it {what}"
+                    self._why_closed = f"the helper process for {self.location} {why}"
                     logger.error("%s", self._why_closed)
                     self._closed.set()
                     return False
-                logger.warning("the helper of %s %s; starting another", self.location, what)
+                logger.warning("the helper process for %s %s; starting another", self.location, what)
                 try:
-                    # The new one has to be told where the schedd is; patience applies to what follows.
-                    self._start({"id": -1, "operation": "connect", "arguments": self._where(), "patience": 0.0})
-                except Exception as error:  # noqa: BLE001 - whatever it is, it may have passed next time
-                    what = f"cannot be started: {error}"
+                    # The new helper must locate the schedd first; patience applies to the requests that follow.
+                    self._start({"id": -1, "operation": Operation.CONNECT, "arguments": self._where(), "patience": 0.0})
+                except Exception as error:  # noqa: BLE001 - any cause may be temporary
+                    what = why = f"cannot be started: {error}"
                 else:
                     return True
 
     def _repeat(self, status: int) -> None:
-        """Make the requests again that the dead helper has not answered; answer those that were made often enough."""
+        """Repeat the requests that the helper did not answer; fail those that were sent ATTEMPTS times."""
         with self._lock:
             failed = [n for n, r in self._requests.items() if self._closed.is_set() or r.attempts >= self.ATTEMPTS]
-            lost = [self._requests.pop(number) for number in failed]
+            lost = [request for number in failed if (request := self._take(number))]
             again = list(self._requests.values())
-        ended = f"the process that speaks with the schedd ended ({status})"
+        ended = f"the helper process for {self.location} exited with status {status} before it answered"
         for request in lost:
             request.answer(None, AccessPointError(self._why_closed if self._deaths >= self.DEATHS else ended))
         for request in again:

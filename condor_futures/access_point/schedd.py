@@ -1,4 +1,4 @@
-"""The schedd as the client sees it: one method per operation, with the types of the helper's own."""
+"""The client's requests to the schedd: one method per operation, with the types of the helper's method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from condor_futures.access_point.helper.words import Operations
+from condor_futures.access_point.helper.words import Operation, Operations
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.errors import AccessPointError
 
@@ -20,32 +20,32 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Request(Generic[T]):
-    """An operation with its arguments. It is carried out once it is sent or waited for.
+    """An operation with its arguments. :meth:`send` and :meth:`wait` ask the helper to carry it out.
 
     Attributes:
-        access_point: where it goes.
-        operation: the name of the operation.
-        arguments: its arguments, by name.
+        access_point: the access point to ask.
+        operation: the operation.
+        arguments: the operation's arguments, by name.
 
     """
 
     access_point: AccessPoint
-    operation: str
+    operation: Operation
     arguments: Mapping[str, Any]
 
     def send(self, answer: Callable[[T | None, AccessPointError | None], None]) -> None:
-        """Ask, and return at once; *answer* takes the result and None, or None and the error.
+        """Send the request, and return at once; *answer* takes the result and None, or None and the error.
 
-        It is called where :attr:`AccessPoint.deliver` says, and has to be quick.
+        :attr:`AccessPoint.deliver` determines the thread that calls *answer*. *answer* must be quick.
         """
         self.access_point.request(self.operation, answer, **self.arguments)
 
     def again(self) -> Request[T]:
-        """The same request, of a submission whose answer was lost: jobs that the earlier request submitted count."""
+        """Return the request to send after the answer to this submission was lost; it finds jobs already submitted."""
         return replace(self, arguments={**self.arguments, "again": True})
 
     def wait(self, timeout: float) -> T:
-        """Ask, and wait for the result.
+        """Send the request, and wait for the result.
 
         Raises:
             AccessPointError: if the operation fails, or takes longer than *timeout* seconds.
@@ -56,22 +56,23 @@ class Request(Generic[T]):
 
 
 def _request(operation: Callable[Concatenate[Operations, P], T]) -> Callable[Concatenate[Schedd, P], Request[T]]:
-    """The client's form of an operation: it takes the same arguments, and returns a request for the result."""
+    """Return the client's form of an operation: it takes the same arguments, and returns a request for the result."""
+    name = Operation(operation.__name__)
     signature = inspect.signature(operation)
 
     @functools.wraps(operation)
     def request(self: Schedd, /, *args: P.args, **kwargs: P.kwargs) -> Request[T]:
         _, *arguments = signature.bind(self, *args, **kwargs).arguments.items()
-        return Request(self.access_point, operation.__name__, dict(arguments))
+        return Request(self.access_point, name, dict(arguments))
 
     return request
 
 
 class Schedd:
-    """Makes requests for the schedd of an access point: ``Schedd(access_point).cores().wait(60)``.
+    """Makes requests to the schedd of an access point: ``Schedd(access_point).cores().wait(60)``. It never changes.
 
-    Each method has the parameters of the operation of the same name, and returns a :class:`Request` for its result. See
-    :class:`~condor_futures.access_point.helper.words.Operations` for what they do.
+    Each method has the parameters of the operation of the same name, and returns a :class:`Request` for its result.
+    :class:`~condor_futures.access_point.helper.words.Operations` describes the operations.
     """
 
     def __init__(self, access_point: AccessPoint) -> None:

@@ -1,19 +1,20 @@
-"""What the client and the helper process say to each other: the operations, the answers, and how both are written.
+"""The protocol between the client and the helper process: operations, answers, and their encoding.
 
-A message is a JSON object on a line of its own. The client writes requests, the helper writes an answer to each::
+A message is a JSON object on its own line. The client writes requests, and the helper writes an answer to each::
 
     {"id": 7, "operation": "retrieve", "arguments": {"jobs": ["12.0", "12.1"]}, "patience": 60}
     {"id": 7, "result": {"failed": {}, "no_room": {}}}
     {"id": 8, "error": "Failed to connect to schedd", "type": "HTCondorException"}
 
-Before its first request the client writes its ``sys.path``; ``null`` instead of a request ends the helper. Dataclasses
-would be more convenient, but every helper would need 10 ms more to start (Python 3.11): dataclasses imports inspect.
+Before its first request the client writes its ``sys.path``. ``null`` instead of a request ends the helper. Dataclasses
+would be more convenient, but would add 10 ms to the start of every helper (Python 3.11): dataclasses imports inspect.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any, TypedDict, final
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Looked",
     "MessageError",
     "NoRoom",
+    "Operation",
     "Operations",
     "Released",
     "Request",
@@ -37,15 +39,15 @@ __all__ = [
     "request_from",
 ]
 
-#: Why a job is removed of which a copy, or another attempt, counts: the event log is asked for this later.
+#: The reason for the removal of a job that another copy or attempt replaces. The client looks for it in the event log.
 NEVER_RAN = "condor_futures: this job does not count"
 
-#: A job ad, or the attributes of it that were asked for, as plain values.
+#: A job ad, or the requested attributes of one, as plain values.
 Ad = dict[str, Any]
 
 
 def either(jobs: Sequence[str]) -> str:
-    """A constraint that selects these jobs; they need not be there."""
+    """Return a constraint that selects *jobs*, which may have left the queue."""
     return " || ".join("(ClusterId == {} && ProcId == {})".format(*job.split(".")) for job in jobs)
 
 
@@ -54,7 +56,7 @@ def either(jobs: Sequence[str]) -> str:
 
 @final
 class Submitted(TypedDict):
-    """All jobs are in the queue: the number of their *cluster*, that of the *first* job, and the bindings' warnings."""
+    """All jobs are in the queue: their *cluster*, the number of the *first* job in it, and the bindings' warnings."""
 
     cluster: int
     first: int
@@ -63,10 +65,10 @@ class Submitted(TypedDict):
 
 @final
 class LimitReached(TypedDict):
-    """Nothing was submitted, because a limit of the schedd's was reached.
+    """Nothing was submitted, because the schedd had reached a limit.
 
-    *refused* is the name of the limit, *room* the number of jobs that there was room for, *limit* the value where that
-    is known.
+    *refused* is the name of the limit, *room* the number of jobs that the limit still allowed, and *limit* its value,
+    or None if that is unknown.
     """
 
     refused: str
@@ -78,8 +80,8 @@ class LimitReached(TypedDict):
 class NoRoom(TypedDict):
     """Nothing was submitted, because there was no room for the files.
 
-    *refused* says so in words, *room* is the number of jobs to try next, *error* is HTCondor's message, and *others*
-    says whether other jobs have files there.
+    *refused* is the reason as text, *room* the number of jobs to try next, and *error* HTCondor's message. *others*
+    tells whether other jobs have files in the spool directory.
     """
 
     refused: str
@@ -89,7 +91,7 @@ class NoRoom(TypedDict):
 
 
 class SubmittedDag(TypedDict):
-    """DAGMan is in the queue, as the only job of *cluster*."""
+    """DAGMan is in the queue as the only job of *cluster*."""
 
     cluster: int
 
@@ -97,7 +99,7 @@ class SubmittedDag(TypedDict):
 class Retrieved(TypedDict):
     """HTCondor's messages about the jobs that could not be retrieved, by job.
 
-    *failed* holds those that have no outputs to retrieve, *no_room* those whose outputs do not fit on this disk now.
+    *failed* has the jobs without outputs to retrieve, *no_room* the jobs whose outputs do not fit on this disk now.
     """
 
     failed: dict[str, str]
@@ -105,21 +107,21 @@ class Retrieved(TypedDict):
 
 
 class Released(TypedDict):
-    """Which jobs were *released*, and why others were *refused*. A job in neither is not on hold."""
+    """The jobs that were *released*, and, by job, why others were *refused*. A job in neither is not on hold."""
 
     released: list[str]
     refused: dict[str, str]
 
 
 class Looked(TypedDict):
-    """The *ads* of jobs, and the *seconds* that the schedd took to find them."""
+    """The *ads* of jobs, and the *seconds* that the schedd needed to find them."""
 
     ads: list[Ad]
     seconds: float
 
 
 class Stored(TypedDict):
-    """What klist says about the *ticket*, and the *url* that the user has to visit to allow a token, if any."""
+    """The output of klist for the *ticket*, and the *url*, if any, where the user must allow a token."""
 
     ticket: str
     url: str | None
@@ -129,18 +131,18 @@ class Stored(TypedDict):
 
 
 class Operations:
-    """What the client may ask for: the helper's classes carry it out, the client's Schedd asks for it.
+    """The operations that the client's Schedd requests and the helper's classes carry out.
 
-    Parameters and results are what JSON can hold. A connection has to be made before anything else is asked for.
+    JSON can represent all parameters and results. :meth:`connect` must come before any other operation.
     """
 
     def connect(self, pool: str | None, name: str | None, local: bool = False) -> dict[str, str]:
-        """Locate the schedd, and make sure that it answers and takes jobs from this user.
+        """Locate the schedd, and make sure that it answers and accepts jobs from this user.
 
         Args:
-            pool: the collector to look *name* up in; None is the configured one.
-            name: of the schedd; None is the one that is configured here.
-            local: do not look the schedd up if it is the one that is configured here.
+            pool: the collector in which to look up *name*; None is the configured one.
+            name: the name of the schedd; None is the one that is configured on this machine.
+            local: do not look up the schedd if it is the one that is configured on this machine.
 
         """
         raise NotImplementedError
@@ -148,14 +150,14 @@ class Operations:
     def submit(
         self, description: dict[str, str], items: list[dict[str, str]], spool: bool, batch: str, again: bool = False
     ) -> Submitted | LimitReached | NoRoom:
-        """Submit one cluster with a job per item, and spool its files; nothing half-done is left behind.
+        """Submit one cluster with a job per item, and spool its files. A submission that fails leaves no jobs behind.
 
         Args:
             description: submit commands.
             items: for each job, the values of the description's variables.
             spool: send the input files to the schedd.
             batch: a constraint that selects the jobs of this submission.
-            again: the answer to an earlier request was lost; find what that submitted, by *batch*, before submitting.
+            again: the answer to an earlier request was lost: look for its jobs, by *batch*, before submitting.
 
         """
         raise NotImplementedError
@@ -167,72 +169,89 @@ class Operations:
 
         Args:
             dag: the DAG input file.
-            options: those of condor_submit_dag.
+            options: the options of condor_submit_dag.
             commands: more submit commands.
             batch: a constraint that selects the job.
             again: as for :meth:`submit`.
 
         Raises:
-            CredentialError: the site's jobs have the user's Kerberos ticket, and there is none.
+            CredentialError: if jobs at this site get the user's Kerberos ticket, and there is no ticket.
 
         """
         raise NotImplementedError
 
     def retrieve(self, jobs: list[str]) -> Retrieved:
-        """Fetch the outputs of spooled jobs, and let these leave the queue as completed."""
+        """Retrieve the outputs of spooled jobs, and let these jobs leave the queue as completed."""
         raise NotImplementedError
 
     def remove(self, jobs: list[str] | str, reason: str = "condor_futures") -> int:
-        """Remove jobs, by id or by a constraint; returns how many there were."""
+        """Remove jobs, by id or by a constraint; return the number of jobs removed."""
         raise NotImplementedError
 
     def release(self, jobs: list[str], memory_max: int | None) -> Released:
-        """Release those of *jobs* that are on hold; with *memory_max*, in MiB, let them request twice the memory."""
+        """Release those *jobs* that are on hold; with *memory_max*, in MiB, double the memory that they request."""
         raise NotImplementedError
 
     def query(self, constraint: str, projection: list[str], mine: bool = False) -> list[Ad]:
-        """The ads of the jobs in the queue that match; only *mine*, as far as the schedd knows who asks."""
+        """Return the ads of matching jobs in the queue; with *mine*, only the user's, if the schedd knows the user."""
         raise NotImplementedError
 
     def look(self, constraint: str, projection: list[str], jobs: list[str]) -> Looked:
-        """The ads of the jobs in the queue that match, and the history's ads of those of *jobs* that have left it."""
+        """Return the ads of matching jobs in the queue, and the history's ads of those *jobs* that have left it."""
         raise NotImplementedError
 
     def past(self, constraint: str, projection: list[str]) -> list[Ad]:
-        """The ads of the jobs that match and have left the queue, the newest first."""
+        """Return the ads of matching jobs that have left the queue, the newest first."""
         raise NotImplementedError
 
     def cores(self) -> int:
-        """How many cores the pool has."""
+        """Return the number of cores in the pool."""
         raise NotImplementedError
 
     def store_credentials(self, kerberos: bool, services: dict[str, str]) -> Stored:
-        """Have the access point's condor_credd keep what the jobs need to act as the user.
+        """Store the credentials that jobs need to act as the user in the access point's condor_credd.
 
         Args:
-            kerberos: store a Kerberos ticket, as the site's SEC_CREDENTIAL_PRODUCER makes it. It stays in the helper.
-            services: the submit commands that say which OAuth tokens a job wants; empty for none.
+            kerberos: store a Kerberos ticket, as the site's SEC_CREDENTIAL_PRODUCER makes it. The ticket stays in the
+                helper.
+            services: the submit commands that select the OAuth tokens of a job; empty for none.
 
         Raises:
-            CredentialError: if that is not possible, with what to do about it.
+            CredentialError: if a credential cannot be stored; the message says what to do.
 
         """
         raise NotImplementedError
 
 
-#: Operations that must not simply be repeated: the second request has to say that it comes *again*.
-SUBMISSIONS = frozenset({Operations.submit.__name__, Operations.submit_dag.__name__})
-_OPERATIONS = frozenset(name for name in vars(Operations) if not name.startswith("_"))
+class Operation(str, Enum):
+    """The name of an operation, as the client requests it and as a message contains it."""
+
+    CONNECT = "connect"
+    SUBMIT = "submit"
+    SUBMIT_DAG = "submit_dag"
+    RETRIEVE = "retrieve"
+    REMOVE = "remove"
+    RELEASE = "release"
+    QUERY = "query"
+    LOOK = "look"
+    PAST = "past"
+    CORES = "cores"
+    STORE_CREDENTIALS = "store_credentials"
+
+
+#: Operations that must not simply be repeated: the second request must say that it comes *again*.
+SUBMISSIONS = frozenset({Operation.SUBMIT, Operation.SUBMIT_DAG})
+_OPERATIONS = frozenset(operation.value for operation in Operation)
 
 
 # Messages.
 
 
 class MessageError(Exception):
-    """The other side wrote something that is no message, or asked for an operation that is not known here.
+    """The other process wrote a malformed message, or requested an unknown operation.
 
     Attributes:
-        number: of the request, where the message has one.
+        number: the number of the request, or None if the message has none.
 
     """
 
@@ -242,7 +261,7 @@ class MessageError(Exception):
 
 
 class Request(TypedDict):
-    """A request; *patience* is the time in seconds to go on trying while the schedd does not answer at all."""
+    """A request; *patience* is the time in seconds to keep trying while the schedd does not answer at all."""
 
     id: int
     operation: str
@@ -263,15 +282,15 @@ class Answer(_Numbered, total=False):
 
 
 def encode(message: Request | Answer | list[str] | None) -> bytes:
-    """Write a message as a line."""
+    """Encode a message as a line."""
     return json.dumps(message).encode() + b"\n"
 
 
 def request_from(line: str | bytes) -> Request | None:
-    """Read a request; None asks the helper to end.
+    """Decode a request; None tells the helper to exit.
 
     Raises:
-        MessageError: if it is none, or asks for an unknown operation.
+        MessageError: if the line is not a request, or requests an unknown operation.
 
     >>> request_from('{"id": 7, "operation": "cores", "arguments": {}, "patience": 60}')["operation"]
     'cores'
@@ -296,10 +315,10 @@ def request_from(line: str | bytes) -> Request | None:
 
 
 def answer_from(line: str | bytes) -> Answer:
-    """Read an answer.
+    """Decode an answer.
 
     Raises:
-        MessageError: if it is none.
+        MessageError: if the line is not an answer.
 
     """
     match _object(line):
@@ -312,10 +331,10 @@ def answer_from(line: str | bytes) -> Answer:
 def _object(line: str | bytes) -> Any:
     try:
         return json.loads(line)
-    except ValueError:  # UnicodeDecodeError is one too
+    except ValueError:  # including UnicodeDecodeError
         raise MessageError(f"malformed message: {_shown(line)}") from None
 
 
 def _shown(line: str | bytes) -> str:
-    """The beginning of a message: the whole may be megabytes."""
+    """Return the beginning of a message, which may have megabytes."""
     return ascii(line[:200])

@@ -23,6 +23,7 @@ from condor_futures.access_point import helper_process
 from condor_futures.access_point.location import Location
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.errors import AccessPointError, CredentialError
+from condor_futures.ownership import WrongThreadError
 
 # The helper process.
 
@@ -143,6 +144,27 @@ def test_connect_tells_who_answers(helper, connect):
     point = connect()
     assert point.about == {"Name": "ap1@example.org"}
     assert point.usable
+
+
+def test_only_the_owners_change_an_access_point(helper, connect, answers):
+    """Its lock's holder, and its threads; and so do its requests."""
+    point = connect()
+    with pytest.raises(WrongThreadError, match=r"AccessPoint\.location: it belongs to the holder of its lock"):
+        point.location = Location()
+    with pytest.raises(WrongThreadError, match=r"AccessPoint by _take\(\): it belongs to the holder of its lock"):
+        point._take(0)
+    with pytest.raises(WrongThreadError, match=r"AccessPoint\._deaths: it belongs to its reader thread"):
+        point._deaths = 0
+    with pytest.raises(WrongThreadError, match=r"AccessPoint\.given must not change: it belongs to nobody"):
+        point.given = Location()
+    helper.write(STALLS)
+    os.kill(helper.pids()[0], signal.SIGKILL)
+    ask(point, answers, "stall")
+    [request] = point._requests.values()
+    with pytest.raises(WrongThreadError, match=r"_Request\.attempts: it belongs to its writer thread"):
+        request.attempts = 0
+    with point._lock:
+        point.location = point.location
 
 
 def test_connect_says_which_schedd_is_meant(helper, connect):
@@ -299,7 +321,7 @@ def test_request_whose_helper_dies_is_made_again(helper, connect, answers, death
     assert helper.asked() == [("query", {"constraint": "true"})] * 2
     assert len(helper.pids()) == 2
     assert helper.log.read_text().count('connect {"pool": null, "name": "ap1", "local": false}') == 2
-    assert "ended with status 3" in deaths.text
+    assert "exited with status 3" in deaths.text
 
 
 def test_submission_whose_helper_dies_is_made_again_with_care(helper, connect, answers):
@@ -326,7 +348,7 @@ def test_helper_that_dies_again_and_again_is_given_up(helper, connect, answers, 
     ask(point, answers)
     error = outcome(answers)
     assert isinstance(error, AccessPointError)
-    assert "the schedd ap1 does not live" in str(error)
+    assert str(error) == "the helper process for the schedd ap1 keeps exiting; last exit status: 4"
 
 
 @pytest.fixture
@@ -370,9 +392,7 @@ def test_helper_that_can_never_be_started_is_given_up(helper, connect, answers, 
     assert not point.usable
     ask(point, answers, number=2)
     errors.append(outcome(answers))
-    said = (
-        "the process that speaks with the schedd ap1@example.org does not live: it cannot be started: [Errno 12] Cannot"
-    )
+    said = "the helper process for the schedd ap1@example.org cannot be started: [Errno 12] Cannot"
     assert [str(error)[: len(said)] for error in errors] == [said] * 2
     assert len(asked) == AccessPoint.DEATHS - 1
 
@@ -477,7 +497,7 @@ def test_request_that_kills_every_helper_is_an_error(helper, connect, answers):
     ask(point, answers, "deadly")
     error = outcome(answers)
     assert isinstance(error, AccessPointError)
-    assert "(9)" in str(error)
+    assert str(error).endswith("exited with status 9 before it answered")
     assert [word for word, _ in helper.asked()] == ["deadly"] * AccessPoint.ATTEMPTS
     ask(point, answers, number=1)
     assert outcome(answers) == {"number": 1}

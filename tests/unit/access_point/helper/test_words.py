@@ -8,6 +8,7 @@ from condor_futures.access_point.helper.serving import Performer
 from condor_futures.access_point.helper.words import (
     SUBMISSIONS,
     MessageError,
+    Operation,
     Operations,
     answer_from,
     either,
@@ -66,6 +67,12 @@ def test_error_about_a_long_message_is_short():
     with pytest.raises(MessageError) as caught:
         answer_from("x" * 1_000_000)
     assert len(str(caught.value)) < 300
+
+
+def test_every_operation_has_a_name():
+    """The client requests operations by these names, as strings in its messages."""
+    assert [name.value for name in Operation] == [name for name in vars(Operations) if not name.startswith("_")]
+    assert request_from(encode({**REQUEST, "operation": Operation.CORES}))["operation"] == "cores"
 
 
 def test_helper_carries_out_every_operation():
