@@ -1,4 +1,4 @@
-"""What the access point says of jobs: states, hosts, run times, why they are held or idle."""
+"""The access point's information about jobs: states, hosts, run times, and why jobs are held or idle."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ __all__ = [
 ]
 
 _TIMEOUT = 60.0  # s
-#: So many analyses are made at most; each may take long in a large pool.
+#: The largest number of analyses in one query; each may take long in a large pool.
 _ANALYSES = 20
 _STATES = {int(status): status.name.lower().replace("_", " ") for status in JobStatus}
 _HAS_A_SLOT = ("running", "transferring output", "suspended")
 _WAITS_THERE = {
     "blocked": "it waits for input files that it shares with other jobs",
-    "preparing": "the access point prepares it",
+    "preparing": "the access point is preparing it",
 }
-#: What decides on the machines that jobs match, until the negotiator has seen them, and has numbered their kinds.
+#: The attributes that determine the machines that a job matches. They tell kinds of jobs apart until the negotiator has
+#: given each kind a number, its autocluster.
 _ASKED_FOR = ["RequestCpus", "RequestDisk", "RequestGPUs", "RequestMemory", "Requirements", "ConcurrencyLimits"]
 _PROJECTION = [
     "AutoClusterId",
@@ -61,21 +62,21 @@ class JobInfo:
     Attributes:
         job_id: the job, as ``cluster.proc``.
         state: ``"idle"``, ``"running"``, ``"transferring output"``, ``"suspended"``, ``"held"``, ``"completed"``,
-            ``"removed"``, ``"blocked"`` or ``"preparing"`` (the access point has something to do first), or
-            ``"spooling"`` (its input is on its way to the access point).
-        session: the name of the session that it is of.
-        bundle: the key of the bundle whose calls it makes.
-        calls: how many these are; None if it does not say.
-        host: the execution point where it runs, or ran last; None if it has not run.
-        submitted: when.
-        started: when it began to run, the last time; None if it has not run.
-        run_time: how long it has run, all times together.
-        memory: the most that it used, in bytes; None if it has not run or that is not known.
-        disk: the most that it used, in bytes; None if it has not run or that is not known.
-        hold_reason: why it is held, in HTCondor's words; None if it is not.
-        hold_code: HTCondor's code for that.
-        hold_subcode: its subcode.
-        why_idle: why it does not run, where that was asked for and it is idle.
+            ``"removed"``, ``"blocked"`` or ``"preparing"`` (the access point must do something first), or
+            ``"spooling"`` (its input is on the way to the access point).
+        session: the name of the job's session.
+        bundle: the key of the bundle whose calls the job makes.
+        calls: the number of these calls; None if the job ad does not contain it.
+        host: the execution point where the job runs, or last ran; None if it has not run.
+        submitted: the time of submission.
+        started: the time when the job last began to run; None if it has not run.
+        run_time: the total run time of the job, over all its runs.
+        memory: the largest memory use, in bytes; None if the job has not run or the value is unknown.
+        disk: the largest disk use, in bytes; None if the job has not run or the value is unknown.
+        hold_reason: HTCondor's reason why the job is held; None if it is not held.
+        hold_code: HTCondor's code for the reason.
+        hold_subcode: HTCondor's subcode for the reason.
+        why_idle: the reason why the job does not run, if you asked for it and the job is idle.
 
     Example:
         >>> for job in executor.jobs():
@@ -102,7 +103,7 @@ class JobInfo:
 
     @classmethod
     def from_ad(cls, ad: Mapping[str, Any]) -> JobInfo:
-        """Make it of a job ad.
+        """Return the information in a job ad.
 
         >>> job = JobInfo.from_ad({"ClusterId": 7, "ProcId": 0, "JobStatus": 2, "QDate": 0, "ServerTime": 90,
         ...     "ShadowBday": 30, "RemoteWallClockTime": 5.0, "RemoteHost": "slot1_1@ep17", "ResidentSetSize": 2,
@@ -119,7 +120,9 @@ class JobInfo:
         has_run = "JobCurrentStartDate" in ad
         seconds = float(ad.get("RemoteWallClockTime", 0))
         if state in _HAS_A_SLOT and "ShadowBday" in ad and "ServerTime" in ad:
-            seconds += max(0, ad["ServerTime"] - ad["ShadowBday"])  # of earlier runs only, until this one has ended
+            seconds += max(
+                0, ad["ServerTime"] - ad["ShadowBday"]
+            )  # the attribute counts only earlier runs until this one ends
         return cls(
             job_id=f"{ad['ClusterId']}.{ad['ProcId']}",
             state=state,
@@ -131,7 +134,7 @@ class JobInfo:
             started=_time(ad, "JobCurrentStartDate"),
             run_time=timedelta(seconds=seconds),
             memory=_bytes(ad, "ResidentSetSize") if has_run else None,
-            disk=_bytes(ad, "DiskUsage") if has_run else None,  # until then, what it takes along
+            disk=_bytes(ad, "DiskUsage") if has_run else None,  # before the first run, the size of the input
             hold_reason=str(ad.get("HoldReason", "")) if held else None,
             hold_code=_number(ad, "HoldReasonCode") if held else None,
             hold_subcode=_number(ad, "HoldReasonSubCode") if held else None,
@@ -154,17 +157,17 @@ def _time(ad: Mapping[str, Any], name: str) -> datetime | None:
 
 
 def query_jobs(access_point: AccessPoint, constraint: str, *, mine: bool = False, why: bool = False) -> list[JobInfo]:
-    """The jobs in the queue for which *constraint* is true, in the order of their numbers: by one query.
+    """Return the jobs in the queue that match *constraint*, in the order of their ids, from one query.
 
     Args:
-        access_point: connected.
-        constraint: in HTCondor's language.
-        mine: only those of the user's.
-        why: find out why the idle ones are idle; one analysis for all jobs that ask for the same (an autocluster). What
-            cannot be found out is no error, but says so.
+        access_point: a connected access point.
+        constraint: a ClassAd expression.
+        mine: return only the user's jobs.
+        why: find out why idle jobs are idle, with one analysis for all jobs of an autocluster, which request the same.
+            A failed analysis is not an error; ``why_idle`` then tells that the reason is not known.
 
     Raises:
-        AccessPointError: if it does not answer.
+        AccessPointError: if the access point does not answer.
 
     """
     projection = _PROJECTION + _ASKED_FOR if why else _PROJECTION
@@ -178,7 +181,7 @@ def query_jobs(access_point: AccessPoint, constraint: str, *, mine: bool = False
 
 
 class _Reasons:
-    """Why jobs are idle, each kind of them analysed once."""
+    """The reasons why jobs are idle, with one analysis per kind of job. It belongs to the thread that makes it."""
 
     def __init__(self, location: Location) -> None:
         self._location = location
@@ -197,7 +200,7 @@ class _Reasons:
         if self._failed:
             return self._failed  # one timeout is long enough
         if len(self._known) >= _ANALYSES:
-            return f"not analysed, as {_ANALYSES} others were; ask for it alone: condor-futures status JOB"
+            return f"not analysed, as {_ANALYSES} others were; for this job alone: condor-futures status JOB"
         try:
             return why_idle(self._location, job_id)
         except AccessPointError as error:

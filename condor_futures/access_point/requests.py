@@ -1,6 +1,6 @@
 """The client's side of the access point: it sends requests to a helper process, and delivers the answers.
 
-No call here blocks the client's other threads while the schedd is busy; see :mod:`condor_futures.access_point.helper`.
+No code here calls the schedd itself; :mod:`condor_futures.access_point.helper` explains why.
 """
 
 from __future__ import annotations

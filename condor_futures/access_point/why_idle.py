@@ -1,4 +1,4 @@
-"""Why a job is idle, in a sentence: HTCondor's own analysis, ``condor_q -better-analyze``, in short."""
+"""The reason why a job is idle, in a sentence: a summary of HTCondor's analysis, ``condor_q -better-analyze``."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from condor_futures.errors import AccessPointError
 
 __all__ = ["explain", "why_idle"]
 
-_TIMEOUT = 120.0  # s: it asks for the ads of all slots of the pool
+_TIMEOUT = 120.0  # s; condor_q queries the ads of all slots in the pool
 
 
 def why_idle(location: Location, job_id: str) -> str:
-    """Why a job does not run, in a sentence; it is HTCondor's ``condor_q`` that finds out.
+    """Return the reason why a job does not run, in a sentence. HTCondor's ``condor_q`` makes the analysis.
 
     Raises:
-        AccessPointError: if there is no ``condor_q``, or it fails.
+        AccessPointError: if there is no ``condor_q``, or ``condor_q`` fails.
 
     """
     environment = {**os.environ, **(location.environment or {})}
@@ -32,12 +32,13 @@ def why_idle(location: Location, job_id: str) -> str:
         release = find_htcondor()
         if release is None:
             raise AccessPointError(
-                "condor_q says why a job is idle, and there is none on PATH; `condor-futures pool install` gets it"
+                "the analysis of an idle job needs condor_q, and there is none on PATH; "
+                "`condor-futures pool install` installs it"
             )
         program = str(release.tool("condor_q"))
     where = ["-name", location.name] if location.name else []
     if location.pool:
-        where += ["-pool", re.split(r"[\s,]+", location.pool)[0]]  # of several, condor_q takes one
+        where += ["-pool", re.split(r"[\s,]+", location.pool)[0]]  # condor_q accepts only one of several collectors
     command = [program, *where, "-better-analyze", job_id]
     try:
         done = subprocess.run(
@@ -56,16 +57,16 @@ def why_idle(location: Location, job_id: str) -> str:
 
 @dataclass
 class _Analysis:
-    """What the text of an analysis says: numbers of slots, and the conditions that requirements consist of."""
+    """The content of an analysis: numbers of slots, and the conditions of the job's requirements."""
 
     slots: int
     refused: int  # by the job's requirements
-    refusing: int  # by their own
+    refusing: int  # by the slots' own requirements
     offline: int
     willing: int
     attributes: Mapping[str, str]
     unmet: list[str]  # the conditions that no slot meets
-    rejection: str  # what the negotiator said last
+    rejection: str  # the negotiator's last reason
 
     @classmethod
     def parse(cls, text: str) -> _Analysis | None:
@@ -77,7 +78,7 @@ class _Analysis:
             found = re.search(rf"^ *(\d+) slots {pattern}", text, re.MULTILINE)
             return int(found[1]) if found else 0
 
-        # [7]           0         0  TARGET.Memory >= RequestMemory; the second number only where slots are in use.
+        # [7]           0         0  TARGET.Memory >= RequestMemory; the second number only if slots are in use.
         drained = r" +(\d+)" if re.search(r"^Step +Matched +Drained", text, re.MULTILINE) else "()"
         steps = re.findall(rf"^\[\d+\] +(\d+){drained}  (.+)$", text, re.MULTILINE)
         defined = re.search(r"^Job \S+ defines the following attributes:\n\n((?: .*\n)*)", text, re.MULTILINE)
@@ -95,7 +96,7 @@ class _Analysis:
 
 
 def explain(text: str) -> str:
-    """What ``condor_q -better-analyze`` says of one job, in a sentence.
+    """Summarize the output of ``condor_q -better-analyze`` for one job in a sentence.
 
     >>> explain('''
     ...     RequestMemory = 524288 (mb)
@@ -109,7 +110,7 @@ def explain(text: str) -> str:
     """
     found = _Analysis.parse(text)
     if found is None:
-        return "HTCondor has no analysis of it"
+        return "HTCondor has no analysis of the job"
     met = found.slots - found.refused
     if found.rejection not in ("", "no match found") and met > found.refusing:
         return f"the negotiator says: {found.rejection}"
@@ -119,32 +120,32 @@ def explain(text: str) -> str:
 
 
 def _some(found: _Analysis, met: int) -> str:
-    """Some slots, *met*, are not refused by what the job demands."""
+    """Explain why a job is idle although *met* slots meet its requirements."""
     if found.willing:
-        return f"{_slots(found.willing)} of the pool would take it: it has not been its turn yet"
+        return f"{_slots(found.willing)} of the pool would take it: its turn has not come yet"
     if found.slots == 1:
-        some, each = "the pool's only slot meets its requirements", "it"
+        some, each = "the pool's only slot meets the job's requirements", "it"
     elif met == 1:
-        some, each = f"1 of the pool's {found.slots} slots meets its requirements", "that one"
+        some, each = f"1 of the pool's {found.slots} slots meets the job's requirements", "that one"
     else:
-        some, each = f"{met} of the pool's {found.slots} slots meet its requirements", "all of these"
+        some, each = f"{met} of the pool's {found.slots} slots meet the job's requirements", "all of these"
     if found.refusing >= met:
-        refuse, their = ("refuse", "their") if met > 1 else ("refuses", "its")
-        why = "it asks for more than is there (disk, GPUs), or other users or jobs come first"
-        return f"{some}, but {each} {refuse} the job by {their} own: {why}"
+        their = "their" if met > 1 else "its"
+        why = "the job requests more than is available (disk, GPUs), or other users or jobs come first"
+        return f"{some}, but {their} own requirements refuse the job: {why}"
     if found.offline:
         return f"{some}, but {found.offline} of them are offline, and the others are in use"
     return f"{some}, but {each} {'are' if met > 1 else 'is'} in use"
 
 
 def _requirements(found: _Analysis) -> str:
-    """Every slot is refused by what the job demands."""
+    """Explain why a job is idle whose requirements no slot meets."""
     none, has, meets = f"none of the pool's {found.slots} slots", "has", "meets"
     if found.slots == 1:
         none, has, meets = "the pool's only slot", "does not have", "does not meet"
     conditions = " and ".join(found.unmet)
     if not conditions:
-        return f"{none} {meets} all of its requirements; each single one is met by some"
+        return f"{none} {meets} all requirements of the job, but each requirement is met by some slot"
     lacks = [_lack(condition, found.attributes) for condition in found.unmet]
     if None in lacks:
         return f"{none} {meets} {conditions}"
@@ -155,7 +156,7 @@ _RESOURCES = {"RequestMemory": ("memory", 2**20), "RequestDisk": ("disk", 2**10)
 
 
 def _lack(condition: str, attributes: Mapping[str, str]) -> str | None:
-    """What a slot needs to have, if *condition* is about a resource and the job asks for a certain amount."""
+    """Return the resource that a slot must have, or None unless *condition* is about a fixed amount of a resource."""
     resource = re.fullmatch(r"TARGET\.(\w+) >= (Request\w+)", condition)
     amount = re.fullmatch(r"(\d+)(?: \(\w+\))?", attributes.get(resource[2], "")) if resource else None
     if resource is None or amount is None:

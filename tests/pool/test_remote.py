@@ -224,7 +224,7 @@ def test_without_spooling_the_error_says_that_files_are_not_seen(new_executor):
 
 def test_an_unknown_name_is_answered_with_those_that_are_known(remote):
     """The error also names the nearest one."""
-    with pytest.raises(AccessPointError, match=f"do you mean {remote.schedd}") as caught:
+    with pytest.raises(AccessPointError, match=f"did you mean {remote.schedd}") as caught:
         CondorExecutor(access_point=(remote.collector, "ap2@remote.example"))
     assert "\n" not in str(caught.value)
 
@@ -372,7 +372,7 @@ def test_a_client_that_may_look_but_not_submit(neighbour, monkeypatch, tmp_path)
     """The error comes at once, not at the first submission."""
     with client_of(neighbour):
         monkeypatch.setenv("_CONDOR_SEC_TOKEN_DIRECTORY", str(tmp_path))
-        with pytest.raises(AccessPointError, match="answers, but takes no jobs from you"):
+        with pytest.raises(AccessPointError, match="answers, but does not accept jobs from you"):
             CondorExecutor(access_point=neighbour.access_point)
 
 

@@ -1,6 +1,7 @@
-"""Stores what jobs need to act as the user with an access point's `condor_credd`; runs in the helper process.
+"""The storage of jobs' credentials in an access point's `condor_credd`; this module runs in the helper process.
 
-The credential itself is as good as a password: it goes from the site's program to the credd, and stays in this process.
+The credential itself is equivalent to a password. It goes from the site's program to the credd, and otherwise stays in
+this process.
 """
 
 from __future__ import annotations
@@ -21,30 +22,28 @@ from condor_futures.errors import CredentialError
 
 __all__ = ["find", "request_tokens", "store_kerberos"]
 
-# Seconds for the site's program that makes a credential; the bindings give it as many.
+# The time limit in seconds for the site's program that makes a credential; the bindings have the same limit.
 _PRODUCER_TIMEOUT: Final = 20.0
 
-# What the words with which a condor_credd refuses mean for whoever reads them.
+# Advice for the user, by a part of the error message with which a condor_credd refuses.
 _ADVICE: Final = {
-    "Communication error": "it does not run, or does not let you in (ALLOW_WRITE); its log, CredLog, says which",
+    "Communication error": "it is not running, or does not authorize you (ALLOW_WRITE); its log, CredLog, says which",
     "not secure": "the connection has to be authenticated and encrypted (SEC_DEFAULT_ENCRYPTION = REQUIRED)",
-    "credmon": "the program there that is to make it ready for jobs, the credmon, did not do so in time",
+    "credmon": "the program there that makes it ready for jobs, the credmon, did not do so in time",
     "configuration error": "it is not configured for such credentials (SEC_CREDENTIAL_DIRECTORY_KRB, ..._OAUTH)",
-    "startCommand": "it does not run, or does not let you in (ALLOW_WRITE); its log, CredLog, says which",
+    "startCommand": "it is not running, or does not authorize you (ALLOW_WRITE); its log, CredLog, says which",
 }
 
 
 def find(access_point: tuple[str | None, str | None], schedd: str) -> str:
-    """The address of the credd that belongs to the *schedd*: by what the schedd says, or else by name.
-
-    So does condor_submit.
+    """Return the address of the *schedd*'s credd, as condor_submit does: from the schedd's ad, or else by name.
 
     Args:
-        access_point: pool and name, as the user gave them.
-        schedd: its name, as it says it itself.
+        access_point: pool and name, as the user passed them.
+        schedd: the name in the schedd's own ad.
 
     Raises:
-        CredentialError: the collector knows none, or does not answer.
+        CredentialError: if the collector knows no such credd, or does not answer.
 
     """
     pool, name = access_point
@@ -57,7 +56,7 @@ def find(access_point: tuple[str | None, str | None], schedd: str) -> str:
         if name:
             credd = collector.locate(kind, name)
         else:
-            with contextlib.suppress(htcondor.HTCondorException):  # which is how the bindings say that there is none
+            with contextlib.suppress(htcondor.HTCondorException):  # the bindings raise it if there is none
                 credd = collector.locate(kind)
     except htcondor.HTCondorException as error:
         words = f"the collector does not say where the access point's condor_credd is: {error}"
@@ -68,32 +67,32 @@ def find(access_point: tuple[str | None, str | None], schedd: str) -> str:
 
 
 def store_kerberos(credd: str) -> str:
-    """Store what the site's SEC_CREDENTIAL_PRODUCER makes of the user's ticket.
+    """Store the credential that the site's SEC_CREDENTIAL_PRODUCER makes from the user's ticket.
 
     Returns:
-        What klist says about the ticket; nothing where it is stored already, or there is no klist.
+        The output of klist for the ticket; an empty string if the ticket is stored already, or there is no klist.
 
     Raises:
-        CredentialError: that is not possible, with what to do about it.
+        CredentialError: if the credential cannot be stored; the message says what to do.
 
     """
     producer = htcondor.param.get("SEC_CREDENTIAL_PRODUCER")
     if not producer:
         raise CredentialError(
-            "HTCondor's configuration on this machine has no SEC_CREDENTIAL_PRODUCER, the program of the site's "
-            "that makes a credential of your Kerberos ticket; its administrators know which it is"
+            "HTCondor's configuration on this machine has no SEC_CREDENTIAL_PRODUCER, the site's program that makes "
+            "a credential from your Kerberos ticket; ask the site's administrators which program it is"
         )
     if producer.upper() == "CREDENTIAL_ALREADY_STORED":
         return ""
     listing, trouble = _check_ticket()
     if listing and trouble:
         raise CredentialError(trouble)
-    # Not the bindings' own way, which is to give them None: they cut what the program prints at its first NUL
-    # byte (25.14), and say nothing of why it failed.
+    # If add_user_cred() gets None instead of a credential, the bindings run the program. But they cut its output at the
+    # first NUL byte (25.14), and do not say why it failed.
     try:
         credential = _produce(producer)
     except CredentialError as error:
-        # Only now: there may be programs that need no ticket.
+        # Only now, because some programs may need no ticket.
         raise CredentialError(f"{error}; {trouble}" if trouble else str(error)) from None
     try:
         _store(htcondor.Credd(ClassAd({"MyAddress": credd})), credential)
@@ -103,10 +102,10 @@ def store_kerberos(credd: str) -> str:
 
 
 def _store(credd: Any, credential: bytes) -> None:
-    """Store it, and wait until the credmon has made it ready for jobs.
+    """Store the credential, and wait until the credmon has made it ready for jobs.
 
-    The credd waits for that itself, up to its CREDD_POLLING_TIMEOUT; but where it finds no credmon that it could
-    wake, it says neither that nor anything else.
+    The credd waits for the credmon itself, up to its CREDD_POLLING_TIMEOUT. But if it finds no credmon to wake, it
+    reports no error.
     """
     kerberos = htcondor.CredType.Kerberos
     credd.add_user_cred(kerberos, credential)
@@ -118,17 +117,17 @@ def _store(credd: Any, credential: bytes) -> None:
 
 
 def request_tokens(credd: str, services: dict[str, str]) -> str | None:
-    """Have the tokens ready that jobs with these submit commands want.
+    """Request the tokens that jobs with these submit commands need.
 
     Returns:
-        The address that the user has to visit to allow one, if any.
+        The URL, if any, where the user must allow a token.
 
     Raises:
-        CredentialError: that is not possible, with what to do about it.
+        CredentialError: if a token cannot be requested; the message says what to do.
 
     """
-    # issue_credentials() speaks with the local credd only (25.14), so that is which one it takes for local; and it
-    # would see to Kerberos too, which nobody may have asked for.
+    # issue_credentials() uses only the local credd (25.14), so these settings make this credd the local one. They also
+    # unset SEC_CREDENTIAL_PRODUCER, or it would store a Kerberos ticket that the user may not have asked for.
     with tempfile.NamedTemporaryFile("w", prefix="condor-futures-credd-") as file:
         file.write(f"{credd}\n")
         file.flush()
@@ -147,7 +146,7 @@ def request_tokens(credd: str, services: dict[str, str]) -> str | None:
 
 @contextlib.contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Have other variables for a while: a program of the site's (SEC_CREDENTIAL_STORER) reads its own configuration."""
+    """Set variables for a while: the site's program (SEC_CREDENTIAL_STORER) reads its configuration itself."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -160,12 +159,12 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _check_ticket() -> tuple[str, str]:
-    """What klist lists, and what is wrong with it; both are empty where there is no klist."""
+    """Return the output of klist, and what is wrong with the ticket; both are empty if there is no klist."""
     environment = {**os.environ, "LC_ALL": "C"}
 
     def klist(*options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["klist", *options],  # noqa: S607 - the one that goes with the user's kinit
+            ["klist", *options],  # noqa: S607 - the klist that belongs to the user's kinit
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -183,7 +182,7 @@ def _check_ticket() -> tuple[str, str]:
 
 
 def _produce(producer: str) -> bytes:
-    """What the site's program prints; it is never shown to anybody, as it is as good as a password."""
+    """Return the output of the site's program. It is never shown to anyone, because it is equivalent to a password."""
     try:
         made = subprocess.run(
             [producer], stdin=subprocess.DEVNULL, capture_output=True, timeout=_PRODUCER_TIMEOUT, check=False
@@ -204,4 +203,4 @@ def _produce(producer: str) -> bytes:
 def _refused(credd: str, words: str) -> CredentialError:
     words = words.strip().rstrip(".")
     advice = next((f"; {advice}" for part, advice in _ADVICE.items() if part in words), "")
-    return CredentialError(f"the condor_credd at {credd} does not take the credential: {words}{advice}")
+    return CredentialError(f"the condor_credd at {credd} does not accept the credential: {words}{advice}")

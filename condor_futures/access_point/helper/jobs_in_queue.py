@@ -1,4 +1,4 @@
-"""The jobs in the schedd's queue and in its history: look at them, remove them, release them."""
+"""Queries, removals and releases of the jobs in the schedd's queue and history."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ from condor_futures.submit import attributes
 
 __all__ = ["JobsInQueue"]
 
-#: So many jobs at a time are looked for in the history.
+#: The largest number of jobs in one query of the history.
 _HISTORY = 200
 
-# What says how much memory a job asks for (it may be an expression of the others), and for which hold that was raised:
-# by its time, as NumHolds counts a hold by the shadow twice (25.14).
+# The attributes that determine how much memory a job requests, which may be an expression of the others, and the hold
+# for which the request was raised. The time identifies the hold, because NumHolds counts a hold by the shadow twice
+# (25.14).
 _RAISED, _SINCE = attributes.MEMORY_RAISED, "EnteredCurrentStatus"
 _MEMORY = ["ClusterId", "ProcId", _SINCE, _RAISED, "RequestMemory", "MemoryUsage", "ResidentSetSize", "ImageSize"]
 
 
 class JobsInQueue(Located):
-    """The operations on jobs that are in the queue, or were."""
+    """The operations on jobs that are or were in the queue."""
 
     def remove(self, jobs: list[str] | str, reason: str = "condor_futures") -> int:
-        """Remove jobs, by id or by a constraint; returns how many there were."""
+        """Remove jobs, by id or by a constraint; return the number of jobs removed."""
         return self._act(self._htcondor.JobAction.Remove, jobs, reason)
 
     def _act(self, action: Any, jobs: list[str] | str, reason: str = "condor_futures") -> int:
         if not jobs:
             return 0
-        # The bindings take no account of a reason without a code (25.14).
+        # The bindings ignore a reason without a code (25.14).
         answer = self._schedd.act(action, jobs, (reason, 0))
         return int(answer["TotalSuccess"]) if answer is not None else 0
 
     def release(self, jobs: list[str], memory_max: int | None) -> Released:
-        """Release those of *jobs* that are on hold; with *memory_max*, in MiB, let them request twice the memory.
+        """Release those *jobs* that are on hold; with *memory_max*, in MiB, double the memory that they request.
 
-        A job that requests *memory_max* already is refused. A job that is neither released nor refused is not on hold:
-        not yet, because the event comes first, or not any more.
+        A job that already requests *memory_max* is refused. A job that is neither released nor refused is not on hold:
+        either not yet, because the schedd writes the event first, or no longer.
         """
         these = either(jobs)
         held = f"JobStatus == {JobStatus.HELD:d} && HoldReasonCode != {SPOOLING_INPUT} && ({these})"
@@ -57,12 +58,12 @@ class JobsInQueue(Located):
         return {"released": released, "refused": refused}
 
     def _raise_memory(self, job: str, ad: Any, memory_max: int) -> int | None:
-        """Have a held job ask for twice the memory, once for each hold; give what it asks for if that is the most."""
+        """Double the memory that a held job requests, once per hold; if it requests the most already, return that."""
         if ad.get(_RAISED) == ad[_SINCE]:
-            return None  # by a request whose answer was lost
+            return None  # an earlier request, whose answer was lost, raised it
         asked_for = ad.eval("RequestMemory")
         if not isinstance(asked_for, (int, float)):
-            asked_for = memory_max / 2  # an expression of things that only a slot has
+            asked_for = memory_max / 2  # an expression of attributes that only a slot has
         if asked_for >= memory_max:
             return int(asked_for)
         self._schedd.edit([job], "RequestMemory", str(min(int(2 * asked_for), memory_max)))
@@ -70,29 +71,29 @@ class JobsInQueue(Located):
         return None
 
     def query(self, constraint: str, projection: list[str], mine: bool = False) -> list[Ad]:
-        """The ads of the jobs in the queue that match; only *mine*, as far as the schedd knows who asks.
+        """Return the ads of matching jobs in the queue; with *mine*, only the user's, if the schedd knows the user.
 
-        Where everybody may look, the schedd knows that since :meth:`connect` has asked whether it takes jobs.
+        If every user may query the queue, the schedd knows the user because :meth:`connect` checked the permission.
         """
         which = self._htcondor.QueryOpts.DefaultMyJobsOnly if mine else self._htcondor.QueryOpts.Default
         return _plain(self._schedd.query(constraint, projection, opts=which))
 
     def look(self, constraint: str, projection: list[str], jobs: list[str]) -> Looked:
-        """The ads of the jobs in the queue that match, and the history's ads of those of *jobs* that have left it."""
+        """Return the ads of matching jobs in the queue, and the history's ads of those *jobs* that have left it."""
         began = time.monotonic()
         ads = _plain(self._schedd.query(constraint, projection))
         there = {f"{ad['ClusterId']}.{ad['ProcId']}" for ad in ads}
         left = [job for job in jobs if job not in there]
         for some in (left[n : n + _HISTORY] for n in range(0, len(left), _HISTORY)):
             try:
-                # The newest come first, and when there are enough of them, the rest is not read.
+                # The newest ads come first, and the schedd stops reading after *match* of them.
                 ads += _plain(self._schedd.history(f"{constraint} && ({either(some)})", projection, match=len(some)))
             except self._htcondor.HTCondorException:
-                break  # not every site lets it be read from elsewhere, and then nothing says what became of them
+                break  # not every site allows remote reads; what happened to these jobs then remains unknown
         return {"ads": ads, "seconds": time.monotonic() - began}
 
     def past(self, constraint: str, projection: list[str]) -> list[Ad]:
-        """The ads of the jobs that match and have left the queue, the newest first."""
+        """Return the ads of matching jobs that have left the queue, the newest first."""
         return _plain(self._schedd.history(constraint, projection))
 
 

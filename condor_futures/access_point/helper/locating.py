@@ -1,4 +1,4 @@
-"""Where the schedd is, and whether it answers and takes jobs from this user."""
+"""The search for the schedd, and the check that it answers and accepts jobs from this user."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from condor_futures.access_point.helper.words import Operations
 
 __all__ = ["AwayError", "Located"]
 
-#: So many names of schedds are listed in a message.
+#: The largest number of schedds that a message lists.
 _NAMES = 10
 
 
 class AwayError(Exception):
-    """Nobody speaks with the schedd at present: it does not answer, or does not know the user (any more)."""
+    """The schedd is unreachable at present: it does not answer, or does not (or no longer) authorize the user."""
 
 
 class Located(Operations):
-    """The schedd, where it was found last; and the operations that are about where it is."""
+    """The schedd at its last known location, and the operations that concern the location and the pool."""
 
     def __init__(self) -> None:
         try:
             import htcondor2
         except ImportError as error:
             raise ImportError(
-                f"HTCondor's Python bindings are not here, `pip install htcondor` gets them: {error}"
+                f"HTCondor's Python bindings are not installed; `pip install htcondor` installs them: {error}"
             ) from None
 
-        # A site may have it otherwise; but then nothing is spooled, and jobs come into the queue one by one.
+        # A site may set this to true. The schedd would then spool no files and add the jobs to the queue one by one.
         htcondor2.param["SUBMIT_FACTORY_JOBS_BY_DEFAULT"] = "false"
         self._htcondor = htcondor2
         self._schedd: Any = None
@@ -39,12 +39,12 @@ class Located(Operations):
         self._name = self._address = ""
 
     def connect(self, pool: str | None, name: str | None, local: bool = False) -> dict[str, str]:
-        """Locate the schedd, and make sure that it answers and takes jobs from this user.
+        """Locate the schedd, and make sure that it answers and accepts jobs from this user.
 
         Args:
-            pool: the collector to look *name* up in; None is the configured one.
-            name: of the schedd; None is the one that is configured here.
-            local: it is not looked up if it is the one that is configured here.
+            pool: the collector in which to look up *name*; None is the configured one.
+            name: the name of the schedd; None is the one that is configured on this machine.
+            local: do not look up the schedd if it is the one that is configured on this machine.
 
         """
         self._where, self._local = (pool, name), local
@@ -54,10 +54,10 @@ class Located(Operations):
         return {**about, "Pool": pool or self._htcondor.param.get("COLLECTOR_HOST") or ""}
 
     def _reach(self) -> None:
-        """Find the schedd, and make sure that requests have a chance.
+        """Find the schedd, and make sure that it answers and authorizes the user.
 
         Raises:
-            AwayError: if they have none, whatever the reason.
+            AwayError: if it does not, for whatever reason.
 
         """
         try:
@@ -67,17 +67,19 @@ class Located(Operations):
             raise AwayError(str(error)) from error
 
     def _check_permission(self) -> None:
-        """Make sure that it takes jobs from this user: to look at the queue is often allowed to everybody."""
+        """Make sure that the schedd accepts jobs from this user; often every user may query the queue."""
         try:
             permission = self._htcondor.ping(self._ad, "WRITE")
         except self._htcondor.HTCondorException as error:
-            raise PermissionError(f"it answers, but takes no jobs from you: authentication failed: {error}") from None
+            raise PermissionError(
+                f"it answers, but does not accept jobs from you: authentication failed: {error}"
+            ) from None
         if not permission.get("AuthorizationSucceeded", True):
-            user = permission.get("MyRemoteUserName", "nobody it knows")
-            raise PermissionError(f"it answers, but takes no jobs from {user}, which is you")
+            user = permission.get("MyRemoteUserName", "an unknown user")
+            raise PermissionError(f"it answers, but does not accept jobs from you; to the schedd, you are {user}")
 
     def _locate(self) -> Any:
-        """Find the schedd, and ask it something, so that a dead one is known now."""
+        """Find the schedd, and send it a query, so that a schedd that does not answer is noticed now."""
         pool, name = self._where
         htcondor = self._htcondor
         kind = htcondor.DaemonType.Schedd
@@ -100,14 +102,14 @@ class Located(Operations):
         return ad
 
     def _configured(self, name: str) -> Any:
-        """The ad of the schedd that the configuration names here, if that is it; or else None."""
+        """Return the ad of this machine's configured schedd if its name is *name*, otherwise None."""
         with contextlib.suppress(self._htcondor.HTCondorException):
             ad = self._htcondor.Collector().locate(self._htcondor.DaemonType.Schedd)
             return ad if ad is not None and ad.get("Name") == name else None
         return None
 
     def _look_up(self, pool: str | None, name: str) -> Any:
-        """The ad of a schedd by its name, from the collector."""
+        """Return the ad of the schedd *name* from the collector."""
         htcondor = self._htcondor
         collector_host = pool or htcondor.param.get("COLLECTOR_HOST") or ""
         if not collector_host:
@@ -120,18 +122,18 @@ class Located(Operations):
             known = [str(ad["Name"]) for ad in collector.locateAll(htcondor.DaemonType.Schedd)]
         except htcondor.HTCondorException as error:
             raise htcondor.HTCondorException(_why_no_collector(collector_host, error)) from None
-        from difflib import get_close_matches  # only now: most helpers need it never
+        from difflib import get_close_matches  # imported only here, because most helpers never need it
 
         near = [other for other in known if name in other.split("@")] or get_close_matches(name, known, n=1)
         some = ", ".join(sorted(known)[:_NAMES]) + (", ..." if len(known) > _NAMES else "")
         raise LookupError(
             f"the collector {collector_host} knows no schedd of that name"
-            + (f"; do you mean {near[0]}?" if near else "")
+            + (f"; did you mean {near[0]}?" if near else "")
             + f" (it knows {len(known)}: {some or 'none'})"
         )
 
     def cores(self) -> int:
-        """How many cores the pool has, as its collector tells; dynamic slots have theirs of partitionable ones."""
+        """Return the number of cores in the pool. A partitionable slot counts the cores of its dynamic slots too."""
         htcondor = self._htcondor
         collector = htcondor.Collector(*filter(None, self._where[:1]))
         ads = collector.query(htcondor.AdType.Startd, 'SlotType =!= "Dynamic"', ["TotalSlotCpus", "Cpus"])
@@ -139,7 +141,7 @@ class Located(Operations):
 
 
 def _why_no_collector(where: str, error: Exception) -> str:
-    """The bindings say the same of a collector that is not there and of one that does not let the user in."""
+    """Return why the collector failed; the bindings' error is the same if it is unreachable or rejects the user."""
     host, _, port = where.partition(",")[0].strip().rpartition(":")
     if not port.isdigit():
         host, port = f"{host}:{port}".strip(":"), "9618"

@@ -1,4 +1,4 @@
-"""The outputs of spooled jobs are retrieved."""
+"""The retrieval of the outputs of spooled jobs."""
 
 from __future__ import annotations
 
@@ -14,31 +14,32 @@ from condor_futures.state_machine.hold_codes import JobStatus
 
 __all__ = ["Retrieving", "is_full"]
 
-#: What is wrong with a disk that has no room, for now.
+#: The error numbers of a disk that has no room at present.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Retrieving(Located):
-    """The operation that brings outputs from the access point to this disk."""
+    """The operation that copies outputs from the access point to this disk."""
 
     def retrieve(self, jobs: list[str]) -> Retrieved:
-        """Fetch the outputs of spooled jobs, and let these leave the queue as completed.
+        """Retrieve the outputs of spooled jobs, and let these jobs leave the queue as completed.
 
-        A retrieved job leaves by itself only if the schedd had it as completed when the retrieval began (schedd.cpp,
-        25.14), but the event that says it has ended is written before; schedds before 25 keep it for days. So
-        we say that it may leave: by a constraint, because one that has left already would be an error for all others.
+        A retrieved job leaves by itself only if it was completed for the schedd when the retrieval began (schedd.cpp,
+        25.14). But the schedd writes the event for the end of the job earlier, and schedds before 25 keep a retrieved
+        job for days. So this method sets LeaveJobInQueue to false. It selects the jobs by a constraint, because an id
+        of a job that has left the queue would make the edit fail for all jobs.
         """
         failed: dict[str, str] = {}
         no_room: dict[str, str] = {}
         try:
             self._schedd.retrieve(jobs)
         except self._htcondor.HTCondorException:
-            # Between the event and the schedd's knowing of it, files may not be where it looks for them (error 7003).
+            # Between the event and the job's completion, the schedd may look in vain for the files (error 7003).
             self._wait_until_completed(jobs)
             self._isolate(jobs, failed, no_room)
         done = [job for job in jobs if job not in failed and job not in no_room]
         if done:
-            with contextlib.suppress(self._htcondor.HTCondorException):  # none of them is there any more
+            with contextlib.suppress(self._htcondor.HTCondorException):  # all of them have left the queue
                 self._schedd.edit(either(done), "LeaveJobInQueue", "false")
         return {"failed": failed, "no_room": no_room}
 
@@ -52,18 +53,18 @@ class Retrieving(Located):
             time.sleep(0.05)
 
     def _isolate(self, jobs: Sequence[str], failed: dict[str, str], no_room: dict[str, str]) -> None:
-        """Retrieve what can be: one job that cannot fails a call as a whole, so halve until it is alone.
+        """Retrieve as many jobs as possible: one bad job makes a whole call fail, so halve the list until it is alone.
 
-        What of a file did not fit is removed by HTCondor itself (25.14), so that the next one finds that room.
+        HTCondor removes a file that did not fit (25.14), so the next job can use the room.
         """
         try:
             self._schedd.retrieve(list(jobs))
         except self._htcondor.HTCondorException as error:
             if len(jobs) == 1 and is_full(error):
-                no_room[jobs[0]] = str(error)  # the outcome is safe, and is asked for later
+                no_room[jobs[0]] = str(error)  # the outcome is safe on the access point, and is requested again later
                 return
             if len(jobs) == 1:
-                self._reach()  # raises where it is the schedd that is away: that is not the job's fault
+                self._reach()  # raises if the schedd is unreachable, which is not the job's fault
                 try:
                     self._schedd.retrieve(list(jobs))
                 except self._htcondor.HTCondorException:
@@ -75,5 +76,5 @@ class Retrieving(Located):
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether files could not be transferred because there is no room for them; the words are those of 25.14."""
+    """Whether a file transfer failed because there is no room; the error messages are those of 25.14."""
     return "writing to file" in str(error) and any(os.strerror(full) in str(error) for full in _FULL)

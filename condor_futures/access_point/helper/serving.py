@@ -1,9 +1,9 @@
-"""Requests are read, carried out and answered, one after the other.
+"""The loop that reads requests, carries them out, and answers them, one after the other.
 
 The bindings hold the GIL from the start of a call to its end (25.14): a schedd that was stopped for six seconds froze
-every thread of the client for as long. So they are called here, in a process of their own that
-:mod:`condor_futures.access_point.requests` starts and, if need be, kills. It needs only ``htcondor2``, and
-:mod:`condor_futures.access_point.helper.credd` where jobs get credentials.
+every thread of the client for six seconds. So this module calls them in a separate process.
+:mod:`condor_futures.access_point.requests` starts this process and kills it if necessary. The process needs only
+``htcondor2``, and :mod:`condor_futures.access_point.helper.credd` if jobs get credentials.
 """
 
 from __future__ import annotations
@@ -23,25 +23,24 @@ from condor_futures.access_point.helper.words import SUBMISSIONS, Answer, Messag
 
 __all__ = ["Performer", "serve"]
 
-
-#: Seconds until a request is made again: at a schedd that answers, and at one that is away.
+#: The pauses in seconds before a request is repeated: to a schedd that answers, and to an unreachable schedd.
 _SOON, _AWAY = 0.5, Backoff(1.0, 10.0)
 
 
 class Performer(Submitting, Retrieving):
-    """Carries out every operation, in spite of a schedd that is away for a while."""
+    """Carries out every operation, and repeats it while the schedd is unreachable. It belongs to the only thread."""
 
     def perform(self, operation: str, arguments: dict[str, Any], patience: float) -> Any:
-        """Carry out a request; while the schedd does not answer at all, try again for *patience* seconds.
+        """Carry out a request; while the schedd does not answer at all, retry for *patience* seconds.
 
-        The bindings raise the same exception with other words for a schedd that is away and for one that refuses, so
-        it is asked something harmless to tell the two apart. One that does not let the user in is away too: a ticket
-        or token has expired, and may be renewed. A request that fails although the schedd answers gets one
-        more try: at more than a thousand jobs a call fails now and then. A failure while the schedd
-        was away uses up no try: with a full disk it may be restarted several times.
+        The bindings raise the same exception, with different messages, for an unreachable schedd and for a schedd that
+        refuses. A harmless query tells the two apart. A schedd that does not authorize the user counts as unreachable,
+        because an expired ticket or token may be renewed. A request that fails although the schedd answers gets one
+        more attempt, because with more than a thousand jobs a call fails now and then. A failure while the schedd was
+        unreachable does not use up an attempt, because a schedd with a full disk may be restarted several times.
 
         Raises:
-            AwayError: if it was away to the last.
+            AwayError: if the schedd was still unreachable at the last attempt.
 
         """
         deadline = time.monotonic() + patience
@@ -49,7 +48,7 @@ class Performer(Submitting, Retrieving):
         while True:
             try:
                 if self._schedd is None and operation != "connect":
-                    self._reach()  # this helper was started while the schedd was away
+                    self._reach()  # this helper was started while the schedd was unreachable
                 return getattr(self, operation)(**arguments)
             except (self._htcondor.HTCondorException, AwayError) as error:
                 if operation == "connect":
@@ -58,7 +57,7 @@ class Performer(Submitting, Retrieving):
                 try:
                     before = self._address
                     self._reach()
-                    # A schedd that was restarted has another address.
+                    # A restarted schedd has another address.
                     pause, away = _SOON, 0
                     chances = chances - 1 if self._address == before else 2
                 except AwayError as unreached:
@@ -73,10 +72,10 @@ class Performer(Submitting, Retrieving):
 
 def serve(performs: Callable[[], Performer] = Performer) -> None:
     """Answer requests until the input ends."""
-    # The bindings may print; what they print must not get among the answers.
+    # Output that the bindings print must not mix with the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    # Ctrl-C in a terminal reaches the whole process group; the client decides what becomes of its jobs.
+    # Ctrl-C in a terminal reaches the whole process group; the client decides what happens to its jobs.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     performer: Performer | None = None
     for line in sys.stdin:
@@ -86,7 +85,7 @@ def serve(performs: Callable[[], Performer] = Performer) -> None:
                 return
         except MessageError as error:
             if error.number is None:
-                raise  # nobody can be answered; the client sees this process end, and makes its requests again
+                raise  # there is no request to answer; the client sees this process exit, and repeats its requests
             answer = _error(error.number, error)
         else:
             try:
@@ -94,16 +93,16 @@ def serve(performs: Callable[[], Performer] = Performer) -> None:
                     performer = performs()
                 result = performer.perform(request["operation"], request["arguments"], request["patience"])
                 answer = {"id": request["id"], "result": result}
-            except Exception as error:  # noqa: BLE001 - it is the client's to judge
+            except Exception as error:  # noqa: BLE001 - the client judges it
                 answer = _error(request["id"], error)
         try:
             answers.write(encode(answer))
             answers.flush()
         except BrokenPipeError:
-            os._exit(1)  # the client is gone; what is left of the answer would be an error again at exit
+            os._exit(1)  # the client is gone; flushing the rest of the answer at exit would fail again
 
 
 def _error(number: int, error: Exception) -> Answer:
-    # HTCondor's words may have several lines, and tabs.
+    # HTCondor's messages may have several lines, and tabs.
     words = " ".join((str(error) or type(error).__name__).split()).rstrip(".")
     return {"id": number, "error": words, "type": type(error).__name__}

@@ -1,4 +1,4 @@
-"""Jobs, and DAGMan, are submitted; what they need to act as the user is stored before."""
+"""The submission of jobs and of DAGMan, and the storage of the credentials that they need to act as the user."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from condor_futures.state_machine.hold_codes import SPOOLING_INPUT, JobStatus
 
 __all__ = ["Submitting"]
 
-#: The limits that NewProc() refuses for, by its answers (condor_qmgr.h, 25.14).
+#: The limits for which NewProc() refuses a job, by its return value (condor_qmgr.h, 25.14).
 _LIMITS = {-2: "MAX_JOBS_SUBMITTED", -3: "MAX_JOBS_PER_OWNER", -4: "MAX_JOBS_PER_SUBMISSION"}
 
 
 class Submitting(JobsInQueue):
-    """The operations that bring jobs into the queue."""
+    """The operations that add jobs to the queue."""
 
     def submit(
         self, description: dict[str, str], items: list[dict[str, str]], spool: bool, batch: str, again: bool = False
     ) -> Submitted | LimitReached | NoRoom:
-        """Submit one cluster with a proc per item, and spool it; nothing half-done is left behind.
+        """Submit one cluster with a job per item, and spool its files. A submission that fails leaves no jobs behind.
 
-        A request that is made *again*, because the answer to it was lost, finds what it submitted before by
-        *batch*, a constraint.
+        A request that is made *again*, because the answer to the first one was lost, uses the constraint *batch* to
+        find the jobs that the first one submitted.
 
-        Where the schedd has reached a limit of its own, or has no room for the files, nothing is submitted, and the
-        answer says how many jobs there was room for, or how many to try.
+        If the schedd has reached a limit, or has no room for the files, nothing is submitted. The answer then contains
+        the number of jobs that there was room for, or the number to try.
         """
         if again:
             cluster = self._submitted_before(batch)
@@ -54,7 +54,7 @@ class Submitting(JobsInQueue):
                 self.remove(batch, NEVER_RAN)
                 if not is_full(error):
                     raise
-                # It may be full of what belongs to other jobs, which leave.
+                # The files of other jobs may fill it, and these jobs leave the queue sooner or later.
                 others = f"({batch}) =!= true && StageInStart =!= undefined"
                 return {
                     "refused": "its spool directory is full",
@@ -69,34 +69,35 @@ class Submitting(JobsInQueue):
         }
 
     def _refusal(self, error: str) -> LimitReached | None:
-        """What limit of the schedd's an error in submitting is about; None if it is about none (words of 25.14)."""
+        """Return the schedd's limit that made a submission fail, or None if none did (error messages of 25.14)."""
         if match := re.search(r"expected next ProcId to be (\d+), but Schedd says (-\d)", error):
             room, limit = int(match[1]), _LIMITS.get(int(match[2]))
-        elif _LIMITS[-2] in error:  # there is not even room for the cluster
+        elif _LIMITS[-2] in error:  # the limit does not even allow the cluster
             room, limit = 0, _LIMITS[-2]
         else:
             return None
         if limit is None:
             return None
         most = room if limit == "MAX_JOBS_PER_SUBMISSION" else None
-        with contextlib.suppress(Exception):  # the schedd need not tell everybody
+        with contextlib.suppress(Exception):  # the schedd may refuse to tell this user
             most = int(self._htcondor.RemoteParam(self._ad)[limit])
         return {"refused": limit, "room": room, "limit": most}
 
     def _submitted_before(self, batch: str) -> int | None:
-        """The cluster of an earlier attempt, if that came to its end; what it left half-done is removed.
+        """Return the cluster of an earlier attempt that finished; remove the jobs of an attempt that did not.
 
-        A cluster gets into the queue as a whole or not at all, and its files have all come or none (25.14). So if one
-        of its jobs is known, all are or were there, and what became of the others is for the event log to say.
+        The schedd adds a cluster to the queue as a whole or not at all, and receives all its files or none (25.14). So
+        if one job of the cluster is known, all jobs are or were in the queue. The event log tells what happened to the
+        others.
         """
-        # Only those that still wait for their files: after these have come it takes the schedd a second to say so.
+        # Only jobs that still wait for their files; the schedd needs a second to record that the files have arrived.
         waiting = f"JobStatus == {JobStatus.HELD:d} && HoldReasonCode == {SPOOLING_INPUT}"
         self.remove(f"({batch}) && {waiting}", NEVER_RAN)
         ads = self._schedd.query(f"({batch}) && JobStatus != {JobStatus.REMOVED:d}", ["ClusterId"], limit=1)
         if not ads:
-            # Jobs that are not spooled leave the queue when they end, which may have been before we ask.
+            # Jobs that are not spooled leave the queue when they end, which may have been before this query.
             counts = f'({batch}) && !regexp({json.dumps(NEVER_RAN)}, RemoveReason ?: "")'
-            with contextlib.suppress(self._htcondor.HTCondorException):  # not every site lets it be read
+            with contextlib.suppress(self._htcondor.HTCondorException):  # not every site allows reading the history
                 ads = self._schedd.history(counts, ["ClusterId"], match=1)
         return next((int(ad["ClusterId"]) for ad in ads), None)
 
@@ -105,10 +106,10 @@ class Submitting(JobsInQueue):
     ) -> SubmittedDag:
         """Submit DAGMan for the file *dag*, with condor_submit_dag's *options* and more submit *commands*.
 
-        A request that is made *again* finds what it submitted before by *batch*, a constraint.
+        A request that is made *again* uses the constraint *batch* to find the job that the first one submitted.
 
         Raises:
-            CredentialError: the site's jobs have the user's Kerberos ticket, and there is none.
+            CredentialError: if jobs at this site get the user's Kerberos ticket, and there is no ticket.
 
         """
         if again and (earlier := self._schedd.query(batch, ["ClusterId"])):
@@ -116,28 +117,29 @@ class Submitting(JobsInQueue):
         submit = self._htcondor.Submit.from_dag(dag, options)
         for name, value in commands.items():
             submit[name] = value
-        # As condor_submit does, and the bindings do not (25.14). DAGMan runs the producer for each of its nodes, and
-        # needs a ticket for that.
+        # condor_submit does this, and the bindings do not (25.14). DAGMan runs the producer for each of its nodes, and
+        # needs a ticket to do so.
         if self._htcondor.param.get("SEC_CREDENTIAL_PRODUCER"):
             self.store_credentials(kerberos=True, services={})
             submit["MY.SendCredential"] = "True"
         return {"cluster": self._schedd.submit(submit).cluster()}
 
     def store_credentials(self, kerberos: bool, services: dict[str, str]) -> Stored:
-        """Have the access point's condor_credd keep what the jobs need to act as the user.
+        """Store the credentials that jobs need to act as the user in the access point's condor_credd.
 
         Args:
-            kerberos: a Kerberos ticket, as the site's SEC_CREDENTIAL_PRODUCER makes it. It stays in this process.
-            services: the submit commands that say which OAuth tokens a job wants; empty for none.
+            kerberos: store a Kerberos ticket, as the site's SEC_CREDENTIAL_PRODUCER makes it. The ticket stays in this
+                process.
+            services: the submit commands that select the OAuth tokens of a job; empty for none.
 
         Returns:
-            What klist says about the ticket, and the address that the user has to visit to allow a token, if any.
+            The output of klist for the ticket, and the URL, if any, where the user must allow a token.
 
         Raises:
-            CredentialError: if that is not possible, with what to do about it.
+            CredentialError: if a credential cannot be stored; the message says what to do.
 
         """
-        # The package is not imported for every executor's helper: it takes longer than htcondor2.
+        # Imported only here, because credd's imports take longer than htcondor2's, and few helpers need them.
         from condor_futures.access_point.helper import credd
 
         address = credd.find((None, None) if self._here else self._where, self._name)

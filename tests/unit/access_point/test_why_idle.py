@@ -33,11 +33,11 @@ def analysis(name):
         (
             "disk",
             (
-                "the pool's only slot meets its requirements, but it refuses the job by its own: it asks for more than "
-                "is there (disk, GPUs), or other users or jobs come first"
+                "the pool's only slot meets the job's requirements, but its own requirements refuse the job: the job "
+                "requests more than is available (disk, GPUs), or other users or jobs come first"
             ),
         ),
-        ("busy", "the pool's only slot meets its requirements, but it is in use"),
+        ("busy", "the pool's only slot meets the job's requirements, but it is in use"),
         ("limit", "the negotiator says: concurrency limit foo reached"),
     ],
 )
@@ -52,23 +52,23 @@ def test_pools_of_several_slots():
     busy = (
         analysis("busy").replace("Of 1 slots", "Of 80 slots").replace("      0 slots are rej", "     77 slots are rej")
     )
-    assert explain(busy) == "3 of the pool's 80 slots meet its requirements, but all of these are in use"
+    assert explain(busy) == "3 of the pool's 80 slots meet the job's requirements, but all of these are in use"
     one = busy.replace("77 slots", "79 slots")
-    assert explain(one) == "1 of the pool's 80 slots meets its requirements, but that one is in use"
+    assert explain(one) == "1 of the pool's 80 slots meets the job's requirements, but that one is in use"
 
 
 def test_conditions_that_no_slot_meets_together():
     text = analysis("machine").replace("0  Machine ==", "1  Machine ==")
-    assert explain(text).endswith("does not meet all of its requirements; each single one is met by some")
+    assert explain(text).endswith("does not meet all requirements of the job, but each requirement is met by some slot")
 
 
 def test_turn_that_has_not_come():
     text = analysis("busy").replace("0 slots match and are willing", "1 slots match and are willing")
-    assert explain(text) == "1 slot of the pool would take it: it has not been its turn yet"
+    assert explain(text) == "1 slot of the pool would take it: its turn has not come yet"
 
 
 def test_text_without_an_analysis():
-    assert explain("") == "HTCondor has no analysis of it"
+    assert explain("") == "HTCondor has no analysis of the job"
 
 
 def test_pool_without_slots():
