@@ -113,7 +113,7 @@ def _install(directory: Path) -> _Programs:
     packages = directory / "packages"
     packages.mkdir()
     if not shutil.which("apt-get"):
-        pytest.skip("a KDC is installed from Debian's packages, and there is no apt-get")
+        pytest.skip("the KDC comes from Debian's packages, and this machine has no apt-get")
     skipped = [f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")]
     depends = ["apt-cache", "depends", "--recurse", *skipped, *_PACKAGES]
     if subprocess.run(depends, capture_output=True, check=False).returncode != 0:

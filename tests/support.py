@@ -74,7 +74,7 @@ def until(condition: Callable[[], Any], timeout: float = 60.0, pause: float = 0.
     """Wait for something that happens outside this process. Return the first true value of the condition."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):
-        assert time.monotonic() < deadline, "it never came"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(pause)
     return value
 
@@ -86,7 +86,7 @@ def small_disk(place: Path, mebibytes: int) -> Iterator[Path]:
     mount = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=755", "none", place]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"no small file system can be had: {done.stderr.strip()}")
+        pytest.skip(f"no small file system can be mounted: {done.stderr.strip()}")
     try:
         yield place
     finally:

@@ -49,7 +49,7 @@ def _an_account():
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    return pytest.skip("there is no account to be another user with")
+    return pytest.skip("no account of another user on this machine")
 
 
 def _a_python_for(account):
@@ -61,7 +61,7 @@ def _a_python_for(account):
         except (OSError, subprocess.CalledProcessError):
             continue
         return candidate
-    return pytest.skip(f"no {version} on this machine that another user may run")
+    return pytest.skip(f"no {version} on this machine that another user can run")
 
 
 def _copy_packages(library: Path) -> None:

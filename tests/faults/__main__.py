@@ -49,7 +49,7 @@ def run(seed: int, minutes: float, directory: Path, *, small_disks: bool) -> boo
         else:
             say(f"all calls have ended {time.monotonic() - began:.0f} s after the last fault")
             if not ended(scene, "shut down", SHUTDOWN) or scene.client.wait(30):
-                left.append("the client, which does not end well: see its log")
+                left.append("the client, which did not exit cleanly: see its log")
                 stacks(scene)
             try:
                 until(lambda: not remains(scene), timeout=30)
@@ -83,7 +83,7 @@ def report(verdict: Verdict, left: list[str], seed: int, minutes: float) -> None
         for call, why in getattr(verdict, word):
             print(f"{word}: {call.key} ({call.kind} {call.name}, bundle {call.bundle}): {why}")
     for name in verdict.never_submitted_but_made():
-        print(f"made, but its submission never came to an end: {name}")
+        print(f"ran, although its submission did not finish: {name}")
     for what in left:
         print(f"left: {what}")
 
@@ -93,7 +93,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=3.0)
-    parser.add_argument("--keep", action="store_true", help="keep the directory in any case")
+    parser.add_argument("--keep", action="store_true", help="always keep the directory")
     options = parser.parse_args()
     if os.geteuid() == 0 and _INSIDE not in os.environ:
         # The mounts end with this process, whatever happens.

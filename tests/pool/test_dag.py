@@ -92,7 +92,7 @@ def test_retries_make_only_what_failed_again(new_dag, tmp_path, local):
     hopeless = dag.with_options(retries=1).submit(lambda: note(tmp_path / "hopeless") or 1 / 0)
     dag.run(local=local)
     assert doubled.result(100) == [0, 2, 4]
-    assert [future.stdout() for future in values.futures] == ["", "call 1\n", ""], "the last attempt's is left"
+    assert [future.stdout() for future in values.futures] == ["", "call 1\n", ""], "only the output of the last attempt remains"
     assert isinstance(hopeless.exception(100), ZeroDivisionError)
     assert [len(lines(tmp_path / name)) for name in ("calls0", "calls1", "calls2", "hopeless")] == [1, 3, 1, 2]
     dag.shutdown()
@@ -146,7 +146,7 @@ def test_scripts_run_before_and_after(new_dag, tmp_path, local):
     assert isinstance(raised.exception(100), ZeroDivisionError)
     assert after.result(100) == 3
     assert sorted(lines(tmp_path / "judged")) == ["0:0", "0:1", "1:0"]
-    assert len(lines(tmp_path / "well")) == 2, "what the script rejects is made again"
+    assert len(lines(tmp_path / "well")) == 2, "a node that the script rejects runs again"
     assert type(refused.exception(100)) is JobError
     assert "PRE" in str(refused.exception())
     assert child.exception(100).__cause__ is refused.exception()

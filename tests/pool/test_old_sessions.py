@@ -107,7 +107,7 @@ def run(*arguments):
     return done.stdout
 
 
-# What the files hold.
+# The content of the files.
 
 
 def test_sessions_are_listed(sweep, analysis):
@@ -153,7 +153,7 @@ def test_a_shell_command_and_a_number_in_its_cluster_are_inspected(sweep):
 
 
 def test_calls_that_wait_for_others_are_inspected(sweep):
-    """The value of a call that had ended was handed on already."""
+    """The client had already passed on the value of a call that had ended."""
     inspection = inspect_file(bundle(sweep, 20, "calls"))
     call = inspection.calls[-1]
     assert (call.function, repr(call.args)) == (math.sqrt, "(<value of call c000000>,)")
@@ -217,7 +217,7 @@ def test_a_job_is_found_by_its_id(sweep):
 
 
 def test_a_session_is_purged_that_nobody_attached_to(pool, sweep):
-    """It comes before the tests below: all copies have one id, so this would remove the jobs of their executor."""
+    """This test precedes the others: all copies have the same id, so it would remove the jobs of their executor."""
     assert purge(sweep) == 0
     assert not sweep.exists()
 

@@ -82,7 +82,7 @@ def test_error_is_public_and_documented(error):
     assert kind.__name__ in errors.__all__
     assert kind.__doc__
     if kind is not RemoteTraceback:
-        assert kind.__name__ in errors.__doc__, "it is not drawn in the tree"
+        assert kind.__name__ in errors.__doc__, "the tree of classes lacks it"
 
 
 def by_protocol(protocol):

@@ -91,7 +91,7 @@ def processes(monkeypatch):
     monkeypatch.setattr(helper_process.subprocess, "Popen", Popen)
     yield started
     for process in started:
-        assert process.returncode is not None, "it was left behind"
+        assert process.returncode is not None, "a helper process still runs"
         with contextlib.suppress(OSError):
             process.stdin.close()
 

@@ -1,4 +1,4 @@
-"""What DAGMan cannot take is refused before anything is written."""
+"""Options that DAGMan cannot carry out are refused before anything is written."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_settings_that_dagman_would_end_of_are_refused(settings, error, sentence
 
 
 def test_other_settings_are_left_to_dagman():
-    """Expressions, macros, and what is not known here."""
+    """The other settings are expressions, macros, and names unknown here."""
     settings = {"DAGMAN_MAX_JOBS_IDLE": "10 * 10", "DAGMAN_MAX_SUBMITS_PER_INTERVAL": "$(LIMIT)", "DAGMAN_NEW": "x"}
     assert check_settings(settings) == settings
 
@@ -83,7 +83,7 @@ def test_dagman_runs_here(access_point):
 
 
 def test_a_script_is_a_program_that_can_be_run(tmp_path, monkeypatch):
-    """By absolute path: DAGMan runs it in the DAG's directory."""
+    """The path is absolute, because DAGMan runs the script in the DAG's directory."""
     monkeypatch.chdir(tmp_path)
     script = tmp_path / "script"
     with pytest.raises(ValueError, match="there is no script 'script x'; pass its arguments as further items"):

@@ -1,4 +1,4 @@
-"""Nobody waits for a DAG that nobody runs."""
+"""A future of a DAG that does not run refuses to wait."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from condor_futures.dag.dag_future import DagFuture
 
 @pytest.mark.parametrize("look", [wait, lambda futures: next(as_completed(futures))])
 def test_nobody_waits_for_a_dag_that_does_not_run(new_dag, look):
-    """All ways to wait say so; and the futures are none the worse for it."""
+    """All ways to wait raise the error, and the futures are not affected."""
     dag = new_dag()
     futures = [dag.submit(abs, -1), dag.submit(abs, -2)]
     with pytest.raises(RuntimeError, match="the DAG is not running yet"):
@@ -21,7 +21,7 @@ def test_nobody_waits_for_a_dag_that_does_not_run(new_dag, look):
 
 @pytest.mark.parametrize("ask", [DagFuture.result, DagFuture.exception])
 def test_what_is_done_is_told_though_nobody_runs_the_dag(ask):
-    """And so it is once somebody does."""
+    """Waiting also works once someone runs the DAG."""
     started = []
 
     def dag_is_started():

@@ -1,4 +1,4 @@
-"""The DAGMan job, as its files tell it."""
+"""The state of the DAGMan job, according to its files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from condor_futures.state_machine import states
 
 
 def test_a_dagman_that_leaves_again_and_again_is_over_when_it_leaves(tmp_path):
-    """Not when it runs once more, as its log may say in the same breath; one that has come to its nodes is not over."""
+    """The exit counts, even if the log already has the next start. A DAGMan that has reached its nodes is not over."""
     files = DagFiles(tmp_path, "work")
     dagman = Dagman(files, "7.0")
     once = [states.Executing("7.0", "ap1"), states.Evicted("7.0")]
@@ -40,7 +40,7 @@ def test_a_dagman_that_leaves_again_and_again_is_over_when_it_leaves(tmp_path):
     ],
 )
 def test_why_a_node_could_not_be_submitted_is_the_last_word_on_it(new_dag, lines, reason):
-    """DAGMan's log has it on one line or on two."""
+    """DAGMan's log has the message on one line or on two."""
     files = new_dag()._driver.graph.files
     about = ["Submitting HTCondor Node b000000 job(s)...", *lines, "Submitting HTCondor Node b000001 job(s)..."]
     files.dagman_out.write_text("".join(f"11/21/26 08:00:00 {line}\n" for line in about))

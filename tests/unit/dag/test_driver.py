@@ -1,4 +1,4 @@
-"""A DAG from one run to the next, by one client or several."""
+"""A DAG over several runs, by one client or several."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def times(path):
 
 @pytest.mark.parametrize("name", ["session", "event_log", "runner", "bundles"])
 def test_any_name_will_do(new_dag, name):
-    """That of a file of the session too."""
+    """The name may even be that of one of the session's files."""
     dag = new_dag(name)
     future = dag.submit(pow, 2, 3)
     dag.run(local=True)
@@ -31,7 +31,7 @@ def test_any_name_will_do(new_dag, name):
 
 
 def test_limits_of_a_dag_that_has_been_run_are_in_its_file(new_dag):
-    """Where DAGMan reads them: to set them here would change nothing."""
+    """DAGMan reads the file. New limits here would have no effect."""
     dag = new_dag()
     dag.categories["adder"] = 2
     dag.submit(abs, 1)
@@ -47,7 +47,7 @@ def test_limits_of_a_dag_that_has_been_run_are_in_its_file(new_dag):
 
 
 def test_what_is_complete_is_not_run_again(new_dag, tmp_path):
-    """Neither calls nor scripts; so a program that attaches and runs can be started again and again."""
+    """Neither its calls nor its scripts run, so a program that attaches and runs can be started repeatedly."""
     script = tmp_path / "script"
     script.write_text(f"#!/bin/sh\necho x >> {tmp_path}/prepared\n")
     script.chmod(0o755)
@@ -80,7 +80,7 @@ def test_two_clients_do_not_run_a_dag_at_once(new_dag, tmp_path):
 
 
 def test_a_callback_may_run_what_is_left(new_dag, tmp_path):
-    """Though the run that it belongs to has not quite ended."""
+    """The current run may not have ended completely."""
     dag = new_dag()
     future = dag.submit((tmp_path / "there").read_text)
 
@@ -97,7 +97,7 @@ def test_a_callback_may_run_what_is_left(new_dag, tmp_path):
 
 
 def test_a_dag_that_was_shut_down_is_in_use_no_more(new_dag):
-    """Run or not."""
+    """It does not matter whether it has run."""
 
     def state(directory):
         return {info.directory: info.state for info in sessions(directory)}[directory]

@@ -1,4 +1,4 @@
-"""The face of workflows refuses at once what would go wrong later."""
+"""The interface of workflows refuses at once what would fail later."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from condor_futures.session.session import Session
 
 
 def test_disk_that_is_full_at_once_leaves_nothing(tmp_path, monkeypatch):
-    """So that the same DAG can be made when there is room."""
+    """The same DAG can then be made when there is room."""
 
     def full():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -32,7 +32,7 @@ def test_calls_come_after_futures_only(new_dag, after, kind):
 
 
 def test_a_look_from_elsewhere_leaves_a_dag_where_it_was_run(new_dag):
-    """What is wrong with the argument is told first."""
+    """An error in the argument comes first."""
     dag = new_dag()
     dag.submit(abs, -1)
     dag.write()
@@ -45,7 +45,7 @@ def test_a_look_from_elsewhere_leaves_a_dag_where_it_was_run(new_dag):
 
 
 def test_derived_executors_share_the_dag_and_nothing_else(new_dag):
-    """Each has options of its own, from when it is made on."""
+    """Each has its own options from the start."""
     dag = new_dag(request_cpus=2, retries=1)
     other = dag.with_options(request_cpus=None, priority=5, retries=0, category="disk")
     third = other.with_options(retries=3)

@@ -1,4 +1,4 @@
-"""What a DAG writes and what it makes of DAGMan's files, without HTCondor."""
+"""The files that a DAG writes, and the reading of DAGMan's files, without HTCondor."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def verdict(node, status, details=""):
 
 
 def written(dag, nodes_log, status):
-    """*dag*, as a run has left it."""
+    """*dag*, in the state after a run."""
     dag.write()
     files = dag._driver.graph.files
     files.dagman_log.write_text(events(1, "", STARTED, ENDED, status=1))
@@ -47,7 +47,7 @@ def written(dag, nodes_log, status):
 
 
 def test_a_hold_is_remembered_until_the_release(new_dag):
-    """Events that come between it and the removal change nothing."""
+    """Events between the hold and the removal change nothing."""
     dag = new_dag()
     dag.submit(abs, -1)
     log = events(2, "b000000", STARTED, HELD, NOTED, SHADOW_DIED, ABORTED)
@@ -77,7 +77,7 @@ def test_an_event_without_a_meaning_costs_only_its_node(new_dag, monkeypatch):
 
 
 def test_dagmans_last_words_are_of_its_last_run(new_dag):
-    """Those of earlier runs are in the same file, and the names of states are no errors."""
+    """Words of earlier runs are in the same file, and names of states are no errors."""
     files = new_dag()._driver.graph.files
     start = "11/21/26 08:00:00 ** condor_scheduniv_exec.{}.0 (CONDOR_DAGMAN) STARTING UP\n"
     earlier = start.format(1) + "11/21/26 08:00:01 a line\n11/21/26 08:00:01 ERROR: of the first run\n"
@@ -93,7 +93,7 @@ def test_dagmans_last_words_are_of_its_last_run(new_dag):
 
 
 def test_the_node_is_named_without_which_others_are_not_run(new_dag):
-    """Where all of its calls have values."""
+    """The error names the ancestor that failed, not the one that DAGMan did not run."""
     dag = new_dag()
     child = dag.submit(str, dag.submit(abs, -1))
     dag.submit(str, child)

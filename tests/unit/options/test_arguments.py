@@ -1,4 +1,4 @@
-"""Arguments that are wrong are refused in the words of the standard library."""
+"""Wrong arguments are refused with the messages of the standard library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dict of limits that checks what it is given, however it is given."""
+"""A dict of limits that checks its values in every operation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Profiles: which file counts, what is inherited, and what is said about one that is wrong."""
+"""Profiles: which file applies, what is inherited, and the errors in an invalid file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from condor_futures.options.profiles import load_profile, profile_files, read_pr
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """The user's and the site's file, both not there yet."""
+    """The paths of the user's and the site's file, which do not exist yet."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user"))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "site"))
     found = profile_files()

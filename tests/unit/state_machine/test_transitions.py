@@ -523,13 +523,13 @@ class Shell:
         self.effects += effects
         self._asked = self._asked or Retrieve() in effects
         if Release() in effects or Release(4096) in effects or Ask() in effects:
-            assert self.job.state is HELD, "only what is on hold is released"
+            assert self.job.state is HELD, "only held jobs are released"
             assert len(effects) == 1
         if self.job.state is HELD:
             assert self.job.hold is not None
             assert self.job.holds >= 1
         if before.state in (ENDED, DISCARDED):
-            assert self.job.state is before.state, "the end is the end"
+            assert self.job.state is before.state, "a finished job changes its state"
             assert not effects or (before.job_id is None and effects == (Remove(),))
 
     def answer(self):

@@ -1,4 +1,4 @@
-"""Sizes, times and expressions that HTCondor could not read are refused; all that it reads is taken."""
+"""Sizes, times and expressions that HTCondor could not read are refused. All others are accepted."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ TAKEN = {
     "periodic_hold": ["JobStatus == 2 && time() - EnteredCurrentStatus > 3600"],
     "MY.A": ['"text"', '{1, "x"}', "[a = 1]", '"it\\"s"', '"/* no comment */"', "TARGET.x"],
 }
-"""What condor_submit takes, by submit command."""
+"""Values that condor_submit accepts, by submit command."""
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in TAKEN.items() for text in texts])
 def test_what_htcondor_takes_is_taken(name: str, text: str) -> None:
-    """As it is."""
+    """The value stays unchanged."""
     assert check_submit_commands({name: text}) == {name: text}
 
 
 @pytest.mark.pool
 def test_condor_submit_takes_them_too(release, tmp_path) -> None:
-    """Else the test above would say nothing."""
+    """Otherwise, the test above would prove nothing."""
     file = tmp_path / "one.sub"
     command = [release.bin / "condor_submit", "-dry-run", tmp_path / "one.ad", file]
     environment = {**os.environ, "CONDOR_CONFIG": os.devnull}
@@ -64,7 +64,7 @@ def test_condor_submit_takes_them_too(release, tmp_path) -> None:
 )
 @pytest.mark.parametrize("name", ["request_memory", "request_disk"])
 def test_a_size_that_htcondor_cannot_read_is_refused(name: str, given: str, meant: str | None) -> None:
-    """With the nearest one that it can."""
+    """The error names the nearest valid size."""
     if meant is None:
         assert check_submit_commands({name: given}) == {name: given}
         return
@@ -74,7 +74,7 @@ def test_a_size_that_htcondor_cannot_read_is_refused(name: str, given: str, mean
 
 
 def test_each_size_of_a_list_is_checked() -> None:
-    """One for each retry."""
+    """The list has one size for each retry."""
     for name in ("retry_request_memory", "retry_request_disk", "request_memory", "request_disk"):
         with pytest.raises(ValueError, match="not '8GiB'; did you mean '8GB'"):
             check_submit_commands({name: "4GB, 8GiB"})
@@ -82,13 +82,13 @@ def test_each_size_of_a_list_is_checked() -> None:
 
 @pytest.mark.parametrize("name", ["request_memory", "request_disk", "retry_request_memory", "request_cpus"])
 def test_nobody_can_ask_for_less_than_nothing(name: str) -> None:
-    """HTCondor would take it, and find no place for the job, or any."""
+    """HTCondor would accept the value, and find no slot for the job, or any slot."""
     with pytest.raises(ValueError, match=f"{name} must be a .*at least 0"):
         check_submit_commands({name: -1})
 
 
 def test_memory_in_which_nothing_runs_is_warned_of(caplog) -> None:
-    """A bare number is MiB; once, for an executor that is derived from this one has been told."""
+    """A bare number is MiB. The warning comes once, not again for derived executors."""
     commands = check_submit_commands({"request_memory": 4})
     assert [record.getMessage() for record in caplog.records] == [
         "request_memory=4 requests 4 MiB; write '4GB' for gigabytes"
@@ -98,7 +98,7 @@ def test_memory_in_which_nothing_runs_is_warned_of(caplog) -> None:
     for fine in ("4GB", 512, "RequestCpus * 2048", "4M"):
         check_submit_commands({"request_memory": fine})
     assert not caplog.records
-    check_submit_commands({"request_memory": int(2.5e9)})  # which was to be bytes
+    check_submit_commands({"request_memory": int(2.5e9)})  # which was meant in bytes
     assert "requests 2384 TiB; a number without a unit is in MiB" in caplog.text
 
 
@@ -117,7 +117,7 @@ def test_memory_in_which_nothing_runs_is_warned_of(caplog) -> None:
     ],
 )
 def test_a_time_is_in_seconds(given: str, seconds: int | None) -> None:
-    """What other systems take is refused, with the seconds that it is."""
+    """Formats of other systems are refused, and the error has the time in seconds."""
     sentence = r"^allowed_job_duration must be a number of seconds, or an expression, not "
     with pytest.raises(ValueError, match=sentence) as no:
         check_submit_commands({"allowed_job_duration": given})
@@ -125,7 +125,7 @@ def test_a_time_is_in_seconds(given: str, seconds: int | None) -> None:
 
 
 def test_a_time_may_be_an_attribute_of_the_job() -> None:
-    """In any case, and from the executor that this one is derived from."""
+    """Its case does not matter, and it may come from the executor that this one is derived from."""
     base = check_submit_commands({"MY.Patience": 60, "allowed_job_duration": "patience"})
     assert merge(base, {"allowed_execute_duration": "Patience"})["allowed_execute_duration"] == "Patience"
 
@@ -133,19 +133,19 @@ def test_a_time_may_be_an_attribute_of_the_job() -> None:
 @pytest.mark.parametrize("name", ["requirements", "rank", "periodic_remove", "on_exit_hold", "request_gpus", "MY.A"])
 @pytest.mark.parametrize("text", ["Memory >", "(1", "a b", "x = 3"])
 def test_what_is_no_expression_is_refused(name: str, text: str) -> None:
-    """Before anything is submitted."""
+    """The error comes before anything is submitted."""
     with pytest.raises(ValueError, match=f"the submit command '{name}' must be a ClassAd expression, not "):
         check_submit_commands({name: text})
 
 
 def test_a_string_that_lacks_its_quotation_marks_is_told_of_them() -> None:
-    """The commonest slip in a custom attribute."""
+    """Missing quotation marks are the most common mistake in a custom attribute."""
     with pytest.raises(ValueError, match=r"must be a ClassAd expression, not 'dark matter'; .*: '\"dark matter\"'$"):
         check_submit_commands({"MY.Project": "dark matter"})
 
 
 @pytest.mark.parametrize("text", ["$(memory)GiB", "$$([1 +])", "$ENV(MEMORY)", "4 // GiB"])
 def test_what_is_read_by_other_rules_is_left_to_htcondor(text: str) -> None:
-    """Macros are expanded first."""
+    """HTCondor expands macros first."""
     for name in ("request_memory", "requirements", "allowed_execute_duration", "MY.A"):
         assert check_submit_commands({name: text}) == {name: text}

@@ -69,7 +69,7 @@ class Schedd:
         began = self.now
         count = len(self.asked)
         while len(self.asked) == count:
-            assert self.now - began < 1000, "it is not asked"
+            assert self.now - began < 1000, "the queue is not queried"
             self.now += 0.25
             self.queue.look()
         return self.now - began

@@ -115,7 +115,7 @@ def test_id_of_an_ended_job_that_is_given_again(scene, asked):
     until(old.done)
     assert isinstance(old.exception(), JobError)
     scene.watcher._under_way.effects.retrievals.proceed(under_way=1)
-    assert scene.access_point.asked == [], "neither retrieved nor removed in the name of the other"
+    assert scene.access_point.asked == [], "the other job is neither retrieved nor removed"
     scene.watcher._under_way.effects.jobs.handle(Terminated("1.0", exit_status=0))
     assert bundle.job.state is State.COMPLETED
     scene.watcher._under_way.effects.retrievals.proceed(under_way=1)
