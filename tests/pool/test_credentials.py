@@ -254,7 +254,7 @@ logging.getLogger("condor_futures").addHandler(handler)
 def until(condition):
     deadline = time.monotonic() + 60
     while not condition():
-        assert time.monotonic() < deadline, "the warning did not appear"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.1)
 
 with CondorExecutor(credentials="kerberos") as executor:

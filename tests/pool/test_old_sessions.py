@@ -217,7 +217,7 @@ def test_a_job_is_found_by_its_id(sweep):
 
 
 def test_a_session_is_purged_that_nobody_attached_to(pool, sweep):
-    """This test precedes the others: all copies have the same id, so it would remove the jobs of their executor."""
+    """Before the other tests: all copies have the same id, so it would remove the jobs of their executor."""
     assert purge(sweep) == 0
     assert not sweep.exists()
 
