@@ -1,4 +1,4 @@
-"""Credentials age, and jobs may start for as long as the session lasts: so they are stored again."""
+"""Renews the jobs' credentials, which expire, while jobs may start for as long as the session lasts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ logger = logging.getLogger("condor_futures.renewals")  # the name that the docum
 
 @owned()
 class CredentialRenewals:
-    """Has the credentials of one session's jobs stored again. It belongs to the watcher's thread."""
+    """Stores the credentials of one session's jobs again. It belongs to the watcher's thread."""
 
     def __init__(self, access_point: AccessPoint, renewal: tuple[Mapping[str, Any], float] | None) -> None:
-        """Make it.
+        """Plan the first renewal.
 
         Args:
-            access_point: where they are stored.
-            renewal: as the helper is asked for them, and the seconds until the first time; None if there are none.
+            access_point: stores the credentials.
+            renewal: the credentials, as passed to the helper, and the seconds until the first renewal; None if there
+                are none.
 
         """
         self._schedd = Schedd(access_point)
@@ -36,21 +37,21 @@ class CredentialRenewals:
         self._due = time.monotonic() + seconds
 
     def patience(self) -> float:
-        """Seconds until it is time; infinite while it is being done, and if there are none."""
+        """Return the seconds until the next renewal; infinite during a renewal, and without credentials."""
         return max(self._due - time.monotonic(), 0.0)
 
     def proceed(self) -> None:
-        """Ask for it, if it is time."""
+        """Request a renewal if it is due."""
         if time.monotonic() >= self._due:
             self._due = math.inf
             self._schedd.store_credentials(**self._credentials).send(self._renewed)
 
     def _renewed(self, stored: Any, error: AccessPointError | None) -> None:
-        """Plan the next time; a failure is no harm yet, for what was stored before may serve for hours."""
+        """Plan the next renewal. A failure does no harm yet, because the stored credentials may be valid for hours."""
         if error is None and not stored["url"]:
             seconds = renew_after(stored["ticket"], time.time())
         else:
             seconds = RETRY_AFTER
             why = error or f"visit {stored['url']}"
-            logger.warning("the jobs' credentials are not renewed, which is tried again in %g s: %s", seconds, why)
+            logger.warning("the jobs' credentials could not be renewed; retrying in %g s: %s", seconds, why)
         self._due = time.monotonic() + seconds

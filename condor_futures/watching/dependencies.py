@@ -1,4 +1,4 @@
-"""Bundles that wait for futures among their calls' arguments."""
+"""Bundles that wait for futures: arguments of their calls, and futures of the *after* option."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["Dependencies"]
 
 
 class Waiting(Protocol):
-    """Learns what becomes of bundles that waited."""
+    """Is notified of bundles that waited."""
 
     def ready(self, bundle: Bundle) -> None:
-        """It can be submitted."""
+        """*bundle* can be submitted."""
 
     def forget(self, bundle: Bundle, call: str) -> None:
-        """One of its calls was failed."""
+        """The call *call* of *bundle* has failed."""
 
 
 @dataclass(eq=False)
 class _Barrier:
-    """Futures that bundles come after, and those bundles: they wait for it as one."""
+    """Futures that several bundles come after, and these bundles, which wait for the barrier as a whole."""
 
     futures: Sequence[Future[Any]]
     unfinished: int
@@ -40,7 +40,7 @@ class _Barrier:
 class Dependencies:
     """Keeps bundles until their parents have ended, and has the parents' outcomes added to their calls.
 
-    It belongs to the watcher's thread; what other threads have to say, they post.
+    It belongs to the watcher's thread, to which other threads post.
     """
 
     def __init__(
@@ -49,45 +49,46 @@ class Dependencies:
         post: Callable[[Callable[[], None]], None],
         waiting: Waiting,
     ) -> None:
-        """Make it.
+        """Create it without bundles.
 
         Args:
             resolver: fails calls whose parents failed, and hands values down.
             post: has a function called in the watcher's thread.
-            waiting: told what becomes of the bundles.
+            waiting: notified of the bundles.
 
         """
         self._resolver = resolver
         self._post = post
         self._waiting = waiting
         self._unfinished: dict[Bundle, int] = {}
-        #: By the identity of what bundles come after, which is one object for all calls of a derived executor.
+        #: By the identity of ``Bundle.after``, which is one object for all calls of a derived executor.
         self._barriers: dict[int, _Barrier] = {}
-        #: How many of a cluster; counted, because that is asked for each time that anything could be submitted.
+        #: Waiting bundles by cluster: a counter, because it is looked up whenever bundles may be submitted.
         self._of_cluster: Counter[str | None] = Counter()
 
     @property
     def waiting(self) -> bool:
-        """Some wait."""
+        """Whether any bundles wait."""
         return bool(self._unfinished)
 
     @reads
     def bundles(self) -> list[Bundle]:
-        """Those that wait."""
+        """Return the waiting bundles."""
         return list(self._unfinished)
 
     def awaits(self, cluster: str | None) -> bool:
-        """Some of the bundles whose options name *cluster* wait."""
+        """Return whether any bundles of *cluster* wait."""
         return self._of_cluster[cluster] > 0
 
     def add(self, bundle: Bundle) -> None:
-        """Wait for the parents of *bundle*, and for what it is to come after."""
+        """Wait for the parents of *bundle*, and for the futures that it comes after."""
         awaited = [([call], parent) for call, needed in bundle.parents.items() for parent in needed.values()]
         self._unfinished[bundle] = len(awaited) + bool(bundle.after)
         self._of_cluster[bundle.options.cluster] += 1
         for calls, parent in awaited:
-            # Called in whatever thread ends the parent, or in this one, at once, if it has ended. (It keeps no parent:
-            # a future keeps its callbacks, and its value would stay until the garbage collector comes.)
+            # The callback runs in the thread that ends the parent, or in this thread, immediately, if the parent has
+            # ended. It has no reference to the parent: a future keeps its callbacks, so in such a cycle the parent's
+            # value would stay until the next garbage collection.
             ended = functools.partial(self._ended, bundle, calls)
             parent.add_done_callback(lambda parent, ended=ended: self._post(functools.partial(ended, parent)))  # type: ignore[misc]
         if bundle.after:
@@ -113,22 +114,22 @@ class Dependencies:
         if not barrier.unfinished:
             self._barriers.pop(id(barrier.futures), None)
             bundles, barrier.bundles = barrier.bundles, []
-            barrier.futures, barrier.failed = (), []  # which have it among their callbacks
+            barrier.futures, barrier.failed = (), []  # their callbacks refer to the barrier
             for bundle in bundles:
                 self._one_less(bundle)
 
     def discard(self, bundle: Bundle) -> None:
-        """Nobody wants it any more."""
+        """Forget *bundle*, which is not wanted any more."""
         self._pop(bundle)
 
     def clear(self) -> None:
-        """Nobody wants any of them any more."""
+        """Forget all bundles."""
         self._unfinished.clear()
         self._of_cluster.clear()
         self._barriers.clear()
 
     def _pop(self, bundle: Bundle) -> bool:
-        """Let go of it; says whether it was still waiting."""
+        """Remove *bundle*, and return whether it was still waiting."""
         if self._unfinished.pop(bundle, None) is None:
             return False
         self._of_cluster[bundle.options.cluster] -= 1
@@ -156,5 +157,5 @@ class Dependencies:
             if bundle in self._unfinished and call not in bundle.cancelled:
                 self._resolver.fail(bundle, error, call)
                 self._waiting.forget(bundle, call)
-        if self._pop(bundle):  # unless nobody wants any of its calls
+        if self._pop(bundle):  # False if none of its calls is wanted any more
             self._waiting.ready(bundle)

@@ -1,4 +1,4 @@
-"""What the events of a session's jobs ask for, and who does it."""
+"""Carries out the effects of the events of a session's jobs."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ __all__ = ["Effects"]
 
 logger = logging.getLogger(__name__)
 
-#: The log is looked at again after this share of the time since something last happened, so that waiting adds at most
-#: that much to what one waits anyway; within these bounds, in seconds.
+#: The log is polled again after this share of the time since the last activity, so polling prolongs a wait by at most
+#: this share. The bounds are in seconds.
 POLL_SHARE, POLL_SHORTEST, POLL_LONGEST = 0.02, 0.002, 0.25
 
 
 @owned()
 class Effects:
-    """Reads the log of one session, and carries out what follows from events. It belongs to the watcher's thread.
+    """Reads the log of one session, and carries out the effects of events. It belongs to the watcher's thread.
 
     Attributes:
-        jobs: those in the queue.
+        jobs: the jobs in the queue.
         log: the session's job event log.
-        submissions: bundles that are to have jobs.
-        retrievals: jobs that have ended, and whose outcomes are on their way.
-        removals: jobs that nobody wants.
-        releases: jobs that are to be released.
-        queue_looks: what the schedd's queue says.
+        submissions: bundles to submit.
+        retrievals: jobs that have ended, and whose outcomes must be retrieved.
+        removals: jobs to remove.
+        releases: jobs to release.
+        queue_looks: queries of the schedd's queue.
 
     """
 
@@ -65,17 +65,17 @@ class Effects:
         categories: Mapping[str, int],
         transfer: Literal["YES", "IF_NEEDED"],
     ) -> None:
-        """Make it.
+        """Create it without jobs.
 
         Args:
-            session: whose jobs.
-            access_point: where they are.
-            event_log: the session's.
+            session: the session of the jobs.
+            access_point: the access point of the jobs.
+            event_log: the session's job event log.
             resolver: resolves futures.
-            dependencies: bundles that have to wait before they can be submitted.
+            dependencies: bundles that must wait before they can be submitted.
             post: has a function called in the watcher's thread.
-            max_jobs: how many jobs may be in the queue at once.
-            categories: how many of a category; it may change at any time.
+            max_jobs: the maximum number of jobs in the queue.
+            categories: the maximum number by category; may change at any time.
             transfer: the default of ``should_transfer_files``.
 
         """
@@ -101,7 +101,7 @@ class Effects:
         self.queue_looks = QueueLooks(access_point, session.constraint, self.jobs, self.jobs)
 
     def proceed(self, *, hurry: bool) -> None:
-        """Ask the access point for what is due; in a *hurry* submit without waiting for company."""
+        """Send the requests that are due. In a *hurry* submit without waiting for more bundles."""
         self.submissions.proceed(hurry=hurry)
         self.retrievals.proceed(under_way=len(self.jobs) + (not self.submissions.empty))
         self.removals.proceed()
@@ -109,7 +109,7 @@ class Effects:
         self.queue_looks.look()
 
     def patience(self) -> float:
-        """Seconds until there may be something to do that no message announces."""
+        """Return the seconds until there may be work that no message announces."""
         waits = [self.retrievals.patience(), self.removals.patience(), self.submissions.patience()]
         if self.jobs:
             idle = time.monotonic() - self._last_activity
@@ -118,13 +118,13 @@ class Effects:
 
     @property
     def busy(self) -> bool:
-        """Jobs are leaving the queue."""
+        """Whether jobs are leaving the queue."""
         return self.retrievals.busy or self.removals.busy
 
     # For LiveJobs.
 
     def read_log(self) -> None:
-        """Take in what is new in the log."""
+        """Handle the new events in the log."""
         events = self.log.read()
         if events:
             self._last_activity = time.monotonic()
@@ -133,10 +133,10 @@ class Effects:
             self.jobs.handle(event)
 
     def unknown(self, event: states.Event) -> None:
-        """Keep an event of a job that may be one of those that are being submitted."""
+        """Keep an event of an unknown job while a submission is under way: the job may belong to it."""
         if self.submissions.under_way:
-            # The schedd writes the log before it answers, and only its answer says for certain which job is which
-            # bundle's: a submission that had to be made again leaves events of two jobs with the same note.
+            # The schedd writes the log before it answers. Only its answer tells for certain which job belongs to which
+            # bundle: a repeated submission leaves events of two jobs with the same note.
             self.submissions.early.append(event)
 
     def illegal(self, bundle: Bundle, error: IllegalTransition) -> None:
@@ -145,7 +145,7 @@ class Effects:
         self.jobs.advance(bundle, states.Unwanted(error.event.job_id))
 
     def perform(self, bundle: Bundle, effect: states.Effect) -> None:
-        """Do what an event of the job of *bundle* asks for."""
+        """Carry out an effect of an event of the job of *bundle*."""
         match effect:
             case states.Retrieve():
                 self.retrievals.retrieve(bundle)
@@ -159,7 +159,7 @@ class Effects:
             case states.Resubmit():
                 job_id = bundle.job.job_id or ""
                 self.jobs.drop(job_id)
-                # What remains of it if this fails goes at the end of the session.
+                # If this fails, the job is removed at the end of the session.
                 self._schedd.remove([job_id], NEVER_RAN).send(lambda *_: None)
                 self.submissions.add([bundle])
             case states.Report() as report:
@@ -168,7 +168,7 @@ class Effects:
                 raise NotImplementedError(effect)
 
     def advanced(self, bundle: Bundle, before: states.Job) -> None:
-        """Forget what its new state has made needless."""
+        """Forget requests that the new state of the job makes unnecessary."""
         if bundle.job.state is not State.HELD:
             self.releases.forget(bundle.job.job_id or "")
         if bundle.job.state in (State.ENDED, State.DISCARDED):
@@ -179,13 +179,13 @@ class Effects:
     # For Submissions.
 
     def refused(self, batch: Sequence[Bundle], error: AccessPointError) -> None:
-        """The access point does not take *batch*."""
+        """Handle the access point's refusal of *batch*."""
         self._schedd_has_answered()
         for bundle in batch:
             self.jobs.advance(bundle, states.Refused("", str(error)))
 
     def submitted(self, batch: Sequence[Bundle], result: Submitted) -> None:
-        """*batch* is in the queue, as *result* says."""
+        """Handle the *result* of a submission: *batch* is in the queue."""
         self._schedd_has_answered()
         for warning in result["warnings"]:
             logger.warning("condor_submit: %s", warning)
@@ -195,7 +195,7 @@ class Effects:
             self.jobs.put(job_id, bundle)
             if earlier is not None:  # the schedd has lost its queue, and counts from 1 again
                 self.jobs.advance(earlier, states.Gone(job_id))
-                # One that had ended waits for outcomes that are not there any more.
+                # If the earlier job had ended, it waits for outcomes that do not exist any more.
                 self.jobs.advance(earlier, states.NotRetrieved(job_id, "the access point has lost its queue"))
             self.jobs.advance(bundle, states.Submitted(job_id, bundle.key))
         early, self.submissions.early = self.submissions.early, []

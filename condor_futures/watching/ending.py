@@ -1,4 +1,4 @@
-"""How a session's watcher ends: when all is done, when its client leaves, or because something broke."""
+"""The end of a session's watcher: when all work is done, when its client detaches, or after a failure."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ logger = logging.getLogger("condor_futures.watcher")  # the name that the docume
 
 @owned()
 class Ending:
-    """Knows whether a watcher is to end, and ends it. It belongs to the watcher's thread.
+    """Decides when a watcher ends, and ends it. It belongs to the watcher's thread.
 
     Attributes:
-        lock: held while it is decided whether a call is taken: what was added before it broke, the watcher sees.
-        broken: what has broken it, so that it takes no calls any more.
-        closing: it ends when all is done.
+        lock: held while it is decided whether a call is accepted, so that the watcher sees all calls that were added
+            before it broke.
+        broken: the exception that broke the watcher, so that it accepts no more calls; None if it works.
+        closing: whether the watcher ends when all work is done.
 
     """
 
@@ -41,14 +42,14 @@ class Ending:
         inbox: queue.SimpleQueue[Callable[[], None]],
         afterwards: Callable[[], None],
     ) -> None:
-        """Make it.
+        """Create it for a watcher that works.
 
         Args:
-            session: what the watcher follows.
+            session: the session that the watcher follows.
             access_point: closed at the end.
-            resolver: closed at the end; fails the calls of which nothing comes any more.
-            under_way: what is not over yet.
-            inbox: what the watcher has not been told yet.
+            resolver: fails the remaining calls, and is closed at the end.
+            under_way: the bundles that have not ended.
+            inbox: functions that the watcher has not called yet.
             afterwards: called last, when all jobs are gone.
 
         """
@@ -64,20 +65,20 @@ class Ending:
         self._afterwards = afterwards
 
     def close(self) -> None:
-        """End when all is done."""
+        """End the watcher when all work is done."""
         self.closing = True
 
     def detach(self) -> None:
-        """Leave the jobs as they are, and end."""
+        """End the watcher, and leave the jobs as they are."""
         self._detaching = True
 
     @property
     def due(self) -> bool:
-        """It is time."""
+        """Whether the watcher must end now."""
         return (self.closing and self._under_way.over) or (self._detaching and self._under_way.quiet)
 
     def initializer_failed(self, error: BrokenCondorExecutor) -> None:
-        """Fail all that is under way, and take no more calls, as ProcessPoolExecutor does."""
+        """Fail all calls under way, and accept no more calls, like ProcessPoolExecutor."""
         if self.broken is None:
             self.broken = error
             for bundle in self._under_way.bundles():
@@ -85,20 +86,20 @@ class Ending:
                 self._under_way.unwant(bundle)
 
     def break_off(self, error: BaseException, failure: CondorFuturesError) -> None:
-        """Fail all calls, those that come later because of *error*."""
+        """Fail all calls with *failure*, and later calls with *error*."""
         with self.lock:
             self.broken = error
         if self._session.kept:
-            self._detaching = True  # whoever attaches gets what the jobs do
-            failure.args = (f"{failure}; attach({str(self._session.directory)!r}) takes up what is left",)
+            self._detaching = True  # a client that attaches gets the outcomes of the jobs
+            failure.args = (f"{failure}; attach({str(self._session.directory)!r}) resumes the session",)
         self._under_way.give_up(failure)
-        # What is on its way here finds the watcher broken.
+        # Functions that are still in the inbox find the watcher broken.
         with contextlib.suppress(queue.Empty):
             while True:
                 self._inbox.get_nowait()()
 
     def clean_up(self) -> None:
-        """Leave nothing in the queue, which is to leave nothing in the spool directory; then end what helps."""
+        """Empty the queue, and so the spool directory, unless detaching. Then close all parts of the watcher."""
         try:
             if not self._detaching:
                 self._under_way.effects.removals.empty_the_queue()
@@ -107,7 +108,7 @@ class Ending:
                 self._resolver.fail(bundle, left)
             leave = self._session.leave if self._detaching else self._session.finish
         except AccessPointError as error:
-            leave = self._session.leave  # its directory stays, to be rid of them later
+            leave = self._session.leave  # the directory stays, so that the jobs can be removed later
             self.warn_of_jobs(error)
         finally:
             self._access_point.close()
@@ -118,7 +119,7 @@ class Ending:
 
     @reads
     def warn_of_jobs(self, why: object) -> None:
-        """Say that jobs may be left, and how to be rid of them; in any thread."""
+        """Warn that jobs may be left, and say how to remove them. Any thread may call this."""
         session = self._session
         logger.warning(
             "jobs of session %s may be left in the queue: %s; `condor-futures purge %s` removes them",

@@ -1,4 +1,4 @@
-"""Which job is which bundle's, and how an event becomes its next state: for jobs that we submit, and for DAGMan's."""
+"""Maps jobs to bundles, and events to next states: for jobs that the client submits, and for DAGMan's."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ logger = logging.getLogger(__name__)
 
 
 class Advances(Protocol):
-    """Takes an event of a bundle's job; the answers to what was asked of the access point are such events."""
+    """Handles events of a bundle's job. The access point's answers to requests are such events."""
 
     def advance(self, bundle: Bundle, event: states.Event) -> None:
-        """Take in *event*."""
+        """Handle *event*."""
 
 
 class Handles(Protocol):
-    """Takes events of any jobs, and those that the log has."""
+    """Handles events of any jobs, and reads those in the log."""
 
     def read_log(self) -> None:
-        """Have what the log says count before whatever comes next."""
+        """Handle the new events in the log, so that they count before the next event."""
 
     def handle(self, event: states.Event) -> None:
-        """Take in *event*."""
+        """Handle *event*."""
 
 
 class Carrier(Protocol):
-    """Carries out what the state table asks for: the watcher's :class:`Effects`, and the follower of a DAG."""
+    """Carries out the effects of the state table: the watcher's :class:`Effects`, and the follower of a DAG."""
 
     def read_log(self) -> None:
-        """Have what the log says count before whatever comes next."""
+        """Handle the new events in the log, so that they count before the next event."""
 
     def perform(self, bundle: Bundle, effect: states.Effect) -> None:
-        """Carry out *effect*; never MarkRunning, which is done already."""
+        """Carry out *effect*, which is never MarkRunning: this one has been carried out."""
 
     def advanced(self, bundle: Bundle, before: states.Job) -> None:
-        """Its job took a step, and all effects have been carried out."""
+        """Learn that the job of *bundle* has a new state, after all effects were carried out."""
 
     def illegal(self, bundle: Bundle, error: IllegalTransition) -> None:
-        """An event had no meaning; nothing was done about it."""
+        """Handle an illegal event, which had no effects."""
 
     def unknown(self, event: states.Event) -> None:
-        """An event is of a job that nobody knows."""
+        """Handle an event of an unknown job."""
 
 
 @owned()
@@ -58,7 +58,7 @@ class LiveJobs(Mapping[str, Bundle]):
     """The bundles whose jobs are in the queue, by job id. It belongs to the thread that follows the jobs."""
 
     def __init__(self, carrier: Carrier) -> None:
-        """Make it; *carrier* does what follows from the events."""
+        """Create it without jobs. *carrier* carries out the effects of events."""
         self._carrier = carrier
         self._bundles: dict[str, Bundle] = {}
 
@@ -72,27 +72,27 @@ class LiveJobs(Mapping[str, Bundle]):
         return len(self._bundles)
 
     def put(self, job_id: str, bundle: Bundle) -> None:
-        """Let *bundle* have the job, whosever it was."""
+        """Assign the job to *bundle*, even if it belonged to another bundle."""
         self._bundles[job_id] = bundle
 
     def drop(self, job_id: str) -> None:
-        """Know nothing of this job any more."""
+        """Forget the job, if it is known."""
         self._bundles.pop(job_id, None)
 
     def clear(self) -> None:
-        """Know nothing of any job any more."""
+        """Forget all jobs."""
         self._bundles.clear()
 
     def is_its_own(self, bundle: Bundle) -> bool:
-        """Whether the id of its job has not been given to another one since."""
+        """Return whether the id of the bundle's job has not been reused for another bundle."""
         return self._bundles.get(bundle.job.job_id or "", bundle) is bundle
 
     def read_log(self) -> None:
-        """Have what the log says count before whatever comes next."""
+        """Handle the new events in the log, so that they count before the next event."""
         self._carrier.read_log()
 
     def handle(self, event: states.Event) -> None:
-        """Take in an event of any job, from the log or from the queue."""
+        """Handle an event of any job, from the log or from the queue."""
         bundle = self._bundles.get(event.job_id)
         if bundle is not None:
             self.advance(bundle, event)
@@ -100,7 +100,7 @@ class LiveJobs(Mapping[str, Bundle]):
             self._carrier.unknown(event)
 
     def advance(self, bundle: Bundle, event: states.Event) -> None:
-        """Take the job of *bundle* to the state that *event* leads to, and do what there is to do about it."""
+        """Advance the job of *bundle* to its state after *event*, and carry out the effects."""
         before = bundle.job
         try:
             bundle.job, effects = advance(before, event)

@@ -1,8 +1,8 @@
-"""How many jobs the access point takes, as far as its refusals tell: it has limits that it tells nobody in advance.
+"""Estimates from refusals how many jobs the access point accepts, because it does not publish its limits.
 
-MAX_JOBS_PER_OWNER and MAX_JOBS_SUBMITTED count jobs of other sessions, and of other users, too, and jobs that
-have left since the schedd counted last (it does so every SCHEDD_INTERVAL); a spool directory has so much room. So what
-was refused once is tried again after a while.
+MAX_JOBS_PER_OWNER and MAX_JOBS_SUBMITTED also count jobs of other sessions and other users. They include jobs that have
+left since the schedd's last count, which takes place every SCHEDD_INTERVAL. A spool directory has limited space. So
+refused jobs are retried after some time.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from condor_futures.ownership import owned
 
 __all__ = ["QueueLimit"]
 
-#: The pauses until more is tried than was taken the last time; longer after each refusal during which no job left.
+#: The pauses before trying more jobs than were accepted last time; longer after each refusal if no job has left.
 AGAIN = Backoff(1.0, 30.0)
-#: If it has come to this, nothing is likely to leave.
+#: From a pause of this length on, jobs are unlikely to leave.
 STUCK = 8.0
 
 
 @owned()
 class QueueLimit:
-    """The number of jobs of one session beyond which the access point refused more. It belongs to the watcher's thread.
+    """The number of jobs of one session at which the access point refused more. It belongs to the watcher's thread.
 
     >>> limit = QueueLimit()
     >>> limit.refused(live=3, room=2, now=0.0)
@@ -32,7 +32,7 @@ class QueueLimit:
     """
 
     def __init__(self) -> None:
-        """There is none, as far as is known."""
+        """Start without a known limit."""
         self._live = 0
         self._most = math.inf
         self._until = -math.inf
@@ -40,28 +40,28 @@ class QueueLimit:
 
     @property
     def reached(self) -> bool:
-        """Something was refused, and nothing beyond it has been taken since."""
+        """Whether jobs were refused, and no more than the limit have been accepted since."""
         return self._most < math.inf
 
     @property
     def stuck(self) -> bool:
-        """Nothing was taken, and none left, for some time: the refusals were 1, 2 and 4 seconds apart."""
+        """Whether no job was accepted or has left for some time: the refusals were 1, 2 and 4 seconds apart."""
         return AGAIN.pause(self._refusals) >= STUCK
 
     def skip(self) -> None:
-        """What was refused is not tried again; something else may be, at once."""
+        """Allow other jobs to be tried immediately, because the refused ones are not retried."""
         self._until = -math.inf
 
     def room(self, live: int, now: float) -> float:
-        """How many jobs may be tried besides those that are in the queue."""
+        """Return how many jobs may be tried in addition to the *live* jobs in the queue."""
         return max(self._most - live, 0) if now < self._until else math.inf
 
     def patience(self, now: float) -> float:
-        """Seconds until more may be tried; infinite if that may be done now."""
+        """Return the seconds until more jobs may be tried; infinite if more may be tried now."""
         return self._until - now if now < self._until else math.inf
 
     def refused(self, live: int, room: int, now: float) -> None:
-        """Learn that, with *live* jobs in the queue, there was room for *room* more only."""
+        """Record a refusal: with *live* jobs in the queue, there was room for only *room* more."""
         if live < self._live or not self.reached:
             self._refusals = 0
         self._live, self._most = live, live + room
@@ -70,7 +70,7 @@ class QueueLimit:
             self._refusals += 1
 
     def taken(self, live: int) -> None:
-        """Learn that *live* jobs are in the queue now."""
+        """Record that *live* jobs are in the queue after a successful submission."""
         self._live, self._refusals = live, 0
         if live > self._most:
             self._most, self._until = math.inf, -math.inf

@@ -1,8 +1,8 @@
-"""The schedd's job queue: what it says of the jobs, and when it is asked.
+"""Queries the schedd's job queue for the session's jobs.
 
-It is the second source of events. While the job event log speaks, the queue is asked now and then whether the log has
-kept something back. An access point that does not share our file system writes no log; then the queue is the only
-source, and is asked more often, though never so often that the schedd would notice.
+The queue is the second source of events. While the job event log is written, occasional queries check it for missing
+events. An access point without access to the client's file system writes no log. The queue is then the only source, and
+is queried more often, but never so often that the queries burden the schedd.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ __all__ = ["QueueLooks"]
 logger = logging.getLogger(__name__)
 
 
-#: Seconds between two looks at the queue while the log speaks.
+#: Seconds between two queries while the log is written.
 AUDIT_INTERVAL = 20.0
-#: While it is silent: this share of the time since the jobs last changed (their median), so that half of them are told
-#: of at most that much later than they took anyway; within these bounds, in seconds.
+#: Otherwise, the interval is this share of the time since the jobs last changed (the median). So half of the jobs are
+#: reported late by at most this share of the time that they took. The bounds are in seconds.
 LOOK_SHARE, LOOK_SHORTEST, LOOK_LONGEST = 0.1, 1.0, 30.0
-#: Seconds that a job may wait for input files which have been sent: the schedd makes a note of them a second later.
+#: Seconds that a job may wait for input files that were sent: the schedd records their arrival a second later.
 SPOOLING = 15.0
-#: But never more than this share of the schedd's time, as far as the last look tells.
+#: Queries take at most this share of the schedd's time, as measured by the last query.
 SCHEDD_SHARE = 0.1
-#: And not for longer than so many seconds on account of one slow answer: the schedd may have stood still for once.
+#: The maximum interval in seconds after a slow query: the schedd may have been blocked only once.
 SLOWEST = 60.0
 
 
 @owned()
 class QueueLooks:
-    """Asks the schedd about the jobs of one session, all in one query, and tells what the event log has not told.
+    """Queries the schedd for all jobs of one session at once, and passes on events that the event log lacks.
 
     It belongs to the thread that follows the jobs.
     """
@@ -56,13 +56,13 @@ class QueueLooks:
         jobs: Mapping[str, Bundle],
         follower: Handles,
     ) -> None:
-        """Make it.
+        """Plan the first query.
 
         Args:
-            access_point: whose queue.
+            access_point: the access point with the queue.
             constraint: selects the session's jobs.
-            jobs: those under way, by job id; whoever follows them keeps it up to date.
-            follower: takes the events, and makes sure that what the log does say counts first.
+            jobs: the jobs under way, by job id, kept up to date by the follower.
+            follower: handles the events, and reads the log so that its events count first.
 
         """
         self.log_speaks = True
@@ -79,20 +79,20 @@ class QueueLooks:
         self._waits_since: dict[str, float] = {}
 
     def submitted(self, *, logged: bool) -> None:
-        """Jobs are in the queue now; *logged*: the event log has spoken of them.
+        """Learn that jobs are in the queue now. *logged* says that the event log has events of them.
 
-        It has if the schedd can write it, because it does that before it answers (25.14).
+        If the schedd can write the log, it does so before it answers (25.14).
         """
         if self.log_speaks and not logged:
-            logger.info("the access point does not write the event log; its queue is asked instead")
+            logger.info("the access point does not write the event log; querying its queue instead")
         self.log_speaks = logged
         self._due = min(self._due, time.monotonic() + self._interval([0.0]))
 
     def look(self) -> None:
-        """Ask, if it is time.
+        """Send a query if one is due.
 
         Raises:
-            AccessPointError: if nobody can be asked any more, and nothing can come of the jobs therefore.
+            AccessPointError: the access point cannot be queried any more, so the jobs cannot end.
 
         """
         if not self._access_point.usable:
@@ -101,14 +101,14 @@ class QueueLooks:
         if self._asking or not self._jobs or time.monotonic() < self._due:
             return
         self._asking = True
-        asked = list(self._jobs)  # what is submitted from now on need not be in the answer
+        asked = list(self._jobs)  # the answer may lack jobs that are submitted from now on
         self._schedd.look(self._constraint, PROJECTION, asked).send(functools.partial(self._seen, asked))
 
     def _check_that_jobs_end(self) -> None:
-        """They do without the access point if their outcomes come here by themselves, and the log says when.
+        """Raise AccessPointError if jobs cannot end without the access point.
 
-        Whoever waits for others learns so as soon as the helper is given up: 35 s after its first death, and the time
-        that those after it lived (AccessPoint.DEATHS).
+        They can if their outcomes are not spooled, and the log reports their end. Otherwise the error is raised as soon
+        as the helper is given up: 35 s after its first exit, plus the time that later helpers ran (AccessPoint.DEATHS).
         """
         spooled = any(bundle.job.spooled for bundle in self._jobs.values())
         if self._jobs and (spooled or not self.log_speaks):
@@ -117,11 +117,11 @@ class QueueLooks:
     def _seen(self, asked: list[str], result: Looked | None, error: AccessPointError | None) -> None:
         self._asking = False
         if result is None:
-            logger.warning("the schedd's queue could not be asked: %s", error)
+            logger.warning("the schedd's queue could not be queried: %s", error)
             self._due = time.monotonic() + LOOK_LONGEST
             return
         self._took = result["seconds"]
-        logger.debug("the queue has %d jobs, asked in %.3f s", len(result["ads"]), self._took)
+        logger.debug("the queue has %d jobs; the query took %.3f s", len(result["ads"]), self._took)
         self._follower.read_log()
         jobs = {job_id: self._jobs[job_id].job for job_id in asked if job_id in self._jobs}
         events = queue_events(jobs, result["ads"])
@@ -130,23 +130,23 @@ class QueueLooks:
         self._waits_since = {job_id: self._waits_since.get(job_id, time.monotonic()) for job_id in waiting}
         speaking = self.log_speaks
         for job_id, told in events.items():
-            # What the log has not said may be on its way there, and what is in neither queue nor history may be between
-            # the two: that is believed only when it has been seen twice.
+            # An event that is missing in the log may be written soon, and a job that is in neither queue nor history
+            # may be between the two. Both count only when they have been seen twice.
             if job_id not in suspected and (speaking or isinstance(told[-1], states.Gone)):
                 continue
             if isinstance(told[-1], states.Unspooled):
                 if time.monotonic() - self._waits_since[job_id] < SPOOLING:
                     continue
-                logger.warning("the input files of the job %s never arrived; it is submitted again", job_id)
+                logger.warning("the input files of the job %s never arrived; submitting it again", job_id)
             elif speaking:
-                logger.warning("the event log is silent about the job %s; the queue says %s", job_id, told[-1])
-                self.log_speaks = False  # until it speaks again
+                logger.warning("the event log lacks an event of the job %s; the queue reports %s", job_id, told[-1])
+                self.log_speaks = False  # until the log has new events
             for event in told:
                 self._follower.handle(event)
         self._due = time.monotonic() + self._interval(self._ages())
 
     def _ages(self) -> list[float]:
-        """Seconds since each job was last seen to change."""
+        """Return the seconds since each job was last seen to change."""
         now = time.monotonic()
         before, self._changed = self._changed, {}
         for job_id, bundle in self._jobs.items():
@@ -155,7 +155,7 @@ class QueueLooks:
         return [now - since for _, since in self._changed.values()] or [0.0]
 
     def _interval(self, ages: list[float]) -> float:
-        """Seconds until the next look."""
+        """Return the seconds until the next query."""
         if self.log_speaks:
             wait = AUDIT_INTERVAL
         else:

@@ -1,4 +1,4 @@
-"""How held jobs are released: many at a time, and as often as it takes the access point to have them on hold."""
+"""Releases held jobs, many at a time. Retries jobs that the access point has not put on hold yet."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ __all__ = ["Releases"]
 
 logger = logging.getLogger(__name__)
 
-#: The event comes before the job is on hold: what cannot be released yet is tried again after these pauses.
+#: The event precedes the hold itself: jobs that cannot be released yet are retried after these pauses.
 AGAIN = Backoff(0.1, 5.0)
-#: A release that the access point refuses is asked for so often before the job is given up. (One that is away refuses
-#: nothing.)
+#: After this many failed requests, the jobs cannot be released. An unreachable access point does not count.
 ATTEMPTS = 3
 LARGEST_RELEASE = 200
 
 
 class Held(Advances, Protocol):
-    """What releases ask of the jobs."""
+    """The jobs, as releases use them."""
 
     def read_log(self) -> None: ...
 
@@ -44,11 +43,11 @@ class Releases:
         access_point: AccessPoint,
         jobs: Held,
     ) -> None:
-        """Make it.
+        """Create it without jobs.
 
         Args:
-            access_point: where the jobs are.
-            jobs: takes the answer to a release, as an event, and makes sure that what the log says counts first.
+            access_point: the access point of the jobs.
+            jobs: handles the answer to a release, as an event, and reads the log so that its events count first.
 
         """
         self._schedd = Schedd(access_point)
@@ -59,16 +58,16 @@ class Releases:
         self._pause = Pause(AGAIN)
 
     def release(self, bundle: Bundle, memory_max: int | None) -> None:
-        """Have the job of *bundle* released, with more memory if *memory_max* (MiB) says how much at most."""
+        """Have the job of *bundle* released; unless *memory_max* is None, with more memory, up to so many MiB."""
         self._waiting[bundle.job.job_id or ""] = bundle, memory_max
         self._pause.succeeded()
 
     def forget(self, job_id: str) -> None:
-        """It is not on hold any more."""
+        """Forget a job that is not on hold any more."""
         self._waiting.pop(job_id, None)
 
     def proceed(self) -> None:
-        """Ask for what is due."""
+        """Send the request that is due, if any."""
         if self._asking or not self._waiting or self._pause.left():
             return
         limit = next(iter(self._waiting.values()))[1]
@@ -82,7 +81,7 @@ class Releases:
         self, asked: dict[str, Bundle], holds: dict[str, int], result: Released | None, error: AccessPointError | None
     ) -> None:
         self._asking = False
-        self._pause.failed()  # (if all is well, for those that are not on hold yet)
+        self._pause.failed()  # also without an error: for jobs that are not on hold yet
         if result is None:
             logger.warning("%d jobs could not be released: %s", len(asked), error)
             self._failures += not isinstance(error, AwayError)
@@ -91,7 +90,7 @@ class Releases:
             result = {"released": [], "refused": dict.fromkeys(asked, f"it cannot be released: {error}")}
         self._failures = 0
         self._jobs.read_log()  # a job may be on hold again by now
-        # Those that are in neither are not on hold yet, or not any more, which an event will tell.
+        # Jobs in neither list are not on hold yet, or not any more, which an event will report.
         for job_id in result["released"]:
             self._jobs.advance(asked[job_id], states.Released(job_id, holds[job_id]))
         for job_id, reason in result["refused"].items():

@@ -1,4 +1,4 @@
-"""How jobs leave the queue that nobody wants, many at a time; and in the end all of a session."""
+"""Removes unwanted jobs from the queue, many at a time, and at the end all jobs of the session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Removals"]
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that jobs which were retrieved get to leave the queue by themselves (as completed) before they are removed.
+#: Seconds until retrieved jobs that have not left the queue by themselves (as completed) are removed.
 LEAVE_BY_THEMSELVES = 5.0
 
 
@@ -25,15 +25,15 @@ LEAVE_BY_THEMSELVES = 5.0
 class Removals:
     """Removes jobs of one session. It belongs to the watcher's thread.
 
-    A removal that fails is made again after a pause, some times; then the jobs are left to the end of the session. An
-    access point that is away gives up nothing.
+    A failed removal is retried a few times after pauses. Then the jobs stay until the end of the session. Failures
+    because the access point is unreachable do not count.
     """
 
     def __init__(self, access_point: AccessPoint, constraint: str) -> None:
-        """Make it.
+        """Create it without jobs.
 
         Args:
-            access_point: where the jobs are.
+            access_point: the access point of the jobs.
             constraint: selects the session's jobs.
 
         """
@@ -49,7 +49,7 @@ class Removals:
         self._unwanted.append(job_id)
 
     def proceed(self) -> None:
-        """Ask for what is due."""
+        """Send the request that is due, if any."""
         if self._removing or not self._unwanted or self._pause.left():
             return
         jobs, self._unwanted = self._unwanted, []
@@ -58,11 +58,11 @@ class Removals:
 
     @property
     def busy(self) -> bool:
-        """There are jobs to be removed; a removal that failed is no reason to wait."""
+        """Whether jobs are being removed, or must be. Jobs whose removal failed do not count."""
         return self._removing or bool(self._unwanted and not self._pause.failures)
 
     def patience(self) -> float:
-        """Seconds until there may be something to ask for that no message announces; infinite if there is nothing."""
+        """Return the seconds until there may be a request that no message announces; infinite without jobs."""
         return self._pause.left() if self._unwanted and not self._removing else math.inf
 
     def _removed(self, jobs: list[str], _: int | None, error: AccessPointError | None) -> None:
@@ -70,20 +70,22 @@ class Removals:
         if error is None:
             self._pause.succeeded()
         elif self._pause.failed(counts=not isinstance(error, AwayError)):
-            logger.warning("%d jobs could not be removed, which will be tried again: %s", len(jobs), error)
+            logger.warning("%d jobs could not be removed; retrying: %s", len(jobs), error)
             self._unwanted = jobs + self._unwanted
         else:
             logger.warning("%d jobs could not be removed; they stay until the session ends: %s", len(jobs), error)
 
     def empty_the_queue(self) -> None:
-        """Wait until no job of the session is in the queue, and so no file of it in the spool directory; or see to it.
+        """Wait until the queue has no job of the session, and so the spool directory has no file of it.
+
+        Remaining jobs are removed.
 
         Raises:
-            AccessPointError: if that is not to be had.
+            AccessPointError: jobs of the session remain in the queue.
 
         """
-        # Retrieved jobs leave as completed when the schedd next looks at them (every second in a personal pool, every
-        # minute elsewhere). Removed ones leave now, but condor_history shows them as removed.
+        # Retrieved jobs leave as completed when the schedd next checks them (every second in a personal pool, every
+        # minute elsewhere). Removed jobs leave immediately, but condor_history shows them as removed.
         at_once = self._unwanted or self._pause.failures
         wait_until_gone(
             self._access_point,

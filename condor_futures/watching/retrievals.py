@@ -1,4 +1,4 @@
-"""How the outcomes of spooled jobs that have ended come here: many at a time, as often as it takes."""
+"""Retrieves the outcomes of spooled jobs that have ended, many at a time, with retries."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = ["Retrievals"]
 
 logger = logging.getLogger(__name__)
 
-#: While other jobs are under way, an ended one waits this many seconds for company on the way home: one retrieval of
-#: many costs 1 ms a job, many retrievals of one 6 ms each, and the schedd a process each.
+#: While other jobs are under way, an ended job waits this many seconds for others, to be retrieved with them. One
+#: retrieval of many jobs takes 1 ms per job. Retrievals of single jobs take 6 ms and one process of the schedd each.
 RETRIEVE_GATHER = 0.25
 LARGEST_RETRIEVAL = 200
 
@@ -32,24 +32,24 @@ LARGEST_RETRIEVAL = 200
 class Retrievals:
     """Retrieves the outcomes of jobs of one session. It belongs to the watcher's thread.
 
-    What fails is asked for again after a pause, some times; then the outcomes are given up. An access point that is
-    away gives up nothing: outcomes are asked for until it is back. What does not fit on the session's disk is asked for
-    each by itself, so that others do not wait for it.
+    A failed retrieval is retried a few times after pauses. Then the outcomes are given up. Failures because the access
+    point is unreachable do not count: retrievals are retried until it is reachable again. Outcomes that do not fit on
+    the session's disk are retried for each job by itself, so that other jobs do not wait for them.
     """
 
     def __init__(self, access_point: AccessPoint, jobs: Advances) -> None:
-        """Make it.
+        """Create it without jobs.
 
         Args:
-            access_point: where the jobs are.
-            jobs: takes the answer to a retrieval, as an event.
+            access_point: the access point of the jobs.
+            jobs: handles the answer to a retrieval, as an event.
 
         """
         self._schedd = Schedd(access_point)
         self._jobs = jobs
         self._ended: dict[str, Bundle] = {}
         self._since = 0.0
-        #: Those for whose outcomes there was no room here.
+        #: Jobs whose outcomes did not fit on the disk.
         self._no_room: dict[str, tuple[Bundle, Pause]] = {}
         self._retrieving = False
         self._pause = Pause(AGAIN, ATTEMPTS)
@@ -62,16 +62,16 @@ class Retrievals:
         self._ended[bundle.job.job_id or ""] = bundle
 
     def forget(self, bundle: Bundle) -> None:
-        """Nobody waits for its outcomes any more."""
+        """Forget *bundle*, whose outcomes are not wanted any more."""
         job_id = bundle.job.job_id or ""
-        # A schedd that has lost its queue may have given the id to another one.
+        # A schedd that has lost its queue may have reused the id for another bundle's job.
         if self._ended.get(job_id) is bundle:
             del self._ended[job_id]
         if job_id in self._no_room and self._no_room[job_id][0] is bundle:
             del self._no_room[job_id]
 
     def proceed(self, under_way: int) -> None:
-        """Ask for what is due; *under_way* is the number of jobs that have not left yet, or are still to come."""
+        """Send the request that is due, if any. *under_way* is the number of jobs in the queue or to be submitted."""
         if self._retrieving or self._pause.left():
             return
         again = {job_id: bundle for job_id, (bundle, pause) in self._no_room.items() if not pause.left()}
@@ -81,7 +81,7 @@ class Retrievals:
         gathered = time.monotonic() - self._since >= RETRIEVE_GATHER or len(self._ended) >= LARGEST_RETRIEVAL
         if not (again or alone or gathered):
             return
-        # What did not fit comes last, so that it takes no room from others.
+        # Outcomes that did not fit come last, so that others get the space first.
         batch = dict(itertools.islice({**self._ended, **again}.items(), LARGEST_RETRIEVAL))
         for job_id in batch:
             self._ended.pop(job_id, None)
@@ -91,16 +91,16 @@ class Retrievals:
 
     @property
     def busy(self) -> bool:
-        """There are jobs to be retrieved."""
+        """Whether jobs are being retrieved, or must be."""
         return bool(self._ended or self._no_room or self._retrieving)
 
     @property
     def stuck(self) -> bool:
-        """Outcomes could not be fetched, and it is not known when they can be."""
+        """Whether the last retrieval failed, so that it is unknown when outcomes can be retrieved."""
         return self._pause.failures > 0
 
     def patience(self) -> float:
-        """Seconds until there may be something to ask for that no message announces; infinite if there is nothing."""
+        """Return the seconds until there may be a request that no message announces; infinite without jobs."""
         waits = []
         if self._ended and not self._retrieving:
             waits.append(max(self._pause.left(), RETRIEVE_GATHER / 10))
@@ -118,14 +118,12 @@ class Retrievals:
             put_off = [job_id for job_id in result["no_room"] if self._put_off(job_id, batch[job_id])]
             if put_off:
                 why = result["no_room"][put_off[0]]
-                logger.warning(
-                    "the outcomes of %d jobs do not fit here, and are asked for again: %s", len(put_off), why
-                )
+                logger.warning("the outcomes of %d jobs do not fit on the disk; retrying: %s", len(put_off), why)
                 batch = {job_id: bundle for job_id, bundle in batch.items() if job_id not in put_off}
         elif self._pause.failed(counts=not isinstance(error, AwayError)):
             if str(error) != self._said:
                 self._said = str(error)
-                logger.warning("%d jobs could not be retrieved, which will be tried again: %s", len(batch), error)
+                logger.warning("%d jobs could not be retrieved; retrying: %s", len(batch), error)
             wanted = {job_id: bundle for job_id, bundle in batch.items() if bundle.job.state is states.State.COMPLETED}
             first = {job_id: bundle for job_id, bundle in wanted.items() if job_id not in self._no_room}
             self._ended = {**first, **self._ended}
@@ -140,6 +138,6 @@ class Retrievals:
                 self._jobs.advance(bundle, states.Retrieved(job_id))
 
     def _put_off(self, job_id: str, bundle: Bundle) -> bool:
-        """Ask for it again later; False if that has been done often enough, or nobody wants it any more."""
+        """Retry a job later. Return False after the last attempt, or if its outcomes are not wanted any more."""
         _, pause = self._no_room.setdefault(job_id, (bundle, Pause(AGAIN, ATTEMPTS)))
         return bundle.job.state is states.State.COMPLETED and pause.failed()

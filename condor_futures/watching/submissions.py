@@ -1,4 +1,4 @@
-"""How bundles get into the queue: gathered, and submitted many at a time, as far as there is room."""
+"""Gathers bundles, and submits them many at a time, as far as limits allow."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ __all__ = ["Submissions"]
 
 logger = logging.getLogger(__name__)
 
-#: Submissions are one cluster if none comes for QUIET seconds, or after GATHER seconds; a bundle takes 0.2 ms to write.
+#: Bundles form one cluster when none has arrived for QUIET seconds, or after GATHER seconds. Writing a bundle takes
+#: 0.2 ms.
 QUIET, GATHER = 0.005, 0.1
 LARGEST_CLUSTER = 1000
-#: So often what does not fit into a spool directory that others use too is tried alone: for some 20 minutes.
+#: A bundle that does not fit into a shared spool directory is tried alone this often: for about 20 minutes.
 LONE_REFUSALS = 40
 
 
 class Awaits(Protocol):
-    """Knows which bundles are still to come."""
+    """Knows whether bundles of a cluster still wait for futures."""
 
     def awaits(self, cluster: str | None) -> bool: ...
 
 
 class Answers(Protocol):
-    """Takes what the schedd says to a submission."""
+    """Handles the schedd's answers to submissions."""
 
     def submitted(self, batch: Sequence[Bundle], result: Submitted) -> None: ...
 
@@ -54,9 +55,9 @@ class Submissions:
     """Keeps the bundles of one session until they are in the queue. It belongs to the watcher's thread.
 
     Attributes:
-        under_way: those that are being submitted.
-        early: events that came meanwhile, of jobs that nobody knows yet.
-        stuck: the access point is away, and it is not known when those under way will be in its queue.
+        under_way: the bundles that are being submitted.
+        early: events of unknown jobs that arrived during the submission.
+        stuck: whether the access point is unreachable, so that it is unknown when the submission succeeds.
 
     """
 
@@ -72,17 +73,17 @@ class Submissions:
         dependencies: Awaits,
         schedd_said: Answers,
     ) -> None:
-        """Make it.
+        """Create it without bundles.
 
         Args:
-            access_point: where to.
-            session: whose jobs.
+            access_point: the access point of the jobs.
+            session: the session of the jobs.
             live: the jobs in the queue, by job id; the watcher keeps it up to date.
-            max_jobs: how many jobs may be in the queue at once.
-            categories: how many of a category; it may change at any time.
+            max_jobs: the maximum number of jobs in the queue.
+            categories: the maximum number by category; may change at any time.
             transfer: the default of ``should_transfer_files``.
             dependencies: knows whether more bundles of a cluster are still to come.
-            schedd_said: takes what the schedd says to a submission.
+            schedd_said: handles the schedd's answers.
 
         """
         self.under_way: Sequence[Bundle] = ()
@@ -96,28 +97,28 @@ class Submissions:
         self._transfer = transfer
         self._dependencies = dependencies
         self._schedd_said = schedd_said
-        #: By the key of their options: those of one key share a cluster.
+        #: By the key of their options: bundles with the same key share a cluster.
         self._pending: dict[Hashable, list[Bundle]] = {}
         self._withdrawn = False
         self._limit = QueueLimit()
         self._largest = LARGEST_CLUSTER
         self._lone_refusals: Counter[str] = Counter()
         self._first_arrival = self._last_arrival = 0.0
-        # No other client that takes up the session, before or after this one, gives a submission the same name.
+        # The random part prevents equal names of submissions by other clients of the session, before or after this one.
         self._names = (f"{session.id}#{secrets.token_hex(4)}-{number}" for number in itertools.count())
 
     @reads
     def bundles(self) -> list[Bundle]:
-        """Those that wait, and those that are being submitted."""
+        """Return the bundles that wait, and those that are being submitted."""
         return [*itertools.chain.from_iterable(self._pending.values()), *self.under_way]
 
     @property
     def empty(self) -> bool:
-        """None waits, and none is being submitted."""
+        """Whether no bundle waits or is being submitted."""
         return not (self._pending or self.under_way)
 
     def add(self, bundles: Iterable[Bundle], *, complete: bool = False) -> None:
-        """Have *bundles* submitted; *complete* says that nothing more comes that could share their cluster."""
+        """Have *bundles* submitted. *complete* says that no more bundles for the same cluster will come."""
         now = time.monotonic()
         if not self._pending:
             self._first_arrival = now
@@ -126,27 +127,27 @@ class Submissions:
             self._pending.setdefault(bundle.options.key, []).append(bundle)
 
     def withdraw(self) -> None:
-        """Some of them are not wanted any more, as their states say."""
+        """Note that some bundles are not wanted any more, as their states show."""
         self._withdrawn = True
 
     def clear(self) -> None:
-        """None is wanted any more."""
+        """Forget all bundles."""
         self._pending.clear()
         self.under_way = ()
 
     def due(self) -> bool:
-        """There is something to submit, and room for it, now or within QUIET seconds."""
+        """Return whether bundles can be submitted now or within QUIET seconds."""
         return not self.under_way and bool(self._next())
 
     def patience(self) -> float:
-        """Seconds until there may be something to submit that nothing announces."""
+        """Return the seconds until there may be bundles to submit that no message announces."""
         if self.under_way or not self._pending:
             return math.inf
-        now = time.monotonic()  # before it is found out what is due, so that nothing falls between
+        now = time.monotonic()  # before due(), so that the limit cannot expire between the two
         return QUIET if self.due() else self._limit.patience(now)
 
     def proceed(self, *, hurry: bool) -> None:
-        """Submit what is due; in a *hurry* without waiting for company."""
+        """Submit the bundles that are due. In a *hurry* do not wait for more bundles."""
         if self.under_way or not self._pending:
             return
         if self._withdrawn:
@@ -160,7 +161,7 @@ class Submissions:
             self._submit(batch)
 
     def _next(self) -> list[Bundle]:
-        """Those that could be the next cluster: of the first options that have room."""
+        """Return the bundles for the next cluster: those of the first options for which there is room."""
         live = len(self._live)
         allowed = self._limit.room(live, time.monotonic())
         room = int(min(self._max_jobs - live, allowed))
@@ -175,17 +176,17 @@ class Submissions:
                 if free > 0:
                     return bundles[: min(free, self._largest)]
             elif len(bundles) > room and (live or len(bundles) > allowed):
-                # Or those behind it would take the room that it needs, one after the other. (It may be larger than
-                # max_jobs, which may have been another number when it was asked for.)
+                # Later bundles must wait too, or else they would take the room that this cluster needs, one by one.
+                # (A cluster may exceed max_jobs, which may have been larger when the cluster was requested.)
                 return []
             elif (len(bundles) <= free or not in_queue[options.category]) and not self._dependencies.awaits(
                 options.cluster
             ):
-                return bundles  # (also more than are free, where the limit was lowered since it was asked for)
+                return bundles  # may exceed the free places, if the limit was lowered after the request
         return []
 
     def _submit(self, batch: list[Bundle]) -> None:
-        self.under_way = batch  # first: what fails from here on fails these too
+        self.under_way = batch  # first, so that any later failure also fails these bundles
         self.early.clear()
         options = batch[0].options
         rest = self._pending[options.key][len(batch) :]
@@ -201,7 +202,7 @@ class Submissions:
             directory=self._session.bundles,
             event_log=self._session.event_log,
             shipped=options.ship.files,
-            # Without a transfer, nobody would bring the user's own files to where an unspooled job runs, and back.
+            # An unspooled job needs file transfer for the user's own files.
             should_transfer_files="YES" if options.own_files and not options.spool else self._transfer,
             own_log=options.keep_logs is not None,
         )
@@ -226,20 +227,20 @@ class Submissions:
         if isinstance(error, AwayError) and wanted:
             if not self.stuck:
                 logger.warning(
-                    "%d jobs could not be submitted, which will be tried until it works: %s", len(self.under_way), error
+                    "%d jobs could not be submitted; retrying until it succeeds: %s", len(self.under_way), error
                 )
             self.stuck = True
-            # The same again, by its name: the schedd may have taken it, and not have lived to say so.
+            # Repeat the request under the same name: the schedd may have accepted it, and exited before it answered.
             self._ask(request.again())
             return
         self.stuck = False
         for bundle in self.under_way:
             if bundle.job.state is State.DISCARDED:
-                bundle.cancel_calls()  # until now it was to be there: see UnderWay.unwant
+                bundle.cancel_calls()  # not earlier, because the submission needs the file: see UnderWay.unwant
         if result is not None and "refused" in result:
             batch, self.under_way = self.under_way, ()
             if not batch:
-                return  # nobody wants it any more
+                return  # the bundles are not wanted any more
             if "error" in result:
                 self._no_room(batch, **result)
             else:
@@ -249,33 +250,39 @@ class Submissions:
             self._schedd_said.submitted(self.under_way, result)
         elif error is not None:
             self._schedd_said.refused(self.under_way, error)
-        self.under_way = ()  # only now: until here, events of unknown jobs may be of these
+        self.under_way = ()  # not earlier: events of unknown jobs may belong to these bundles
         self._limit.taken(len(self._live))
 
     # Refusals: nothing of the batch is in the queue.
 
     def _limited(self, batch: Sequence[Bundle], refused: str, room: int, limit: int | None) -> None:
-        """The queue had room for so many of *batch*, because of the limit *refused*; never for more than *limit*."""
+        """Handle a refusal because of the limit named *refused*.
+
+        The queue has room for *room* jobs of *batch* now, and never for more than *limit*.
+        """
         options = batch[0].options
         if limit is not None and len(batch) > limit and options.cluster:
-            error = f"it takes {limit} jobs at most ({refused}), and the cluster has {len(batch)}"
+            error = f"it accepts at most {limit} jobs ({refused}), but the cluster has {len(batch)}"
             self._schedd_said.refused(batch, AccessPointError(error))
             return
         if refused == "MAX_JOBS_PER_SUBMISSION":
             self._largest = max(room, 1)
         else:
             self._wait_for_room(batch, refused, room)
-        # They were first, and are again.
+        # These bundles were first in the order, and are first again.
         self._pending = {options.key: [*batch, *self._pending.pop(options.key, ())], **self._pending}
 
     def _no_room(self, batch: Sequence[Bundle], refused: str, room: int, error: str, others: bool) -> None:
-        """There is no room for the files of all of *batch*, perhaps for some; jobs of *others* may take some of it."""
+        """Handle a refusal because the files of *batch* do not fit: only those of *room* jobs do.
+
+        *others* says whether jobs of other users or sessions may use some of the space.
+        """
         options = batch[0].options
         group = self._pending.pop(options.key, [])
         if room and not options.cluster:
             self._pending = {options.key: [*batch, *group], **self._pending}
         else:
-            # What does not fit alone may be too large, and is not to keep what is smaller from being tried.
+            # A bundle that does not fit alone may be too large, and must not block smaller ones.
             self._lone_refusals[batch[0].key] += 1
             hopeless = not (others or self._live) and self._limit.stuck
             if hopeless or self._lone_refusals[batch[0].key] >= LONE_REFUSALS:
@@ -291,6 +298,6 @@ class Submissions:
     def _wait_for_room(self, batch: Sequence[Bundle], why: str, room: int) -> None:
         if not self._limit.reached:
             logger.warning(
-                "the access point takes no more jobs at present (%s); %d or more wait", why, len(batch) - room
+                "the access point accepts no more jobs at present (%s); at least %d jobs wait", why, len(batch) - room
             )
         self._limit.refused(len(self._live), room, time.monotonic())

@@ -1,4 +1,4 @@
-"""The bundles of a session that are under way, and the calls of theirs that nobody wants any more."""
+"""The bundles of a session that are under way, and those of their calls that are not wanted any more."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = ["UnderWay"]
 
 @owned()
 class UnderWay:
-    """All bundles of a session that are not over. It belongs to the watcher's thread.
+    """All bundles of a session that have not ended. It belongs to the watcher's thread.
 
     Attributes:
-        dependencies: those that wait for other calls.
-        effects: what becomes of the others.
+        dependencies: the bundles that wait for other calls.
+        effects: the other bundles, and the effects of their events.
 
     """
 
@@ -44,7 +44,7 @@ class UnderWay:
         categories: Mapping[str, int],
         transfer: Literal["YES", "IF_NEEDED"],
     ) -> None:
-        """Make it; the arguments are those of :class:`Effects`."""
+        """Create it without bundles. The arguments are those of :class:`Effects`."""
         self._resolver = resolver
         self.dependencies = Dependencies(resolver, post, self)
         self.effects = Effects(
@@ -61,19 +61,19 @@ class UnderWay:
 
     @reads
     def bundles(self) -> list[Bundle]:
-        """All of them."""
+        """Return all bundles."""
         effects = self.effects
         return [*self.dependencies.bundles(), *effects.submissions.bundles(), *effects.jobs.values()]
 
     @property
     def over(self) -> bool:
-        """There are none, and no job is on its way out of the queue."""
+        """Whether there are no bundles, and no job is leaving the queue."""
         effects = self.effects
         return not (effects.jobs or self.dependencies.waiting or not effects.submissions.empty or effects.busy)
 
     @property
     def quiet(self) -> bool:
-        """What was begun is done, as far as it can be now, and what can be in the queue is there."""
+        """Whether all started work is done, as far as possible now, and all bundles that can be queued are queued."""
         effects = self.effects
         leaving = effects.busy and not effects.retrievals.stuck
         submissions = effects.submissions
@@ -81,8 +81,8 @@ class UnderWay:
         return not (coming or leaving)
 
     def add(self, bundles: Sequence[Bundle], *, complete: bool = False) -> None:
-        """Have *bundles* submitted; *complete* says that nothing more comes that could share their cluster."""
-        waiting: list[Bundle] = []  # found out first: who waits for what has ended already does not wait for long
+        """Have *bundles* submitted. *complete* says that no more bundles for the same cluster will come."""
+        waiting: list[Bundle] = []  # added first, because their futures may have ended already
         ready: list[Bundle] = []
         for bundle in bundles:
             (waiting if bundle.parents or bundle.after else ready).append(bundle)
@@ -95,18 +95,18 @@ class UnderWay:
         under_way: Mapping[Bundle, tuple[str, Sequence[states.Event]]],
         pending: Sequence[Bundle],
     ) -> None:
-        """Go on with the bundles of a session that was left.
+        """Resume the bundles of a session that this client attached to.
 
         Args:
-            under_way: their jobs are in the queue, and these are the jobs' events so far.
-            pending: to be submitted.
+            under_way: bundles whose jobs are in the queue, with the job's id and its events so far.
+            pending: bundles to submit.
 
         """
         jobs = self.effects.jobs
         for bundle, (job_id, events) in under_way.items():
             jobs.put(job_id, bundle)
-            # While the log is replayed, nothing is done about its holds, most of which are over; Attached, below,
-            # decides about the one that the job may be in.
+            # During the replay of the log, its holds have no effect, because most of them are over. Attached, below,
+            # decides about the current hold, if the job is on hold.
             bundle.job = replace(bundle.job, policy=HoldPolicy("wait"))
             jobs.advance(bundle, states.Submitted(job_id, bundle.key))
             for event in events:
@@ -120,32 +120,32 @@ class UnderWay:
     # For Dependencies.
 
     def ready(self, bundle: Bundle) -> None:
-        """Have it submitted: its parents have ended."""
-        bundle.parents, bundle.after = {}, ()  # they may be collected
+        """Have *bundle* submitted, because its parents have ended."""
+        bundle.parents, bundle.after = {}, ()  # so that they can be garbage collected
         self.effects.submissions.add([bundle])
 
     def forget(self, bundle: Bundle, call: str, *, keep_calls: bool = True) -> None:
-        """Nobody waits for this call any more; when that is true of all of the bundle, its job is not wanted."""
+        """Forget a call that is not wanted any more. If no call of the bundle is wanted, neither is its job."""
         bundle.forget(call)
-        if len(bundle.cancelled) == len(bundle.futures):  # (no futures: it was reported in the meantime)
+        if len(bundle.cancelled) == len(bundle.futures):  # without futures, the bundle was reported in the meantime
             self.unwant(bundle, keep_calls=keep_calls)
 
-    # What nobody wants.
+    # Unwanted calls and jobs.
 
     def cancel(self, bundle: Bundle, call: str) -> None:
-        """Forget a call for good."""
+        """Forget a call permanently."""
         self.forget(bundle, call, keep_calls=False)
 
     def unwant(self, bundle: Bundle, *, keep_calls: bool = False) -> None:
-        """Its job is not wanted; and unless its calls are kept, nobody who attaches to the session is to find it."""
+        """Drop the job of *bundle*. Unless *keep_calls*, also hide the bundle from clients that attach later."""
         self.effects.jobs.advance(bundle, states.Unwanted(bundle.job.job_id or ""))
         self.dependencies.discard(bundle)
-        # (while it is submitted, its file has to be there, or all the others fail too)
+        # During the submission the file must exist, or else the whole submission fails.
         if not keep_calls and bundle not in self.effects.submissions.under_way:
             bundle.cancel_calls()
 
     def withdraw_pending(self) -> list[CondorFuture[Any]]:
-        """Want no job any more that does not run yet; gives the futures of their calls."""
+        """Drop all jobs that do not run yet, and return the futures of their calls."""
         futures: list[CondorFuture[Any]] = []
         for bundle in self.bundles():
             if bundle.job.state in (State.PENDING, State.IDLE, State.HELD):
@@ -160,7 +160,7 @@ class UnderWay:
             self.unwant(bundle)
 
     def give_up(self, error: BaseException) -> None:
-        """Fail all calls with *error*, and leave their jobs to themselves."""
+        """Fail all calls with *error*, and forget their jobs."""
         for bundle in self.bundles():
             self._resolver.fail(bundle, error)
         self.dependencies.clear()

@@ -1,8 +1,8 @@
 """The thread that follows the jobs: it reads events, advances states, and carries out the effects.
 
-One thread owns all of it, so there is nothing to lock: whoever wants something of it posts a function to its inbox. It
-never waits for the schedd (the helper process does) and never unpickles (the :class:`Resolver`'s thread does), so
-neither a slow access point nor a user's slow callback keeps it from the events.
+One thread owns all parts, so no locks are needed: other threads post functions to its inbox. The thread never waits for
+the schedd (the helper process does), and never unpickles (the :class:`Resolver`'s thread does). So neither a slow
+access point nor a user's slow callback delays the handling of events.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ __all__ = ["Watcher", "last_error"]
 
 logger = logging.getLogger("condor_futures.watcher")  # the name that the documentation has
 
-#: Seconds after Ctrl-C until it is said what is waited for.
+#: Seconds after Ctrl-C until a warning says what the program is waiting for.
 _SILENCE = 2.0
 
 
 def last_error() -> int:
-    """Which exception the interpreter printed last."""
+    """Return the identity of the exception that the interpreter printed last."""
     return id(getattr(sys, "last_value", None))
 
 
 class Watcher:
     """Follows the jobs of one session from their submission to their outcomes.
 
-    Any thread may call its methods, :meth:`resume` and :meth:`start` apart. Its parts belong to its thread, and so does
-    what is known of the job of each bundle from the moment on at which it is added; what comes of the calls of these
-    bundles belongs to the resolver's thread.
+    Any thread may call its methods, except :meth:`resume` and :meth:`start`. Its parts belong to its thread. From the
+    moment a bundle is added, the state of its job also belongs to this thread, and the results of its calls belong to
+    the resolver's thread.
     """
 
     def __init__(
@@ -65,30 +65,30 @@ class Watcher:
         afterwards: Callable[[], None],
         renewal: tuple[Mapping[str, Any], float] | None = None,
     ) -> None:
-        """Make it; :meth:`start` starts the thread.
+        """Create it; :meth:`start` starts the thread.
 
         Args:
-            session: whose jobs.
-            access_point: connected.
-            event_log: the session's; the watcher closes it.
-            max_jobs: how many jobs may be in the queue at once.
-            categories: how many of a category; it may change at any time.
+            session: the session of the jobs.
+            access_point: the access point, connected.
+            event_log: the session's job event log; the watcher closes it.
+            max_jobs: the maximum number of jobs in the queue.
+            categories: the maximum number by category; may change at any time.
             transfer: the default of ``should_transfer_files``.
             afterwards: called last, when all jobs are gone.
-            renewal: the jobs' credentials, as the helper is asked for them, and the seconds until they are to be
-                stored again; None if there are none.
+            renewal: the jobs' credentials, as passed to the helper, and the seconds until they must be stored again;
+                None if there are none.
 
         """
         self.session = session
-        #: What the interpreter had printed last when the last call was submitted: an interruption of something else.
+        #: The last error when the last call was submitted. If it is an interruption, it concerned something else.
         self.last_error = last_error()
         self.tally = Counts()
         self.access_point = access_point
         self._schedd = Schedd(access_point)
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        access_point.deliver = self._inbox.put  # all that asks it here belongs to this thread
+        access_point.deliver = self._inbox.put  # all parts that send requests belong to this thread
         self._resumed: frozenset[str] = frozenset()
-        self._loop_ended = threading.Event()  # from then on the inbox is not read any more
+        self._loop_ended = threading.Event()  # once set, the inbox is not read any more
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="condor_futures watcher", daemon=True)
         self._resolver = Resolver(session, self.tally, self._initializer_failed)
@@ -109,18 +109,18 @@ class Watcher:
 
     @property
     def lock(self) -> threading.Lock:
-        """Held while it is decided whether a call is taken."""
+        """Held while it is decided whether a call is accepted."""
         return self._ending.lock
 
     @property
     def broken(self) -> BaseException | None:
-        """What has broken it, so that it takes no calls any more."""
+        """The exception that broke the watcher, so that it accepts no more calls; None if it works."""
         return self._ending.broken
 
-    # What other threads call.
+    # Called by other threads.
 
     def start(self) -> None:
-        """Start following."""
+        """Start the thread."""
         self._resolver.start()
         try:
             self._thread.start()
@@ -129,7 +129,7 @@ class Watcher:
             raise
 
     def add(self, bundles: Sequence[Bundle], *, complete: bool = False) -> None:
-        """Have *bundles* submitted; *complete* says that nothing more comes that could share their cluster."""
+        """Have *bundles* submitted. *complete* says that no more bundles for the same cluster will come."""
         self.tally.opened(bundles)
         self._take(bundles)
         self.last_error = last_error()
@@ -141,12 +141,12 @@ class Watcher:
         under_way: Mapping[Bundle, tuple[str, Sequence[states.Event]]],
         pending: Sequence[Bundle],
     ) -> None:
-        """Go on with the bundles of a session that was left; before :meth:`start`.
+        """Resume the bundles of a session that this client attached to. Call this before :meth:`start`.
 
         Args:
-            ended: nothing more can come of them; what their calls without an outcome fail of.
-            under_way: their jobs are in the queue, and these are the jobs' events so far.
-            pending: to be submitted.
+            ended: bundles whose jobs have ended, with the event because of which calls without an outcome fail.
+            under_way: bundles whose jobs are in the queue, with the job's id and its events so far.
+            pending: bundles to submit.
 
         """
         self.tally.opened([*ended, *under_way, *pending])
@@ -157,12 +157,12 @@ class Watcher:
         self._under_way.resume(under_way, pending)
 
     def _take(self, bundles: Sequence[Bundle]) -> None:
-        """From here on, *bundles* are no business of the thread that made them."""
+        """Take over *bundles* from the thread that made them."""
         self._owner.takes(*bundles, part="follower")
         self._resolver.owner.takes(*bundles, part="resolver")
 
     def detach(self) -> None:
-        """Leave the jobs as they are, and end."""
+        """End, and leave the jobs as they are."""
         self._inbox.put(self._ending.detach)
 
     def cancel(self, future: CondorFuture[Any]) -> None:
@@ -173,10 +173,10 @@ class Watcher:
             self._inbox.put(functools.partial(self._under_way.cancel, bundle, future.key))
 
     def cores(self, timeout: float) -> int:
-        """How many cores the pool has; waits for the access point's answer.
+        """Return the number of cores in the pool. Waits for the access point's answer.
 
         Raises:
-            AccessPointError: if it does not answer within *timeout* seconds.
+            AccessPointError: the access point does not respond within *timeout* seconds.
 
         """
         return self._schedd.cores().wait(timeout)
@@ -186,9 +186,9 @@ class Watcher:
         self._inbox.put(functools.partial(self._under_way.remove_all, reason))
 
     def cancel_pending(self) -> None:
-        """Submit, or leave in the queue, no call that does not run yet, and cancel these calls.
+        """Withdraw and cancel all calls that do not run yet.
 
-        That is done in the caller's thread, because cancelling runs the user's callbacks.
+        The caller's thread cancels them, because cancelling runs the user's callbacks.
         """
         withdrawn: Future[list[CondorFuture[Any]]] = Future()
         self._inbox.put(lambda: withdrawn.set_result(self._under_way.withdraw_pending()))
@@ -198,42 +198,42 @@ class Watcher:
             for future in withdrawn.result() if withdrawn.done() else ():
                 future.cancel()
         except BaseException:
-            # Ctrl-C: nothing will come of these calls, so somebody has to end their futures all the same.
+            # Ctrl-C: these calls have been withdrawn, so the resolver must cancel their futures.
             withdrawn.add_done_callback(lambda _: self._resolver.cancel(withdrawn.result()))
             raise
 
     def close(self) -> None:
-        """Finish what there is, clean up, and end."""
+        """End and clean up when all submitted calls have ended."""
         self._inbox.put(self._ending.close)
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until it has ended; False if *timeout* seconds passed before that."""
+        """Wait until the watcher has ended. Return False if *timeout* seconds passed before its end."""
         if self._thread is threading.current_thread() or self._resolver.is_current_thread():
-            return False  # a done callback called shutdown(): waiting for itself would never end
-        # Not Thread.join(): after one that Ctrl-C has interrupted, Python 3.11 takes the thread to have ended, and a
-        # program would leave its jobs behind. (In a forked child the thread is not alive.)
+            return False  # a done callback called shutdown(): the thread would wait for itself forever
+        # Not Thread.join(): after Ctrl-C has interrupted it, Python 3.11 considers the thread ended, and the program
+        # would leave its jobs behind. (In a forked child the thread is not alive.)
         if self._thread.is_alive() and not self._ended.wait(timeout):
             return False
         self._thread.join()
         return True
 
     def take_back(self) -> None:
-        """Ctrl-C: remove all jobs, fail what is not done, and end."""
+        """Remove all jobs after Ctrl-C, fail all futures that are not done, and end."""
         self.remove_all("the client was interrupted")
         self.close()
 
     def join_aloud(self) -> None:
-        """Wait until it has ended; says what for if that takes long."""
+        """Wait until the watcher has ended, with a warning if this takes long."""
         if not self.join(_SILENCE):
             logger.warning("the session %s was interrupted; waiting for its jobs to be removed", self.session.id)
             self.join()
 
     def abandon(self) -> bool:
-        """Nobody waits for its end any more; True if there was something to wait for."""
+        """Stop waiting for the end. Return False if the watcher has already ended."""
         if self.join(0.0):
             return False
         self.session.stay()
-        self._ending.warn_of_jobs("another Ctrl-C came before they were removed")
+        self._ending.warn_of_jobs("Ctrl-C was pressed again before they were removed")
         return True
 
     # The thread.
@@ -250,9 +250,9 @@ class Watcher:
                 self._under_way.effects.proceed(hurry=self._ending.closing)
                 self._credential_renewals.proceed()
         except AccessPointError as error:  # the helper is given up, and some calls cannot end without it
-            logger.error("the session %s ends: %s", self.session.id, error)  # noqa: TRY400 - there is no more to tell
+            logger.error("the session %s ends: %s", self.session.id, error)  # noqa: TRY400 - a traceback does not help
             self._ending.break_off(error, error)
-        except BaseException as error:  # whatever it is, no future may be left pending
+        except BaseException as error:  # no exception may leave a future pending
             logger.exception("the watcher of session %s failed; its calls fail with it", self.session.id)
             failure = CondorFuturesError(f"the watcher of the session failed: {type(error).__name__}: {error}")
             failure.__cause__ = error
@@ -281,6 +281,6 @@ class Watcher:
                 self._resolver.fail(bundle, self.broken)
 
     def _initializer_failed(self, bundle: Bundle, error: BrokenCondorExecutor) -> None:
-        """Tell all that is under way; called by the resolver."""
-        if bundle.key not in self._resumed:  # it was an earlier client's: this one may have none, or a fixed one
+        """Fail all calls under way. The resolver calls this."""
+        if bundle.key not in self._resumed:  # an earlier client's initializer: this client may have none or a fixed one
             self._inbox.put(functools.partial(self._ending.initializer_failed, error))

@@ -139,7 +139,7 @@ def test_a_schedd_that_is_away_for_long_costs_no_call(own_pool, tmp_path, caplog
         until(lambda: not own_pool.pids("condor_schedd") or calls.let_go())
         late = [executor.submit(pow, n, 5) for n in range(3)]
         unwanted = executor.submit(pow, 3, 5)
-        until(lambda: "jobs could not be submitted, which will be tried until it works" in caplog.text)
+        until(lambda: "jobs could not be submitted; retrying until it succeeds" in caplog.text)
         assert unwanted.cancel()
         assert [future.state for future in late] == ["pending"] * 3
         own_pool.run("condor_on", "-daemon", "schedd")

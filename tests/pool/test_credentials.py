@@ -271,7 +271,7 @@ with CondorExecutor(credentials="kerberos") as executor:
 print(warnings[0])
 """
         warning = site.run(in_the_job(site, text))
-        assert "the jobs' credentials are not renewed" in warning
+        assert "the jobs' credentials could not be renewed" in warning
         assert "you have no valid Kerberos ticket" in warning
 
     def test_a_credd_that_was_killed_keeps_no_session_from_renewing(self, site):

@@ -99,7 +99,7 @@ def test_cluster_waits_until_there_is_room_for_all_of_it(pool_with, tmp_path):
         until(lambda: all(future.running() for future in first))
         never = executor.submit_cluster(pow, procid, 2, count=LIMIT + 1)
         for future in never:
-            with pytest.raises(AccessPointError, match=r"takes 4 jobs at most \(MAX_JOBS_PER_OWNER\), .* has 5$"):
+            with pytest.raises(AccessPointError, match=r"accepts at most 4 jobs \(MAX_JOBS_PER_OWNER\), .* has 5$"):
                 future.result(100)
         cluster = executor.submit_cluster(pow, procid, 2, count=LIMIT)
         until(lambda: executor._engine.watcher._under_way.effects.submissions._limit.reached)
@@ -113,7 +113,7 @@ def test_cluster_larger_than_a_submission_may_be_fails(pool_with):
     """With MAX_JOBS_PER_SUBMISSION, the executor splits batches of jobs, but not a cluster that the user requested."""
     pool_with(MAX_JOBS_PER_SUBMISSION=LIMIT)
     with CondorExecutor(access_point="personal") as executor:
-        with pytest.raises(AccessPointError, match=r"takes 4 jobs at most \(MAX_JOBS_PER_SUBMISSION\), .* has 6$"):
+        with pytest.raises(AccessPointError, match=r"accepts at most 4 jobs \(MAX_JOBS_PER_SUBMISSION\), .* has 6$"):
             executor.submit_cluster(pow, procid, 2, count=6)[5].result(100)
         assert executor.submit(pow, 2, 3).result(100) == 8
 

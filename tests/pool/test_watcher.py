@@ -159,7 +159,7 @@ def test_what_fails_in_the_watcher_leaves_a_session_that_is_kept(pool, new_execu
         raise ValueError("out of order")
 
     monkeypatch.setitem(vars(executor._engine.watcher._under_way.effects.releases), "proceed", proceed)
-    with pytest.raises(CondorFuturesError, match=r"out of order; attach\('.*/session'\) takes up what is left"):
+    with pytest.raises(CondorFuturesError, match=r"out of order; attach\('.*/session'\) resumes the session"):
         future.result(60)
     executor.shutdown()
     (tmp_path / "flag").touch()

@@ -127,7 +127,7 @@ def test_what_breaks_the_watcher_fails_all_calls(scene, kept):
     scene.session.kept = kept
     scene.inbox.put(lambda: scene.done.append(f"broken by {scene.ending.broken}"))
     scene.ending.break_off(ValueError("out of order"), CondorFuturesError("it failed"))
-    more = "; attach('/sessions/s') takes up what is left" if kept else ""
+    more = "; attach('/sessions/s') resumes the session" if kept else ""
     assert scene.done == [f"give up: it failed{more}", "broken by out of order"]
     scene.done.clear()
     scene.ending.clean_up()

@@ -48,7 +48,7 @@ def test_a_removal_that_fails_is_made_again(schedd, caplog):
     assert schedd.removals.busy
     schedd.removals.proceed()
     schedd.answer(error="it is away")
-    assert "tried again" in caplog.text
+    assert "could not be removed; retrying" in caplog.text
     assert not schedd.removals.busy
     assert schedd.removals.patience() == 4  # not for ever: nothing else may cause another look
     schedd.removals.remove("7.1")

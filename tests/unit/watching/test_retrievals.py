@@ -102,7 +102,7 @@ def test_a_retrieval_that_cannot_be_asked_for_is_given_up(schedd, caplog):
         schedd.now += 1
     assert attempts == ATTEMPTS
     assert schedd.events == [NotRetrieved("7.0", "the helper died")]
-    assert caplog.text.count("tried again") == 1
+    assert caplog.text.count("could not be retrieved; retrying") == 1
 
 
 def test_a_job_that_was_cancelled_meanwhile_is_not_retrieved_again(schedd):
@@ -121,7 +121,7 @@ def test_what_does_not_fit_here_keeps_nobody_waiting(schedd, caplog):
     schedd.retrievals.proceed(under_way=3)
     schedd.answer({"failed": {}, "no_room": {"7.1": "disk full"}})
     assert schedd.events == [Retrieved("7.0"), Retrieved("7.2")]
-    assert "1 jobs do not fit here, and are asked for again: disk full" in caplog.text
+    assert "1 jobs do not fit on the disk; retrying: disk full" in caplog.text
     assert schedd.retrievals.busy
     assert schedd.retrievals.patience() == 4
     schedd.retrievals.retrieve(ended(3))

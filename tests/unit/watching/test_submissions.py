@@ -250,7 +250,7 @@ def test_a_cluster_that_can_never_be_fails(scene):
     scene.add(CLUSTER, 4)
     scene.submitted()
     scene.refuse(3, limit=3)
-    assert scene.failed == [(keys(1, 4), "it takes 3 jobs at most (MAX_JOBS_PER_OWNER), and the cluster has 4")]
+    assert scene.failed == [(keys(1, 4), "it accepts at most 3 jobs (MAX_JOBS_PER_OWNER), but the cluster has 4")]
     assert scene.submitted() is None
 
 
