@@ -1,5 +1,5 @@
-"""The states of a job and what HTCondor's events mean: pure functions on immutable values.
+"""The states of a job, and the meaning of HTCondor's events: pure functions on immutable values.
 
-These lines import nothing but the standard library, and touch no thread, clock, file or daemon. Any thread may call
-them; the watcher and the follower of a DAG do.
+This package imports only the standard library, and uses no thread, clock, file or daemon. Any thread may call it. The
+watcher and the follower of a DAG do.
 """

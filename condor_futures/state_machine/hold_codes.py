@@ -1,4 +1,4 @@
-"""HTCondor's numbers for a job's state and for the reasons of holds (proc.h and condor_holdcodes.h, 25.14)."""
+"""HTCondor's numbers for job states and hold reasons (proc.h and condor_holdcodes.h, 25.14)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
 
 
 class JobStatus(enum.IntEnum):
-    """A job's state in the queue, as HTCondor numbers it (proc.h, 25.14)."""
+    """HTCondor's numbers for the state of a job in the queue (proc.h, 25.14)."""
 
     IDLE = 1
     RUNNING = 2
@@ -28,11 +28,11 @@ class JobStatus(enum.IntEnum):
     TRANSFERRING_OUTPUT = 6
     SUSPENDED = 7
     FAILED = 8
-    """That no job has, up to now."""
+    """No job has this state in 25.14."""
     BLOCKED = 9
-    """It waits for input files that it shares with others (``transfer_common_input``)."""
+    """The job waits for input files that it shares with other jobs (``transfer_common_input``)."""
     PREPARING = 10
-    """The access point has things to do for it before it may run."""
+    """The access point must prepare the job before it may run."""
 
 
 # HoldReasonCode.
@@ -41,20 +41,20 @@ NO_OUTPUT = 12
 """The output files of the job cannot be transferred (TransferOutputError)."""
 
 NO_INITIAL_DIRECTORY = 14
-"""The initial working directory of the job, which is the session's, cannot be entered."""
+"""The job's initial working directory, which is in the session's directory, cannot be entered."""
 
 SPOOLING_INPUT = 16
-"""The code with which every spooled job begins, until its input is there: it is no hold."""
+"""The initial code of every spooled job until its input has arrived; not an actual hold."""
 
 OUT_OF_RESOURCES = 34
-"""The job used more of a resource than it had requested; the subcode says of which."""
+"""The job used more of a resource than it had requested; the subcode identifies the resource."""
 
 POLICIES = (3, 21, 26)
 """The job's own periodic_hold, the startd's WANT_HOLD, and the schedd's SYSTEM_PERIODIC_HOLD."""
 
 TIME_LIMITS = {46: "allowed_job_duration", 47: "allowed_execute_duration"}
-"""The submit command that allowed the job to run for so long only."""
+"""The submit command that limited the job's run time, by code."""
 
-# HoldReasonSubCode, where resources are the reason.
+# HoldReasonSubCode, for resources.
 
 MEMORY, DISK = 102, 104

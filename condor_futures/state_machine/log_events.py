@@ -1,6 +1,6 @@
-"""HTCondor's job event log in the words of the state table: its events, by name and as mappings, become ours.
+"""Translates events of HTCondor's job event log, given by name and as mappings, to those of the state table.
 
-Nothing here reads a log: :mod:`condor_futures.session.event_log` does, with HTCondor's own reader.
+This module reads no log. :mod:`condor_futures.session.event_log` does, with HTCondor's own reader.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from condor_futures.state_machine import states
 
 __all__ = ["translate"]
 
-#: The note that submit_event_user_notes leaves in each SUBMIT event; see submit.description.describe.
+#: The prefix of the note that submit_event_user_notes adds to each SUBMIT event; see submit.description.describe.
 _NOTE: Final = "bundle="
 
 
@@ -58,7 +58,7 @@ def _shadow_exception(job: str, event: Mapping[str, Any]) -> states.Event:
     return states.ShadowException(job, str(event.get("Message", "")))
 
 
-#: By the names of ``htcondor2.JobEventType``, which are those of HTCondor's manual.
+#: By the names of ``htcondor2.JobEventType``, which HTCondor's manual also uses.
 _TRANSLATIONS: Final[Mapping[str, Callable[[str, Mapping[str, Any]], states.Event]]] = {
     "SUBMIT": _submitted,
     "EXECUTE": _executing,
@@ -73,7 +73,7 @@ _TRANSLATIONS: Final[Mapping[str, Callable[[str, Mapping[str, Any]], states.Even
 
 
 def translate(kind: str, job_id: str, event: Mapping[str, Any]) -> states.Event:
-    """Return the event that HTCondor's *event* of this *kind* is; events without a meaning of their own are a Note.
+    """Translate HTCondor's *event* of this *kind*. Events without a meaning in the state table become a Note.
 
     >>> translate("JOB_HELD", "7.0", {"HoldReasonCode": 1, "HoldReason": "via condor_hold"})
     Held(job_id='7.0', code=1, subcode=0, reason='via condor_hold')

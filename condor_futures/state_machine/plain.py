@@ -1,4 +1,4 @@
-"""Jobs, events and effects as what JSON has, and back."""
+"""Converts jobs, events and effects to JSON values, and back."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from condor_futures.state_machine import states
 
 __all__ = ["plain", "value"]
 
-#: The keys under which a dictionary says what it stands for. No attribute has one of them for a name.
+#: The keys that identify the object that a dictionary represents. No attribute has one of these names.
 _KIND, _STATE, _ERROR = "kind", "a state", "an exception"
 
 
 def plain(value: Any) -> Any:
-    """Return *value* as dictionaries, texts and numbers; of an exception, only what it says. A job's story is left out.
+    """Return *value* as dictionaries, strings and numbers: an exception as its text, and a job without its story.
 
     >>> plain(states.Executing("7.0", "ep1"))
     {'kind': 'Executing', 'job_id': '7.0', 'host': 'ep1'}
@@ -31,13 +31,13 @@ def plain(value: Any) -> Any:
 
 
 def value(plain: Any) -> Any:
-    """Return what :func:`plain` was given.
+    """Return the object from which :func:`plain` made *plain*.
 
     >>> value({'kind': 'Executing', 'job_id': '7.0', 'host': 'ep1'})
     Executing(job_id='7.0', host='ep1')
 
     Raises:
-        ValueError: if it is none of the state table's words.
+        ValueError: *plain* does not name a class of the state table.
 
     """
     if not isinstance(plain, dict):
@@ -48,5 +48,5 @@ def value(plain: Any) -> Any:
         return Exception(plain[_ERROR])
     kind = vars(states).get(plain[_KIND]) if plain.get(_KIND) in states.__all__ else None
     if not is_dataclass(kind) or not isinstance(kind, type):
-        raise ValueError(f"{plain.get(_KIND)!r} is no word of the state table")
+        raise ValueError(f"{plain.get(_KIND)!r} is not a class of the state table")
     return kind(**{name: value(part) for name, part in plain.items() if name != _KIND})

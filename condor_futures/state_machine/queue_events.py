@@ -1,4 +1,4 @@
-"""What the job queue, or the history, says of a job, as events."""
+"""Converts the job attributes in the queue or the history to events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROJECTION = [
     "NumShadowStarts",
     "NumJobStarts",
 ]
-"""The attributes that :func:`queue_events` looks at."""
+"""The attributes that :func:`queue_events` uses."""
 
 
 _WAITS = (JobStatus.IDLE, JobStatus.BLOCKED, JobStatus.PREPARING)
@@ -43,7 +43,9 @@ _HAS_RUN = (*_HAS_A_SLOT, JobStatus.COMPLETED, JobStatus.HELD)
 def queue_events(
     jobs: Mapping[str, states.Job], ads: Iterable[Mapping[str, Any]]
 ) -> dict[str, tuple[states.Event, ...]]:
-    """What the queue, and for jobs that left it the history, says of *jobs* (by job id) that their states do not show.
+    """Return the events of *jobs* (by job id) that their states lack, according to the queue or the history.
+
+    *ads* are the jobs' attributes, from the history for jobs that left the queue.
 
     >>> job = states.Job("b000001", spooled=True, state=State.RUNNING, job_id="7.0")
     >>> queue_events({"7.0": job}, [{"ClusterId": 7, "ProcId": 0, "JobStatus": 4, "ExitCode": 0}])
@@ -69,13 +71,13 @@ def _events(job: states.Job, ad: Mapping[str, Any] | None) -> tuple[states.Event
     shadows = int(ad.get("NumShadowStarts", 0))
     never_runs = shadows > states.Job.FALSE_STARTS_LIMIT and not ad.get("NumJobStarts")
     if status in (JobStatus.IDLE, JobStatus.RUNNING) and never_runs:
-        return (states.ShadowException(job_id, f"{shadows} shadows were started, and it never ran", shadows),)
+        return (states.ShadowException(job_id, f"{shadows} shadows were started, but the job never ran", shadows),)
     if status == JobStatus.HELD and job.state is State.HELD:
         return ()
     events: list[states.Event] = []
     host = str(ad.get("RemoteHost") or ad.get("LastRemoteHost") or "").rpartition("@")[2]
-    # A short job is never seen running, and one that was evicted may run elsewhere by now. (An event of a very old
-    # HTCondor has an address for a host.)
+    # A short job may never be seen running, and an evicted job may run elsewhere by now. (In events of a very old
+    # HTCondor, the host is an address.)
     elsewhere = host not in ("", job.host) and "<" not in job.host
     if (status in _HAS_A_SLOT and job.state is not State.RUNNING) or (status in _HAS_RUN and elsewhere):
         events.append(states.Executing(job_id, host))
@@ -87,7 +89,7 @@ def _events(job: states.Job, ad: Mapping[str, Any] | None) -> tuple[states.Event
 
 
 def _stopped(job_id: str, status: int, ad: Mapping[str, Any]) -> Iterator[states.Event]:
-    """It is over, or on hold."""
+    """Yield the event of a job that has ended or is on hold."""
     if status == JobStatus.REMOVED:
         yield states.Aborted(job_id, str(ad.get("RemoveReason", "")))
     elif status == JobStatus.COMPLETED and ad.get("ExitBySignal"):

@@ -1,4 +1,4 @@
-"""A job's story, replayed from the line that the log has of it."""
+"""Replays a job's story from a line in the log."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["replay"]
 
 
 def replay(line: str) -> tuple[Chapter, ...]:
-    """Take a job through its last events again, and through the one that had no meaning.
+    """Replay a job's last events, and the illegal event after them.
 
     Args:
-        line: as :meth:`.IllegalTransition.line` wrote it; what the log has before it does not matter.
+        line: a line of :meth:`.IllegalTransition.line`; any text of the log before it is ignored.
 
     Returns:
-        The events, with the state and the effects of each, if the table has an entry for the last one by now.
+        The events, with the state and the effects of each. The table must have an entry for the last event by now.
 
     Raises:
-        IllegalTransition: if it has none.
-        ValueError: if it is no such line, or the events do not lead to the job that it has.
+        IllegalTransition: the table still has no entry for the last event.
+        ValueError: the line is malformed, or its events do not lead to its job.
 
     """
     told = json.loads(line[line.find("{") :])

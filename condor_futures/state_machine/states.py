@@ -1,6 +1,6 @@
-"""The words of the state table: the states of a job, the events that it meets, and the effects that they have.
+"""The vocabulary of the state table: the states of a job, its events, and their effects.
 
-What leads from which to which is in :mod:`condor_futures.state_machine.transitions`.
+The transitions are in :mod:`condor_futures.state_machine.transitions`.
 """
 
 from __future__ import annotations
@@ -47,30 +47,32 @@ __all__ = [
 
 
 class State(enum.Enum):
-    """Where a job stands, as far as the client knows; in HTCondor's words where HTCondor has the word."""
+    """The state of a job, as far as the client knows. The names are HTCondor's where it has one."""
 
     PENDING = "pending"
-    """Not in the queue yet: it waits to be submitted, or its submission is under way."""
+    """Not in the queue yet: the job waits to be submitted, or its submission is under way."""
     IDLE = "idle"
     RUNNING = "running"
     HELD = "held"
-    """On hold, and not given up: it is to be released, or whether it is to be is not decided yet."""
+    """On hold, but not given up: the job will be released, or the decision is pending."""
     COMPLETED = "completed"
-    """It ended; its outcomes are on their way from the spool directory."""
+    """The job has ended; its outcomes are being retrieved from the spool directory."""
     DISCARDED = "discarded"
-    """Nobody waits for it any more: it is removed as soon as it has a job id, and its events count for nothing."""
+    """The job is not wanted any more: it is removed as soon as it has a job id, and its events are ignored."""
     ENDED = "ended"
-    """Its futures have been told, or are being told; nothing more can come of it."""
+    """The job's futures have been resolved, or are being resolved; later events are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class HoldPolicy:
-    """What is to become of a job that is put on hold.
+    """The treatment of a job that is put on hold.
 
     Attributes:
-        action: fail its calls, release it, wait until somebody releases it, or ask the user's function.
-        releases: from how many holds of a job ``"release"`` releases it; one for its time limit fails it at once.
-        memory_max: a job that is held for memory is released with more of it instead, at most so many MiB.
+        action: fail the calls, release the job, wait until somebody releases it, or ask the user's function.
+        releases: the maximum number of a job's holds that ``"release"`` releases; a hold for a time limit fails the
+            calls immediately.
+        memory_max: a job that is held for memory is instead released with more memory, at most this many MiB; None
+            disables this.
 
     """
 
@@ -81,33 +83,33 @@ class HoldPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened to the job *job_id* (``cluster.proc``)."""
+    """An event of the job *job_id* (``cluster.proc``)."""
 
     job_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted(Event):
-    """It is in the queue (SUBMIT, or the schedd's own answer); *bundle* is the key from the event's notes."""
+    """The job is in the queue (SUBMIT, or the schedd's own answer). *bundle* is the key from the event's notes."""
 
     bundle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Executing(Event):
-    """It runs on *host* (EXECUTE)."""
+    """The job runs on *host* (EXECUTE)."""
 
     host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Evicted(Event):
-    """It lost its slot and is idle again (JOB_EVICTED, JOB_RECONNECT_FAILED)."""
+    """The job lost its slot, and is idle again (JOB_EVICTED, JOB_RECONNECT_FAILED)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShadowException(Event):
-    """Its shadow died of *reason*, so many *times*; HTCondor tries again (SHADOW_EXCEPTION)."""
+    """The job's shadow failed *times* times because of *reason*; HTCondor retries (SHADOW_EXCEPTION)."""
 
     reason: str = ""
     times: int = 1
@@ -115,7 +117,7 @@ class ShadowException(Event):
 
 @dataclass(frozen=True, slots=True)
 class Terminated(Event):
-    """It ended by itself (JOB_TERMINATED): with *exit_status*, or by *signal*."""
+    """The job ended (JOB_TERMINATED): with *exit_status*, or by *signal*."""
 
     exit_status: int | None = None
     signal: int | None = None
@@ -123,14 +125,14 @@ class Terminated(Event):
 
 @dataclass(frozen=True, slots=True)
 class Aborted(Event):
-    """It was removed (JOB_ABORTED)."""
+    """The job was removed (JOB_ABORTED)."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Held(Event):
-    """It was put on hold (JOB_HELD); the codes are those of the job attribute HoldReasonCode."""
+    """The job was put on hold (JOB_HELD). The codes are those of the job attribute HoldReasonCode."""
 
     code: int = 0
     subcode: int = 0
@@ -138,7 +140,7 @@ class Held(Event):
 
     @property
     def for_memory(self) -> bool:
-        """It used more memory than it had asked for, as the codes say, or the words of a policy.
+        """Whether the job used more memory than requested, according to the codes or to the text of a policy.
 
         >>> Held("7.0", 34, 102).for_memory, Held("7.0", 34, 104).for_memory
         (True, False)
@@ -147,13 +149,13 @@ class Held(Event):
 
         """
         if self.code == hold_codes.OUT_OF_RESOURCES:
-            return self.subcode != hold_codes.DISK  # before HTCondor 23 it came without a subcode
+            return self.subcode != hold_codes.DISK  # before HTCondor 23 the code had no subcode
         memory = self.subcode == hold_codes.MEMORY or "memory" in self.reason.lower()
         return memory and self.code in hold_codes.POLICIES
 
     @property
     def time_limit(self) -> str | None:
-        """The submit command that allowed it to run for so long only, if that is why.
+        """The submit command that limits the run time, if the job was held because of it; otherwise None.
 
         >>> Held("7.0", 47).time_limit
         'allowed_execute_duration'
@@ -163,14 +165,14 @@ class Held(Event):
 
 @dataclass(frozen=True, slots=True)
 class Released(Event):
-    """It was released from a hold (JOB_RELEASED, or the answer to a :class:`Release` for its *hold* of that number)."""
+    """The job was released (JOB_RELEASED, or the answer to a :class:`Release` for its hold number *hold*)."""
 
     hold: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class NotReleased(Event):
-    """It cannot be released from its *hold* of that number: *reason*; *error* is what the user's function raised."""
+    """The job cannot be released from its hold number *hold*: *reason*. The user's function raised *error*, if any."""
 
     hold: int
     reason: str = ""
@@ -179,7 +181,7 @@ class NotReleased(Event):
 
 @dataclass(frozen=True, slots=True)
 class Decided(Event):
-    """The user's function has answered an :class:`Ask` about its *hold* of that number."""
+    """The user's function has answered an :class:`Ask` about the job's hold number *hold*."""
 
     hold: int
     action: Literal["fail", "release", "wait"] = "fail"
@@ -187,68 +189,68 @@ class Decided(Event):
 
 @dataclass(frozen=True, slots=True)
 class Attached(Event):
-    """What the log has of the past has been read: from here on *policy* says what becomes of its holds."""
+    """The past events in the log have been read: from now on *policy* applies to the job's holds."""
 
     policy: HoldPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class Refused(Event):
-    """The access point did not take it: *reason*."""
+    """The access point refused the job: *reason*."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieved(Event):
-    """Its outputs lie in the session directory."""
+    """The job's outputs are in the session directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotRetrieved(Event):
-    """The access point could not give its outputs: *reason*."""
+    """The job's outputs could not be retrieved: *reason*."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Unwanted(Event):
-    """All its calls were cancelled."""
+    """All calls of the job were cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gone(Event):
-    """It is in no queue any more, and no history says what became of it."""
+    """The job is in neither the queue nor the history."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unspooled(Event):
-    """It waits for its input files, which had been sent: the schedd ended before it had made a note of that."""
+    """The job waits for input files that were sent: the schedd ended before it recorded their arrival."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note(Event):
-    """Something that changes no state: image size, file transfer, suspension, a comment."""
+    """An event that changes no state: image size, file transfer, suspension, a comment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Something that the watcher is to do."""
+    """An action that the watcher must carry out."""
 
 
 @dataclass(frozen=True, slots=True)
 class MarkRunning(Effect):
-    """Tell the futures that they run."""
+    """Mark the futures as running."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieve(Effect):
-    """Get the outputs from the access point; a :class:`Retrieved` or :class:`NotRetrieved` answers."""
+    """Retrieve the outputs from the access point; answered by :class:`Retrieved` or :class:`NotRetrieved`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report(Effect):
-    """Resolve the futures from the outcomes; those that have none fail because of *cause*."""
+    """Resolve the futures from the outcomes. Futures without an outcome fail because of *cause*."""
 
     cause: Event
 
@@ -260,9 +262,9 @@ class Remove(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Release(Effect):
-    """Release the job; with *memory_max*, once it asks for twice the memory, as far as so many MiB allow.
+    """Release the job; with *memory_max*, after doubling its requested memory, up to this many MiB.
 
-    A :class:`Released` or :class:`NotReleased` answers.
+    Answered by :class:`Released` or :class:`NotReleased`.
     """
 
     memory_max: int | None = None
@@ -270,36 +272,37 @@ class Release(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Ask(Effect):
-    """Ask the user's function; a :class:`Decided` or :class:`NotReleased` answers."""
+    """Ask the user's function; answered by :class:`Decided` or :class:`NotReleased`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resubmit(Effect):
-    """Submit it again, as another job; this one never ran, and leaves the queue."""
+    """Submit the bundle again, as another job. This job, which never ran, is removed from the queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is known of the job of one bundle.
+    """The state of the job of one bundle, as far as it is known.
 
     Attributes:
         bundle: the bundle's key.
-        spooled: its outcomes have to be fetched from the spool directory.
-        state: where it stands.
-        job_id: ``cluster.proc``, once it is known.
-        exit: how it ended, once it has; that it was removed, if that was done before its outcomes had come.
-        host: where it ran last.
+        spooled: whether its outcomes must be retrieved from the spool directory.
+        state: its state.
+        job_id: ``cluster.proc``, once known.
+        exit: the event with which it ended, once it has. If it was removed before its outcomes had arrived, and they
+            may be missing for this reason, this is the removal.
+        host: the last host on which it ran.
         false_starts: how often it lost its slot or its shadow since it last ran.
-        policy: what is to become of its holds.
-        holds: how many there were.
-        hold: the last of them.
-        story: how it came to be as it is; None before its first event, and once nothing can go wrong any more. Two
-            jobs are equal whatever their stories.
+        policy: the treatment of its holds.
+        holds: the number of its holds.
+        hold: its last hold.
+        story: the events that led to its state; None before its first event, and when no event can be illegal any more.
+            Comparisons of jobs ignore it.
 
     """
 
-    #: A job with so many false starts never gets to run. Seen with HTCondor 25.14: a shadow that died 632 times in
-    #: 80 s; an eviction every two seconds with job_lease_duration = 0.
+    #: A job with this many false starts never runs. Seen with HTCondor 25.14: a shadow that failed 632 times in 80 s,
+    #: and an eviction every two seconds with job_lease_duration = 0.
     FALSE_STARTS_LIMIT: ClassVar[int] = 20
 
     bundle: str
@@ -316,16 +319,16 @@ class Job:
 
     @property
     def shown(self) -> State:
-        """As futures show it: what has ended counts as completed until its future knows."""
+        """The state that futures show: an ended job counts as completed until its futures are resolved."""
         return State.COMPLETED if self.state in (State.ENDED, State.DISCARDED) else self.state
 
 
 class Story(NamedTuple):
-    """The last events of a job, for whoever has to find out how it came to what cannot happen.
+    """The last events of a job, for debugging an illegal transition.
 
     Attributes:
         before: the job before the first of *events*, without a story of its own.
-        events: those that changed it since, in their order: with *before* they lead to the job as it is.
+        events: the events that have changed the job since, in order: they lead from *before* to the current job.
 
     """
 

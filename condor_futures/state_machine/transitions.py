@@ -1,11 +1,11 @@
-"""What a job's events mean: a pure table, without HTCondor, threads, clock or I/O.
+"""The state table of jobs: pure, without HTCondor, threads, clock or I/O.
 
-``TABLE`` has, for each state, the events that can come in it; for each event, the states that it can lead to, and the
-function that chooses among them and says what there is to do. ``advance(job, event)`` takes one such step. An event
-that the table does not list cannot happen, and raises :class:`IllegalTransition`.
+``TABLE`` lists for each state the events that can occur in it. For each event it lists the next states, and a function
+that selects one of them and returns the effects. ``advance(job, event)`` performs one such step. An event that is not
+in the table cannot occur, and raises :class:`IllegalTransition`.
 
-HTCondor promises little: submit comes before terminate, terminate before the job leaves the queue. An execute event can
-be missing or repeated, a terminate repeated, and events can come after a removal. Each of these has its entry.
+HTCondor guarantees little: submit precedes terminate, which precedes leaving the queue. An execute event may be missing
+or repeated, a terminate event may be repeated, and events may follow a removal. Each of these cases has its entry.
 """
 
 from __future__ import annotations
@@ -53,21 +53,21 @@ from condor_futures.state_machine.states import (
 
 __all__ = ["STORY_LENGTH", "TABLE", "Chapter", "Entry", "IllegalTransition", "advance", "chapters"]
 
-#: So many of a job's last events are kept, without those that changed nothing. A job's usual life has four or five.
+#: The number of a job's last events that are kept, without events that changed nothing. Most jobs have four or five.
 STORY_LENGTH: Final = 20
 
 PENDING, IDLE, RUNNING, HELD, COMPLETED, DISCARDED, ENDED = State
 
 Step = tuple[State, tuple[Effect, ...], Mapping[str, Any]]
-"""The next state, what there is to do, and which other attributes of the job change."""
+"""The next state, the effects, and the changes to other attributes of the job."""
 
 
 class Entry(NamedTuple):
-    """What one kind of event means in one state.
+    """The meaning of one kind of event in one state.
 
     Attributes:
-        to: the states that it can lead to; the same state where the job stays as it is.
-        step: chooses among them.
+        to: the possible next states, which may include the current one.
+        step: selects one of them, and returns the effects.
 
     """
 
@@ -75,7 +75,7 @@ class Entry(NamedTuple):
     step: Callable[[Job, Any], Step]
 
 
-# The steps. Each is the effect of some entries of the table below, and says nothing of where it may happen.
+# The steps, which the entries of the table below use. Only the table says in which states a step may occur.
 
 
 def _nothing(job: Job, _event: Event) -> Step:
@@ -92,7 +92,7 @@ def _unwanted(job: Job, _event: Unwanted) -> Step:
 
 def _remove_once_known(job: Job, event: Submitted) -> Step:
     if job.job_id == event.job_id:
-        return DISCARDED, (), {}  # the second of the two: the removal is under way
+        return DISCARDED, (), {}  # the second such event, of the answer and the log: the removal is under way
     return DISCARDED, (Remove(),), {"job_id": event.job_id}
 
 
@@ -123,7 +123,7 @@ def _held(job: Job, event: Held) -> Step:
 
 
 def _judge(policy: HoldPolicy, hold: Held, holds: int) -> tuple[State, tuple[Effect, ...]]:
-    """What becomes of *hold*, which is the job's hold number *holds*."""
+    """Decide about *hold*, which is the job's hold number *holds*."""
     if hold.for_memory and policy.memory_max is not None:
         return HELD, (Release(policy.memory_max),)
     if policy.action == "ask":
@@ -185,7 +185,7 @@ def _not_retrieved(job: Job, event: NotRetrieved) -> Step:
 
 
 def _absorbed(state: State) -> dict[type[Event], Entry]:
-    """The entries of a state in which no event means anything any more."""
+    """Return the entries of a state that ignores all events."""
     return dict.fromkeys(
         (
             Submitted,
@@ -212,28 +212,28 @@ def _absorbed(state: State) -> dict[type[Event], Entry]:
 
 
 TABLE: Final[Mapping[State, Mapping[type[Event], Entry]]] = {
-    # Only the schedd's answer, and the user, can say anything of a job that is not in the queue. (The log may speak of
-    # it earlier; until the answer says whose job it is, those events are kept.)
+    # Events of a job that is not in the queue come only from the schedd's answer and the user. (The log may have events
+    # of it before the answer. They are kept until the answer assigns the job to a bundle.)
     PENDING: {
         Submitted: Entry((IDLE,), _submitted),
         Refused: Entry((ENDED,), _over),
-        # While its submission is under way: as soon as it has an id it is removed.
+        # If its submission is under way, the job is removed as soon as it has an id.
         Unwanted: Entry((DISCARDED,), _unwanted),
     },
     IDLE: {
-        # The answer to submit() and the SUBMIT event both say so, in either order.
+        # Comes from both the answer to submit() and the SUBMIT event, in either order.
         Submitted: Entry((IDLE,), _nothing),
         Executing: Entry((RUNNING,), _running),
-        # HTCondor tries again after each false start, without end: at the limit the job is given up.
+        # HTCondor retries after each false start without limit. At our limit, the job is given up.
         Evicted: Entry((IDLE, ENDED), _false_start),
         ShadowException: Entry((IDLE, ENDED), _false_start),
-        # The execute event may be missing. Unless it is spooled, its outcomes are here already, and it has ended.
+        # The execute event may be missing. The outcomes of an unspooled job are here already, so the job has ended.
         Terminated: Entry((COMPLETED, ENDED), _terminated),
         Aborted: Entry((ENDED,), _over),
-        # It stays idle where it is on hold only until its input is spooled; the policy decides about any other hold.
+        # The job stays idle during the initial hold, until its input is spooled. The policy decides about other holds.
         Held: Entry((IDLE, HELD, ENDED), _held),
-        Released: Entry((IDLE,), _nothing),  # as each spooled job is, once its input is there
-        # An answer that comes late: somebody else has released it meanwhile.
+        Released: Entry((IDLE,), _nothing),  # from the initial hold of each spooled job
+        # A late answer: somebody else has released the job in the meantime.
         NotReleased: Entry((IDLE,), _nothing),
         Decided: Entry((IDLE,), _nothing),
         Attached: Entry((IDLE,), _attached),
@@ -242,10 +242,10 @@ TABLE: Final[Mapping[State, Mapping[type[Event], Entry]]] = {
         Unspooled: Entry((PENDING,), _unspooled),
         Note: Entry((IDLE,), _nothing),
     },
-    # As idle, for what is known of a running job may be out of date.
+    # The same events as in IDLE, because the known state of a running job may be out of date.
     RUNNING: {
         Submitted: Entry((RUNNING,), _nothing),
-        Executing: Entry((RUNNING,), _running),  # it may be repeated, or be elsewhere: the eviction was not told
+        Executing: Entry((RUNNING,), _running),  # repeated, or on another host after an unreported eviction
         Evicted: Entry((IDLE, ENDED), _false_start),
         ShadowException: Entry((IDLE, ENDED), _false_start),
         Terminated: Entry((COMPLETED, ENDED), _terminated),
@@ -262,47 +262,47 @@ TABLE: Final[Mapping[State, Mapping[type[Event], Entry]]] = {
     },
     HELD: {
         Submitted: Entry((HELD,), _nothing),
-        Executing: Entry((RUNNING,), _running),  # the release was not told
-        # It loses its slot and its shadow because it is held.
+        Executing: Entry((RUNNING,), _running),  # after an unreported release
+        # The job loses its slot and its shadow because it is held.
         Evicted: Entry((HELD,), _nothing),
         ShadowException: Entry((HELD,), _nothing),
         Terminated: Entry((COMPLETED, ENDED), _terminated),
         Aborted: Entry((ENDED,), _over),
-        Held: Entry((HELD,), _nothing),  # log and queue may both say so
-        # The next three may be about an earlier hold, which is over: then they mean nothing.
+        Held: Entry((HELD,), _nothing),  # both log and queue may report the hold
+        # The next three are ignored if they concern an earlier hold, which is over.
         Released: Entry((IDLE, HELD), _released),
         NotReleased: Entry((ENDED, HELD), _not_released),
         Decided: Entry((HELD, ENDED), _decided),
-        # Of the holds in the log's past, this is the one that is not over.
+        # This hold is the only one in the past of the log that is not over.
         Attached: Entry((HELD, ENDED), _attached_on_hold),
         Unwanted: Entry((DISCARDED,), _unwanted),
         Gone: Entry((ENDED,), _over),
         Unspooled: Entry((PENDING,), _unspooled),
         Note: Entry((HELD,), _nothing),
     },
-    # A repeated terminate, or an execute that the log delivers late, means nothing any more; nor does Gone: a retrieved
-    # job leaves the queue by itself, and the answer to Retrieve is on its way.
+    # A repeated terminate event, and a late execute event in the log, are ignored. Gone is ignored too: a retrieved job
+    # leaves the queue by itself, and the answer to Retrieve follows.
     COMPLETED: {
         **_absorbed(COMPLETED),
-        # Before its outcomes have been fetched, or meanwhile: if it ended well and any are missing, this is why.
+        # Removed before or during the retrieval: if the job exited with status 0, this explains missing outcomes.
         Aborted: Entry((COMPLETED,), _removed_at_the_end),
         Retrieved: Entry((ENDED,), _retrieved),
         NotRetrieved: Entry((ENDED,), _not_retrieved),
         Unwanted: Entry((DISCARDED,), _unwanted),
     },
-    # It was unwanted, perhaps while its submission was under way: then only now there is an id to remove.
+    # If the job became unwanted during its submission, it gets an id, and can be removed, only now.
     DISCARDED: {**_absorbed(DISCARDED), Submitted: Entry((DISCARDED,), _remove_once_known)},
-    # Events may come after the end: the abort of a job that was removed when it had been retrieved, for example.
+    # Events may follow the end, such as the abort of a job that was removed after its retrieval.
     ENDED: _absorbed(ENDED),
 }
-"""State -> event -> the states that it can lead to, and the step; the documentation's diagram is drawn from it."""
+"""State -> event -> the possible next states, and the step. The documentation's diagram is generated from it."""
 
 
 def advance(job: Job, event: Event) -> tuple[Job, tuple[Effect, ...]]:
-    """The job after *event*, and what is to be done about it.
+    """Return the job after *event*, and the effects.
 
     Raises:
-        IllegalTransition: if the table has no such entry.
+        IllegalTransition: the table has no entry for the event in the job's state.
 
     >>> job = Job("b000001", spooled=True)
     >>> job, effects = advance(job, Submitted("7.0", "b000001"))
@@ -314,7 +314,7 @@ def advance(job: Job, event: Event) -> tuple[Job, tuple[Effect, ...]]:
     state, effects, news = _step(job, event)
     if state is job.state and not news and not effects:
         return job, effects
-    # In the last two states no event is illegal, so nobody will ask for the story of the many jobs that have ended.
+    # In the last two states no event is illegal, so the many jobs that have ended need no story.
     story = None if state is ENDED or state is DISCARDED else _continued(job, event)
     return replace(job, state=state, story=story, **news), effects
 
@@ -324,17 +324,17 @@ def _step(job: Job, event: Event) -> Step:
     if entry is None:
         raise IllegalTransition(job, event)
     step = entry.step(job, event)
-    assert step[0] in entry.to, f"{event} led {job} to {step[0]}, which the table does not list"
+    assert step[0] in entry.to, f"{event} led {job} to {step[0]}, which is not in the table"
     return step
 
 
 def _continued(job: Job, event: Event) -> Story:
-    """The story of *job* with *event* at its end."""
+    """Return the story of *job* with *event* appended."""
     if job.story is None:
         return Story(job, (event,))
     before, events = job.story
     if len(events) == STORY_LENGTH:
-        # The first of them is told by where the story begins.
+        # Drop the first event: the story then begins with the job after it.
         state, _, news = _step(before, events[0])
         before, events = replace(before, state=state, **news), events[1:]
     return Story(before, (*events, event))
@@ -349,7 +349,7 @@ class Chapter(NamedTuple):
 
 
 def chapters(story: Story | None) -> tuple[Chapter, ...]:
-    """Tell *story* event by event: effects follow from events, so that only these are kept.
+    """Return *story* event by event. A story has only events, because states and effects follow from them.
 
     >>> job, _ = advance(Job("b000001", spooled=True), Submitted("7.0", "b000001"))
     >>> chapters(job.story)
@@ -365,13 +365,13 @@ def chapters(story: Story | None) -> tuple[Chapter, ...]:
     return tuple(told)
 
 
-class IllegalTransition(Exception):  # noqa: N818 - it is a bug of ours, not an error to be handled
-    """The table has no entry for this event in this state.
+class IllegalTransition(Exception):  # noqa: N818 - a bug in this package, not an error to handle
+    """The table has no entry for an event in the job's state.
 
     Attributes:
-        job: as it was.
-        event: the one that has no entry.
-        story: the job's last events before that, with the state and the effects of each.
+        job: the job before the event.
+        event: the event without an entry.
+        story: the job's last events before this one, with the state and the effects of each.
 
     """
 
@@ -382,10 +382,10 @@ class IllegalTransition(Exception):  # noqa: N818 - it is a bug of ours, not an 
         self.story = chapters(job.story)
 
     def __str__(self) -> str:
-        return f"{self.event} has no meaning for {self.job}"
+        return f"{self.event} is illegal for {self.job}"
 
     def line(self) -> str:
-        """All of it, for the log: one line of JSON, from which :func:`~.replaying.replay` can replay the job."""
+        """Return one line of JSON for the log, from which :func:`~.replaying.replay` can replay the job."""
         before = self.job.story.before if self.job.story is not None else self.job
         return json.dumps(
             {

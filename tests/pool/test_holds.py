@@ -304,7 +304,7 @@ def test_a_job_that_never_runs_and_is_never_held_is_given_up(pool, executor):
     broken(pool, told, "ShouldTransferFiles", '"SOMETIMES"')
     error = silent.exception(110)
     assert isinstance(error, JobLostError)
-    assert "it never ran" in str(error)
+    assert "the job never ran" in str(error)
     error = told.exception(110)
     assert isinstance(error, JobLostError)
     assert "repeatedly" in str(error)

@@ -48,5 +48,5 @@ def test_a_story_is_told_apart_from_its_job():
 @pytest.mark.parametrize("kind", ["Path", "dataclass", "State", None])
 def test_other_words_are_refused(kind):
     """The line may come from anyone."""
-    with pytest.raises(ValueError, match="no word of the state table"):
+    with pytest.raises(ValueError, match="not a class of the state table"):
         value({"kind": kind})

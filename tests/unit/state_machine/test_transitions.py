@@ -213,7 +213,7 @@ def test_a_step_to_a_state_that_the_table_does_not_list_is_refused(monkeypatch):
     """A change of a step needs a change of the table, too."""
     wrong = Entry((RUNNING,), TABLE[IDLE][Terminated].step)
     monkeypatch.setitem(TABLE[IDLE], Terminated, wrong)
-    with pytest.raises(AssertionError, match="which the table does not list"):
+    with pytest.raises(AssertionError, match="which is not in the table"):
         advance(job_in(IDLE), Terminated(JOB, 0))
 
 
