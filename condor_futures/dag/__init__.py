@@ -1,4 +1,8 @@
-"""Workflows for DAGMan: a DAG of calls that HTCondor drives, with or without the client."""
+"""Workflows: a DAG of calls, which DAGMan runs as HTCondor jobs, whether the client is attached or not.
+
+This code runs in the client. The user's threads make the DAG, one thread follows DAGMan (or runs the DAG on this
+machine, with threads that wait for jobs and scripts), and a resolver's thread resolves the futures.
+"""
 
 from __future__ import annotations
 

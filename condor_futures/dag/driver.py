@@ -29,7 +29,11 @@ __all__ = ["Driver"]
 
 
 class Driver:
-    """One DAG, from its first node to the end of its last run."""
+    """One DAG, from its first node to the end of its last run.
+
+    It belongs to the threads that call the executor; a done callback may call the executor too. Tests do not assert
+    this, because these threads hold no lock.
+    """
 
     def __init__(self, graph: Graph, dagman: Mapping[str, object]) -> None:
         """Use *graph*: an empty graph, or a loaded one, which :meth:`resume` then follows or completes."""

@@ -28,7 +28,10 @@ GRACE = 10.0
 
 
 def are_wanted(bundles: Sequence[Bundle]) -> bool:
-    """Return whether a remaining call was not cancelled. In a repeated cluster, a job may have no remaining calls."""
+    """Return whether the job is wanted: not all of its remaining calls were cancelled.
+
+    A job of a cluster that runs again may have no remaining calls; it is wanted too.
+    """
     futures = [future for bundle in bundles for future in bundle.futures.values()]
     return not futures or not all(future.cancelled() for future in futures)
 
