@@ -24,6 +24,8 @@ from condor_futures import (
     JobRemovedError,
     wait,
 )
+from condor_futures.access_point.backoff import Backoff
+from condor_futures.access_point.requests import AccessPoint
 from condor_futures.dag import dagman, follower
 
 pytestmark = pytest.mark.pool
@@ -208,7 +210,7 @@ def test_nobody_waits_for_a_dag_that_was_written_and_not_submitted(pool, new_dag
     file = dag.write()
     dag.shutdown()
     early = DagExecutor.attach(dag.directory)
-    with pytest.raises(RuntimeError, match=r"call run\(\), or attach\(\) once it has been submitted"):
+    with pytest.raises(RuntimeError, match=r"call run\(\), or attach\(\) once the DAG has been submitted"):
         early.futures[0].result()
     early.shutdown()
     subprocess.run(["condor_submit_dag", str(file)], env=pool.environment, check=True, capture_output=True)
@@ -358,7 +360,7 @@ def test_dagman_on_hold_ends_the_futures(pool, new_dag):
     dagman = dagman_of(pool, dag)
     pool.run("condor_hold", dagman)
     assert isinstance(value.exception(60), JobHeldError)
-    assert "release it, and attach" in str(value.exception())
+    assert "release it, then attach" in str(value.exception())
     dag.shutdown()
     # If a job of the scheduler universe is released before its process has ended, it does not start again (25.14).
     until(lambda: "EXITING WITH STATUS" in (dag.directory / "work.dag.dagman.out").read_text())
@@ -492,22 +494,21 @@ def test_what_cannot_be_attached_to(tmp_path, new_dag):
 
 def test_a_removal_that_fails_is_made_again(new_dag, monkeypatch):
     """Otherwise, a DAG that is to be removed would run to its natural end."""
-    monkeypatch.setattr(follower, "AGAIN", 0.1)
+    monkeypatch.setattr(follower, "AGAIN", Backoff(0.1, 0.1))
     dag = new_dag()
     future = dag.submit(time.sleep, 300)
     dag.run()
     until(future.running)
-    helper = dag._driver._run._access_point
-    request, refused = helper.request, []
+    request, refused = AccessPoint.request, []
 
-    def refuse_once(operation, answer, **arguments):
+    def refuse_once(helper, operation, answer, **arguments):
         if operation == "remove" and not refused:
             refused.append(arguments["jobs"])
             answer(None, AccessPointError("it is away"))
         else:
-            request(operation, answer, **arguments)
+            request(helper, operation, answer, **arguments)
 
-    monkeypatch.setattr(helper, "request", refuse_once)
+    monkeypatch.setattr(AccessPoint, "request", refuse_once)
     dag.terminate_workers()
     assert isinstance(future.exception(60), JobRemovedError)
     assert refused
