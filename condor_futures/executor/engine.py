@@ -21,6 +21,7 @@ from condor_futures.executor import at_exit
 from condor_futures.future import CondorFuture
 from condor_futures.options.categories import Categories
 from condor_futures.options.credentials import renew_after
+from condor_futures.ownership import Owner, owned
 from condor_futures.recovery.evidence import Unused
 from condor_futures.session.event_log import EventLog
 from condor_futures.session.finding import check_session_directory, session_path, sessions_directory
@@ -36,8 +37,14 @@ DEFAULT_MAX_WORKERS = 1000
 """The default maximum number of jobs of an executor in the queue: more jobs overload access points."""
 
 
+@owned(shut_down="lock", _cores="lock")
 class Engine:
-    """What an executor and those derived from it share: a session, its watcher, and the numbers given out so far."""
+    """The session, the watcher and the counters that an executor and its derived executors share.
+
+    An engine belongs to the thread that creates it until :func:`start_watcher`. From then on, the holder of ``lock``
+    owns ``shut_down`` and the number of cores, and all other attributes never change. Any thread may take numbers from
+    the counters: each number is used only once.
+    """
 
     def __init__(self, session: Session, watcher: Watcher, max_workers: int, categories: Categories) -> None:
         self.session = session
@@ -67,9 +74,11 @@ class Engine:
         """
         if self._cores is None:
             try:
-                self._cores = self.watcher.cores(_CORES_TIMEOUT)
+                cores = self.watcher.cores(_CORES_TIMEOUT)
             except AccessPointError:  # some collectors refuse such queries
                 return self.max_workers
+            with self.lock:  # not during the query, which would block other threads
+                self._cores = cores
         return min(self.max_workers, self._cores or self.max_workers)
 
     def check_open(self) -> None:
@@ -220,6 +229,7 @@ def make_engine(connection: Connection, event_log: EventLog) -> Engine:
 
 def start_watcher(engine: Engine, undo: contextlib.ExitStack) -> None:
     """Start the watcher. From now on the watcher cleans up, instead of *undo*."""
+    Owner("the holder of the engine's lock", engine.lock).takes(engine, part="lock")
     at_exit.wait_for(engine.watcher)
     undo.callback(at_exit.forget, engine.watcher)
     engine.watcher.start()

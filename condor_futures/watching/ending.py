@@ -53,7 +53,7 @@ class Ending:
             afterwards: called last, when all jobs are gone.
 
         """
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # reentrant, because only such a lock knows its holder: see ownership
         self.broken: BaseException | None = None
         self.closing = False
         self._detaching = False

@@ -108,7 +108,7 @@ class Watcher:
         self._owner.takes(self._ending, self._credential_renewals)
 
     @property
-    def lock(self) -> threading.Lock:
+    def lock(self) -> threading.RLock:
         """Held while it is decided whether a call is accepted."""
         return self._ending.lock
 

@@ -33,7 +33,6 @@ WITHOUT: dict[str, str] = {
     "cli/status.py": _POOL + "tests/pool/test_cli.py",
     "executor/attaching.py": _POOL + "tests/pool/test_attach.py, test_old_sessions.py; tests/unit/recovery",
     "executor/condor_executor.py": _POOL + "tests/pool/test_executor.py, tests/contract",
-    "executor/engine.py": _POOL + "tests/pool/test_lifecycle.py, test_credentials.py",
     "personal/configuration.py": "tests/personal/test_configuration.py",
     "personal/daemons.py": "tests/personal/test_daemons.py",
     "personal/debian.py": "tests/personal/test_debian.py",
