@@ -133,8 +133,8 @@ def test_a_cluster_waits_for_what_it_depends_on_and_stays_one(executor):
 def test_a_cluster_across_bundle_directories_stays_one(new_executor):
     """A directory has at most a thousand bundles. This does not split a cluster."""
     executor = new_executor()
-    next_bundle = iter(range(997, 2000))
-    executor._engine.bundles = next_bundle
+    for _ in range(997):  # numbers of bundles, which are not given out again
+        next(executor._engine.bundles)
     futures = executor.submit_cluster(pow, procid, 2, count=6)
     assert [future.result() for future in futures] == [n * n for n in range(6)]
     assert len({future.job_id.split(".")[0] for future in futures}) == 1
@@ -154,7 +154,7 @@ def test_a_cluster_respects_its_category(new_executor):
     few = executor.with_options(category="few")
     futures = [*few.submit_cluster(pow, procid, 1, count=3), *few.submit_cluster(pow, procid, 1, count=2)]
     assert [future.result() for future in futures] == [0, 1, 2, 0, 1]
-    with pytest.raises(ValueError, match="4 jobs exceeds the limit: 3 jobs in the queue"):
+    with pytest.raises(ValueError, match="4 jobs exceeds the limit of the category 'few': 3 jobs in the queue"):
         few.submit_cluster(pow, procid, 1, count=4)
 
 
