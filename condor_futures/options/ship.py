@@ -142,9 +142,12 @@ class Shipping:
         if not isinstance(file, str) or name.partition(".")[0] in _NEVER:
             return False
         path = Path(file).resolve()
+        # Also where the file is as imported: in Debian's Python, sitecustomize.py is a link to a file below /etc.
+        imported = Path(file).parent.resolve() / Path(file).name
         if not _INSTALLED.isdisjoint(path.parts) or self._has_file(name, path):
             return False
-        return path.suffix == ".py" and not any(path.is_relative_to(place) for place in self._places)
+        installed = any(one.is_relative_to(place) for one in (path, imported) for place in self._places)
+        return path.suffix == ".py" and not installed
 
     def _has_file(self, name: str, path: Path) -> bool:
         """Return whether jobs import the module from a shipped file.

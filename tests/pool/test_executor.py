@@ -313,7 +313,7 @@ def test_shell_without_a_command_is_refused(executor):
 def test_results_are_nothing_to_come_after(executor):
     """The error comes at once, while the calls of map() may run for hours. It takes none of their results."""
     results = executor.map(abs, [-4])
-    with pytest.raises(TypeError, match=r"after must be futures, and map\(\) gives results"):
+    with pytest.raises(TypeError, match=r"after must be futures, but map\(\) returns results"):
         executor.with_options(after=results)
     assert list(results) == [4]
 

@@ -11,6 +11,7 @@ import cloudpickle
 import pytest
 
 import condor_futures
+from condor_futures.options import ship
 from condor_futures.options.ship import Shipping
 
 
@@ -47,6 +48,20 @@ def test_what_lies_in_site_packages_is_installed_wherever_those_are(place):
     assert run(f"import neighbour; {_NAMES}", place.parent) == "['neighbour']"
 
 
+def test_a_link_in_the_standard_library_is_installed(tmp_path, monkeypatch):
+    """In Debian's Python, sitecustomize.py is a link to a file below /etc."""
+    library, elsewhere = tmp_path / "library", tmp_path / "etc"
+    for directory in (library, elsewhere):
+        directory.mkdir()
+    (elsewhere / "site_of_ours.py").write_text("")
+    (library / "site_of_ours.py").symlink_to(elsewhere / "site_of_ours.py")
+    monkeypatch.syspath_prepend(library)
+    module = importlib.import_module("site_of_ours")
+    assert Shipping("auto").is_the_users("site_of_ours", module)
+    monkeypatch.setattr(ship, "_installed_places", lambda: (library.resolve(),))
+    assert not Shipping("auto").is_the_users("site_of_ours", module)
+
+
 def test_modules_whose_files_are_shipped_travel_by_name(place):
     """If they also travelled by value, the job would have each of their classes twice.
 
@@ -59,6 +74,7 @@ def test_modules_whose_files_are_shipped_travel_by_name(place):
     text = """
 import helper, pack.inner, whole.inner
 from pathlib import Path
+from condor_futures.options import ship
 from condor_futures.options.ship import Shipping
 top = Path(helper.__file__).parent
 ship = ["auto", top / "helper.py", top / "pack" / "inner.py", top / "whole"]
@@ -74,6 +90,7 @@ def test_cloudpickle_outside_the_installation_does_not_pickle_itself(tmp_path):
     shutil.copytree(source, own / "cloudpickle", ignore=shutil.ignore_patterns("__pycache__"))
     text = """
 from condor_futures.calls.pickling import pickle_object
+from condor_futures.options import ship
 from condor_futures.options.ship import Shipping
 import cloudpickle
 print(cloudpickle.__file__)
