@@ -38,9 +38,10 @@ from condor_futures.errors import (
     RemoteExceptionError,
     RemoteTraceback,
 )
+from condor_futures.execution_point.reporting import report
 from condor_futures.execution_point.shell import ShellError, shell
 from condor_futures.executor.condor_executor import CondorExecutor
-from condor_futures.future import CondorFuture
+from condor_futures.future import CondorFuture, Progress
 from condor_futures.options.on_hold import HeldJob
 from condor_futures.sessions import SessionInfo, purge, sessions
 
@@ -77,6 +78,7 @@ __all__ = [
     "OutcomeError",
     "PayloadError",
     "PersonalPoolError",
+    "Progress",
     "PythonMismatchError",
     "RemoteExceptionError",
     "RemoteTraceback",
@@ -86,6 +88,7 @@ __all__ = [
     "as_completed",
     "procid",
     "purge",
+    "report",
     "sessions",
     "shell",
     "wait",

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from condor_futures.state_machine.states import Job, State
 
-__all__ = ["CondorFuture"]
+__all__ = ["CondorFuture", "Progress"]
 
 T = TypeVar("T")
 
@@ -24,6 +24,19 @@ class _Bundle(Protocol):
     job: Job
 
     def text(self, stream: str, call: str | None = None) -> str: ...
+
+
+class Progress(NamedTuple):
+    """What a call says of itself, see :attr:`CondorFuture.progress`.
+
+    Attributes:
+        fraction: how much of the work is done, from 0 to 1.
+        text: what the call is doing.
+
+    """
+
+    fraction: float
+    text: str
 
 
 class CondorFuture(Future[T]):
@@ -48,6 +61,7 @@ class CondorFuture(Future[T]):
         """The key of the call. Keys are numbered in the order of submission."""
         self._canceller = cancelled
         self.bundle: _Bundle | None = None
+        self._progress: Progress | None = None
 
     def __repr__(self) -> str:
         """Return the standard library's text; once the call has a bundle, also its key, its state and its job's id."""
@@ -60,7 +74,7 @@ class CondorFuture(Future[T]):
         """Cancel the call, even if it is running; its job is then removed from the queue.
 
         If the call shares its job with other calls, the job continues for those, and the result of this call is
-        ignored.
+        ignored. A warm job kills the process of the call and stays.
 
         Returns:
             False if the call has already ended, else True.
@@ -131,8 +145,38 @@ class CondorFuture(Future[T]):
         """
         return (self.bundle.job.host or None) if self.bundle else None
 
+    @property
+    def progress(self) -> Progress | None:
+        """What the call last said of itself by :func:`condor_futures.report`; None if it said nothing.
+
+        Only calls of warm jobs can say something before they end.
+
+        Example:
+            >>> future.result()
+            1024
+            >>> future.progress is None
+            True
+
+        """
+        return self._progress
+
+    def set_progress(self, fraction: object, text: object) -> None:
+        """Take what the call says of itself, unless it makes no sense; for executors.
+
+        Example:
+            >>> from condor_futures import CondorFuture
+            >>> future = CondorFuture("c000000")
+            >>> future.set_progress(0.25, "step 1")
+            >>> future.progress
+            Progress(fraction=0.25, text='step 1')
+
+        """
+        if isinstance(fraction, (int, float)) and 0 <= fraction <= 1 and isinstance(text, str):
+            # It goes to terminals, where other characters may do anything.
+            self._progress = Progress(float(fraction), "".join(c if c.isprintable() else " " for c in text[:200]))
+
     def stdout(self) -> str:
-        r"""Return the standard output of the call; empty until its job has ended.
+        r"""Return the standard output of the call; empty until its job has ended, unless the job is warm.
 
         Example:
             >>> future = executor.submit(print, "converged")
@@ -144,7 +188,7 @@ class CondorFuture(Future[T]):
         return self.bundle.text("stdout", self.key) if self.bundle else ""
 
     def stderr(self) -> str:
-        r"""Return the standard error of the call; empty until its job has ended.
+        r"""Return the standard error of the call; empty until its job has ended, unless the job is warm.
 
         Example:
             >>> from condor_futures import shell

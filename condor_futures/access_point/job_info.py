@@ -38,6 +38,7 @@ _PROJECTION = [
     attributes.BUNDLE,
     attributes.CALLS,
     attributes.SESSION,
+    attributes.WARM,
     "DiskUsage",
     "HoldReason",
     "HoldReasonCode",
@@ -76,6 +77,7 @@ class JobInfo:
         hold_reason: HTCondor's reason why the job is held; None if it is not held.
         hold_code: HTCondor's code for the reason.
         hold_subcode: HTCondor's subcode for the reason.
+        warm: whether the job is warm; it is then given its calls while it runs, and *calls* is 0.
         why_idle: the reason why the job does not run, if you asked for it and the job is idle.
 
     Example:
@@ -99,6 +101,7 @@ class JobInfo:
     hold_reason: str | None = None
     hold_code: int | None = None
     hold_subcode: int | None = None
+    warm: bool = False
     why_idle: str | None = None
 
     @classmethod
@@ -138,6 +141,7 @@ class JobInfo:
             hold_reason=str(ad.get("HoldReason", "")) if held else None,
             hold_code=_number(ad, "HoldReasonCode") if held else None,
             hold_subcode=_number(ad, "HoldReasonSubCode") if held else None,
+            warm=ad.get(attributes.WARM) is True,
         )
 
 

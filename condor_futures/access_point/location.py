@@ -49,6 +49,11 @@ class Location:
         )
 
     @property
+    def is_here(self) -> bool:
+        """Whether the schedd is on this machine, as far as is known."""
+        return self.local or (self.pool is None and self.name is None)
+
+    @property
     def schedd(self) -> tuple[str | None, str | None] | None:
         """Pool and name of the schedd if it was the local one, for a later ``attach()``; None for other schedds."""
         return (self.pool, self.name) if self.local else None

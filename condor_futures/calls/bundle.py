@@ -17,7 +17,10 @@ from condor_futures.options.options import Options
 from condor_futures.ownership import changes, owned
 from condor_futures.state_machine.states import Job
 
-__all__ = ["Bundle"]
+__all__ = ["Bundle", "Place"]
+
+Place = tuple[Path, int, str]
+"""Where an outcome is: its file, its first byte, and the key of the open bundle whose job wrote it."""
 
 _Ranges = Mapping[str, Sequence[int | None]]  # by stream
 
@@ -27,8 +30,10 @@ _Ranges = Mapping[str, Sequence[int | None]]  # by stream
     cancelled="follower",
     parents="follower",
     after="follower",
+    attempt="follower",
     futures="resolver",
     stream_ranges="resolver",
+    places="resolver",
 )
 @dataclass(eq=False)
 class Bundle:
@@ -51,7 +56,11 @@ class Bundle:
         parents: by call key, the futures whose values the call takes, by the keys by which the call refers to them.
         after: futures that its calls wait for without taking their values.
         cancelled: the keys of calls that nothing waits for any more.
-        stream_ranges: by call key, the part of the job's output that the call wrote. Owned by the resolver.
+        stream_ranges: by call key, the part of the job's output that the call wrote. Owned by the resolver, as is:
+        places: by call key, where the outcomes are of calls that a warm job made.
+        line: the directory that the job of an open bundle exchanges calls and outcomes in; None for a closed bundle.
+            The calls of an open bundle are handed to its job while it runs; *futures* are theirs.
+        attempt: the files of the job's present attempt, without their suffixes. Owned by the follower.
 
     """
 
@@ -64,6 +73,9 @@ class Bundle:
     after: Sequence[Future[Any]] = ()
     cancelled: AbstractSet[str] = field(default_factory=set)
     stream_ranges: Mapping[str, _Ranges] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict)
+    line: Path | None = None
+    attempt: Path | None = None
 
     def __post_init__(self) -> None:
         self._calls = tuple(self.futures)
@@ -83,6 +95,24 @@ class Bundle:
     def wrote(self, ranges: Mapping[str, _Ranges]) -> None:
         """Record which *ranges* of the job's output the calls wrote, by call key."""
         cast("dict[str, _Ranges]", self.stream_ranges).update(ranges)
+
+    @changes("resolver")
+    def give(self, calls: Iterable[str], to: Bundle) -> None:
+        """Let the job of the bundle *to* make *calls*."""
+        for call in calls:
+            future = cast("dict[str, CondorFuture[Any]]", self.futures).pop(call, None)
+            if future is not None:
+                cast("dict[str, CondorFuture[Any]]", to.futures)[call] = future
+
+    @changes("resolver")
+    def take(self, call: str) -> CondorFuture[Any] | None:
+        """Return the future of *call*, which has its outcome now; None if it is not here any more."""
+        return cast("dict[str, CondorFuture[Any]]", self.futures).pop(call, None)
+
+    @changes("resolver")
+    def found(self, call: str, path: Path, start: int) -> None:
+        """Record where the outcome of *call* is."""
+        cast("dict[str, Place]", self.places)[call] = path, start, self.key
 
     def overwritten(self, calls: Iterable[str]) -> None:
         """Forget the output of *calls*: the job runs again, and overwrites the files."""
@@ -108,14 +138,28 @@ class Bundle:
         """Return the output of the job (or only of *call*) on *stream*, or only its last *tail* characters."""
         start, end = self.stream_ranges.get(call, {}).get(stream, (0, None)) if call else (0, None)
         start = start or 0
+        path = self.path(stream)
+        if call is not None and call in self.places:
+            path = self.places[call][0].with_suffix(f".{stream}")
+        elif call is not None and self.line is not None:
+            # It is running: what it writes comes after what the calls before it wrote.
+            if self.attempt is None or next(iter(self.futures), None) != call:
+                return ""
+            path = self.attempt.with_suffix(f".{stream}")
+            ended = [
+                ranges[stream][1]
+                for key, ranges in list(self.stream_ranges.items())
+                if stream in ranges and self.places[key][0].stem == self.attempt.name
+            ]
+            start = max((end for end in ended if end is not None), default=0)
         try:
-            with open_regular(self.path(stream)) as file:
+            with open_regular(path) as file:
                 end = file.seek(0, os.SEEK_END) if end is None else end
                 if tail is not None:
                     # A character has at most four bytes. The output may have gigabytes, so only its end is read.
                     start = max(start, end - 4 * tail)
                 file.seek(start)
-                data = file.read(end - start)
+                data = file.read(max(end - start, 0))
         except OSError:
             return ""
         text = data.decode("utf-8", "replace")

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import cloudpickle
 
+from condor_futures.calls.outcomes_file import outcome_at
 from condor_futures.calls.pickling import Pickled, pickle_object
 from condor_futures.errors import (
     OutcomeError,
@@ -32,6 +33,7 @@ __all__ = [
     "Manner",
     "append_value",
     "copy_outcome",
+    "copy_outcome_at",
     "write_bundle",
     "writing_calls",
 ]
@@ -85,6 +87,8 @@ class Manner:
             outcome file, or their names are relative to its directory.
         strict: the job fails if a call fails.
         afresh: the job keeps no outcomes of earlier attempts.
+        chunk: the number of calls that one job makes if the bundle has more, because warm jobs were to make them; 0 for
+            all of them.
         after: keys of the calls that these calls wait for. A client that attaches to the session reads them.
 
     """
@@ -97,6 +101,7 @@ class Manner:
     strict: bool = False
     afresh: bool = False
     after: Sequence[str] = ()
+    chunk: int = 0
 
 
 def write_bundle(
@@ -132,6 +137,7 @@ def write_bundle(
         "parents": list(manner.parents),
         "strict": manner.strict,
         "afresh": manner.afresh,
+        "chunk": manner.chunk,
     }
     head.update({name: value for name, value in optional.items() if value})
     head.update(options=dict(options), discard=bool(options.get("discard")))
@@ -173,6 +179,25 @@ def copy_outcome(file: BinaryIO, key: str, outcomes: Path) -> None:
 
     """
     file.writelines(_frames_of(key, outcomes))  # an OSError here concerns *file*, never the file of outcomes
+
+
+def copy_outcome_at(
+    file: BinaryIO, key: str, outcomes: Path, start: int, *, session: str, source: bytes, secret: bytes
+) -> None:
+    """Append the outcome of the call *key*, at *start* of *outcomes*, whose secret is *source*, to a bundle's calls.
+
+    The job that wrote it may have put something else there since, such as an outcome of another job's call.
+
+    Raises:
+        OutcomeError: it is not there any more, or not authentic.
+
+    """
+    try:
+        with open_regular(outcomes) as other:
+            outcome = outcome_at(other, start, key, session=session, secret=source)
+    except OSError as error:
+        raise OutcomeError(f"the outcome of a call cannot be read again: {error}") from error
+    write_frame(file, secret, dict(outcome.header), outcome.segments)
 
 
 def _frames_of(key: str, outcomes: Path) -> Iterator[bytes]:

@@ -6,13 +6,14 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from condor_futures.errors import OutcomeError
 from condor_futures.execution_point.frames import FrameError, read_frames
 from condor_futures.execution_point.unpickling import Unpickler
 from condor_futures.files.private_files import open_regular
 
-__all__ = ["Outcome", "read_outcomes"]
+__all__ = ["Outcome", "outcome_at", "read_outcomes"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Outcome:
     result: str
     header: Mapping[str, Any]
     segments: Sequence[bytes | bytearray]
+    start: int = 0
+    """Where it begins in its file."""
 
     @property
     def stream_ranges(self) -> dict[str, Any]:
@@ -40,6 +43,7 @@ class Outcome:
 
 
 _RAISED = ("type_name", "message", "traceback")
+_LARGEST = 1 << 63  # no file is larger
 
 #: The text fields that the header of an outcome must have, by the outcome's result.
 _TEXTS = {
@@ -67,8 +71,26 @@ def _is_outcome(header: Mapping[str, Any]) -> bool:
         and all(isinstance(text, str) for text in (*texts, *optional))
         and all(number is None or type(number) is int for number in numbers)
         and all(isinstance(part, list) and len(part) == 2 for part in ranges)  # noqa: PLR2004 - beginning and end
-        and all(place is None or type(place) is int for part in ranges for place in part)
+        and all(place is None or (type(place) is int and 0 <= place < _LARGEST) for part in ranges for place in part)
     )
+
+
+def outcome_at(file: BinaryIO, start: int, call: str, *, session: str, secret: bytes) -> Outcome:
+    """Return the outcome of *call* that begins at *start* of a file that a warm job writes.
+
+    Raises:
+        OutcomeError: it is not an outcome of this session, or not authentic.
+
+    """
+    file.seek(start)
+    try:
+        header, segments = next(read_frames(file, secret))
+    except (FrameError, OSError, StopIteration) as error:
+        raise OutcomeError(f"the outcome of a call is refused: {error}") from error
+    well = header.get("kind") == "outcome" and header.get("session") == session and _is_outcome(header)
+    if not well or header["call"] != call:
+        raise OutcomeError("the outcome of a call is refused: it is malformed, or of another call or session")
+    return Outcome(header["call"], header["result"], header, segments, start)
 
 
 def read_outcomes(path: Path, *, session: str, secret: bytes) -> tuple[dict[str, Outcome], str | None]:
@@ -80,12 +102,15 @@ def read_outcomes(path: Path, *, session: str, secret: bytes) -> tuple[dict[str,
     outcomes: dict[str, Outcome] = {}
     try:
         with open_regular(path) as file:
+            start = 0
             for header, segments in read_frames(file, secret):
                 if header.get("kind") != "outcome" or header.get("session") != session:
                     return outcomes, "it has a record that is not an outcome of this session"
                 if not _is_outcome(header):
                     return outcomes, "it has a malformed outcome record"
-                outcomes.setdefault(header["call"], Outcome(header["call"], header["result"], header, segments))
+                key = header["call"]
+                outcomes.setdefault(key, Outcome(key, header["result"], header, segments, start))
+                start = file.tell()
     except FileNotFoundError:
         return outcomes, None
     except (FrameError, OSError) as error:

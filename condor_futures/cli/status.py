@@ -140,7 +140,7 @@ def _cells(alike: Sequence[JobInfo]) -> list[str | Text]:
     return [
         name,
         Text(first.state, _STYLES.get(first.state, "")),
-        str(calls or ""),
+        "warm" if first.warm else str(calls or ""),
         Text(first.host or ""),
         _duration(first.run_time) if first.started is not None else "",
         f"{first.memory / 2**20:.0f} MiB" if first.memory else "",

@@ -102,7 +102,7 @@ class Reports(Resolver):
         bundle.wrote({key: outcome.stream_ranges for key, outcome in good.items()})
         for key, future in futures.items():
             if key in good:
-                self._resolve(bundle, future, *failures.value_or_error(good[key], bundle.job.job_id))
+                self._resolve(future, *failures.value_or_error(good[key], bundle.job.job_id))
 
     def _held(self, bundle: Bundle, hold: states.Held) -> None:
         session = self._session
@@ -119,7 +119,7 @@ class Reports(Resolver):
             if cause is not None and bundle.job.job_id is None:
                 self._fail_call(bundle, call, cause)
             else:
-                self._resolve(bundle, future, None, error)
+                self._resolve(future, None, error)
         bundle.futures = {}
 
     def _cause(self, node: Node) -> BaseException | None:

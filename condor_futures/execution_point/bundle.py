@@ -158,9 +158,9 @@ class Bundle:
         # All values of a bundle share one patience, so that a full disk does not delay each of them. An error needs
         # little space and must be reported, so it has a patience of its own.
         patience = min(ROOM_PATIENCE, self.patience) if result == "value" else ROOM_PATIENCE
-        self._when_there_is_room(append, sum(memoryview(part).nbytes for part in segments), patience)
+        self.when_there_is_room(append, sum(memoryview(part).nbytes for part in segments), patience)
 
-    def _when_there_is_room(self, write: "Callable[[], None]", size: int = 0, patience: float = ROOM_PATIENCE) -> None:
+    def when_there_is_room(self, write: "Callable[[], None]", size: int = 0, patience: float = ROOM_PATIENCE) -> None:
         """Call *write*. On a full disk with a capacity above *size* bytes, retry for *patience* seconds.
 
         Other users of the disk may free space. For example, a job runs in the spool directory if access point and
@@ -210,5 +210,5 @@ class Bundle:
                 for header, segments in kept:
                     write_frame(file, self.secret, header, segments)
 
-        self._when_there_is_room(rewrite)
+        self.when_there_is_room(rewrite)
         os.rename(self.outcomes + ".new", self.outcomes)

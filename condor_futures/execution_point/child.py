@@ -44,18 +44,12 @@ class Child:
         loaded = {}  # type: dict[int, Any]
         done = bundle.reported()
         limit = bundle.head.get("max_tasks_per_child")
-        if bundle.initializer:
-            self._enter("initializer")
-            try:
-                _initialize(bundle.initializer)
-            except BaseException as error:
-                failed = self._exception(error)
-                pickled = failed.pop("pickled")
-                for key in bundle.call_keys():
-                    if key not in done:
-                        bundle.report(key, "initializer", pickled, **failed)
-                return
-            self._flush()  # so that the initializer's output does not count as the first call's
+        failed = self.initialize(bundle)
+        if failed:
+            for key in bundle.call_keys():
+                if key not in done:
+                    bundle.report(key, "initializer", failed["pickled"], **failed["details"])
+            return
         made = 0
         for header, segments in bundle.frames(done):
             if header["kind"] == "function":
@@ -63,10 +57,23 @@ class Child:
             else:
                 if limit and made == limit:
                     self.leave()
-                self._call(bundle, header, segments, functions, loaded)
+                self.call(bundle, header, segments, functions, loaded)
                 made += 1
 
-    def _call(
+    def initialize(self, bundle: "Bundle") -> "dict[str, Any] | None":
+        """Call the initializer, if there is one; return what to report if it raises."""
+        if not bundle.initializer:
+            return None
+        self._enter("initializer")
+        try:
+            _initialize(bundle.initializer)
+        except BaseException as error:
+            details = self._exception(error)
+            return {"pickled": details.pop("pickled"), "details": details}
+        self._flush()  # what it printed is not the first call's
+        return None
+
+    def call(
         self,
         bundle: "Bundle",
         header: "Header",
@@ -74,6 +81,7 @@ class Child:
         functions: "list[Segments]",
         loaded: "dict[int, Any]",
     ) -> None:
+        """Make one call, and report its outcome."""
         key = header["call"]
         current_call.number = header.get("number")
         self._enter(key)

@@ -52,9 +52,13 @@ def read_frames(file: "BinaryIO", secret: "bytes | None" = None) -> "Iterator[Fr
     Raises :class:`FrameError` at a frame that is incomplete or not authentic, after yielding the frames before it.
     Frames that are appended after the start are ignored.
     """
-    end = _size(file)
-    while file.tell() < end:
-        start, head, header = _read_header(file, end)
+    # The position is counted here: tell() would take longer than all the rest.
+    at = file.tell()
+    end = file.seek(0, os.SEEK_END)
+    file.seek(at)
+    while at < end:
+        start, head, header = _read_header(file, end - at)
+        at += frame_size(head, header)
         try:
             if secret is None:
                 secret = bytes.fromhex(header["secret"])
@@ -73,11 +77,9 @@ def read_frames(file: "BinaryIO", secret: "bytes | None" = None) -> "Iterator[Fr
         yield header, segments
 
 
-def _size(file: "BinaryIO") -> int:
-    here = file.tell()
-    size = file.seek(0, os.SEEK_END)
-    file.seek(here)
-    return size
+def frame_size(head: bytes, header: "Header") -> int:
+    """The size of a frame, from the bytes of its header."""
+    return 8 + len(head) + sum(header["segments"]) + TAG_SIZE
 
 
 def _read_segments(file: "BinaryIO", sizes: "list[int]") -> "Segments":
@@ -90,27 +92,33 @@ def _read_segments(file: "BinaryIO", sizes: "list[int]") -> "Segments":
     return segments
 
 
-def _read_header(file: "BinaryIO", end: int) -> "tuple[bytes, bytes, Header]":
-    """Read a frame up to its segments, and check that the file, which ends at *end*, contains the whole frame.
+def _read_header(file: "BinaryIO", left: int) -> "tuple[bytes, bytes, Header]":
+    """Read a frame up to its segments, and check that the whole frame is in the *left* bytes of the file.
 
     The header is not authenticated yet, so no memory is allocated for the sizes that it states.
     """
     start = file.read(8)
     size = int.from_bytes(start[4:], "big")
-    if len(start) < 8 or start[:4] != MAGIC or size > end - file.tell():
+    if len(start) < 8 or start[:4] != MAGIC or size > left - 8:
         raise FrameError("it is not a frame, or it is truncated")
     head = file.read(size)
+    header = parse_header(head)
+    if frame_size(head, header) > left:
+        raise FrameError("it is truncated, or its header states a wrong size")
+    return start, head, header
+
+
+def parse_header(head: bytes) -> "Header":
+    """Return the header of a frame from its bytes. Nothing but its ``segments`` is checked."""
     try:
-        header = json.loads(head.decode())
+        header = json.loads(head.decode())  # type: Header
         sizes = header["segments"]
         well = type(sizes) is list and all(type(size) is int and size >= 0 for size in sizes)
     except (ValueError, KeyError, TypeError, RecursionError):
         well = False
     if not well:
         raise FrameError("its header cannot be read")
-    if sum(sizes) + TAG_SIZE > end - file.tell():
-        raise FrameError("it is truncated, or its header states a wrong size")
-    return start, head, header
+    return header
 
 
 def skim(file: "BinaryIO") -> "Iterator[tuple[Header, int, int]]":
@@ -118,13 +126,14 @@ def skim(file: "BinaryIO") -> "Iterator[tuple[Header, int, int]]":
 
     Segments are skipped, and nothing is authenticated. Use it to read one's own file, or to copy frames.
     """
-    size = _size(file)
+    start = file.tell()
+    size = file.seek(0, os.SEEK_END)
     while True:
-        start = file.tell()
+        file.seek(start)
         try:
-            _, _, header = _read_header(file, size)
+            _, head, header = _read_header(file, size - start)
         except FrameError:
             return
-        end = file.tell() + sum(header["segments"]) + TAG_SIZE
-        file.seek(end)
+        end = start + frame_size(head, header)
         yield header, start, end
+        start = end

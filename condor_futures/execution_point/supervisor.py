@@ -17,7 +17,7 @@ from .child import STAGE_SIZE, Child
 
 TYPE_CHECKING = False  # importing typing would take milliseconds in every job; type checkers know this name.
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 BOOT = (
@@ -27,16 +27,8 @@ BOOT = (
 """Starts this module from the zip file. Running the zip file itself would import runpy, which takes 3 ms per job."""
 
 
-def sandbox(key: str) -> "Iterator[Bundle]":
-    """Yield the one bundle that was transferred with the job.
-
-    This is a source of bundles: an iterable of :class:`Bundle`. Another source may fetch bundles from the access point
-    until none are left.
-    """
-    yield Bundle(key)
-
-
-def _fork(bundles: "Iterable[Bundle]", stage: "mmap.mmap") -> int:
+def fork(work: "Callable[[], None]") -> int:
+    """Start a process that does *work*, in which a child makes calls; return its id."""
     pid = os.fork()
     if pid:
         return pid
@@ -48,10 +40,7 @@ def _fork(bundles: "Iterable[Bundle]", stage: "mmap.mmap") -> int:
         os.setpgid(0, 0)  # otherwise a call that kills its process group (`kill 0` in a script) kills the supervisor
         # The calls get a __main__ of their own, not this file.
         sys.modules["__main__"] = type(sys)("__main__")
-        child = Child(stage)
-        for bundle in bundles:
-            child.run(bundle)
-        child.leave()
+        work()
     except BaseException:
         import traceback
 
@@ -60,18 +49,36 @@ def _fork(bundles: "Iterable[Bundle]", stage: "mmap.mmap") -> int:
     os._exit(CRASHED)
 
 
+def new_stage() -> "mmap.mmap":
+    """Memory in which a child says what it is doing; not a file, because the disk may be full."""
+    return mmap.mmap(-1, STAGE_SIZE)
+
+
+def how_it_died(status: int) -> "dict[str, Any]":
+    """The details of the outcome of a call that killed its process, from the process's wait status."""
+    if os.WIFSIGNALED(status):
+        return {"signal": os.WTERMSIG(status)}
+    return {"exit_status": os.WEXITSTATUS(status)}
+
+
 def supervise(bundle: Bundle) -> bool:
     """Have the calls of *bundle* made. Return True if no call crashed its process."""
     bundle.keep_what_counts()
     calls = bundle.call_keys()
-    stage = mmap.mmap(-1, STAGE_SIZE)  # not a file: the disk may be full
+    stage = new_stage()
+
+    def make_calls() -> None:
+        child = Child(stage)
+        child.run(bundle)
+        child.leave()
+
     well = True
     while True:
         before = bundle.reported()
         if len(before) == len(calls):
             return well
         stage[:] = b"start".ljust(STAGE_SIZE)
-        child = _fork([bundle], stage)
+        child = fork(make_calls)
 
         def stop(number: int, _: object, child: int = child) -> None:
             # HTCondor's soft kill (eviction, hold, removal): kill the child, then this process, with the same signal.
@@ -93,11 +100,7 @@ def supervise(bundle: Bundle) -> bool:
         if at == "left" and len(after) > len(before):  # the second condition guarantees that the loop ends
             continue
         well = False
-        details: "dict[str, Any]" = {"stage": at}
-        if os.WIFSIGNALED(status):
-            details["signal"] = os.WTERMSIG(status)
-        else:
-            details["exit_status"] = os.WEXITSTATUS(status)
+        details = dict(how_it_died(status), stage=at)
         # If the child died during a call, this call is lost. If it died between calls, but had made some, the cause may
         # be left over from them, so a new child continues. If it had made none, a new child would die the same way.
         if at in calls and at not in after:
@@ -108,23 +111,27 @@ def supervise(bundle: Bundle) -> bool:
             bundle.report(call, "crashed", **details)
 
 
-def _check_python(bundle: Bundle, argv: "list[str]") -> None:
-    """Switch to the client's version of Python if it is installed here. Otherwise report the mismatch."""
+def _check_python(bundle: Bundle, argv: "list[str]") -> "dict[str, Any] | None":
+    """Switch to the client's version of Python if it is installed here; else return what to report of each call."""
     here = "%d.%d" % sys.version_info[:2]
     wanted = bundle.head["python"]
     moved = os.environ.pop("CONDOR_FUTURES_PYTHON", None)
     if here == wanted:
-        return
+        return None
     if moved is None:
         os.environ["CONDOR_FUTURES_PYTHON"] = here
         try:
             os.execvp("python" + wanted, ["python" + wanted, "-c", BOOT] + argv)
         except OSError:
             pass
+    return {"here": here, "wanted": wanted, "executable": sys.executable}
+
+
+def _refuse(bundle: Bundle, refusal: "dict[str, Any]") -> int:
     bundle.keep_what_counts()
     for key in bundle.call_keys():
-        bundle.report(key, "python", here=here, wanted=wanted, executable=sys.executable)
-    sys.exit(RAISED if bundle.head.get("strict") else 0)
+        bundle.report(key, "python", **refusal)
+    return RAISED if bundle.head.get("strict") else 0
 
 
 def _import_from(places: "list[str]") -> None:
@@ -140,11 +147,17 @@ def main(argv: "list[str]") -> "NoReturn":
     """
     # Absolute paths, because a call may change the working directory.
     sys.path[0] = os.path.abspath(argv[0])
-    status = 0
-    for bundle in sandbox(argv[1]):
-        _check_python(bundle, argv)
-        _import_from([os.getcwd()] + [os.path.abspath(archive) for archive in bundle.head.get("archives", ())])
-        if bundle.head.get("scratch"):
-            os.chdir(os.environ.get("_CONDOR_SCRATCH_DIR", "."))
-        status = bundle.status(supervise(bundle)) or status
+    bundle = Bundle(argv[1])
+    refusal = _check_python(bundle, argv)
+    _import_from([os.getcwd()] + [os.path.abspath(archive) for archive in bundle.head.get("archives", ())])
+    if bundle.head.get("scratch"):
+        os.chdir(os.environ.get("_CONDOR_SCRATCH_DIR", "."))
+    if bundle.head.get("line"):
+        from . import warm  # its modules are for warm jobs only
+
+        status = warm.serve(bundle, refusal)
+    elif refusal:
+        status = _refuse(bundle, refusal)
+    else:
+        status = bundle.status(supervise(bundle))
     os._exit(status)  # nothing was printed here, and finalizing the interpreter takes milliseconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from condor_futures.access_point.choosing import Place
 from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.lines import Attempt
 from condor_futures.errors import CondorFuturesError
 from condor_futures.executor.engine import Connection, Engine, connect, make_engine, start_watcher
 from condor_futures.future import CondorFuture
@@ -139,11 +140,14 @@ def _resume(engine: Engine, left: Left, evidence: Evidence, verdicts: Verdicts) 
         bundle = bundle_of(one.found)
         bundle.job = one.job
         ended[bundle] = one.cause
-    engine.watcher.resume(
-        ended,
-        {bundle_of(found): (job_id, events) for job_id, (found, events) in verdicts.under_way.items()},
-        [bundle_of(found, waits=True) for found in verdicts.pending],
-    )
+    under_way: dict[Bundle, tuple[str, Sequence[states.Event]]] = {}
+    lines: dict[Bundle, Attempt | None] = {}
+    for job_id, (found, events) in verdicts.under_way.items():
+        bundle = bundle_of(found)
+        under_way[bundle] = job_id, events
+        if found.line is not None:
+            lines[bundle] = found.line.last
+    engine.watcher.resume(ended, under_way, [bundle_of(found, waits=True) for found in verdicts.pending], lines)
 
 
 def _future(futures: Mapping[str, CondorFuture[Any]], cancelled: Collection[str], key: str) -> Future[Any]:
@@ -175,4 +179,6 @@ def _bundle(left: Left, future: Callable[[str], Future[Any]], found: Found, *, w
         Job(found.key, options.spool, policy=options.on_hold.policy),
         {call: {key: future(key) for key in keys} for call, keys in found.calls.items() if keys} if waits else {},
         [future(key) for key in found.after] if waits else (),
+        places=dict(found.places),
+        line=found.line.directory if found.line is not None else None,
     )

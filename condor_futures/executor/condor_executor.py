@@ -26,7 +26,14 @@ from condor_futures.executor import at_exit, attaching, engine
 from condor_futures.executor.intake import Intake
 from condor_futures.executor.map_results import is_of_map, results
 from condor_futures.future import CondorFuture
-from condor_futures.options.arguments import check_after, check_count, check_flag, check_optional_count, check_seconds
+from condor_futures.options.arguments import (
+    check_after,
+    check_count,
+    check_flag,
+    check_optional_count,
+    check_seconds,
+    check_warm,
+)
 from condor_futures.options.categories import Categories
 from condor_futures.options.credentials import Credentials, check_services, check_stored, to_store
 from condor_futures.options.keep_logs import log_directory
@@ -53,7 +60,7 @@ class CondorExecutor(Executor):
         initializer: called in each process that makes calls, before the first call: once per job, and again after a
             crash.
         initargs: the initializer's arguments.
-        max_tasks_per_child: a process makes at most this many calls of a bundle; then a new process starts.
+        max_tasks_per_child: a process makes at most this many calls; then a new process starts.
         access_point: None for the schedd of the local HTCondor configuration; ``"personal"`` for a personal pool, which
             is started if none runs; ``"name@host"``, or a pair ``(pool, name)``, for a remote schedd.
         spool: spool the jobs' files to the access point. This works with any access point. False is faster, but the
@@ -64,6 +71,10 @@ class CondorExecutor(Executor):
             and classes are pickled by value. It may also have paths of packages, zip files or wheels, which are
             transferred, so that the job can import from them. ``"auto"``, alone or in the list, selects all modules
             that are not part of the Python installation.
+        warm: the seconds for which a job without a call waits for further calls before it leaves. The default, 0, gives
+            each call (or each chunk of ``map``) a job of its own, as do options that concern a whole job, such as
+            ``max_retries``, and access points that do not see the session. See "Warm jobs" in the documentation.
+        warm_lifetime: the seconds after which a warm job takes no more calls, and leaves its slot when its call ends.
         credentials: credentials to store at the access point before the first job is submitted: ``"kerberos"``,
             ``"scitokens"``, ``"oauth:SERVICE"`` or ``"oauth:SERVICE*HANDLE"``, or several of these. They are renewed
             for as long as the session lasts.
@@ -86,9 +97,9 @@ class CondorExecutor(Executor):
         PersonalPoolError: there is no HTCondor for a personal pool.
         CondorFuturesError: *session* is in use, or *session* or *keep_logs* cannot be created.
         TypeError: a submit command is unknown (the error names the nearest known one), or the executor owns it.
-        ValueError: ``max_workers`` or ``max_tasks_per_child`` is below 1; a submit description cannot contain a value,
-            a file name or the name of the session's directory; the kind of a credential or the word for *on_hold* is
-            unknown; or *retry_exceptions* is given without ``max_retries``.
+        ValueError: ``max_workers``, ``max_tasks_per_child`` or ``warm_lifetime`` is below 1, or ``warm`` below 0; a
+            submit description cannot contain a value, a file name or the name of the session's directory; the kind of a
+            credential or the word for *on_hold* is unknown; or *retry_exceptions* is given without ``max_retries``.
         ImportError, FileNotFoundError: a module or path in *ship* does not exist.
 
     Example:
@@ -114,6 +125,8 @@ class CondorExecutor(Executor):
         spool: bool = True,
         session: str | Path | None = None,
         ship: Literal["auto"] | Iterable[ModuleType | str | Path] = "auto",
+        warm: float = 0.0,
+        warm_lifetime: float = 3600.0,
         credentials: str | Sequence[str] | None = None,
         keep_logs: str | Path | None = None,
         on_hold: OnHoldOption | None = None,
@@ -134,7 +147,17 @@ class CondorExecutor(Executor):
         check_flag("spool", spool)
         shipping = Shipping(ship)
         logs = log_directory(keep_logs)
-        options = Options(commands, spool, shipping, keep_logs=logs, on_hold=OnHold().changed(on_hold, memory_max))
+        check_warm("warm", warm, least=0.0)
+        check_warm("warm_lifetime", warm_lifetime, least=1.0)
+        options = Options(
+            commands,
+            spool,
+            shipping,
+            keep_logs=logs,
+            on_hold=OnHold().changed(on_hold, memory_max),
+            warm=float(warm),
+            warm_lifetime=float(warm_lifetime),
+        )
         retries = Retries().changed(retry_exceptions, commands, shipping)
         pickled: Pickled | None = None
         if initializer is not None:
@@ -295,6 +318,21 @@ class CondorExecutor(Executor):
         """
         return self._engine.categories
 
+    @property
+    def why_not_warm(self) -> str | None:
+        """Why the calls of this executor get jobs of their own; None if warm jobs make them, as far as is known.
+
+        Example:
+            >>> executor = CondorExecutor(access_point="personal", warm=60)
+            >>> print(executor.why_not_warm)
+            None
+            >>> executor.with_options(max_retries=3).why_not_warm
+            'HTCondor counts the retries of a job'
+            >>> executor.shutdown()
+
+        """
+        return self._engine.watcher.why_not_warm(self._intake.options)
+
     def jobs(self, *, why: bool = False) -> list[JobInfo]:
         """Query the access point for the jobs in the queue, including those of derived executors.
 
@@ -330,6 +368,7 @@ class CondorExecutor(Executor):
         discard_result: bool | None = None,
         ship: Literal["auto"] | Iterable[ModuleType | str | Path] | None = None,
         keep_logs: str | Path | Literal[False] | None = None,
+        warm: float | None = None,
         on_hold: OnHoldOption | None = None,
         memory_max: int | str | Literal[False] | None = None,
         retry_exceptions: RetryOption | None = None,
@@ -347,6 +386,7 @@ class CondorExecutor(Executor):
                 as usual. None keeps the setting.
             ship: as in the constructor; None keeps the setting.
             keep_logs: as in the constructor; None keeps the setting, False disables it.
+            warm: as in the constructor; None keeps the setting.
             on_hold: as in the constructor; None keeps the setting.
             memory_max: as in the constructor; None keeps the setting, False disables it.
             retry_exceptions: as in the constructor; None keeps the setting, () removes all classes.
@@ -376,6 +416,9 @@ class CondorExecutor(Executor):
         check_services(new.commands)
         check_stored(new.commands, old.commands)
         logs = old.keep_logs if keep_logs is None else log_directory(None if keep_logs is False else keep_logs)
+        if warm is not None:
+            check_warm("warm", warm, least=0.0)
+            new = replace(new, warm=float(warm))
         new = replace(new, keep_logs=logs, on_hold=old.on_hold.changed(on_hold, memory_max))
         retries = intake.retries.changed(retry_exceptions, new.commands, new.ship)
         derived._intake = replace(intake, options=new, retries=retries)

@@ -6,9 +6,9 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,24 +37,33 @@ DEFAULT_MAX_WORKERS = 1000
 """The default maximum number of jobs of an executor in the queue: more jobs overload access points."""
 
 
+@dataclass
+class Numbers:
+    """The next numbers of calls, bundles and clusters. ``next()`` is atomic, so any thread may take one."""
+
+    calls: Iterator[int] = field(default_factory=itertools.count)
+    bundles: Iterator[int] = field(default_factory=itertools.count)
+    clusters: Iterator[int] = field(default_factory=itertools.count)
+
+
 @owned(shut_down="lock", _cores="lock")
 class Engine:
-    """The session, the watcher and the counters that an executor and its derived executors share.
+    """The session, the watcher and the numbers that an executor and its derived executors share.
 
     An engine belongs to the thread that creates it until :func:`start_watcher`. From then on, the holder of ``lock``
     owns ``shut_down`` and the number of cores, and all other attributes never change. Any thread may take numbers from
     the counters: each number is used only once.
     """
 
-    def __init__(self, session: Session, watcher: Watcher, max_workers: int, categories: Categories) -> None:
+    def __init__(
+        self, session: Session, watcher: Watcher, max_workers: int, categories: Categories, numbers: Numbers
+    ) -> None:
         self.session = session
         self.watcher = watcher
         self.max_workers = max_workers
         self.categories = categories
         self.lock = watcher.lock
-        self.calls = itertools.count()
-        self.bundles = itertools.count()
-        self.clusters = itertools.count()
+        self.numbers = numbers
         self.shut_down = False
         self._cores: int | None = None
         #: The futures of all calls by key, if the executor attached to the session; otherwise empty.
@@ -63,9 +72,9 @@ class Engine:
 
     def count_from(self, unused: Unused) -> None:
         """Start the counters at *unused*: smaller numbers are or were in use."""
-        self.calls = itertools.count(unused.calls)
-        self.bundles = itertools.count(unused.bundles)
-        self.clusters = itertools.count(unused.clusters)
+        self.numbers.calls = itertools.count(unused.calls)
+        self.numbers.bundles = itertools.count(unused.bundles)
+        self.numbers.clusters = itertools.count(unused.clusters)
 
     def workers(self) -> int:
         """Return the estimated maximum number of running jobs.
@@ -214,6 +223,7 @@ def connect(
 def make_engine(connection: Connection, event_log: EventLog) -> Engine:
     """Create an engine whose watcher has not started. The watcher reads *event_log* from its current position."""
     categories = Categories()
+    numbers = Numbers()
     watcher = Watcher(
         connection.session,
         connection.access_point,
@@ -222,9 +232,12 @@ def make_engine(connection: Connection, event_log: EventLog) -> Engine:
         categories=categories,
         transfer=connection.place.transfer,
         afterwards=connection.place.leave,
+        next_bundle=lambda: next(numbers.bundles),
+        # The schedd is on this machine, so that its shadows see the session's directory.
+        warm=connection.place.location.is_here,
         renewal=connection.renewal,
     )
-    return Engine(connection.session, watcher, connection.max_workers, categories)
+    return Engine(connection.session, watcher, connection.max_workers, categories, numbers)
 
 
 def start_watcher(engine: Engine, undo: contextlib.ExitStack) -> None:

@@ -28,6 +28,9 @@ __all__ = ["Intake"]
 
 _JOBS_AT_A_TIME = 1000  # map() hands over this many bundles at once, so that jobs run while it pickles the rest
 
+#: A file of calls for warm jobs has at most so many calls, and is complete at so many bytes.
+_CALLS_IN_A_FILE, _SIZE_OF_A_FILE = 250, 1 << 20
+
 #: A future and its call; None if the call cannot be made, in which case the future has failed.
 _Made = tuple[CondorFuture[Any], Call | None]
 
@@ -44,6 +47,7 @@ class Intake:
         max_tasks_per_child: a process makes at most this many calls of a bundle; then a new process starts.
         after: futures that the calls wait for without taking their values.
         after_keys: the keys of these futures, in the same order.
+        chunk: the number of calls that one job makes, if a bundle has more because warm jobs are to make them.
 
     """
 
@@ -54,6 +58,7 @@ class Intake:
     max_tasks_per_child: int | None = None
     after: tuple[Future[Any], ...] = ()
     after_keys: tuple[str, ...] = ()
+    chunk: int = 0
 
     def coming_after(self, futures: tuple[Future[Any], ...]) -> Intake:
         """Return an intake whose calls wait for *futures*."""
@@ -69,7 +74,7 @@ class Intake:
         self, fn: object, args: Sequence[object], kwargs: Mapping[str, object], count: int
     ) -> list[CondorFuture[Any]]:
         """Submit *count* calls, as the jobs of one cluster: all of them, or none."""
-        options = replace(self.options, cluster=Session.cluster_key(next(self.engine.clusters)))
+        options = replace(self.options, cluster=Session.cluster_key(next(self.engine.numbers.clusters)))
         together: Intake = replace(self, options=options)
         arguments = functools.cache(lambda: self._pickler.arguments(args, kwargs, numbered=True))
         function = functools.cache(lambda: self._pickler.function(fn, numbered=True))
@@ -89,12 +94,35 @@ class Intake:
     ) -> Iterator[list[CondorFuture[Any]]]:
         """Submit chunk after chunk, and yield the futures of each. Without a buffersize, submit many at a time."""
         function = functools.cache(lambda: self._pickler.function(fn))
+        if buffersize is None and self.engine.watcher.makes_warm(self.options):
+            yield from self._submit_stored(function, arguments, chunksize)
+            return
         at_a_time = 1 if buffersize is not None else _JOBS_AT_A_TIME
         chunks = batched(arguments, chunksize)
         while made := self._make(function, itertools.islice(chunks, at_a_time)):
             complete = len(made) < at_a_time or buffersize is not None
             self._add((bundle for _, bundle in made), complete=complete)
             yield from (futures for futures, _ in made)
+
+    def _submit_stored(
+        self, function: Callable[[], Pickled], arguments: Iterator[tuple[Any, ...]], chunksize: int
+    ) -> Iterator[list[CondorFuture[Any]]]:
+        """Submit calls for warm jobs, which are given them one by one: a file for many of them costs less."""
+        stored: Intake = replace(self, chunk=chunksize)
+        while made := stored._calls_for_a_file(function, arguments):
+            self._add([stored._bundle(made)])
+            yield [future for future, _ in made]
+
+    def _calls_for_a_file(self, function: Callable[[], Pickled], arguments: Iterator[tuple[Any, ...]]) -> list[_Made]:
+        made: list[_Made] = []
+        size = 0
+        for args in arguments:
+            made.append(self._call(functools.partial(self._pickler.arguments, args, {}), function))
+            call = made[-1][1]
+            size += sum(memoryview(segment).nbytes for segment in call.arguments.segments) if call is not None else 0
+            if len(made) >= _CALLS_IN_A_FILE or size >= _SIZE_OF_A_FILE:
+                break
+        return made
 
     @property
     def _pickler(self) -> CallPickler:
@@ -105,7 +133,7 @@ class Intake:
     def _call(
         self, arguments: Callable[[], Pickled], function: Callable[[], Pickled], number: int | None = None
     ) -> _Made:
-        key = Session.call_key(next(self.engine.calls))
+        key = Session.call_key(next(self.engine.numbers.calls))
         # The future cancels through the watcher, because the executor may be garbage collected before the call ends.
         future = CondorFuture[Any](key, self.engine.watcher.cancel)
         try:
@@ -137,7 +165,7 @@ class Intake:
 
     def _write_bundle(self, calls: Sequence[tuple[CondorFuture[Any], Call]]) -> Bundle:
         session = self.engine.session
-        number = next(self.engine.bundles)
+        number = next(self.engine.numbers.bundles)
         key = Session.bundle_key(number)
         with writing_calls(session.directory):
             directory = session.bundle_directory(number)
@@ -157,6 +185,7 @@ class Intake:
             retried=self.retries.exceptions,
             max_tasks_per_child=self.max_tasks_per_child,
             after=self.after_keys,
+            chunk=self.chunk,
         )
         # Each attempt takes the outcomes of the last attempt along: see describe().
         write_files(session, bundle, [call for _, call in calls], manner, outcomes=retried(self.options.commands))

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from numbers import Real
 from typing import Any
 
-__all__ = ["check_after", "check_count", "check_flag", "check_optional_count", "check_seconds"]
+__all__ = ["check_after", "check_count", "check_flag", "check_optional_count", "check_seconds", "check_warm"]
 
 
 def check_after(after: object) -> tuple[Future[Any], ...]:
@@ -41,6 +41,20 @@ def check_seconds(name: str, value: object) -> None:
     """Raise TypeError if the *value* of the argument *name* is neither a number nor None, which means no limit."""
     if value is not None and not isinstance(value, Real):
         raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
+
+
+def check_warm(name: str, value: object, *, least: float) -> None:
+    """Raise an exception unless the *value* of the argument *name* is a number of seconds of *least* or more.
+
+    Raises:
+        TypeError: *value* is not a number.
+        ValueError: *value* is less than *least*, or infinite.
+
+    """
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+    if not least <= float(value) < float("inf"):
+        raise ValueError(f"{name} must be {least:g} s or more, and finite, not {value!r}")
 
 
 def check_count(name: str, value: object, *, least: int = 1, also: str = "") -> int:

@@ -41,6 +41,9 @@ class Options:
         discard: whether the return values of the calls are discarded.
         cluster: the name of the cluster that the bundles with these options form alone; None if other bundles may join.
         keep_logs: the directory for copies of each job's output, error and log; None for no copies.
+        warm: the seconds that a warm job waits for further calls; 0 if each bundle gets a job of its own.
+        warm_lifetime: the seconds after which a warm job takes no more calls.
+        open: the job of this bundle is a warm job.
         on_hold: what happens to jobs that are put on hold.
 
     """
@@ -53,6 +56,9 @@ class Options:
     cluster: str | None = None
     keep_logs: Path | None = None
     on_hold: OnHold = field(default_factory=OnHold)
+    warm: float = 0.0
+    warm_lifetime: float = 3600.0
+    open: bool = False
 
     def changed(
         self,
@@ -94,7 +100,8 @@ class Options:
     def key(self) -> Hashable:
         """The key; bundles whose options have equal keys can share a cluster."""
         files = tuple(self.ship.files)
-        return description_key(self.commands), self.spool, files, self.category, self.cluster, self.keep_logs
+        warm = self.warm, self.warm_lifetime, self.open
+        return description_key(self.commands), self.spool, files, self.category, self.cluster, self.keep_logs, warm
 
     @property
     def own_files(self) -> bool:
@@ -117,6 +124,9 @@ class Options:
             "cluster": self.cluster,
             "keep_logs": str(self.keep_logs) if self.keep_logs is not None else None,
             "on_hold": self.on_hold.record(),
+            "warm": self.warm,
+            "warm_lifetime": self.warm_lifetime,
+            "open": self.open,
         }
 
     @classmethod

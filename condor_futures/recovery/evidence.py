@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from condor_futures.access_point.helper.words import NEVER_RAN
+from condor_futures.calls.bundle import Place
+from condor_futures.calls.lines import Line, find_lines
 from condor_futures.calls.outcomes_file import read_outcomes
 from condor_futures.execution_point.frames import skim
 from condor_futures.options.options import Options
@@ -57,6 +59,9 @@ class Found:
         ended: whether all its calls have an outcome.
         counts: False if all its calls were cancelled, or none of them can be read. Such a bundle only reserves keys.
         retrieved: whether the outputs of a job are in the directory.
+        places: by call, the outcomes that a warm job wrote: the file, where the outcome begins, and the job's bundle.
+        line: what an open bundle's job and the client wrote to each other; None for a closed bundle. Its *calls* are
+            those that only the outcome is left of.
 
     """
 
@@ -68,6 +73,8 @@ class Found:
     ended: bool = False
     counts: bool = True
     retrieved: bool = False
+    places: Mapping[str, Place] = field(default_factory=dict)
+    line: Line | None = None
 
     @property
     def number(self) -> int:
@@ -216,18 +223,34 @@ def find_bundles(session: Session) -> list[Found]:
             path.unlink()  # the client exited while it wrote this file
         else:
             files.setdefault(key, (path.parent, set()))[1].add(kind)
-    found = [_find(session, key, directory, kinds) for key, (directory, kinds) in files.items()]
+    lines = find_lines(session)
+    found = [
+        _find(session, key, directory, kinds if key not in lines else kinds - {"outcomes"})
+        for key, (directory, kinds) in files.items()
+    ]
     known = {call for bundle, _ in found for call in bundle.calls}
+    made = {call: (*place, key) for key, line in lines.items() for call, place in line.outcomes.items()}
     bundles = []
-    for bundle, reported in found:
+    for bundle, own in found:
+        line = lines.get(bundle.key)
+        orphans = line.outcomes if line is not None else ()
+        places = {
+            call: made[call]
+            for call in (*bundle.calls, *orphans)
+            if call in made and (call not in known or call in bundle.calls)
+        }
+        reported = [*own, *places]
         # Calls that have only an outcome: their file was lost or truncated. (An outcome of another bundle's call means
         # that files were exchanged; it does not count.)
         lost = [call for call in reported if call not in known and re.fullmatch("c[0-9]+", call)]
         known.update(lost)
         calls = {**bundle.calls, **dict.fromkeys(lost, ())}
-        counts, ended = bundle.counts and bool(calls), calls.keys() <= set(reported)
+        counts = bundle.counts and (bool(calls) or line is not None)
+        ended = calls.keys() <= set(reported)
         retrieved = (bundle.directory / f"{bundle.key}.stdout").exists()
-        bundles.append(replace(bundle, calls=calls, counts=counts, ended=ended, retrieved=retrieved))
+        bundles.append(
+            replace(bundle, calls=calls, counts=counts, ended=ended, retrieved=retrieved, places=places, line=line)
+        )
     return sorted(bundles, key=lambda bundle: bundle.number)
 
 

@@ -26,31 +26,31 @@ class Counts:
         self._lock = threading.RLock()
         self._notes: deque[Callable[[], None]] = deque()
         self._busy = False
-        self._open: dict[Bundle, set[str]] = {}
+        self._open: dict[str, Bundle] = {}  # by the key of the call
         self._ended: Counter[str] = Counter()
         Owner("the holder of its lock", self._lock).takes(self)
 
     def opened(self, bundles: Iterable[Bundle]) -> None:
         """Record that the calls of *bundles* were submitted."""
-        calls = {bundle: set(bundle.futures) for bundle in bundles}
+        calls = {call: bundle for bundle in bundles for call in bundle.futures}
         self._note(lambda: self._open.update(calls))
+
+    def moved(self, calls: Iterable[str], bundle: Bundle) -> None:
+        """Record that the job of *bundle* makes *calls*; a call that has ended stays as it is."""
+        self._note(lambda: self._open.update({call: bundle for call in calls if call in self._open}))
 
     def failed_at_once(self) -> None:
         """Record a call that failed before it could be submitted."""
         self._note(lambda: self._ended.update(failed=1))
 
-    def ended(self, bundle: Bundle, call: str, how: str) -> None:
+    def ended(self, call: str, how: str) -> None:
         """Record that a call is done, failed or cancelled; only the first record of a call counts."""
-        self._note(lambda: self._end(bundle, call, how))
+        self._note(lambda: self._end(call, how))
 
     @changes()
-    def _end(self, bundle: Bundle, call: str, how: str) -> None:
-        calls = self._open.get(bundle, set())
-        if call in calls:
-            calls.remove(call)
+    def _end(self, call: str, how: str) -> None:
+        if self._open.pop(call, None) is not None:
             self._ended[how] += 1
-        if not calls:
-            self._open.pop(bundle, None)
 
     def _note(self, note: Callable[[], None]) -> None:
         self._notes.append(note)
@@ -77,8 +77,7 @@ class Counts:
             busy, self._busy = self._busy, True
             try:
                 counts = Counter(self._ended)
-                for bundle, calls in self._open.items():
-                    counts[bundle.job.shown.value] += len(calls)
+                counts.update(bundle.job.shown.value for bundle in self._open.values())
                 return counts
             finally:
                 self._busy = busy

@@ -5,22 +5,26 @@ It is separate from the watcher, because unpickling and callbacks run the user's
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, cast
 
 from condor_futures.calls.bundle import Bundle
-from condor_futures.calls.calls_file import append_value, copy_outcome, writing_calls
-from condor_futures.calls.outcomes_file import read_outcomes
+from condor_futures.calls.calls_file import append_value, copy_outcome, copy_outcome_at, writing_calls
+from condor_futures.calls.outcomes_file import Outcome, outcome_at, read_outcomes
+from condor_futures.calls.stored_calls import bundle_secret
 from condor_futures.errors import (
     BrokenCondorExecutor,
+    OutcomeError,
     words,
 )
-from condor_futures.files.private_files import open_patiently
+from condor_futures.files.private_files import open_patiently, open_regular
 from condor_futures.future import CondorFuture
 from condor_futures.ownership import Owner
 from condor_futures.resolving import failures
@@ -68,6 +72,126 @@ class Resolver:
         """Fail all futures of *bundle*, or the future of one *call*, whatever the outcomes are."""
         self._work.put(lambda: self._fail_rest(bundle, error) if call is None else self._fail_one(bundle, call, error))
 
+    # Calls of warm jobs.
+
+    def takes(self, bundle: Bundle) -> None:
+        """Own the results of the calls of *bundle* from now on."""
+        self.owner.takes(bundle, part="resolver")
+
+    def move(self, source: Bundle, target: Bundle, calls: Sequence[str]) -> None:
+        """Let the job of *target*, instead of that of *source*, make *calls*."""
+        self._tally.moved(calls, target)
+        self._work.put(lambda: source.give(calls, target))
+
+    def forget(self, bundle: Bundle, call: str) -> None:
+        """Forget a cancelled *call*, which the job of the open *bundle* does not make."""
+
+        def forget() -> None:
+            bundle.take(call)
+
+        self._work.put(forget)
+
+    def deliver(self, bundle: Bundle, path: Path, calls: Sequence[tuple[str, int]]) -> None:
+        """Resolve *calls* of the open *bundle* from their outcomes; each begins at that place of the file *path*."""
+
+        def deliver() -> None:
+            try:
+                self._deliver(bundle, path, calls)
+            except BaseException as error:  # any error must resolve the futures, or their waiters would hang
+                logger.exception("outcomes of the bundle %s could not be read", bundle.key)
+                for call, _ in calls:
+                    self._fail_one(bundle, call, error)
+
+        self._work.put(deliver)
+
+    def deliver_known(self, bundle: Bundle) -> None:
+        """Resolve the calls of *bundle* that have an outcome from an earlier client's time."""
+
+        def deliver() -> None:
+            for call, (path, start, job) in bundle.places.items():
+                secret = bundle_secret(self._session.secret, job)
+                future = bundle.take(call)
+                if future is None:
+                    continue
+                value: Any = None
+                error: BaseException | None
+                try:
+                    with open_patiently(functools.partial(open_regular, path)) as file:
+                        outcome = outcome_at(file, start, call, session=self._session.id, secret=secret)
+                except (OutcomeError, OSError) as refused:
+                    error = refused
+                else:
+                    bundle.wrote({call: outcome.stream_ranges})
+                    value, error = failures.value_or_error(outcome, bundle.job.job_id)
+                self._resolve(future, value, error)
+
+        self._surely(bundle, deliver)
+
+    def deliver_rest(self, bundle: Bundle, answer: Callable[[Sequence[str]], None]) -> None:
+        """Resolve the calls of the open *bundle* whose outcomes its job brought back as a file.
+
+        *answer* is called with the keys of the calls that this file has.
+        """
+
+        def deliver() -> None:
+            path, secret = bundle.path("outcomes"), bundle_secret(self._session.secret, bundle.key)
+            outcomes: Mapping[str, Outcome] = {}
+            try:
+                outcomes, trouble = read_outcomes(path, session=self._session.id, secret=secret)
+                if trouble is not None:
+                    logger.warning(
+                        "the outcomes that the job %s brought back are refused: %s", bundle.job.job_id, trouble
+                    )
+                for outcome in outcomes.values():
+                    self._resolve_from(bundle, outcome, path, outcome.start)
+            finally:
+                answer(list(outcomes))
+
+        self._surely(bundle, deliver)
+
+    def fail_with(self, bundle: Bundle, call: str, cause: states.Event) -> None:
+        """Fail one call of the open *bundle* with what ended its job."""
+
+        def fail() -> None:
+            tail = bundle.text("stderr", tail=STDERR_TAIL)
+            self._fail_one(bundle, call, failures.missing(bundle, cause, None, tail))
+
+        self._surely(bundle, fail)
+
+    def finished(self, bundle: Bundle, *, keep: bool) -> None:
+        """All calls of *bundle* have ended; unless *keep*, or the session is kept, its file is not needed any more."""
+
+        def finish() -> None:
+            bundle.futures = {}
+            if not (keep or self._session.kept):
+                bundle.discard_calls()
+
+        self._work.put(finish)
+
+    def _deliver(self, bundle: Bundle, path: Path, calls: Sequence[tuple[str, int]]) -> None:
+        secret = bundle_secret(self._session.secret, bundle.key)
+        with open_patiently(lambda: open_regular(path)) as file:
+            for call, start in calls:
+                try:
+                    outcome = outcome_at(file, start, call, session=self._session.id, secret=secret)
+                except OutcomeError as error:
+                    self._fail_one(bundle, call, error)
+                    bundle.take(call)
+                else:
+                    self._resolve_from(bundle, outcome, path, start)
+
+    def _resolve_from(self, bundle: Bundle, outcome: Outcome, path: Path, start: int) -> None:
+        future = bundle.take(outcome.call)
+        if future is None:
+            return  # it was cancelled, or has an outcome
+        bundle.found(outcome.call, path, start)
+        bundle.wrote({outcome.call: outcome.stream_ranges})
+        tail = bundle.text("stderr", outcome.call, tail=STDERR_TAIL) if outcome.result == "crashed" else ""
+        value, error = failures.value_or_error(outcome, bundle.job.job_id, tail)
+        if outcome.result == "initializer" and isinstance(error, BrokenCondorExecutor):
+            self._initializer_failed(bundle, error)
+        self._resolve(future, value, error)
+
     def fail_call(self, bundle: Bundle, call: str, cause: BaseException) -> None:
         """Fail one call, because a call that it depends on ended with *cause*."""
         self._surely(bundle, lambda: self._fail_call(bundle, call, cause))
@@ -78,7 +202,7 @@ class Resolver:
     def _fail_one(self, bundle: Bundle, call: str, error: BaseException) -> None:
         future = bundle.futures.get(call)
         if future is not None:
-            self._resolve(bundle, future, None, error)
+            self._resolve(future, None, error)
 
     def cancel(self, futures: Iterable[CondorFuture[Any]]) -> None:
         """Cancel *futures*, because the thread that should have cancelled them was interrupted."""
@@ -133,7 +257,11 @@ class Resolver:
             end = path.stat().st_size
             try:
                 with open_patiently(lambda: path.open("ab")) as file:
-                    if of is not None and of.directory.is_relative_to(session.directory):
+                    if of is not None and key in of.places:
+                        place, start, job = of.places[key]
+                        secret, source = session.secret, bundle_secret(session.secret, job)
+                        copy_outcome_at(file, key, place, start, session=session.id, source=source, secret=secret)
+                    elif of is not None and of.directory.is_relative_to(session.directory):
                         copy_outcome(file, key, of.path("outcomes"))
                     else:
                         value, ship = parent.result(), bundle.options.ship
@@ -177,7 +305,7 @@ class Resolver:
 
     def _fail_rest(self, bundle: Bundle, error: BaseException) -> None:
         for future in bundle.futures.values():
-            self._resolve(bundle, future, None, error)
+            self._resolve(future, None, error)
         bundle.futures = {}
 
     def _report(self, bundle: Bundle, cause: states.Event) -> None:
@@ -204,7 +332,7 @@ class Resolver:
             del outcome
             if outcome_result == "initializer" and isinstance(error, BrokenCondorExecutor):
                 self._initializer_failed(bundle, error)
-            self._resolve(bundle, future, value, error)
+            self._resolve(future, value, error)
             del value, error
         # The futures refer to their bundle: with a reference back, they would keep each other, and all values, alive.
         bundle.futures = {}
@@ -213,11 +341,11 @@ class Resolver:
             # a bundle that has a call without an outcome.
             bundle.discard_calls()
 
-    def _resolve(self, bundle: Bundle, future: CondorFuture[Any], value: Any, error: BaseException | None) -> None:
+    def _resolve(self, future: CondorFuture[Any], value: Any, error: BaseException | None) -> None:
         # Count the call before resolving its future, so that counts() is right for a thread that waited for it.
         if not future.done():
             how = "failed" if error is not None else "done"
-            self._tally.ended(bundle, future.key, how)
+            self._tally.ended(future.key, how)
         try:
             if error is not None:
                 failures.advise(error)

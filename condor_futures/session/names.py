@@ -12,6 +12,9 @@
             b000017.outcomes     sent back by the job
             b000017.cancelled    replaces .calls: the bundle was cancelled, and its outcomes are ignored
             b000017.stdout, b000017.stderr
+        given                    0600  which calls the client gave to which warm jobs
+        lines/b000018/           what the client and the warm job of an open bundle exchange (execution_point.warm)
+            0123456789abcdef.outcomes, .calls, .stdout, .stderr    of one attempt of the job
 """
 
 from __future__ import annotations
@@ -55,6 +58,16 @@ class SessionNames:
     def bundles(self) -> Path:
         """The directory that contains the directories with the bundles' files."""
         return self.directory / "bundles"
+
+    @property
+    def given(self) -> Path:
+        """A line for each time that a warm job was given calls: the key of its bundle, and the keys of the calls."""
+        return self.directory / "given"
+
+    @property
+    def lines(self) -> Path:
+        """The directory that contains a directory for each warm job."""
+        return self.directory / "lines"
 
     @staticmethod
     def bundle_key(number: int) -> str:

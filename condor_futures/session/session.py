@@ -299,6 +299,13 @@ class Session(SessionNames):
         self._make_directory(path)
         return path
 
+    def line_directory(self, key: str) -> Path:
+        """Make the directory that the warm job of the open bundle *key* may use."""
+        self._make_directory(self.lines)
+        path = self.lines / key
+        self._make_directory(path)
+        return path
+
     def _make_directory(self, path: Path) -> None:
         if path == self.directory or not path.exists():
             make_directory(path, 0o700)
@@ -341,6 +348,17 @@ class Session(SessionNames):
                 f"the session {self.directory} cannot be written to: {error.strerror or error}"
             ) from error
         return self.runner
+
+    def copy_runner(self, directory: Path) -> None:
+        """Write a copy of the runner for a job that can write to *directory*.
+
+        Raises:
+            OSError: it cannot be written.
+
+        """
+        with self.create_file(directory / self.runner.name) as file:
+            os.fchmod(file.fileno(), 0o700)
+            file.write(self.runner.read_bytes())
 
 
 def own_sessions() -> Iterator[Session]:

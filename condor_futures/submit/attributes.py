@@ -5,7 +5,7 @@ The submit command ``MY.<attribute>`` sets an attribute. The helper process impo
 
 from __future__ import annotations
 
-__all__ = ["BATCH", "BUNDLE", "CALLS", "MEMORY_RAISED", "SESSION"]
+__all__ = ["BATCH", "BUNDLE", "CALLS", "MEMORY_RAISED", "SESSION", "WARM"]
 
 SESSION = "CondorFuturesSession"
 """The id of the session that the job belongs to; a DAGMan job has it too."""
@@ -15,6 +15,9 @@ BUNDLE = "CondorFuturesBundle"
 
 CALLS = "CondorFuturesCalls"
 """The number of the bundle's calls."""
+
+WARM = "CondorFuturesWarm"
+"""True if the job is warm: it is given its calls while it runs."""
 
 BATCH = "CondorFuturesBatch"
 """The name of the submission that submitted the job: a repeated request finds the job by this name."""

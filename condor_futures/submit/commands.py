@@ -270,13 +270,13 @@ OWNED: Final[Mapping[str, str]] = MappingProxyType(
 OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(
-            ("credentials", "initargs", "initializer", "max_tasks_per_child", "mp_context", "session"),
+            ("credentials", "initargs", "initializer", "max_tasks_per_child", "mp_context", "session", "warm_lifetime"),
             "CondorExecutor() only",
         ),
         **dict.fromkeys(("access_point", "max_workers"), "CondorExecutor() and DagExecutor() only"),
         **dict.fromkeys(("after", "category", "discard_result"), "with_options() only"),
         **dict.fromkeys(
-            ("keep_logs", "memory_max", "on_hold", "retry_exceptions", "ship", "spool"),
+            ("keep_logs", "memory_max", "on_hold", "retry_exceptions", "ship", "spool", "warm"),
             "CondorExecutor() and its with_options()",
         ),
     }

@@ -207,6 +207,8 @@ def describe(
     inputs_variable: str | None = None,
     should_transfer_files: Literal["YES", "IF_NEEDED"] = "YES",
     own_log: bool = False,
+    lines: Path | None = None,
+    spool: bool = True,
 ) -> dict[str, str]:
     """Return the submit description of one batch: one cluster, with one job for each bundle.
 
@@ -225,6 +227,8 @@ def describe(
         shipped: files and directories from which the jobs import.
         inputs_variable: the name of a variable that has more input files of each job, separated by commas.
         should_transfer_files: `IF_NEEDED` only if execution points share the access point's file system.
+        lines: for warm jobs, the directory that contains a directory for each job: the only one that it may use.
+        spool: whether these jobs are spooled; others take their files from these directories.
         own_log: whether each job also has its own log, `<key>.log`.
 
     Raises:
@@ -281,6 +285,22 @@ def describe(
         f"MY.{attributes.CALLS}": "$(calls)",
         "log": f"{key}.log" if own_log else "",
     }
+    if lines is not None:
+        # LimitDirectoryAccess confines the shadow to these files, whatever the job asks of it through Chirp
+        # (limit_directory_access.cpp; seen with 23.9 and 25.14), though not with every operation: see security.md.
+        # HTCondor adds the spool directory. A job that changes its attributes could lift that for its next start (seen
+        # with 25.14), so the starter is told to refuse this to the calls.
+        allowed = [f"{lines}/{key}"]
+        if not spool:
+            # The job could change the runner, too, so it has one of its own.
+            allowed.append(f"{directory}/$(directory)/{key}.*")
+            ours["executable"] = f"{quote_value('executable', lines)}/{key}/{runner.name}"
+        ours |= {
+            f"MY.{attributes.WARM}": "true",
+            "want_io_proxy": "true",
+            "MY.WantRemoteUpdates": "false",
+            "MY.LimitDirectoryAccess": f'"{",".join(allowed)}"',
+        }
     # There are no defaults for request_cpus, request_memory and request_disk: without a value from the user,
     # condor_submit takes the site's JOB_DEFAULT_REQUESTCPUS, ...MEMORY and ...DISK (if unset: 1 CPU, 128 MiB, and the
     # input's size but at least 1 GiB).

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from condor_futures.access_point.helper.words import NEVER_RAN, Submitted
+from condor_futures.access_point.helper.words import NEVER_RAN, Looked, Submitted
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
@@ -18,9 +18,11 @@ from condor_futures.resolving.resolver import Resolver
 from condor_futures.session.event_log import EventLog
 from condor_futures.session.session import Session
 from condor_futures.state_machine import states
+from condor_futures.state_machine.hold_codes import JobStatus
 from condor_futures.state_machine.states import State
 from condor_futures.state_machine.transitions import IllegalTransition
 from condor_futures.watching.dependencies import Dependencies
+from condor_futures.watching.fleets import Fleets
 from condor_futures.watching.live_jobs import LiveJobs
 from condor_futures.watching.queue_looks import QueueLooks
 from condor_futures.watching.releases import Releases
@@ -64,6 +66,8 @@ class Effects:
         max_jobs: int,
         categories: Mapping[str, int],
         transfer: Literal["YES", "IF_NEEDED"],
+        next_bundle: Callable[[], int],
+        warm: bool,
     ) -> None:
         """Create it without jobs.
 
@@ -77,9 +81,12 @@ class Effects:
             max_jobs: the maximum number of jobs in the queue.
             categories: the maximum number by category; may change at any time.
             transfer: the default of ``should_transfer_files``.
+            next_bundle: gives out the numbers of bundles.
+            warm: whether jobs can be warm, as far as is known.
 
         """
         self._schedd = Schedd(access_point)
+        self._constraint = session.constraint
         self._resolver = resolver
         self._post = post
         self._last_activity = time.monotonic()
@@ -95,6 +102,17 @@ class Effects:
             dependencies=dependencies,
             schedd_said=self,
         )
+        self.fleets = Fleets(
+            session,
+            self.jobs,
+            self.submissions,
+            resolver,
+            post,
+            next_bundle,
+            lambda told: self._schedd.cores().send(lambda cores, _: told(cores)),
+            max_jobs,
+            warm,
+        )
         self.retrievals = Retrievals(access_point, self.jobs)
         self.removals = Removals(access_point, session.constraint)
         self.releases = Releases(access_point, self.jobs)
@@ -102,6 +120,7 @@ class Effects:
 
     def proceed(self, *, hurry: bool) -> None:
         """Send the requests that are due. In a *hurry* submit without waiting for more bundles."""
+        self.fleets.proceed(closing=hurry)
         self.submissions.proceed(hurry=hurry)
         self.retrievals.proceed(under_way=len(self.jobs) + (not self.submissions.empty))
         self.removals.proceed()
@@ -110,7 +129,12 @@ class Effects:
 
     def patience(self) -> float:
         """Return the seconds until there may be work that no message announces."""
-        waits = [self.retrievals.patience(), self.removals.patience(), self.submissions.patience()]
+        waits = [
+            self.fleets.patience(),
+            self.retrievals.patience(),
+            self.removals.patience(),
+            self.submissions.patience(),
+        ]
         if self.jobs:
             idle = time.monotonic() - self._last_activity
             waits.append(min(max(POLL_SHARE * idle, POLL_SHORTEST), POLL_LONGEST))
@@ -142,6 +166,7 @@ class Effects:
     def illegal(self, bundle: Bundle, error: IllegalTransition) -> None:
         """Fail the calls of *bundle*, and remove its job."""
         self._resolver.fail(bundle, failures.bug(error))
+        self.fleets.failed(bundle)
         self.jobs.advance(bundle, states.Unwanted(error.event.job_id))
 
     def perform(self, bundle: Bundle, effect: states.Effect) -> None:
@@ -162,6 +187,8 @@ class Effects:
                 # If this fails, the job is removed at the end of the session.
                 self._schedd.remove([job_id], NEVER_RAN).send(lambda *_: None)
                 self.submissions.add([bundle])
+            case states.Report(cause) if bundle.line is not None:
+                self.fleets.ended(bundle, cause)
             case states.Report() as report:
                 self._resolver.report(bundle, report)
             case _:
@@ -173,8 +200,20 @@ class Effects:
             self.releases.forget(bundle.job.job_id or "")
         if bundle.job.state in (State.ENDED, State.DISCARDED):
             self.retrievals.forget(bundle)
+        if bundle.line is not None and before.state is State.RUNNING and bundle.job.state in (State.IDLE, State.HELD):
+            self.fleets.interrupted(bundle)
+            # A job that is being removed or held loses its slot first; the event that says so comes later.
+            job_id = bundle.job.job_id or ""
+            request = self._schedd.look(self._constraint, ["ClusterId", "ProcId", "JobStatus"], [job_id])
+            request.send(lambda looked, _: self._told_status(bundle, looked))
         if before.state is State.PENDING and bundle.job.state is State.DISCARDED:
             self.submissions.withdraw()
+
+    def _told_status(self, bundle: Bundle, looked: Looked | None) -> None:
+        """Have other jobs make the calls of a warm job that lost its slot and is to run again."""
+        states_of_it = {ad.get("JobStatus") for ad in looked["ads"]} if looked is not None else set()
+        if states_of_it and states_of_it <= {JobStatus.IDLE, JobStatus.RUNNING}:
+            self.fleets.runs_again(bundle)
 
     # For Submissions.
 

@@ -14,6 +14,7 @@ from condor_futures.ownership import owned, reads
 from condor_futures.resolving import failures
 from condor_futures.resolving.resolver import Resolver
 from condor_futures.session.session import Session
+from condor_futures.watching.inbox import Inbox
 from condor_futures.watching.under_way import UnderWay
 
 __all__ = ["Ending"]
@@ -39,7 +40,7 @@ class Ending:
         access_point: AccessPoint,
         resolver: Resolver,
         under_way: UnderWay,
-        inbox: queue.SimpleQueue[Callable[[], None]],
+        inbox: Inbox,
         afterwards: Callable[[], None],
     ) -> None:
         """Create it for a watcher that works.
@@ -71,6 +72,7 @@ class Ending:
     def detach(self) -> None:
         """End the watcher, and leave the jobs as they are."""
         self._detaching = True
+        self._under_way.effects.fleets.hand_all()
 
     @property
     def due(self) -> bool:
@@ -84,6 +86,7 @@ class Ending:
             for bundle in self._under_way.bundles():
                 self._resolver.fail(bundle, error)
                 self._under_way.unwant(bundle)
+            self._under_way.effects.fleets.clear()
 
     def break_off(self, error: BaseException, failure: CondorFuturesError) -> None:
         """Fail all calls with *failure*, and later calls with *error*."""
@@ -114,6 +117,7 @@ class Ending:
             self._access_point.close()
             self._resolver.close()
             self._under_way.effects.log.close()
+            self._under_way.effects.fleets.close()
             leave()
             self._afterwards()
 

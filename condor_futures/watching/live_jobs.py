@@ -110,7 +110,7 @@ class LiveJobs(Mapping[str, Bundle]):
             return
         for effect in effects:
             if isinstance(effect, states.MarkRunning):
-                for future in bundle.futures.values():
+                for future in list(bundle.futures.values()):
                     future.mark_running()
             else:
                 self._carrier.perform(bundle, effect)

@@ -117,6 +117,12 @@ class Submissions:
         """Whether no bundle waits or is being submitted."""
         return not (self._pending or self.under_way)
 
+    @property
+    @reads
+    def full(self) -> bool:
+        """Whether bundles wait because the executor has as many jobs in the queue as it may have."""
+        return bool(self._pending) and len(self._live) >= self._max_jobs
+
     def add(self, bundles: Iterable[Bundle], *, complete: bool = False) -> None:
         """Have *bundles* submitted. *complete* says that no more bundles for the same cluster will come."""
         now = time.monotonic()
@@ -205,6 +211,8 @@ class Submissions:
             # An unspooled job needs file transfer for the user's own files.
             should_transfer_files="YES" if options.own_files and not options.spool else self._transfer,
             own_log=options.keep_logs is not None,
+            lines=self._session.lines if options.open else None,
+            spool=options.spool,
         )
         description[f"MY.{attributes.BATCH}"] = f'"{name}"'
         items = [

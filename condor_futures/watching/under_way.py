@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.lines import Attempt
 from condor_futures.future import CondorFuture
 from condor_futures.ownership import owned, reads
 from condor_futures.resolving import failures
@@ -43,6 +44,8 @@ class UnderWay:
         max_jobs: int,
         categories: Mapping[str, int],
         transfer: Literal["YES", "IF_NEEDED"],
+        next_bundle: Callable[[], int],
+        warm: bool,
     ) -> None:
         """Create it without bundles. The arguments are those of :class:`Effects`."""
         self._resolver = resolver
@@ -57,19 +60,27 @@ class UnderWay:
             max_jobs=max_jobs,
             categories=categories,
             transfer=transfer,
+            next_bundle=next_bundle,
+            warm=warm,
         )
 
     @reads
     def bundles(self) -> list[Bundle]:
         """Return all bundles."""
         effects = self.effects
-        return [*self.dependencies.bundles(), *effects.submissions.bundles(), *effects.jobs.values()]
+        return [
+            *self.dependencies.bundles(),
+            *effects.fleets.bundles(),
+            *effects.submissions.bundles(),
+            *effects.jobs.values(),
+        ]
 
     @property
     def over(self) -> bool:
         """Whether there are no bundles, and no job is leaving the queue."""
         effects = self.effects
-        return not (effects.jobs or self.dependencies.waiting or not effects.submissions.empty or effects.busy)
+        waiting = self.dependencies.waiting or not effects.fleets.empty or not effects.submissions.empty
+        return not (effects.jobs or waiting or effects.busy)
 
     @property
     def quiet(self) -> bool:
@@ -88,21 +99,26 @@ class UnderWay:
             (waiting if bundle.parents or bundle.after else ready).append(bundle)
         for bundle in waiting:
             self.dependencies.add(bundle)
-        self.effects.submissions.add(ready, complete=complete)
+        self._make(ready, complete=complete)
 
     def resume(
         self,
         under_way: Mapping[Bundle, tuple[str, Sequence[states.Event]]],
         pending: Sequence[Bundle],
+        lines: Mapping[Bundle, Attempt | None],
     ) -> None:
         """Resume the bundles of a session that this client attached to.
 
         Args:
             under_way: bundles whose jobs are in the queue, with the job's id and its events so far.
             pending: bundles to submit.
+            lines: of the open bundles under way, the last attempts of their jobs.
 
         """
         jobs = self.effects.jobs
+        self.add(pending, complete=True)
+        for bundle, last in lines.items():
+            self.effects.fleets.adopt(bundle, last)
         for bundle, (job_id, events) in under_way.items():
             jobs.put(job_id, bundle)
             # During the replay of the log, its holds have no effect, because most of them are over. Attached, below,
@@ -111,18 +127,28 @@ class UnderWay:
             jobs.advance(bundle, states.Submitted(job_id, bundle.key))
             for event in events:
                 jobs.advance(bundle, event)
-        self.add(pending, complete=True)
         if under_way:
             self.effects.queue_looks.submitted(logged=any(events for _, events in under_way.values()))
         for bundle, (job_id, _) in under_way.items():
             jobs.advance(bundle, states.Attached(job_id, bundle.options.on_hold.policy))
+
+    def _make(self, bundles: Sequence[Bundle], *, complete: bool = False) -> None:
+        """Have the calls of *bundles* made by warm jobs, or by a job for each bundle."""
+        closed: list[Bundle] = []
+        for bundle in bundles:
+            if self.effects.fleets.takes(bundle):
+                self.effects.fleets.add(bundle)
+            else:
+                closed.append(bundle)
+        if closed:
+            self.effects.submissions.add(closed, complete=complete)
 
     # For Dependencies.
 
     def ready(self, bundle: Bundle) -> None:
         """Have *bundle* submitted, because its parents have ended."""
         bundle.parents, bundle.after = {}, ()  # so that they can be garbage collected
-        self.effects.submissions.add([bundle])
+        self._make([bundle])
 
     def forget(self, bundle: Bundle, call: str, *, keep_calls: bool = True) -> None:
         """Forget a call that is not wanted any more. If no call of the bundle is wanted, neither is its job."""
@@ -134,21 +160,24 @@ class UnderWay:
 
     def cancel(self, bundle: Bundle, call: str) -> None:
         """Forget a call permanently."""
-        self.forget(bundle, call, keep_calls=False)
+        if not self.effects.fleets.cancel(call):
+            self.forget(bundle, call, keep_calls=False)
 
     def unwant(self, bundle: Bundle, *, keep_calls: bool = False) -> None:
         """Drop the job of *bundle*. Unless *keep_calls*, also hide the bundle from clients that attach later."""
         self.effects.jobs.advance(bundle, states.Unwanted(bundle.job.job_id or ""))
         self.dependencies.discard(bundle)
+        self.effects.fleets.forget(bundle)
         # During the submission the file must exist, or else the whole submission fails.
         if not keep_calls and bundle not in self.effects.submissions.under_way:
             bundle.cancel_calls()
 
     def withdraw_pending(self) -> list[CondorFuture[Any]]:
         """Drop all jobs that do not run yet, and return the futures of their calls."""
-        futures: list[CondorFuture[Any]] = []
+        futures = self.effects.fleets.withdraw()
+        warm = set(self.effects.fleets.bundles())
         for bundle in self.bundles():
-            if bundle.job.state in (State.PENDING, State.IDLE, State.HELD):
+            if bundle not in warm and bundle.job.state in (State.PENDING, State.IDLE, State.HELD):
                 futures += bundle.futures.values()
                 self.unwant(bundle)
         return futures
@@ -158,11 +187,13 @@ class UnderWay:
         for bundle in self.bundles():
             self._resolver.fail(bundle, failures.removed(bundle, reason))
             self.unwant(bundle)
+        self.effects.fleets.clear()
 
     def give_up(self, error: BaseException) -> None:
         """Fail all calls with *error*, and forget their jobs."""
         for bundle in self.bundles():
             self._resolver.fail(bundle, error)
         self.dependencies.clear()
+        self.effects.fleets.clear()
         self.effects.submissions.clear()
         self.effects.jobs.clear()

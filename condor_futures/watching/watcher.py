@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import math
 import queue
 import sys
 import threading
@@ -20,8 +19,10 @@ from typing import Any, Literal, cast
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.lines import Attempt
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CondorFuturesError
 from condor_futures.future import CondorFuture
+from condor_futures.options.options import Options
 from condor_futures.ownership import Owner
 from condor_futures.resolving.counts import Counts
 from condor_futures.resolving.resolver import Resolver
@@ -30,6 +31,7 @@ from condor_futures.session.session import Session
 from condor_futures.state_machine import states
 from condor_futures.watching.credential_renewals import CredentialRenewals
 from condor_futures.watching.ending import Ending
+from condor_futures.watching.inbox import Inbox
 from condor_futures.watching.under_way import UnderWay
 
 __all__ = ["Watcher", "last_error"]
@@ -63,6 +65,8 @@ class Watcher:
         categories: Mapping[str, int],
         transfer: Literal["YES", "IF_NEEDED"],
         afterwards: Callable[[], None],
+        next_bundle: Callable[[], int],
+        warm: bool = False,
         renewal: tuple[Mapping[str, Any], float] | None = None,
     ) -> None:
         """Create it; :meth:`start` starts the thread.
@@ -75,6 +79,8 @@ class Watcher:
             categories: the maximum number by category; may change at any time.
             transfer: the default of ``should_transfer_files``.
             afterwards: called last, when all jobs are gone.
+            next_bundle: gives out the numbers of bundles.
+            warm: whether jobs can be warm, as far as is known.
             renewal: the jobs' credentials, as passed to the helper, and the seconds until they must be stored again;
                 None if there are none.
 
@@ -85,7 +91,7 @@ class Watcher:
         self.tally = Counts()
         self.access_point = access_point
         self._schedd = Schedd(access_point)
-        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._inbox = Inbox()
         access_point.deliver = self._inbox.put  # all parts that send requests belong to this thread
         self._resumed: frozenset[str] = frozenset()
         self._loop_ended = threading.Event()  # once set, the inbox is not read any more
@@ -101,7 +107,11 @@ class Watcher:
             max_jobs=max_jobs,
             categories=categories,
             transfer=transfer,
+            next_bundle=next_bundle,
+            warm=warm,
         )
+        if (descriptor := self._under_way.effects.fleets.descriptor) is not None:
+            self._inbox.watch(descriptor)
         self._credential_renewals = CredentialRenewals(access_point, renewal)
         self._ending = Ending(session, access_point, self._resolver, self._under_way, self._inbox, afterwards)
         self._owner = Owner("the watcher's thread")
@@ -140,6 +150,7 @@ class Watcher:
         ended: Mapping[Bundle, states.Event],
         under_way: Mapping[Bundle, tuple[str, Sequence[states.Event]]],
         pending: Sequence[Bundle],
+        lines: Mapping[Bundle, Attempt | None],
     ) -> None:
         """Resume the bundles of a session that this client attached to. Call this before :meth:`start`.
 
@@ -147,14 +158,18 @@ class Watcher:
             ended: bundles whose jobs have ended, with the event because of which calls without an outcome fail.
             under_way: bundles whose jobs are in the queue, with the job's id and its events so far.
             pending: bundles to submit.
+            lines: of the open bundles under way, the last attempts of their jobs.
 
         """
         self.tally.opened([*ended, *under_way, *pending])
         self._take([*ended, *under_way, *pending])
         self._resumed = frozenset(bundle.key for bundle in (*ended, *under_way, *pending))
+        for bundle in (*ended, *under_way, *pending):
+            if bundle.places:
+                self._resolver.deliver_known(bundle)
         for bundle, cause in ended.items():
             self._resolver.report(bundle, states.Report(cause))
-        self._under_way.resume(under_way, pending)
+        self._under_way.resume(under_way, pending, lines)
 
     def _take(self, bundles: Sequence[Bundle]) -> None:
         """Take over *bundles* from the thread that made them."""
@@ -169,7 +184,7 @@ class Watcher:
         """Forget one call; when all calls of its job are forgotten, remove the job."""
         bundle = cast("Bundle | None", future.bundle)
         if bundle is not None:
-            self.tally.ended(bundle, future.key, "cancelled")
+            self.tally.ended(future.key, "cancelled")
             self._inbox.put(functools.partial(self._under_way.cancel, bundle, future.key))
 
     def cores(self, timeout: float) -> int:
@@ -180,6 +195,14 @@ class Watcher:
 
         """
         return self._schedd.cores().wait(timeout)
+
+    def why_not_warm(self, options: Options) -> str | None:
+        """Return why calls with these *options* are not made by warm jobs; None if they are, as far as is known."""
+        return self._under_way.effects.fleets.why_not(options)
+
+    def makes_warm(self, options: Options) -> bool:
+        """Return whether warm jobs would make calls with these *options*, as far as is known."""
+        return self._under_way.effects.fleets.makes(options)
 
     def remove_all(self, reason: str) -> None:
         """Remove every job and fail every future that is not done."""
@@ -246,6 +269,7 @@ class Watcher:
         try:
             while not self._ending.due:
                 self._receive()
+                self._under_way.effects.fleets.read()
                 self._under_way.effects.read_log()
                 self._under_way.effects.proceed(hurry=self._ending.closing)
                 self._credential_renewals.proceed()
@@ -266,8 +290,8 @@ class Watcher:
 
     def _receive(self) -> None:
         patience = min(self._under_way.effects.patience(), self._credential_renewals.patience())
+        self._inbox.wait(patience)
         try:
-            self._inbox.get(timeout=None if patience == math.inf else patience)()
             while True:
                 self._inbox.get_nowait()()
         except queue.Empty:

@@ -1,0 +1,130 @@
+"""The evidence in the files that a session's warm jobs and its last client wrote to each other."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from condor_futures.calls.outcomes_file import read_outcomes
+from condor_futures.calls.stored_calls import bundle_secret
+from condor_futures.execution_point.frames import FrameError, read_frames, skim
+from condor_futures.files.attempts import find_attempts
+from condor_futures.files.private_files import open_regular
+from condor_futures.session.session import Session
+
+__all__ = ["Attempt", "Line", "find_lines"]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The last attempt of a warm job.
+
+    Attributes:
+        name: the name of its files.
+        calls: the keys of the calls that the job was given and has not ended or returned, in order.
+        position: the file of outcomes was read up to here.
+
+    """
+
+    name: str
+    calls: Sequence[str]
+    position: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """The files of one warm job.
+
+    Attributes:
+        directory: the directory of the files.
+        outcomes: by call key, the file that has its outcome, and where that begins.
+        last: the last attempt; None if the job never ran.
+
+    """
+
+    directory: Path
+    outcomes: Mapping[str, tuple[Path, int]] = field(default_factory=dict)
+    last: Attempt | None = None
+
+
+def find_lines(session: Session) -> dict[str, Line]:
+    """Return the evidence of each warm job, by the key of its bundle."""
+    lines = {}
+    given = _given(session)
+    for directory in sorted(session.lines.glob("b*")):
+        key = directory.name
+        # HTCondor lets a job make links wherever its owner can (Chirp's symlink, seen with 25.14).
+        if not re.fullmatch("b[0-9]+", key) or directory.is_symlink():
+            continue
+        secret = bundle_secret(session.secret, key)
+        outcomes: dict[str, tuple[Path, int]] = {}
+        last = None
+        for name in find_attempts(directory):
+            last = _read(directory, name, session.id, secret, given.get(key, set()), outcomes)
+        brought = session.bundles / session.directory_of_bundle(int(key[1:])).name / f"{key}.outcomes"
+        for call, outcome in read_outcomes(brought, session=session.id, secret=secret)[0].items():
+            if call in given.get(key, set()):
+                outcomes.setdefault(call, (brought, outcome.start))
+        lines[key] = Line(directory, outcomes, last)
+    return lines
+
+
+def _given(session: Session) -> dict[str, set[str]]:
+    """Return the calls that each job was given, as the client noted where no job can write.
+
+    A hostile job may write outcomes of any calls; those of other calls do not count.
+    """
+    given: dict[str, set[str]] = {}
+    try:
+        text = session.given.read_text(errors="replace")
+    except OSError:
+        return given
+    for line in text.splitlines():
+        key, _, calls = line.partition(" ")
+        given.setdefault(key, set()).update(calls.split())
+    return given
+
+
+def _read(
+    directory: Path,
+    name: str,
+    session: str,
+    secret: bytes,
+    allowed: AbstractSet[str],
+    outcomes: dict[str, tuple[Path, int]],
+) -> Attempt:
+    """Read the files of one attempt, which may hold what the job likes but for calls that it was *allowed* to make."""
+    path = directory / f"{name}.outcomes"
+    returned: Counter[str] = Counter()
+    left = False
+    position = 0
+    try:
+        with open_regular(path) as file:
+            for header, _ in read_frames(file, secret):
+                start, position = position, file.tell()
+                match header:
+                    case {"kind": "outcome", "session": of, "call": str(call)} if of == session and call in allowed:
+                        outcomes.setdefault(call, (path, start))
+                    case {"kind": "returned", "calls": list(calls)}:
+                        returned.update(call for call in calls if isinstance(call, str))
+                    case {"kind": "left"}:
+                        left = True
+    except (OSError, FrameError):
+        pass  # the rest is not whole yet, or never will be
+    given: Counter[str] = Counter()
+    try:
+        with open_regular(directory / f"{name}.calls") as file:
+            for header, _, _ in skim(file):
+                match header:  # the job can write here too
+                    case {"kind": "call", "call": str(call)} if call in allowed:
+                        given[call] += 1
+                    case {"kind": "cancel", "call": str(call)}:
+                        given.pop(call, None)
+    except OSError:
+        pass  # the client had not noticed this attempt
+    calls = [call for call, times in given.items() if times > returned[call] and call not in outcomes]
+    return Attempt(name, () if left else tuple(calls), position)

@@ -1,0 +1,436 @@
+"""A warm job: its bundle stays open, and it makes the calls that the client hands to it through the line.
+
+It is long because one object knows of each call whether it waits, is in the pipe, has begun or has ended.
+
+``BUNDLE.calls`` came with the job as usual, but has no calls. Its head has, as ``line``, a directory of the access
+point that belongs to this bundle alone. Each attempt of the job gives itself a name, and makes two files there:
+``NAME.calls`` is empty, and ``NAME.outcomes`` has a *hello* frame. The client appends to the first, and the job reads
+it as it grows:
+
+- *function* frames, numbered in their order; the *outcome* frames of other calls whose values the next call takes;
+  *call* frames;
+- *cancel*: nobody waits for this call any more; its process is killed if it runs;
+- *recall*: the last of the calls that have not begun are handed to another job; the job replies with *returned*;
+- *leave*: there is nothing more to do.
+
+The job appends to ``NAME.outcomes`` the *outcome* frames of the calls; *returned* with the keys of calls that it has
+not begun and will not make (with ``leaving`` if it takes no others); *left*, at the end. The output and error of the
+calls are in ``NAME.stdout`` and ``NAME.stderr``, and are there before the outcome.
+
+The supervisor alone uses the line. It passes the calls to its child as tokens in a pipe: the process that reads a token
+has the call, so the supervisor can take back exactly the calls that have not begun.
+"""
+
+import fcntl
+import mmap
+import os
+import select
+import signal
+import sys
+import termios
+import time
+from collections import OrderedDict, deque
+
+from . import reporting
+from .child import STAGE_SIZE, Child
+from .exchange import LARGEST, Exchange
+from .frames import read_frames
+from .line import BAD_DESCRIPTOR, BUSY, NO_MEMORY, NO_SPACE, OFFLINE, PIECE, TOO_MANY_OPEN, TRY_AGAIN, LineError
+from .supervisor import fork, how_it_died, new_stage
+
+TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from .bundle import Bundle
+    from .frames import Header
+
+NO_LINE = 5
+"""Exit status of a warm job that could not reach its directory on the access point: it has made no call."""
+POLL_SHARE, POLL_SHORTEST, POLL_LONGEST = 0.02, 0.0003, 0.25
+"""The line is read again after this share of the time since something last happened; these are bounds, in seconds."""
+PATIENCE = 60.0
+"""Seconds for which a job without calls tries to use a broken line again, before it leaves."""
+REPORT_PAUSE = 0.1
+"""Seconds between two reports of a call."""
+KILLED_PAUSE = 0.5
+"""Seconds until it is believed that only the child was killed, and not the job."""
+PASSING = frozenset([NO_SPACE, NO_MEMORY, TOO_MANY_OPEN, BUSY, TRY_AGAIN, BAD_DESCRIPTOR, OFFLINE])
+"""Errors that a job tries to outlast at its start too; after any other, its directory cannot be reached."""
+_TOKEN = 8  # bytes
+
+
+class _Child(Child):
+    """The process that makes the calls whose tokens it reads."""
+
+    def serve(
+        self, bundle: "Bundle", functions: str, queue: str, tokens: int, done: int, reports: "mmap.mmap"
+    ) -> "NoReturn":
+        from .unpickling import current_call
+
+        current_call.bundle = bundle
+        reporting.reporter.memory = reports
+        failed = self.initialize(bundle)
+        known = []  # type: list[Any]
+        loaded = {}  # type: dict[int, Any]
+        limit, made = bundle.head.get("max_tasks_per_child"), 0
+        with open(functions, "rb") as functions_file, open(queue, "rb") as queue_file:
+            while not (limit and made == limit):
+                self._enter("idle")
+                token = _take(tokens, wait=True)
+                if token is None:
+                    break
+                queue_file.seek(token)
+                frames = read_frames(queue_file, bundle.secret)
+                bundle.parents.clear()
+                start = token
+                header, segments = next(frames)
+                while header["kind"] == "outcome":
+                    bundle.parents[header["call"]] = (queue, start)
+                    start = queue_file.tell()
+                    header, segments = next(frames)
+                if failed:
+                    bundle.report(header["call"], "initializer", failed["pickled"], **failed["details"])
+                else:
+                    # No further: the supervisor may be writing the next one.
+                    for _, content in (
+                        read_frames(functions_file, bundle.secret) if len(known) <= header["function"] else ()
+                    ):
+                        known.append(content)
+                        if len(known) > header["function"]:
+                            break
+                    reporting.reporter.call = header["call"]
+                    self.call(bundle, header, segments, known, loaded)
+                made += 1
+                del frames, header, segments
+                try:
+                    os.write(done, b".")
+                except BlockingIOError:
+                    pass  # the supervisor has enough of them to wake
+        self.leave()
+
+
+def _take(tokens: int, wait: bool = False) -> "int | None":
+    """Take a token; None if there is none, or if *wait*, at the end of the pipe."""
+    poll = select.poll()
+    poll.register(tokens, select.POLLIN)
+    while True:
+        if wait:
+            poll.poll()
+        try:
+            token = os.read(tokens, _TOKEN)
+        except BlockingIOError:
+            if wait:
+                continue  # the supervisor took it
+            return None
+        return int.from_bytes(token, "big") if token else None
+
+
+class WarmJob:
+    """The supervisor of a warm job."""
+
+    def __init__(self, bundle: "Bundle", refusal: "dict[str, Any] | None") -> None:
+        settings = bundle.head["line"]
+        self.bundle = bundle
+        self.refusal = refusal  # what to report of each call, because none can be made here
+        self.warm, self.lifetime = settings["warm"], settings["lifetime"]
+        self.exchange = Exchange(bundle, settings["directory"], self.ended)
+        self.functions = os.path.abspath(bundle.key + ".functions")
+        self.queue = os.path.abspath(bundle.key + ".queue")
+        # An earlier attempt may have left its files, where the job runs in its spool directory.
+        for name in (self.functions, self.queue):
+            open(name, "wb").close()
+        self.began = self.idle_since = time.monotonic()
+        self.leaving = False
+        # The calls without an outcome, in the order of their tokens; the tokens that are not in the pipe yet; and where
+        # the frames of the next call begin.
+        self.outstanding = OrderedDict()  # type: OrderedDict[str, int]
+        self.taken, self.give = os.pipe()
+        self.done, self.tell = os.pipe()
+        for descriptor in (self.taken, self.give, self.done, self.tell):
+            os.set_blocking(descriptor, False)
+        self.ready = deque()  # type: deque[int]
+        self.first = None  # type: int | None
+        self.stage = new_stage()
+        self.reports, self.reported, self.report_due = mmap.mmap(-1, reporting.REPORT_SIZE), 0, 0.0
+        self.child = None  # type: int | None
+        self.failed_start = False
+        self.terminated = None  # type: int | None
+
+    def ended(self, call: str) -> None:
+        """Note that a call has an outcome."""
+        self.outstanding.pop(call, None)
+        self.idle_since = time.monotonic()
+
+    # The calls.
+
+    def take(self, header: "Header", data: bytes) -> None:
+        """Do what a frame of the client asks for."""
+        kind = header["kind"]
+        if kind == "function":
+            self.keep(self.functions, data)
+        elif kind in ("call", "outcome"):
+            start = self.keep(self.queue, data)
+            self.first = start if self.first is None else self.first
+            if kind == "call":
+                place, self.first = self.first, None
+                if self.leaving:
+                    self.exchange.say(kind="returned", calls=[header["call"]], leaving=True)
+                elif self.refusal:
+                    self.bundle.report(header["call"], "python", **self.refusal)
+                else:
+                    self.hand(header["call"], place)
+        elif kind == "cancel":
+            self.cancel(header["call"])
+        elif kind == "recall":
+            back = self.take_back()
+            for call, place in back[: -header["calls"]]:
+                self.hand(call, place)
+            self.give_back(back[-header["calls"] :])
+        elif kind == "leave":
+            self.leaving = True
+
+    def keep(self, name: str, data: bytes) -> int:
+        """Append a frame to a file of the sandbox; return where it begins."""
+        start = os.path.getsize(name)
+
+        def append() -> None:
+            os.truncate(name, start)
+            with open(name, "ab") as file:
+                file.write(data)
+
+        self.bundle.when_there_is_room(append, len(data))
+        return start
+
+    def hand(self, call: str, place: int) -> None:
+        """Let the child make a call, after those that it has."""
+        self.outstanding[call] = place
+        self.idle_since = time.monotonic()
+        self.ready.append(place)
+        self.fill()
+
+    def fill(self) -> None:
+        """Put as many tokens into the pipe as it takes."""
+        while self.ready:
+            try:
+                os.write(self.give, self.ready[0].to_bytes(_TOKEN, "big"))  # all of it or nothing: see pipe(7)
+            except BlockingIOError:
+                break
+            self.ready.popleft()
+
+    def in_pipe(self) -> int:
+        count = bytearray(4)
+        fcntl.ioctl(self.taken, termios.FIONREAD, count)
+        return int.from_bytes(count, sys.byteorder) // _TOKEN
+
+    def take_back(self) -> "list[tuple[str, int]]":
+        """Take all calls that have not begun out of the pipe."""
+        places = set(self.ready)
+        self.ready.clear()
+        while True:
+            place = _take(self.taken)
+            if place is None:
+                break
+            places.add(place)
+        calls = [(call, place) for call, place in self.outstanding.items() if place in places]
+        for call, _ in calls:
+            del self.outstanding[call]
+        return calls
+
+    def give_back(self, calls: "list[tuple[str, int]]") -> None:
+        """Return *calls*, which were taken back, to the client; it waits for a reply even if there are none."""
+        self.exchange.say(kind="returned", calls=[call for call, _ in calls], leaving=self.leaving)
+
+    def begun(self) -> "str | None":
+        """The call that has begun and has no outcome; the child must be stopped, or have ended."""
+        self.exchange.all_outcomes()
+        count = len(self.outstanding) - self.in_pipe() - len(self.ready)
+        return next(iter(self.outstanding)) if count > 0 else None
+
+    def cancel(self, call: str) -> None:
+        """Do not make a call; if it has begun, kill its process."""
+        if call not in self.outstanding:
+            return
+        back = self.take_back()
+        rest = [(one, place) for one, place in back if one != call]
+        if len(rest) == len(back) and self.child is not None:
+            # Stopped first: it might begin another call meanwhile, which would be killed instead.
+            os.kill(self.child, signal.SIGSTOP)
+            _, status = os.waitpid(self.child, os.WUNTRACED)
+            if not os.WIFSTOPPED(status):
+                self.died(status)
+            elif self.begun() == call:
+                try:
+                    os.killpg(self.child, signal.SIGKILL)  # with the processes that the call started
+                except OSError:
+                    pass
+                os.kill(self.child, signal.SIGKILL)  # the call may have moved it to another group
+                os.waitpid(self.child, 0)
+                self.child = None
+                self.exchange.cut_torn()
+                self.outstanding.pop(call, None)
+            else:
+                os.kill(self.child, signal.SIGCONT)
+        for one, place in rest:
+            self.hand(one, place)
+
+    # The child.
+
+    def watch_child(self) -> None:
+        """Start the child if there is none; report the call that killed it."""
+        if self.child is not None:
+            child, status = os.waitpid(self.child, os.WNOHANG)
+            if child:
+                self.died(status)
+        elif self.refusal is None and (self.outstanding or not (self.leaving or self.failed_start)):
+            self.stage[:] = b"start".ljust(STAGE_SIZE)
+            # The child would take a signal with the handler of this process, and go on, until it has set its own.
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+            self.child = fork(self.make_calls)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+
+    def make_calls(self) -> None:
+        """Make calls, in the child, until the pipe ends."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        os.close(self.give)
+        self.exchange.close()  # a call that looks for open sockets does not find the line
+        _Child(self.stage).serve(self.bundle, self.functions, self.queue, self.taken, self.tell, self.reports)
+
+    def died(self, status: int) -> None:
+        """Report the call in which the child ended with the wait status *status*."""
+        self.child = None
+        if self.terminated is not None:
+            return  # it was killed with this process, and its call is made by another job
+        at = self.stage[:].decode().strip()
+        self.exchange.cut_torn()
+        call = self.begun()
+        if call is None and at in ("start", "initializer"):
+            # It did not come as far as to take a call, and the next one would not either.
+            rest = self.take_back()
+            self.failed_start = not rest
+            if rest:
+                call = rest[0][0]
+                self.outstanding[call] = rest[0][1]
+                for one, place in rest[1:]:
+                    self.hand(one, place)
+        if call is not None:
+            if status == signal.SIGKILL:
+                # Perhaps the whole job is being killed, this process next: then the call is made again elsewhere.
+                time.sleep(KILLED_PAUSE)
+                if self.terminated is not None:
+                    return
+            self.bundle.report(call, "crashed", **dict(how_it_died(status), stage=at))
+            self.exchange.all_outcomes()
+
+    def stop(self, number: int, _: object) -> None:
+        """HTCondor's soft kill (eviction, hold, removal): pass the signal on to the child."""
+        self.terminated = number
+        self.exchange.hurry()
+        if self.child is not None:
+            try:
+                os.kill(self.child, number)
+            except ProcessLookupError:
+                pass
+
+    def die(self, number: int) -> "NoReturn":
+        """Die of the signal, without an outcome for the call that runs: other jobs make it. Others count."""
+        if self.child is not None:
+            try:
+                os.kill(self.child, number)  # it may have been started after the handler came
+                os.waitpid(self.child, 0)
+            except (ProcessLookupError, ChildProcessError):
+                pass
+        self.exchange.last()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        os._exit(1)
+
+    # The loop.
+
+    def run(self) -> int:
+        """Make calls until there is no reason to stay; return the job's exit status."""
+        self.exchange.say(kind="hello", bundle=self.bundle.key, host=os.uname()[1])
+        signal.signal(signal.SIGTERM, self.stop)
+        frames = self.begin()
+        if frames is None:
+            return NO_LINE
+        while True:
+            for header, data in frames:
+                self.take(header, data)
+            if self.terminated is not None:
+                self.die(self.terminated)
+            self.fill()
+            self.watch_child()
+            if not self.leaving and self.is_over():
+                self.leaving = True
+                self.give_back(self.take_back())
+            if not self.outstanding and self.may_leave():
+                return self.end()
+            self.pass_report_on()
+            self.sleep()
+            frames = self.exchange.try_exchange()
+
+    def pass_report_on(self) -> None:
+        """Tell the client how far the call has got; not more often than anybody would look."""
+        now = time.monotonic()
+        if now >= self.report_due and self.exchange.broken is None:  # later, only the last report is of interest
+            self.reported, found = reporting.read(self.reports, self.reported)
+            if found is not None:
+                self.report_due = now + REPORT_PAUSE
+                self.exchange.say(kind="report", **found)
+
+    def begin(self) -> "list[tuple[Header, bytes]] | None":
+        """Say hello, and return the first frames; None if the line cannot be used."""
+        while True:
+            try:
+                return self.exchange.exchange()
+            except LineError as error:
+                self.exchange.failed(error)
+                if self.terminated is not None:
+                    self.die(self.terminated)
+                if error.code not in PASSING or self.exchange.broken_for() > PATIENCE:
+                    return None
+            time.sleep(max(self.exchange.retry - time.monotonic(), 0.0))
+
+    def sleep(self) -> None:
+        """Wait for the child, or until it is time to read again."""
+        silence = time.monotonic() - self.exchange.active
+        pause = min(max(POLL_SHARE * silence, POLL_SHORTEST), POLL_LONGEST)
+        if select.select([self.done], [], [], pause)[0]:  # poll() would round up to milliseconds
+            self.exchange.active = time.monotonic()
+            try:
+                os.read(self.done, 4096)
+            except BlockingIOError:
+                pass
+
+    def is_over(self) -> bool:
+        """Whether the job takes no more calls, for a reason of its own."""
+        now = time.monotonic()
+        idle = not self.outstanding and now - self.idle_since > self.warm
+        return idle or now - self.began > self.lifetime or self.exchange.size() > LARGEST
+
+    def may_leave(self) -> bool:
+        """Empty the files that are not needed, as the child makes no call; return whether the job can end."""
+        if self.exchange.copied > PIECE:
+            self.exchange.forget()
+        if self.first is None and os.path.getsize(self.queue) > PIECE:
+            os.truncate(self.queue, 0)
+        # Outcomes that cannot get through come by file transfer.
+        return (self.leaving and not self.exchange.behind()) or self.exchange.broken_for() > PATIENCE
+
+    def end(self) -> int:
+        """Let the child leave as a worker process does, and say goodbye."""
+        os.close(self.give)
+        if self.child is not None:
+            os.waitpid(self.child, 0)  # its threads may take their time
+        if self.terminated is not None:
+            self.die(self.terminated)
+        self.exchange.say(kind="left")
+        self.exchange.last()
+        self.exchange.forget()
+        return 0
+
+
+def serve(bundle: "Bundle", refusal: "dict[str, Any] | None" = None) -> int:
+    """Make the calls that the client hands to this job; *refusal* is what to report of each instead."""
+    return WarmJob(bundle, refusal).run()

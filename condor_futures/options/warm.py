@@ -1,0 +1,53 @@
+"""Which jobs can be warm: those whose options concern each call, and not the job as a whole."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from condor_futures.options.options import Options
+from condor_futures.submit.description import retried
+
+__all__ = ["closed_because"]
+
+#: Submit commands that count, limit or keep what one call does, by what they do to a job.
+_OF_A_JOB: Final = {
+    "allowed_execute_duration": "limits the time of a job",
+    "allowed_job_duration": "limits the time of a job",
+    "cron_day_of_month": "starts a job at a time",
+    "cron_day_of_week": "starts a job at a time",
+    "cron_hour": "starts a job at a time",
+    "cron_minute": "starts a job at a time",
+    "cron_month": "starts a job at a time",
+    "deferral_time": "starts a job at a time",
+    "job_machine_attrs": "keeps attributes of the machines of a job",
+    "on_exit_hold": "depends on the exit status of a job",
+    "output_destination": "keeps the output files of a job",
+    "transfer_output_files": "keeps the output files of a job",
+    "transfer_output_remaps": "keeps the output files of a job",
+    "want_io_proxy": "gives jobs a proxy without limits",
+}
+#: Attributes that the executor sets in the ads of warm jobs, to limit what they can do through the proxy.
+_LIMITS: Final = {"my.limitdirectoryaccess", "my.wantioproxy", "my.wantremoteupdates"}
+
+
+def closed_because(options: Options) -> str | None:
+    """Return why each bundle with these *options* gets a job of its own; None if warm jobs can make its calls.
+
+    >>> closed_because(Options({"transfer_output_files": "b.root"}, spool=True, warm=20.0))
+    'transfer_output_files keeps the output files of a job'
+    >>> closed_because(Options({"request_cpus": "2"}, spool=True, warm=20.0)) is None
+    True
+
+    """
+    policy = options.on_hold.policy
+    reasons = {f"{command} {why}": bool(options.commands.get(command)) for command, why in _OF_A_JOB.items()}
+    reasons |= {f"{command} is a limit of warm jobs": command.lower() in _LIMITS for command in options.commands}
+    reasons |= {
+        "HTCondor counts the retries of a job": retried(options.commands),
+        "the jobs of a cluster have numbers": options.cluster is not None,
+        "a category limits the number of jobs": options.category is not None,
+        "keep_logs keeps the output of each job": options.keep_logs is not None,
+        "on_hold and memory_max concern the call of a job": policy.action != "fail" or policy.memory_max is not None,
+        "the access point would have to read files outside the session": options.own_files and not options.spool,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)

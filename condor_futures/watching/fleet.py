@@ -1,0 +1,181 @@
+"""What is known of warm jobs, and of the calls that they are to make."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.stored_calls import StoredCalls
+from condor_futures.future import CondorFuture
+from condor_futures.watching.connections import Connection
+
+if TYPE_CHECKING:
+    from condor_futures.execution_point.frames import Header
+
+__all__ = ["Fleet", "Storage", "Waiting", "WaitingCall", "WarmJob"]
+
+#: A job is given so many calls at once that it has work for this many seconds, as far as earlier calls tell.
+AHEAD: Final = 0.05
+MOST_AHEAD: Final = 500
+#: Seconds after which calls behind one that has not ended are for jobs that have none.
+STUCK: Final = 0.05
+#: A job whose calls take longer than this is given one call at a time: the way to the client costs a millisecond.
+LONG: Final = 0.2
+#: A call that took longer counts as one that took so many seconds.
+LONGEST: Final = 2.0
+
+
+@dataclass(eq=False)
+class Storage:
+    """A bundle whose calls wait in its file, or did so."""
+
+    bundle: Bundle
+    calls: StoredCalls
+    unfinished: set[str]
+    failed: bool = False
+
+
+@dataclass(eq=False)
+class WaitingCall:
+    """A call that has no outcome yet."""
+
+    key: str
+    future: CondorFuture[Any]
+    storage: Storage
+    fleet: Fleet
+    job: WarmJob | None = None
+    #: A job that made it wrote what no job writes.
+    suspect: bool = False
+
+
+@dataclass(eq=False)
+class WarmJob:
+    """A job that makes the calls that it is given."""
+
+    bundle: Bundle
+    directory: Path
+    secret: bytes
+    connection: Connection | None = None
+    attempts: set[str] = field(default_factory=set)
+    calls: dict[str, WaitingCall] = field(default_factory=dict)
+    #: When it was given calls, or ended one.
+    heard: float = 0.0
+    recalled: bool = False
+    #: When it lost its slot; its calls are kept until it is known why.
+    interrupted: float | None = None
+    #: It is given nothing more.
+    leaving: bool = False
+    met: bool = False
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether it can be given calls."""
+        return self.connection is not None and not self.leaving
+
+    @property
+    def free(self) -> bool:
+        """Whether it can be given calls, and has none."""
+        return self.connection is not None and not self.leaving and not self.calls
+
+    def behind(self, now: float) -> int:
+        """How many calls wait in the job behind one that takes long."""
+        return len(self.calls) - 1 if self.stuck(now) else 0
+
+    def stuck(self, now: float) -> bool:
+        """Whether its call takes long."""
+        return bool(self.calls) and now - self.heard > STUCK
+
+
+class Waiting:
+    """Calls that wait, in their order; any of them leaves in the same time, however many wait.
+
+    >>> from types import SimpleNamespace
+    >>> waiting = Waiting()
+    >>> waiting.add([SimpleNamespace(key=key) for key in "abcd"])
+    >>> [call.key for call in waiting.take(2)], len(waiting)
+    (['a', 'b'], 2)
+    >>> waiting.put_back([SimpleNamespace(key="a")])
+    >>> [call.key for call in waiting]
+    ['a', 'c', 'd']
+
+    """
+
+    def __init__(self) -> None:
+        self._calls: OrderedDict[str, WaitingCall] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __iter__(self) -> Iterator[WaitingCall]:
+        return iter(list(self._calls.values()))
+
+    @property
+    def first(self) -> WaitingCall | None:
+        """The call that waits longest; None if there is none."""
+        return next(iter(self._calls.values()), None)
+
+    def add(self, calls: Iterable[WaitingCall]) -> None:
+        """Add *calls* at the end."""
+        for call in calls:
+            self._calls[call.key] = call
+
+    def put_back(self, calls: Sequence[WaitingCall]) -> None:
+        """Add *calls* at the beginning."""
+        for call in reversed(calls):
+            self._calls[call.key] = call
+            self._calls.move_to_end(call.key, last=False)
+
+    def take(self, count: int) -> list[WaitingCall]:
+        """Remove the first calls, *count* at most, and return them."""
+        return [self._calls.popitem(last=False)[1] for _ in range(min(count, len(self._calls)))]
+
+    def remove(self, call: WaitingCall) -> None:
+        """Remove a call, if it is there."""
+        self._calls.pop(call.key, None)
+
+    def clear(self) -> None:
+        """Remove all calls."""
+        self._calls.clear()
+
+
+@dataclass(eq=False)
+class Fleet:
+    """Jobs that are alike, and the calls that any of them can make."""
+
+    waiting: Waiting = field(default_factory=Waiting)
+    jobs: dict[Bundle, WarmJob] = field(default_factory=dict)
+    #: Seconds that a call takes, as a moving average.
+    duration: float | None = None
+    needless_since: float | None = None
+
+    def ahead(self) -> int:
+        """How many calls a job is given at once.
+
+        >>> Fleet().ahead(), Fleet(duration=60.0).ahead(), Fleet(duration=0.01).ahead(), Fleet(duration=0.0).ahead()
+        (1, 1, 5, 500)
+
+        """
+        if self.duration is None or self.duration > LONG:
+            return 1
+        return max(2, min(int(AHEAD / max(self.duration, 1e-6)), MOST_AHEAD))
+
+    def learn(self, header: Header) -> None:
+        """Take the duration of a call from the header of its outcome, which the job wrote as it liked.
+
+        >>> fleet = Fleet()
+        >>> for ended in (float("nan"), float("inf"), 10**400, "late", None, 1e300):
+        ...     fleet.learn({"started": 0.0, "ended": ended})
+        >>> fleet.duration
+        2.0
+
+        """
+        started, ended = header.get("started"), header.get("ended")
+        if isinstance(started, float) and isinstance(ended, float) and math.isfinite(ended - started):
+            # One call alone does not say for long that calls are long.
+            took = min(max(ended - started, 0.0), LONGEST)
+            self.duration = took if self.duration is None else self.duration + 0.1 * (took - self.duration)
