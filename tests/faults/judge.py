@@ -60,7 +60,7 @@ class Call:
     def hit_by(self, fault: Injected) -> bool:
         """Return whether the fault was aimed at this call, or had no target while this call was under way."""
         if fault.bundles is not None:
-            return self.bundle in fault.bundles
+            return not {self.bundle, *(end.get("bundle") for end in self.ends)}.isdisjoint(fault.bundles)
         return self.planned <= fault.ended + AFTERMATH and (self.settled is None or self.settled >= fault.began)
 
 

@@ -227,6 +227,22 @@ class StopSchedd(Fault):
                 schedd.resume()
 
 
+class StopShadow(Fault):
+    """A warm job waits for its shadow, and nothing that it or the client wrote is lost."""
+
+    name = f"SIGSTOP shadow {STOPPED:g} s"
+    reruns = False
+
+    def inject(self, scene: Scene, rng: random.Random) -> None:
+        shadow = scene.daemon("condor_shadow", rng)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            shadow.suspend()
+            try:
+                time.sleep(STOPPED)
+            finally:
+                shadow.resume()
+
+
 class Tool(Fault):
     """One of HTCondor's tools, used on random jobs."""
 
@@ -366,7 +382,7 @@ DAEMONS = ["schedd", "shadow", "starter", "startd", "negotiator"]
 def faults(scene: Scene) -> list[Fault]:
     """Return all faults that can be injected on this machine."""
     kinds: list[Fault] = [Kill(f"condor_{daemon}") for daemon in DAEMONS]
-    kinds += [KillMaster(), KillJob(), KillHelper(), StopSchedd(), Hold(), Release(), Remove(), Vacate()]
+    kinds += [KillMaster(), KillJob(), KillHelper(), StopSchedd(), StopShadow(), Hold(), Release(), Remove(), Vacate()]
     kinds += [RestartPool(), KillClient(), TruncateLog(), Tamper()]
     if scene.small_disks:
         kinds += [FillDisk("session"), FillDisk("spool")]

@@ -28,6 +28,8 @@ from condor_futures import CondorExecutor, CondorFuturesError, PayloadError
 #: test.
 UNDER_WAY, PAUSE = 30, (0.05, 0.5)
 RETRIES = 3
+#: The share of the calls that warm jobs make, and the seconds that these jobs wait for calls.
+WARM, WAIT = 0.5, 20.0
 #: The relative frequency of each kind of submission. A bundle has several calls of the single kinds. A child has calls
 #: as arguments.
 KINDS = {"value": 6, "raises": 1, "crashes": 1, "retried": 1, "unspooled": 4, "bundle": 2, "child": 3}
@@ -101,7 +103,7 @@ class Client:
                     if time.monotonic() > deadline:
                         raise
                     time.sleep(1)
-            self.next_key = int(repr(executor._engine.calls)[len("count(") : -1])
+            self.next_key = int(repr(executor._engine.numbers.calls)[len("count(") : -1])
         self.note("attached", generation=self.generation, keys=list(executor.futures))
         for key, future in executor.futures.items():
             self.follow(key, future)
@@ -116,13 +118,22 @@ class Client:
             self.note("ended", key=key, how="cancelled")
             return
         error = future.exception()
+        # A call for warm jobs learns only at the end which job made it.
+        bundle = future.bundle.key if future.bundle is not None else None
         if error is not None:
             kinds = [kind.__name__ for kind in type(error).__mro__]
-            self.note("ended", key=key, how="error", kinds=kinds, args=str(error.args), text=str(error))
+            self.note("ended", key=key, how="error", bundle=bundle, kinds=kinds, args=str(error.args), text=str(error))
             return
         name, found, data = future.result()
         whole = data == random.Random(name).randbytes(len(data))
-        self.note("ended", key=key, how="value", name=name, digest=found if whole else "its data are not its own")
+        self.note(
+            "ended",
+            key=key,
+            how="value",
+            bundle=bundle,
+            name=name,
+            digest=found if whole else "its data are not its own",
+        )
 
     def single(self, kind: str = "") -> tuple[str, str, str, float, int]:
         """Return the arguments of a call."""
@@ -152,6 +163,8 @@ class Client:
             executor = executor.with_options(max_retries=RETRIES)
         elif what == "unspooled":
             executor = executor.with_options(spool=False)
+        if what != "retried" and self.rng.random() < WARM:
+            executor = executor.with_options(warm=WAIT)
         if what == "bundle":
             [futures] = executor._intake.submit_chunks(make, iter(calls), len(calls), None)
         else:

@@ -1,5 +1,7 @@
 """The needs of an ordinary user and of root's daemons on one machine."""
 
+import contextlib
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 from support import Pool, until
 from users import User
+from warm_calls import Gate
 
 from condor_futures import DagExecutor
 from condor_futures.personal import PersonalPool, install
@@ -56,3 +59,28 @@ def new_dag(pool, tmp_path):
         dag.terminate_workers()
         of_it = f'CondorFuturesSession == "{dag._driver.graph.session.id}"'
         until(lambda of_it=of_it: pool.ads("condor_q", of_it) == [])
+
+
+@pytest.fixture
+def open_directory(tmp_path_factory):
+    """A directory in which jobs of every user may write."""
+    directory = tmp_path_factory.mktemp("open")
+    for path in directory.parents:
+        if path.stat().st_uid == os.getuid() and path != Path("/"):
+            with contextlib.suppress(PermissionError):
+                path.chmod(path.stat().st_mode | 0o011)
+    directory.chmod(0o777)
+    return directory
+
+
+@pytest.fixture
+def gate(open_directory):
+    made = Gate(open_directory)
+    yield made
+    made.open()
+
+
+@pytest.fixture
+def warm(new_executor):
+    """Make executors with warm jobs for one test."""
+    return lambda **options: new_executor(**{"warm": 60.0, **options})

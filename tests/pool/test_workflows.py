@@ -134,7 +134,7 @@ def test_a_cluster_across_bundle_directories_stays_one(new_executor):
     """A directory has at most a thousand bundles. This does not split a cluster."""
     executor = new_executor()
     for _ in range(997):  # numbers of bundles, which are not given out again
-        next(executor._engine.bundles)
+        next(executor._engine.numbers.bundles)
     futures = executor.submit_cluster(pow, procid, 2, count=6)
     assert [future.result() for future in futures] == [n * n for n in range(6)]
     assert len({future.job_id.split(".")[0] for future in futures}) == 1

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from condor_futures import DagExecutor
+from condor_futures.session.session import Session
 
 # A slow or busy machine is no failure. pytest-timeout stops tests that take too long.
 settings.register_profile("condor_futures", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -24,3 +25,11 @@ def new_dag(tmp_path):
     yield make
     for dag in made:
         dag.terminate_workers()
+
+
+@pytest.fixture
+def session(tmp_path):
+    """A session without a client."""
+    session = Session.create(tmp_path / "session")
+    yield session
+    session.remove()

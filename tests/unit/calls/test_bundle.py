@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from condor_futures.calls.bundle import Bundle
+from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
 from condor_futures.state_machine.states import Job
 
@@ -37,3 +38,63 @@ def test_the_end_of_a_calls_share_is_its_own(bundle):
 
 def test_a_file_that_is_not_there_is_empty(bundle):
     assert bundle.text("stdout") == ""
+
+
+# Open bundles.
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Its job has made one call, makes the second, and has been given the third."""
+    futures = {key: CondorFuture(key) for key in ("c1", "c2")}
+    made = Bundle("b000001", tmp_path, Options({}, spool=True), futures, Job("b000001", True), line=tmp_path / "line")
+    made.line.mkdir()
+    made.attempt = made.line / "00000000000000aa"
+    for stream in ("stdout", "stderr"):
+        made.attempt.with_suffix(f".{stream}").write_text("first\nsecond\n")
+    made.found("c0", made.attempt.with_suffix(".outcomes"), 0)
+    made.wrote({"c0": {"stdout": (0, 6), "stderr": (0, 6)}})
+    return made
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_the_output_of_a_call_of_a_warm_job_is_there_while_it_runs(opened, stream):
+    """It is what comes after the output of the calls before. A call that waits has none."""
+    assert [opened.text(stream, call) for call in ("c0", "c1", "c2")] == ["first\n", "second\n", ""]
+    assert opened.text(stream, "c1", tail=4) == "ond\n"
+
+
+def test_the_output_before_a_new_attempt_is_not_that_of_its_first_call(opened):
+    """Its files begin anew."""
+    opened.attempt = opened.line / "00000000000000bb"
+    assert opened.text("stdout", "c1") == ""
+    opened.attempt.with_suffix(".stdout").write_text("again\n")
+    assert [opened.text("stdout", call) for call in ("c0", "c1")] == ["first\n", "again\n"]
+
+
+def test_without_an_attempt_no_call_has_output(opened):
+    opened.attempt = None
+    assert opened.text("stdout", "c1") == ""
+
+
+def test_the_output_of_a_call_whose_outcome_came_as_a_file_is_that_of_the_job(opened):
+    opened.found("c1", opened.path("outcomes"), 0)
+    opened.wrote({"c1": {"stdout": (3, 6)}})
+    opened.path("stdout").write_text("of the job")
+    assert opened.text("stdout", "c1") == "the"
+
+
+def test_calls_change_their_bundle_and_keep_their_order(opened, bundle):
+    """A call that is not there is not given."""
+    futures = dict(opened.futures)
+    opened.give(["c2", "c7"], bundle)
+    assert (list(opened.futures), bundle.futures) == (["c1"], {"c2": futures["c2"]})
+    assert bundle.take("c2") is futures["c2"]
+    assert bundle.take("c2") is None
+
+
+def test_a_link_in_the_place_of_the_output_is_not_read(opened, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    opened.attempt.with_suffix(".stdout").unlink()
+    opened.attempt.with_suffix(".stdout").symlink_to(tmp_path / "secret")
+    assert opened.text("stdout", "c1") == ""

@@ -7,11 +7,14 @@ import sys
 import cloudpickle
 import pytest
 import sandbox
+import warm_sandbox
+from chirp_proxy import ChirpProxy
 from sandbox import (
     SECRET,
     SESSION,
     Sandbox,
 )
+from warm_sandbox import WarmSandbox
 
 from condor_futures.execution_point.frames import write_frame
 from condor_futures.execution_point.unpickling import dumps
@@ -20,7 +23,7 @@ from condor_futures.execution_point.unpickling import dumps
 @pytest.fixture(scope="module")
 def by_value(request):
     """The tests' functions behave like those of a user's script: the execution point cannot import them."""
-    modules = sandbox, sys.modules[request.module.__name__]
+    modules = sandbox, warm_sandbox, sys.modules[request.module.__name__]
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
     yield
@@ -34,6 +37,13 @@ def job(tmp_path):
 
 
 @pytest.fixture
+def warm_job(tmp_path):
+    made = WarmSandbox(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def parent(tmp_path):
     """The outcomes of another job: call c000100 returned 1024."""
     path = tmp_path / "parent.outcomes"
@@ -41,3 +51,14 @@ def parent(tmp_path):
     with path.open("wb") as file:
         write_frame(file, SECRET, header, dumps(1024))
     return path
+
+
+@pytest.fixture
+def proxy(tmp_path, monkeypatch):
+    """A Chirp proxy for the job that is this process."""
+    (tmp_path / "line").mkdir()
+    made = ChirpProxy(tmp_path / "line")
+    (tmp_path / "config").write_text(made.config)
+    monkeypatch.setenv("_CONDOR_CHIRP_CONFIG", str(tmp_path / "config"))
+    yield made
+    made.close()

@@ -36,7 +36,20 @@ def test_no_python_at_all(job):
 
 
 HERE = Path(packing.__file__).parent
-TRAVELLING = ["__init__", "bundle", "child", "frames", "shell", "shipped_modules", "supervisor", "unpickling"]
+TRAVELLING = [
+    "__init__",
+    "bundle",
+    "child",
+    "exchange",
+    "frames",
+    "line",
+    "reporting",
+    "shell",
+    "shipped_modules",
+    "supervisor",
+    "unpickling",
+    "warm",
+]
 
 
 def test_all_modules_but_this_one_travel():

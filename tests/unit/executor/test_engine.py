@@ -10,7 +10,7 @@ import pytest
 
 from condor_futures.errors import AccessPointError
 from condor_futures.executor import at_exit
-from condor_futures.executor.engine import Engine, start_watcher
+from condor_futures.executor.engine import Engine, Numbers, start_watcher
 from condor_futures.options.categories import Categories
 from condor_futures.ownership import WrongThreadError
 from condor_futures.recovery.evidence import Unused
@@ -44,7 +44,7 @@ class Watcher:
 
 @pytest.fixture
 def engine():
-    return Engine(None, Watcher(), 10, Categories())
+    return Engine(None, Watcher(), 10, Categories(), Numbers())
 
 
 @pytest.fixture
@@ -58,7 +58,8 @@ def started(engine):
 def test_the_thread_that_creates_it_may_change_it_before_the_start(engine):
     engine.futures = {}
     engine.count_from(Unused(bundles=2, calls=3, clusters=1))
-    assert (next(engine.calls), next(engine.bundles), next(engine.clusters)) == (3, 2, 1)
+    numbers = engine.numbers
+    assert (next(numbers.calls), next(numbers.bundles), next(numbers.clusters)) == (3, 2, 1)
 
 
 @pytest.mark.parametrize("attribute", ["shut_down", "_cores"])
@@ -69,7 +70,7 @@ def test_only_the_holder_of_its_lock_changes_it_after_the_start(started, attribu
         setattr(started, attribute, 1)
 
 
-@pytest.mark.parametrize("attribute", ["session", "calls", "futures", "max_workers", "process"])
+@pytest.mark.parametrize("attribute", ["session", "numbers", "futures", "max_workers", "process"])
 def test_nothing_else_changes_after_the_start(started, attribute):
     with started.lock, pytest.raises(WrongThreadError, match=rf"Engine\.{attribute} must not change"):
         setattr(started, attribute, getattr(started, attribute))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from types import SimpleNamespace
 
@@ -11,6 +10,7 @@ import pytest
 from condor_futures import PayloadError, procid
 from condor_futures.execution_point.frames import read_frames
 from condor_futures.executor import intake as module
+from condor_futures.executor.engine import Numbers
 from condor_futures.executor.intake import Intake
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
@@ -23,8 +23,10 @@ class Engine:
 
     def __init__(self, session):
         self.session = session
-        self.calls, self.bundles, self.clusters = itertools.count(), itertools.count(), itertools.count()
-        self.watcher = SimpleNamespace(cancel=lambda _: None, tally=Counts())
+        self.numbers = Numbers()
+        self.watcher = SimpleNamespace(
+            cancel=lambda _: None, tally=Counts(), makes_warm=lambda options: options.warm > 0
+        )
         self.added = []
         self.refusal = None
 
@@ -204,3 +206,52 @@ def test_a_call_that_cannot_be_made_costs_no_other_of_its_chunk(engine, intake):
     [([bundle], _)] = engine.added
     assert list(bundle.futures) == ["c000000", "c000002"]
     assert all(isinstance(future, CondorFuture) for future in chunk)
+
+
+# Calls for warm jobs.
+
+
+@pytest.fixture
+def warm(engine):
+    return Intake(engine, Options({}, spool=True, warm=20.0))
+
+
+def test_a_file_for_warm_jobs_has_many_calls_whatever_the_chunks(engine, warm, monkeypatch):
+    """The jobs are given them one by one. How many one job makes otherwise is in the file."""
+    monkeypatch.setattr(module, "_CALLS_IN_A_FILE", 4)
+    groups = list(warm.submit_chunks(abs, iter([(n,) for n in range(10)]), 3, None))
+    assert [len(group) for group in groups] == [4, 4, 2]
+    assert [future.key for group in groups for future in group] == [f"c{n:06d}" for n in range(10)]
+    bundles = [bundle for [bundle], _ in engine.added]
+    assert [len(bundle.futures) for bundle in bundles] == [4, 4, 2]
+    assert {head_of(bundle, engine.session)["chunk"] for bundle in bundles} == {3}
+
+
+def test_large_calls_for_warm_jobs_fill_their_file_sooner(engine, warm, monkeypatch):
+    monkeypatch.setattr(module, "_SIZE_OF_A_FILE", 1000)
+    list(warm.submit_chunks(len, iter([(bytes(400),)] * 5), 1, None))
+    assert [len(bundle.futures) for [bundle], _ in engine.added] == [3, 2]
+
+
+def test_with_a_buffersize_warm_jobs_have_a_file_for_each_chunk(engine, warm):
+    """Calls of later chunks are not made before they are asked for."""
+    chunks = warm.submit_chunks(abs, iter([(n,) for n in range(5)]), 2, 1)
+    assert len(next(chunks)) == 2
+    assert [len(bundle.futures) for [bundle], _ in engine.added] == [2]
+
+
+def test_a_call_for_warm_jobs_that_cannot_be_made_fails_alone(engine, warm):
+    [group] = warm.submit_chunks(repr, iter([(1,), (threading.Lock(),), (3,)]), 1, None)
+    assert [future.done() for future in group] == [False, True, False]
+    [([bundle], _)] = engine.added
+    assert list(bundle.futures) == ["c000000", "c000002"]
+
+
+def test_arguments_that_end_in_an_error_leave_nothing_for_warm_jobs(engine, warm):
+    def arguments():
+        yield (1,)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(warm.submit_chunks(abs, arguments(), 1, None))
+    assert (engine.added, engine.files) == ([], [])

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from line_files import JobSide
 
 from condor_futures.access_point.helper.words import NEVER_RAN
 from condor_futures.calls.bundle import Bundle
@@ -181,3 +182,99 @@ def test_a_key_is_not_given_again_where_nothing_can_be_read_of_its_bundle(sessio
     write(session, 4, ["c000000"]).path("calls").write_bytes(b"")
     assert seen(session) == {}
     assert unused_numbers(find_bundles(session), LoggedJobs([]), []).bundles == 5
+
+
+# Warm jobs.
+
+
+def open_bundle(session, number, *given, calls=True):
+    """The bundle of a warm job, which was *given* calls. Its file has no calls; without *calls*, it was lost."""
+    if calls:
+        write(session, number, [])
+    job = JobSide(session, session.bundle_key(number)).hello()
+    job.given(*given)
+    return job
+
+
+def bundles(session):
+    return {bundle.key: bundle for bundle in find_bundles(session)}
+
+
+def test_outcomes_that_a_warm_job_wrote_are_those_of_the_bundle_of_the_calls(session):
+    write(session, 0, ["c000000", "c000001", "c000002"])
+    job, other = open_bundle(session, 1, "c000000", "c000001"), open_bundle(session, 2, "c000002")
+    places = {
+        "c000000": (job.path.with_suffix(".outcomes"), job.outcome("c000000"), "b000001"),
+        "c000002": (other.path.with_suffix(".outcomes"), other.outcome("c000002"), "b000002"),
+    }
+    found = bundles(session)
+    assert found["b000000"].places == places
+    assert (found["b000000"].ended, found["b000000"].line) == (False, None)
+    assert list(found["b000000"].calls) == ["c000000", "c000001", "c000002"]
+    for key, side in {"b000001": job, "b000002": other}.items():
+        assert found[key].line.directory == side.path.parent
+        assert (found[key].calls, found[key].places, found[key].counts) == ({}, {}, True)
+    job.outcome("c000001")
+    assert bundles(session)["b000000"].ended
+
+
+def test_a_bundle_whose_calls_have_outcomes_of_both_kinds_has_ended(session):
+    """Its own job made one of them, after the session fell back; or the other way round."""
+    write(session, 0, ["c000000", "c000001"], ended=["c000000"])
+    job = open_bundle(session, 1, "c000001")
+    job.outcome("c000001")
+    found = bundles(session)["b000000"]
+    assert (found.ended, list(found.places)) == (True, ["c000001"])
+
+
+def test_what_the_job_brought_back_as_a_file_counts_for_its_calls(session):
+    write(session, 0, ["c000000"])
+    job = open_bundle(session, 1, "c000000")
+    path = session.bundle_directory(1) / "b000001.outcomes"
+    with path.open("wb") as file:
+        header = {"kind": "outcome", "session": session.id, "call": "c000000", "result": "value", "host": "ep1"}
+        write_frame(file, job.secret, header, dumps(1))
+    found = bundles(session)
+    assert found["b000000"].places == {"c000000": (path, 0, "b000001")}
+    assert found["b000001"].calls == {}
+
+
+def test_calls_that_went_with_their_last_outcome_are_found_with_the_warm_job(session):
+    """A session that is not kept has such calls: their file is gone, and the outcomes are there."""
+    gone = write(session, 0, ["c000000", "c000001"])
+    gone.discard_calls()
+    gone.path("outcomes").unlink()
+    job = open_bundle(session, 1, "c000000", "c000001")
+    for call in ("c000000", "c000001"):
+        job.outcome(call)
+    found = bundles(session)
+    assert found.keys() == {"b000001"}
+    assert list(found["b000001"].calls) == list(found["b000001"].places) == ["c000000", "c000001"]
+    assert found["b000001"].ended
+    assert unused_numbers(found.values(), LoggedJobs([]), []) == Unused(bundles=2, calls=2, clusters=0)
+
+
+def test_a_cancelled_call_does_not_come_back_with_its_outcome(session):
+    cancelled = write(session, 0, ["c000000"])
+    cancelled.cancel_calls()
+    job = open_bundle(session, 1, "c000000")
+    job.outcome("c000000")
+    found = bundles(session)
+    assert not found["b000000"].counts
+    assert (found["b000001"].calls, found["b000001"].places) == ({}, {})
+
+
+def test_keys_that_a_job_made_up_are_no_calls(session):
+    job = open_bundle(session, 1, "x7f00", "../c000001")
+    for call in ("x7f00", "../c000001", "", "c000003"):
+        job.outcome(call)
+    assert bundles(session)["b000001"].calls == {}
+
+
+def test_a_warm_job_of_which_only_the_line_is_left_is_no_bundle(session):
+    """Nothing can be done for it; the outcomes of known calls count all the same."""
+    write(session, 0, ["c000000"])
+    open_bundle(session, 1, "c000000", calls=False).outcome("c000000")
+    found = bundles(session)
+    assert found.keys() == {"b000000"}
+    assert found["b000000"].ended

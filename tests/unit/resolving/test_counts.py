@@ -21,7 +21,7 @@ def test_a_call_is_in_the_state_of_its_job_until_it_has_ended():
     made = bundle("c0", "c1", state=State.RUNNING)
     tally.opened([made, bundle("c2")])
     assert tally.counts() == {"running": 2, "pending": 1}
-    tally.ended(made, "c0", "done")
+    tally.ended("c0", "done")
     assert tally.counts() == {"running": 1, "pending": 1, "done": 1}
 
 
@@ -30,7 +30,7 @@ def test_a_call_whose_job_has_ended_is_completed_until_its_future_knows():
     made = bundle("c0", state=State.ENDED)
     tally.opened([made])
     assert tally.counts() == {"completed": 1}
-    tally.ended(made, "c0", "failed")
+    tally.ended("c0", "failed")
     assert tally.counts() == {"failed": 1}
 
 
@@ -40,7 +40,7 @@ def test_a_call_that_failed_of_a_hold_has_failed():
     waits, fails = bundle("c0", state=State.HELD), bundle("c1", state=State.HELD)
     tally.opened([waits, fails])
     assert tally.counts() == {"held": 2}
-    tally.ended(fails, "c1", "failed")
+    tally.ended("c1", "failed")
     assert tally.counts() == {"held": 1, "failed": 1}
 
 
@@ -50,13 +50,26 @@ def test_a_call_ends_once():
     made = bundle("c0")
     tally.opened([made])
     for how in ("cancelled", "done", "cancelled"):
-        tally.ended(made, "c0", how)
+        tally.ended("c0", how)
     assert tally.counts() == {"cancelled": 1}
+
+
+def test_a_call_is_counted_with_the_job_that_makes_it_now():
+    """Warm jobs are given calls, and return them. A call that has ended stays so."""
+    tally = Counts()
+    waits, runs = bundle("c0", "c1"), bundle(state=State.RUNNING)
+    tally.opened([waits])
+    tally.moved(["c0", "c9"], runs)
+    assert tally.counts() == {"running": 1, "pending": 1}
+    tally.ended("c1", "cancelled")
+    tally.moved(["c0"], waits)
+    tally.moved(["c1"], runs)
+    assert tally.counts() == {"pending": 1, "cancelled": 1}
 
 
 def test_counts_add_up_while_other_threads_end_calls():
     tally = Counts()
-    bundles = [bundle(*(f"c{n}" for n in range(10))) for _ in range(300)]
+    bundles = [bundle(*(f"c{many}-{n}" for n in range(10))) for many in range(300)]
     tally.opened(bundles)
     ready = threading.Barrier(4)
 
@@ -64,7 +77,7 @@ def test_counts_add_up_while_other_threads_end_calls():
         ready.wait()
         for made in some:
             for call in list(made.futures):
-                tally.ended(made, call, "done")
+                tally.ended(call, "done")
 
     threads = [threading.Thread(target=end, args=(bundles[n::3],)) for n in range(3)]
     for thread in threads:
@@ -85,9 +98,9 @@ def test_a_call_may_end_in_the_middle_of_counting():
     class Telling(dict):
         """Ends a call while the counts are computed."""
 
-        def items(self):
-            tally.ended(made, "c0", "cancelled")
-            return super().items()
+        def values(self):
+            tally.ended("c0", "cancelled")
+            return super().values()
 
     with tally._lock:
         tally._open = Telling()

@@ -20,6 +20,7 @@ def test_names_are_as_they_were():
         "CondorFuturesCalls",
         "CondorFuturesMemoryRaised",
         "CondorFuturesSession",
+        "CondorFuturesWarm",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -48,6 +49,7 @@ def watcher(tmp_path, access_point):
         categories={},
         transfer="YES",
         afterwards=lambda: None,
+        next_bundle=itertools.count().__next__,
     )
     yield watcher
     watcher._under_way.effects.log.close()
@@ -67,7 +69,7 @@ def test_a_cluster_that_is_taken_up_is_submitted_as_a_whole(watcher, access_poin
     """Some of its parents have already ended, and others have not."""
     first, second = bundle(watcher, 0), bundle(watcher, 1, after=[Future()])
     alone = bundle(watcher, 2, cluster=None)
-    watcher.resume({}, {}, [first, second, alone])
+    watcher.resume({}, {}, [first, second, alone], {})
     watcher._under_way.effects.submissions.proceed(hurry=True)
     assert access_point.submitted == [alone.key]
     watcher._under_way.effects.submissions.under_way = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 
 import pytest
@@ -50,6 +51,8 @@ class Scene:
             max_jobs=10,
             categories={},
             transfer="YES",
+            next_bundle=itertools.count().__next__,
+            warm=False,
         )
         self.jobs = self.effects.jobs
 

@@ -32,6 +32,9 @@ class Scene:
             effects=SimpleNamespace(
                 removals=SimpleNamespace(empty_the_queue=self.empty_the_queue),
                 log=SimpleNamespace(close=self.doing("close log")),
+                fleets=SimpleNamespace(
+                    hand_all=self.doing("hand out"), clear=self.doing("forget warm"), close=self.doing("close lines")
+                ),
             ),
         )
         access_point = SimpleNamespace(close=self.doing("close helper"))
@@ -66,7 +69,7 @@ def scene():
     return Scene()
 
 
-HELPERS = ["close helper", "close resolver", "close log"]
+HELPERS = ["close helper", "close resolver", "close log", "close lines"]
 
 
 def test_it_is_time_when_all_is_done_and_nothing_comes_any_more(scene):
@@ -98,7 +101,7 @@ def test_a_client_that_leaves_lets_the_jobs_be(scene):
     """The futures are of no further use."""
     scene.ending.detach()
     scene.ending.clean_up()
-    assert scene.done == [*HELPERS, "leave", "afterwards"]
+    assert scene.done == ["hand out", *HELPERS, "leave", "afterwards"]
     [(bundle, error)] = scene.failed
     assert (bundle, "attach() returns this call again" in str(error)) == ("b000000", True)
 
@@ -118,7 +121,7 @@ def test_an_initializer_that_failed_breaks_the_executor_once(scene):
     scene.ending.initializer_failed(second)
     assert scene.ending.broken is first
     assert scene.failed == [("b000000", first)]
-    assert scene.done == ["unwant b000000"]
+    assert scene.done == ["unwant b000000", "forget warm"]
 
 
 @pytest.mark.parametrize("kept", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import Future
 from types import SimpleNamespace
 
@@ -27,7 +28,16 @@ class Scene:
             id="s", constraint="true", runner=directory / "runner", bundles=directory, event_log=directory / "event_log"
         )
         self.under_way = UnderWay(
-            session, self, self, self, lambda call: call(), max_jobs=10, categories={}, transfer="YES"
+            session,
+            self,
+            self,
+            self,
+            lambda call: call(),
+            max_jobs=10,
+            categories={},
+            transfer="YES",
+            next_bundle=itertools.count().__next__,
+            warm=False,
         )
 
     def request(self, operation, answer, **arguments):
@@ -149,6 +159,7 @@ def test_a_session_is_resumed(scene):
             ended: ("7.1", [Held("7.1", 1), Released("7.1"), Terminated("7.1", exit_status=0)]),
         },
         [pending],
+        {},
     )
     assert (held.job.state, held.job.holds, held.job.policy) == (State.ENDED, 2, HoldPolicy())
     assert (ended.job.state, pending.job.state) == (State.COMPLETED, State.PENDING)

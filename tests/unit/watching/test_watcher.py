@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 
@@ -11,7 +12,7 @@ from support import until
 from condor_futures import BrokenCondorExecutor, CondorFuturesError, JobError
 from condor_futures.access_point.requests import AwayError
 from condor_futures.calls.bundle import Bundle
-from condor_futures.executor.engine import Engine
+from condor_futures.executor.engine import Engine, Numbers
 from condor_futures.future import CondorFuture
 from condor_futures.options.categories import Categories
 from condor_futures.options.options import Options
@@ -51,6 +52,7 @@ class Scene:
             categories={},
             transfer="YES",
             afterwards=lambda: None,
+            next_bundle=itertools.count().__next__,
         )
         self.watcher._resolver.start()
 
@@ -126,7 +128,7 @@ def test_id_of_an_ended_job_that_is_given_again(scene, asked):
 
 def test_call_that_comes_while_the_watcher_breaks_ends(scene, monkeypatch):
     """Calls accepted before the failure is known fail too. Later calls are refused."""
-    engine = Engine(scene.session, scene.watcher, 10, Categories())
+    engine = Engine(scene.session, scene.watcher, 10, Categories(), Numbers())
     bundle = scene.bundle(0)
     [future] = bundle.futures.values()
     failure = CondorFuturesError("it broke")

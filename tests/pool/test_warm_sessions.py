@@ -1,0 +1,191 @@
+"""How long warm jobs stay, clients that come and go, and where warm jobs are not possible."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support import Pool, until
+from warm_calls import job_of_the_call
+
+from condor_futures import (
+    CondorExecutor,
+    CondorFuturesError,
+)
+from condor_futures.personal import PersonalPool
+
+pytestmark = pytest.mark.pool
+
+
+# Their time.
+
+
+def test_a_job_without_calls_leaves_after_a_while(pool, new_executor):
+    executor = new_executor(warm=1.0)
+    first = executor.submit(job_of_the_call).result(60)
+    until(lambda: pool.queue(executor) == [])
+    assert executor.submit(job_of_the_call).result(60) != first
+
+
+def test_a_job_leaves_when_its_lifetime_is_over(pool, new_executor):
+    executor = new_executor(warm=60.0, warm_lifetime=2.0, max_workers=1)
+    jobs = []
+    began = time.monotonic()
+    while time.monotonic() < began + 8:
+        jobs.append(executor.submit(job_of_the_call).result(60))
+    assert 2 <= len(set(jobs)) < len(jobs) / 10
+
+
+def test_shutdown_does_not_wait_for_warm_jobs(pool, warm):
+    executor = warm()
+    list(executor.map(abs, range(20)))
+    executor.shutdown()
+    assert pool.queue(executor) == []
+    assert not list(Path(pool.run("condor_config_val", "SPOOL").strip()).glob("[0-9]*/*/cluster*"))
+
+
+def test_free_jobs_make_room_for_others(warm):
+    """Otherwise calls with other options would wait for their slots."""
+    executor = warm(request_cpus=8)
+    assert executor.submit(abs, -1).result(60) == 1
+    began = time.monotonic()
+    assert executor.with_options(request_cpus=7).submit(abs, -2).result(60) == 2
+    assert executor.with_options(request_cpus=7, warm=0).submit(abs, -3).result(60) == 3
+    assert time.monotonic() - began < 60  # the time for which the jobs would wait
+
+
+# Clients come and go.
+
+KILLED = """
+import os, sys, time
+from pathlib import Path
+from condor_futures import CondorExecutor
+def call(n, log):
+    with open(log, "a") as file:
+        file.write(f"{n}\\n")
+    time.sleep(0.1 if n < 30 else 1)
+    return n * 10
+executor = CondorExecutor(access_point="personal", warm=60, session=sys.argv[1])
+futures = [executor.submit(call, n, sys.argv[2]) for n in range(40)]
+while sum(future.done() for future in futures) < int(sys.argv[3]):
+    time.sleep(0.01)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize("after", [0, 33])
+def test_a_killed_client_loses_nothing_and_nothing_is_made_again(pool, gate, tmp_path, after):
+    session = tmp_path / "session"
+    gate.begun.touch()
+    gate.begun.chmod(0o666)
+    command = [sys.executable, "-c", KILLED, session, gate.begun, str(after)]
+    subprocess.run(command, check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    with CondorExecutor.attach(session) as executor:
+        assert [future.result(90) for future in executor.futures.values()] == [n * 10 for n in range(40)]
+        assert executor.counts() == {"done": 40}
+    assert sorted(gate.numbers()) == list(range(40))
+    assert pool.queue(executor) == []
+
+
+def test_a_session_is_left_and_calls_that_wait_are_made(pool, warm, gate, tmp_path):
+    executor = CondorExecutor(access_point="personal", warm=60.0, max_workers=2, session=tmp_path / "session")
+    executor.submit(abs, 1).result(60)
+    futures = [executor.submit(gate.call, number) for number in range(10)]
+    gate.wait_for(1)
+    executor.detach()
+    assert all(isinstance(future.exception(), CondorFuturesError) for future in futures)
+    gate.open()
+    gate.wait_for(10)
+    with CondorExecutor.attach(tmp_path / "session") as executor:
+        values = [executor.futures[future.key].result(60) for future in futures]
+        assert values == list(range(10))
+        more = executor.with_options(warm=60.0).submit(job_of_the_call)
+        assert more.result(60)
+    assert sorted(gate.numbers()) == list(range(10))
+
+
+def test_values_of_an_earlier_client_are_arguments(pool, tmp_path):
+    executor = CondorExecutor(access_point="personal", warm=60.0, session=tmp_path / "session")
+    first = executor.submit(pow, 2, 5)
+    first.result(60)
+    executor.detach()
+    with CondorExecutor.attach(tmp_path / "session", warm=60.0) as executor:
+        old = executor.futures[first.key]
+        assert executor.submit(abs, old).result(60) == 32
+        assert executor.with_options(warm=0).submit(abs, old).result(60) == 32
+        assert old.stdout() == ""
+
+
+# What a job may do at the access point.
+
+
+def ask_the_proxy(*requests: str) -> list[int]:
+    """What the Chirp proxy of the job that makes the call replies."""
+    scratch = os.environ["_CONDOR_SCRATCH_DIR"]
+    path = os.environ.get("_CONDOR_CHIRP_CONFIG") or f"{scratch}/.chirp.config"
+    host, port, cookie = Path(path).read_text().split()[:3]
+    replies = []
+    with socket.create_connection((host, int(port))) as connection, connection.makefile("rwb", buffering=0) as file:
+        for request in (f"cookie {cookie}", *requests):
+            file.write(request.encode() + b"\n")
+            replies.append(int(file.readline()))
+            if request.startswith("open") and replies[-1] >= 0:
+                file.readline()  # its status
+    return replies[1:]
+
+
+@pytest.mark.parametrize("spool", [True, False])
+def test_a_job_may_use_its_own_files_only(warm, spool):
+    executor = warm(spool=spool, max_workers=1)
+    call = executor.submit(ask_the_proxy)
+    call.result(60)
+    session = executor.session
+    own = next((session / "lines").glob("b*/*.outcomes"))
+    (session / "lines/link").symlink_to("/etc")
+    others = [
+        "/etc/hostname",
+        session / "session.json",
+        own.parent.parent / "link/hostname",
+        own.parent / "../../session.json",
+    ]
+    opened, *refused = executor.submit(ask_the_proxy, *(f"open {path} r 0" for path in (own, *others))).result(60)
+    assert opened >= 0
+    assert all(code < 0 for code in refused)
+
+
+def test_a_call_cannot_lift_the_limits_of_its_job(pool, warm):
+    """Not for the next start of the job either, for which HTCondor would read them again."""
+    executor = warm(max_workers=1)
+    requests = ['set_job_attr LimitDirectoryAccess "*"', "ulog words"]
+    assert all(code < 0 for code in executor.submit(ask_the_proxy, *requests).result(60))
+    (ad,) = pool.queue(executor)
+    assert str(executor.session / "lines") in ad["LimitDirectoryAccess"]
+    assert "words" not in (executor.session / "event_log").read_text()
+
+
+# Where they cannot be.
+
+
+@pytest.mark.parametrize("spool", [True, False])
+def test_without_chirp_each_call_has_a_job(release, tmp_path_factory, monkeypatch, caplog, spool):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    personal = PersonalPool(slots=4, release=release, config={"ENABLE_CHIRP_IO": "false"})
+    personal.start()
+    try:
+        with CondorExecutor(access_point="personal", warm=60.0, spool=spool) as executor:
+            with caplog.at_level(logging.WARNING):
+                jobs = list(executor.map(job_of_the_call, range(8), chunksize=2))
+            assert [len(set(jobs[n : n + 2])) for n in range(0, 8, 2)] == [1, 1, 1, 1]
+            assert len(set(jobs)) == 4
+            assert executor.submit(pow, 2, 3).result(60) == 8
+            assert "warm jobs are not possible" in caplog.text
+            assert list(executor.map(pow, range(8), [2] * 8, chunksize=4)) == [n**2 for n in range(8)]
+        assert Pool(personal).queue(executor) == []
+    finally:
+        personal.stop()

@@ -1,0 +1,1258 @@
+"""Which calls a warm job is given, what becomes of them, and how many jobs there are: without a pool and a clock.
+
+The files are those of a session, written by the client's own functions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from line_files import WARM, JobSide, initializer, write_calls
+
+from condor_futures.calls.calls_file import Manner
+from condor_futures.calls.lines import Attempt
+from condor_futures.calls.stored_calls import bundle_secret
+from condor_futures.execution_point.frames import read_frames
+from condor_futures.files.growth import Growth
+from condor_futures.options.options import Options
+from condor_futures.recovery.evidence import find_bundles
+from condor_futures.session.session import Session
+from condor_futures.state_machine.states import Aborted, Job, State, Terminated, Unwanted
+from condor_futures.watching import fleets as module
+from condor_futures.watching.fleets import EVICTED, FIRST_JOBS, NO_LINE, SPARE, STUCK, Fleets
+
+WELL, REMOVED = Terminated("1.0", exit_status=0), Aborted("1.0", "via condor_rm")
+
+
+class NoGrowth:
+    """As where inotify does not work: all files are looked at again and again."""
+
+    works, descriptor = False, None
+
+    def __getattr__(self, _name):
+        return lambda *_: set()
+
+
+class Jobs(dict):
+    """The jobs in the queue, by bundle."""
+
+    def __init__(self):
+        self.unwanted = []
+
+    def advance(self, bundle, event):
+        assert isinstance(event, Unwanted)
+        self.unwanted.append(bundle.key)
+        bundle.job = replace(bundle.job, state=State.DISCARDED)
+        self.pop(bundle.key, None)
+
+
+class Resolver:
+    """Moves futures at once, and notes all else."""
+
+    def __init__(self, secret):
+        self.secret = secret
+        self.told = []
+        self.brought = {}
+
+    def takes(self, bundle):
+        pass
+
+    def move(self, source, target, calls):
+        source.give(calls, target)
+
+    def deliver(self, bundle, path, calls):
+        for call, start in calls:
+            with path.open("rb") as file:
+                file.seek(start)
+                assert next(read_frames(file, bundle_secret(self.secret, bundle.key)))[0]["call"] == call
+            assert bundle.take(call) is not None
+        self.told.append(f"{bundle.key} has {' '.join(call for call, _ in calls)}")
+
+    def deliver_rest(self, bundle, answer):
+        answer(self.brought.pop(bundle.key, []))
+
+    def fail(self, bundle, error, call=None):
+        self.told.append(f"{call or bundle.key} fails: {type(error).__name__}")
+
+    def fail_with(self, bundle, call, cause):
+        assert call in bundle.futures
+        self.told.append(f"{call} fails: {type(cause).__name__}")
+
+    def forget(self, bundle, call):
+        bundle.take(call)
+
+    def finished(self, bundle, *, keep):
+        self.told.append(f"{bundle.key} finished{', kept' if keep else ''}")
+
+
+class Scene:
+    """Fleets, what they ask for, and the jobs of a pool."""
+
+    def __init__(self, session, monkeypatch):
+        self.session = session
+        self.now = 1000.0
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
+        self.resolver = Resolver(session.secret)
+        self.closed = []
+        self.submitted = []
+        self.opened = []
+        self.numbers, self.attempts = itertools.count(100), itertools.count(1)
+        self.new()
+
+    def new(self, works=True, cores=None, max_jobs=1000):
+        """Begin, as another client does."""
+        self.jobs = Jobs()
+        self.asked = 0
+
+        def ask(told):
+            self.asked += 1
+            if cores is not None:
+                told(cores)
+
+        self.fleets = Fleets(
+            self.session,
+            self.jobs,
+            self,
+            self.resolver,
+            lambda function: function(),
+            self.numbers.__next__,
+            ask,
+            max_jobs,
+            works,
+        )
+
+    # The submissions.
+
+    full = False
+
+    def add(self, bundles, *, complete=False):
+        for bundle in bundles:
+            if bundle.line is None:
+                self.closed.append(bundle.key)
+                self.submitted.append(bundle)
+            else:
+                self.opened.append(bundle)
+                self.jobs[bundle.key] = bundle
+                bundle.job = replace(bundle.job, state=State.IDLE, job_id=f"1.{len(self.opened) - 1}")
+
+    # The client.
+
+    def submit(self, number, count=1, options=WARM, **more):
+        """Have a bundle of calls made, with keys that begin with the bundle's number."""
+        bundle = write_calls(self.session, number, [f"c{number}.{n}" for n in range(count)], options=options, **more)
+        self.futures = getattr(self, "futures", {}) | dict(bundle.futures)
+        self.fleets.add(bundle)
+        return bundle
+
+    def turn(self, seconds=0.001, *, closing=False):
+        """Let the watcher look once."""
+        self.now += seconds
+        self.fleets._looked = 0.0
+        self.fleets.read()
+        self.fleets.proceed(closing=closing)
+
+    # The pool.
+
+    def run(self, bundle, *, hello=True):
+        """Let the job of an open bundle begin an attempt."""
+        bundle.job = replace(bundle.job, state=State.RUNNING)
+        number = next(self.attempts)
+        side = JobSide(self.session, bundle.key, f"{number:016x}")
+        os.utime(side.path.with_suffix(".outcomes"), ns=(number, number))
+        return side.hello() if hello else side
+
+    def start(self, number, count=1, jobs=1, **options):
+        """Have calls made, and as many jobs run."""
+        self.fleets._told_cores(jobs)
+        self.submit(number, count, **options)
+        self.turn()
+        sides = [self.run(bundle) for bundle in self.opened[-jobs:]]
+        self.turn()
+        return sides if jobs > 1 else sides[0]
+
+    def end(self, bundle, cause=WELL):
+        """The job of an open bundle has left the queue."""
+        self.jobs.pop(bundle.key, None)
+        bundle.job = replace(bundle.job, state=State.ENDED)
+        self.fleets.ended(bundle, cause)
+
+    def told(self):
+        told, self.resolver.told = self.resolver.told, []
+        return told
+
+    def where(self):
+        """The bundle of each future."""
+        return {key: future.bundle.key for key, future in self.futures.items()}
+
+
+@pytest.fixture
+def scene(session, monkeypatch):
+    monkeypatch.setattr(module, "Growth", NoGrowth)
+    scene = Scene(session, monkeypatch)
+    yield scene
+    scene.fleets.close()
+
+
+def calls(heard):
+    """The calls among what a job has heard."""
+    return [word[5:] for word in heard if word.startswith("call ")]
+
+
+# Which bundles.
+
+
+@pytest.mark.parametrize(
+    ("options", "works", "takes"),
+    [
+        (WARM, True, True),
+        (WARM, False, False),
+        (Options({}, spool=True), True, False),
+        (replace(WARM, commands={"max_retries": "1"}), True, False),
+    ],
+    ids=["warm", "impossible", "off", "a job for each"],
+)
+def test_bundles_are_taken_whose_calls_warm_jobs_can_make(scene, options, works, takes):
+    scene.new(works=works)
+    assert scene.fleets.takes(write_calls(scene.session, 0, ["c0"], options=options)) == takes
+
+
+def test_a_bundle_of_which_warm_jobs_have_made_calls_is_taken_in_any_case(scene, tmp_path):
+    """A job of its own would make all of them again."""
+    scene.new(works=False)
+    bundle = write_calls(scene.session, 0, ["c0", "c1"])
+    bundle.places = {"c0": (tmp_path, 0, "b000009")}
+    assert scene.fleets.takes(bundle)
+    scene.fleets.add(bundle)
+    scene.turn()
+    side = scene.run(scene.opened[0])
+    scene.turn()
+    assert calls(side.heard()) == ["c1"]
+
+
+def test_calls_that_cannot_be_read_fail(scene):
+    bundle = write_calls(scene.session, 0, ["c0"])
+    os.truncate(bundle.path("calls"), 10)
+    scene.fleets.add(bundle)
+    assert scene.told() == ["b000000 fails: FrameError"]
+    assert scene.fleets.empty
+    assert scene.fleets.bundles() == []
+
+
+# From the client to the jobs.
+
+
+def test_a_call_has_a_job_submitted_which_makes_it(scene):
+    """Its future is running from the moment at which the job is given the call."""
+    bundle = scene.submit(0)
+    [future] = bundle.futures.values()
+    assert scene.opened == []
+    scene.turn()
+    [opened] = scene.opened
+    assert (opened.key, opened.options.open, opened.line) == ("b000100", True, scene.session.lines / "b000100")
+    with opened.path("calls").open("rb") as file:
+        [(head, _)] = read_frames(file)
+    assert head["line"] == {"directory": str(opened.line), "warm": 60.0, "lifetime": 3600.0}
+    assert not future.running()
+    side = scene.run(opened)
+    scene.turn()
+    assert side.heard() == ["function", "call c0.0"]
+    assert future.running()
+    assert (future.bundle, opened.futures, bundle.futures) == (opened, {"c0.0": future}, {})
+    assert opened.attempt == side.path
+    side.outcome("c0.0", 1)
+    scene.turn()
+    assert scene.told() == ["b000000 finished", "b000100 has c0.0"]
+    assert scene.fleets.empty
+    assert scene.fleets.bundles() == []
+
+
+def test_a_job_makes_call_after_call(scene):
+    side = scene.start(0)
+    for number in range(1, 4):
+        side.outcome(f"c{number - 1}.0")
+        scene.turn()
+        scene.submit(number)
+        scene.turn()
+        assert calls(side.heard())[-1] == f"c{number}.0"
+    assert len(scene.opened) == 1
+
+
+def test_nothing_is_given_to_a_job_before_it_has_begun(scene):
+    scene.submit(0)
+    scene.turn()
+    scene.turn()
+    assert len(scene.opened) == 1
+    assert scene.fleets.patience() <= module.POLL_LONGEST
+
+
+def test_without_jobs_nothing_has_to_be_looked_at(scene):
+    assert scene.fleets.patience() == float("inf")
+
+
+def test_a_long_call_is_given_alone_and_short_ones_several_at_a_time(scene):
+    """The jobs share what there is."""
+    first, second = scene.start(0, 60, jobs=2)
+    assert (calls(first.heard()), calls(second.heard())) == (["c0.0"], ["c0.1"])
+    first.outcome("c0.0", took=0.01)
+    scene.turn()
+    assert calls(first.heard()) == [f"c0.{n}" for n in range(2, 7)]
+    assert calls(second.heard()) == [f"c0.{n}" for n in range(7, 11)]
+    for n in range(2, 7):
+        first.outcome(f"c0.{n}", took=30.0)
+    scene.turn()
+    assert calls(first.heard()) == ["c0.11"]
+
+
+def test_the_last_calls_are_shared(scene):
+    """No job gets so many of them that another one has nothing to do."""
+    sides = scene.start(0, 8, jobs=4)
+    for number, side in enumerate(sides):
+        side.outcome(f"c0.{number}", took=0.001)
+    scene.turn()
+    assert [len(calls(side.heard())) for side in sides] == [2, 2, 2, 2]
+
+
+def test_jobs_that_are_not_alike_have_their_own_calls(scene):
+    """Options, initializer and the like make the difference."""
+    scene.submit(0)
+    scene.submit(1, options=replace(WARM, commands={"request_cpus": "2"}))
+    scene.submit(2, manner=initializer(abs))
+    scene.submit(3, functions=(bool,))
+    scene.turn()
+    sides = [scene.run(bundle) for bundle in scene.opened]
+    scene.turn()
+    scene.turn()
+    assert [calls(side.heard()) for side in sides] == [["c0.0"], ["c3.0"], ["c1.0"], ["c2.0"]]
+
+
+def test_a_call_that_cannot_be_read_any_more_fails_alone(scene):
+    """Its neighbours of other bundles are given to the job."""
+    [side] = [scene.start(0)]
+    side.outcome("c0.0", took=0.001)
+    scene.turn()
+    side.heard()
+    bundles = [scene.submit(number) for number in (1, 2, 3)]
+    bundles[1].path("calls").unlink()
+    scene.told()
+    scene.turn()
+    assert calls(side.heard()) == ["c1.0", "c3.0"]
+    assert scene.told() == ["c2.0 fails: FileNotFoundError", "b000002 finished, kept"]
+    for call in ("c1.0", "c3.0"):
+        side.outcome(call)
+    scene.turn()
+    assert scene.fleets.empty
+
+
+# From the jobs to the client.
+
+
+def test_an_outcome_of_a_call_that_the_job_does_not_have_is_ignored(scene):
+    """It may be forged, or come twice."""
+    first, second = scene.start(0, 2, jobs=2)
+    second.outcome("c0.0")
+    second.outcome("c9.9")
+    second.say(kind="outcome", call=["c0.1"])
+    scene.turn()
+    assert scene.told() == []
+    for _ in range(2):
+        first.outcome("c0.0")
+        scene.turn()
+    second.outcome("c0.1")
+    scene.turn()
+    assert scene.told() == ["b000100 has c0.0", "b000000 finished", "b000101 has c0.1"]
+
+
+def test_calls_that_a_job_returns_are_made_by_others_in_their_order(scene):
+    """Before those that have waited until now."""
+    first, second = scene.start(0, 12, jobs=2)
+    first.outcome("c0.0", took=0.01)
+    second.outcome("c0.1", took=0.01)
+    scene.turn()
+    given = calls(first.heard())[1:]
+    assert given == ["c0.2", "c0.3", "c0.4", "c0.5", "c0.6"]
+    second.heard()
+    first.say(kind="returned", calls=given[2:], leaving=True)
+    scene.turn()
+    assert scene.where()["c0.4"] == "b000000"
+    assert not any(scene.futures[call].done() for call in given)
+    for call in ("c0.7", "c0.8", "c0.9", "c0.10", "c0.11"):
+        second.outcome(call, took=0.01)
+    scene.turn()
+    assert calls(second.heard()) == ["c0.4", "c0.5", "c0.6"]
+    assert calls(first.heard()) == [], "it takes no more calls"
+    assert scene.where()["c0.4"] == "b000101"
+
+
+def test_calls_of_a_job_that_left_are_made_by_others(scene):
+    """They were on their way to it."""
+    side = scene.start(0)
+    side.heard()
+    side.say(kind="left")
+    scene.turn()
+    assert len(scene.opened) == 2, "another job is submitted at once"
+    scene.end(scene.opened[0])
+    other = scene.run(scene.opened[1])
+    scene.turn()
+    assert calls(other.heard()) == ["c0.0"]
+    assert scene.told() == []
+
+
+@pytest.mark.parametrize(
+    "keys", [["c0.1", "c0.1"], [["c0.1"], {}, None, 3, "c0.1"], "c0.1", None, {"c0.1": 1}], ids=str
+)
+def test_what_a_job_returns_may_make_no_sense(scene, keys):
+    side = scene.start(0, 2)
+    side.outcome("c0.0", took=0.01)
+    scene.turn()
+    side.say(kind="returned", calls=keys)
+    scene.turn()
+    side.outcome("c0.1", took=0.01)
+    scene.turn()
+    scene.turn()
+    assert scene.told()[0] == "b000100 has c0.0"
+
+
+def test_a_job_that_writes_what_is_no_frame_is_removed(scene):
+    """Its calls are made by others, and what it wrote before counts."""
+    side = scene.start(0, 2)
+    side.outcome("c0.0", took=0.01)
+    scene.turn()
+    side.outcome("c0.1")
+    with side.path.with_suffix(".outcomes").open("ab") as file:
+        file.write(b"no frame at all")
+    scene.submit(1)
+    scene.told()
+    scene.turn()
+    assert scene.jobs.unwanted == ["b000100"]
+    assert scene.told() == ["b000000 finished", "b000100 has c0.1"]
+    assert [bundle.key for bundle in scene.opened] == ["b000100", "b000101"]
+
+
+@pytest.mark.parametrize("what", ["evicted", "new attempt", "ended", "removed at the end"])
+def test_what_is_no_frame_is_noticed_at_the_end_too(scene, what):
+    side = scene.start(0, 1)
+    with side.path.with_suffix(".outcomes").open("ab") as file:
+        file.write(b"no frame at all")
+    opened = scene.opened[0]
+    if what == "evicted":
+        scene.fleets.interrupted(opened)
+    elif what == "new attempt":
+        scene.run(opened)
+    else:
+        scene.end(opened, WELL if what == "ended" else REMOVED)
+    scene.turn()
+    scene.turn()
+    other = scene.run(scene.opened[-1])
+    scene.turn()
+    assert calls(other.heard()) == ["c0.0"]
+    assert scene.told() == []
+
+
+def test_a_call_whose_second_job_also_writes_no_frames_fails(scene):
+    """It would be made again and again."""
+    side = scene.start(0, 2)
+    for _ in range(2):
+        with side.path.with_suffix(".outcomes").open("ab") as file:
+            file.write(b"no frame at all")
+        scene.turn()
+        scene.turn()
+        side = scene.run(scene.opened[-1])
+        scene.turn()
+    assert scene.told() == ["c0.0 fails: OutcomeError"]
+    assert calls(side.heard()) == ["c0.1"]
+
+
+def test_what_a_call_reports_of_itself_is_told_to_its_future(scene):
+    """Not what another job says of it, and nothing that makes no sense."""
+    first, second = scene.start(0, 2, jobs=2)
+    first.say(kind="report", call="c0.0", fraction=0.5, text="half")
+    second.say(kind="report", call="c0.0", fraction=0.9, text="forged")
+    for fields in ({}, {"call": ["c0.1"]}, {"call": "c0.1", "fraction": "1", "text": 2}, {"call": "c0.1"}):
+        second.say(kind="report", **fields)
+    scene.turn()
+    progress = {key: future.progress for key, future in scene.futures.items()}
+    assert (progress["c0.0"].fraction, progress["c0.0"].text) == (0.5, "half")
+    assert progress["c0.1"] is None
+
+
+# Failures.
+
+
+def test_an_evicted_job_loses_its_calls_after_a_moment(scene):
+    """In this moment the log may say that it was removed. What it wrote before counts."""
+    side = scene.start(0, 1)
+    opened = scene.opened[0]
+    side.outcome("c0.0")
+    scene.submit(1)
+    scene.turn()
+    opened.job = replace(opened.job, state=State.IDLE)
+    scene.fleets.interrupted(opened)
+    assert scene.told() == ["b000000 finished", "b000100 has c0.0"]
+    scene.turn(EVICTED / 2)
+    assert scene.where()["c1.0"] == "b000100"
+    scene.turn(EVICTED)
+    assert scene.where()["c1.0"] == "b000001"
+    again = scene.run(opened)
+    scene.turn()
+    assert calls(again.heard()) == ["c1.0"]
+    assert len(scene.opened) == 1
+
+
+def test_a_job_that_begins_again_has_lost_its_calls(scene):
+    """The log may tell of the eviction later. Each attempt is given the functions anew."""
+    side = scene.start(0)
+    side.heard()
+    again = scene.run(scene.opened[0])
+    scene.turn()
+    assert again.heard() == ["function", "call c0.0"]
+    assert scene.opened[0].attempt == again.path
+    side.outcome("c0.0")
+    scene.turn()
+    assert scene.told() == [], "nobody reads the files of the attempt before"
+
+
+def test_an_evicted_job_that_is_removed_costs_the_call_that_it_made(scene):
+    side = scene.start(0, 3)
+    side.outcome("c0.0", took=0.01)
+    scene.turn()
+    assert calls(side.heard()) == ["c0.0", "c0.1", "c0.2"]
+    scene.fleets.interrupted(scene.opened[0])
+    scene.turn(EVICTED / 2)
+    scene.told()
+    scene.end(scene.opened[0], REMOVED)
+    assert scene.told() == ["c0.1 fails: Aborted"]
+    assert scene.where()["c0.2"] == "b000000"
+    scene.turn()
+    assert len(scene.opened) == 2
+    assert not scene.fleets.empty
+
+
+@pytest.mark.parametrize("cause", [REMOVED, Terminated("1.0", signal=9), Terminated("1.0", exit_status=1)], ids=repr)
+def test_what_ends_a_job_fails_the_call_that_it_was_making(scene, cause):
+    """That is the first without an outcome, as it makes them in their order."""
+    side = scene.start(0, 4)
+    side.outcome("c0.0", took=0.01)
+    scene.turn()
+    side.outcome("c0.1")
+    scene.end(scene.opened[0], cause)
+    assert scene.told() == [
+        "b000100 has c0.0",
+        "b000100 has c0.1",
+        f"c0.2 fails: {type(cause).__name__}",
+    ]
+    assert scene.where()["c0.3"] == "b000000"
+
+
+def test_a_job_that_ends_well_has_begun_none_of_the_calls_left(scene):
+    side = scene.start(0, 3)
+    side.outcome("c0.0", took=0.01)
+    scene.turn()
+    scene.told()
+    scene.end(scene.opened[0])
+    assert scene.told() == []
+    assert scene.where() == dict.fromkeys(["c0.1", "c0.2"], "b000000") | {"c0.0": "b000100"}
+
+
+def test_outcomes_that_came_back_as_a_file_count(scene):
+    """The line broke."""
+    side = scene.start(0, 4)
+    side.outcome("c0.0", took=0.01)
+    scene.turn()
+    scene.resolver.brought["b000100"] = ["c0.0", "c0.2", "c0.1"]
+    scene.told()
+    scene.end(scene.opened[0], REMOVED)
+    assert scene.told() == ["c0.3 fails: Aborted", "b000000 finished, kept"]
+    assert scene.fleets.empty
+
+
+def test_each_job_that_never_ran_fails_the_call_that_has_waited_longest(scene):
+    """Otherwise jobs that cannot run would be submitted for ever."""
+    scene.fleets._told_cores(2)
+    scene.submit(0, 3)
+    scene.turn()
+    assert len(scene.opened) == 2
+    scene.end(scene.opened[0], REMOVED)
+    assert scene.told() == ["c0.0 fails: Aborted"]
+    scene.end(scene.opened[1], Terminated("1.0", exit_status=126))
+    assert scene.told() == ["c0.1 fails: Terminated"]
+    scene.turn()
+    scene.end(scene.opened[2], REMOVED)
+    scene.turn()
+    assert scene.told() == ["c0.2 fails: Aborted", "b000000 finished, kept"]
+    assert scene.fleets.empty
+    assert len(scene.opened) == 3
+
+
+def test_a_job_that_ran_before_it_was_removed_fails_no_call_that_waits(scene):
+    side = scene.start(0)
+    side.outcome("c0.0")
+    scene.turn()
+    scene.told()
+    scene.submit(1)
+    scene.end(scene.opened[0], REMOVED)
+    assert scene.told() == []
+    assert scene.where()["c1.0"] == "b000001"
+
+
+def test_calls_of_an_ended_job_are_known_until_it_is_known_how_they_ended(scene, monkeypatch):
+    """The resolver may take its time. Meanwhile they may have to fail for another reason."""
+    side = scene.start(0, 2)
+    side.outcome("c0.0", took=0.01)
+    scene.turn()
+    answers = []
+    monkeypatch.setattr(scene.resolver, "deliver_rest", lambda _, answer: answers.append(answer))
+    opened = scene.opened[0]
+    scene.end(opened, REMOVED)
+    scene.turn()
+    assert [bundle.key for bundle in scene.fleets.bundles()] == ["b000000", "b000100"]
+    assert not scene.fleets.empty
+    scene.fleets.clear()  # all calls have failed
+    scene.told()
+    opened.futures = {}
+    monkeypatch.setattr(scene.resolver, "fail_with", lambda *_: None)
+    answers[0]([])
+    scene.turn()
+    assert scene.fleets.empty
+    assert scene.fleets.bundles() == []
+
+
+def test_a_bug_fails_the_calls_of_a_job_and_no_others(scene):
+    first, _ = scene.start(0, 3, jobs=2)
+    scene.fleets.failed(scene.opened[0])
+    assert scene.where()["c0.0"] == "b000100"
+    first.outcome("c0.0")
+    scene.turn()
+    assert scene.told() == []
+    scene.fleets.failed(scene.opened[0])
+    assert not scene.fleets.empty
+
+
+def test_a_line_that_cannot_be_used_makes_all_bundles_have_their_own_jobs(scene, caplog):
+    """Nothing has been made so far."""
+    scene.submit(0, 2)
+    scene.submit(1)
+    scene.turn()
+    count = len(scene.opened)
+    scene.end(scene.opened[0], Terminated("1.0", exit_status=NO_LINE))
+    assert scene.closed == ["b000000", "b000001"]
+    assert "warm jobs are not possible here" in caplog.text
+    assert not scene.fleets.takes(write_calls(scene.session, 2, ["c2"]))
+    assert scene.fleets.empty
+    scene.end(scene.opened[1], Terminated("1.1", exit_status=NO_LINE))
+    scene.turn()
+    assert scene.closed == ["b000000", "b000001"]
+    assert len(scene.opened) == count
+    assert scene.told() == []
+
+
+def test_machines_without_the_line_are_not_the_end_of_warm_jobs(scene, monkeypatch):
+    """Other jobs have used it. But where it goes on like this, calls fail, as for any jobs that never ran."""
+    monkeypatch.setattr(module, "MOST_WITHOUT_LINE", 2)
+    scene.start(0, 2, jobs=2)
+    scene.submit(1, 20)
+    scene.fleets._told_cores(20)
+    scene.turn()
+    for bundle in scene.opened[2:4]:
+        scene.end(bundle, Terminated("1.2", exit_status=NO_LINE))
+    assert (scene.closed, scene.told()) == ([], [])
+    scene.end(scene.opened[4], Terminated("1.2", exit_status=NO_LINE))
+    assert scene.told() == ["c1.0 fails: Terminated"]
+    scene.run(scene.opened[5])
+    scene.turn()
+    scene.end(scene.opened[6], Terminated("1.2", exit_status=NO_LINE))
+    assert scene.told() == []
+    assert scene.fleets.takes(write_calls(scene.session, 2, ["c2"]))
+
+
+def test_an_attempt_whose_files_are_not_as_they_should_be_gets_no_calls(scene, tmp_path, caplog):
+    scene.submit(0)
+    scene.turn()
+    side = scene.run(scene.opened[0])
+    side.path.with_suffix(".calls").unlink()
+    (tmp_path / "precious").touch()
+    side.path.with_suffix(".calls").symlink_to(tmp_path / "precious")
+    scene.turn()
+    scene.turn()
+    assert caplog.text.count("cannot be given calls") == 1
+    assert (tmp_path / "precious").read_bytes() == b""
+    assert scene.where()["c0.0"] == "b000000"
+
+
+def test_attempts_are_counted(scene, monkeypatch):
+    """A hostile job may begin as many as it likes."""
+    monkeypatch.setattr(module, "MOST_ATTEMPTS", 3)
+    scene.submit(0)
+    scene.turn()
+    for _ in range(10):
+        scene.run(scene.opened[0])
+        scene.turn()
+    assert scene.jobs.unwanted == ["b000100"]
+
+
+# The disk of the access point is full.
+
+
+def full(*_, **__):
+    raise OSError(28, "No space left on device")
+
+
+def test_without_room_for_a_job_its_calls_wait(scene, monkeypatch, caplog):
+    """It is tried again, not too often. Nothing is left of the tries, and the reason is told once."""
+    scene.submit(0, 2)
+    tries = []
+
+    @contextlib.contextmanager
+    def no_room(*_, **__):
+        tries.append(scene.now)
+        full()
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "create_file", no_room)
+        for _ in range(10):
+            scene.turn(module.NO_ROOM / 5)
+    assert 2 <= len(tries) <= 3
+    assert caplog.text.count("calls wait, because the session cannot be written to") == 1
+    assert (list(scene.session.lines.iterdir()), scene.opened, scene.told()) == ([], [], [])
+    scene.turn(module.NO_ROOM)
+    assert len(scene.opened) == 2
+
+
+def test_without_room_for_all_jobs_those_are_submitted_for_which_there_was(scene, monkeypatch):
+    scene.submit(0, 5)
+    create, made = Session.create_file, []
+
+    @contextlib.contextmanager
+    def two(self, path, **options):
+        if len(made) == 2:
+            full()
+        made.append(path)
+        with create(self, path, **options) as file:
+            yield file
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "create_file", two)
+        scene.turn()
+    assert len(scene.opened) == len(list(scene.session.lines.iterdir())) == 2
+    scene.turn(module.NO_ROOM * 2)
+    assert len(scene.opened) == 5
+
+
+def test_calls_are_given_only_if_that_can_be_noted(scene, monkeypatch, caplog):
+    """A client that attaches believes the outcomes of these calls only. They are given later, in their order."""
+    scene.fleets._told_cores(1)
+    scene.submit(0, 3)
+    scene.turn()
+    side = scene.run(scene.opened[0])
+    write = os.write
+
+    def part(descriptor, data):
+        return write(descriptor, data[:5]) if len(data) > 10 else full()
+
+    with monkeypatch.context() as patch:
+        for no_room in (full, part):
+            patch.setattr(module.os, "write", no_room)
+            scene.turn(module.NO_ROOM * 2)
+            assert side.heard() == []
+            assert not scene.futures["c0.0"].running()
+    scene.turn(module.NO_ROOM * 2)
+    assert calls(side.heard()) == ["c0.0"]
+    assert scene.session.given.read_text().endswith("b000100 c0.0\n")
+    assert caplog.text.count("calls wait") == 1
+
+
+def test_what_a_job_is_given_is_noted(scene):
+    first, second = scene.start(0, 12, jobs=2)
+    first.outcome("c0.0", took=0.01)
+    scene.turn()
+    noted = [line.split() for line in scene.session.given.read_text().splitlines()]
+    assert noted == [
+        ["b000100", "c0.0"],
+        ["b000101", "c0.1"],
+        ["b000100", *(f"c0.{n}" for n in range(2, 7))],
+        ["b000101", *(f"c0.{n}" for n in range(7, 11))],
+    ]
+    assert scene.session.given.stat().st_mode & 0o777 == 0o600
+    assert calls(second.heard())[-1] == "c0.10"
+
+
+def test_calls_that_a_full_disk_refused_are_sent_later(scene, monkeypatch):
+    scene.submit(0)
+    scene.turn()
+    side = scene.run(scene.opened[0])
+    with monkeypatch.context() as patch:
+        patch.setattr("condor_futures.watching.connections.os.write", full)
+        scene.turn()
+        scene.turn(module.NO_ROOM)
+    assert side.heard() == []
+    scene.turn(module.NO_ROOM)
+    assert calls(side.heard()) == ["c0.0"]
+
+
+# Recalls.
+
+
+def test_calls_behind_a_long_one_are_recalled_for_a_job_that_has_none(scene):
+    """Half of them, once until the job has answered."""
+    first, second = scene.start(0, 12, jobs=2)
+    first.outcome("c0.0", took=0.01)
+    second.outcome("c0.1", took=0.01)
+    scene.turn()
+    assert calls(first.heard())[1:] == [f"c0.{n}" for n in range(2, 7)]
+    for call in calls(second.heard())[1:]:
+        second.outcome(call, took=0.01)
+    scene.turn()
+    assert first.heard() == [], "it has not been long"
+    scene.turn(STUCK * 1.1)
+    scene.turn(STUCK * 1.1)
+    assert first.heard() == ["recall 2"]
+    first.say(kind="returned", calls=["c0.5", "c0.6"])
+    scene.turn()
+    assert calls(second.heard()) == ["c0.5", "c0.6"]
+    assert calls(first.heard()) == []
+
+
+@pytest.mark.parametrize("what", ["calls wait", "no job is free", "one call", "it writes"])
+def test_nothing_is_recalled_without_need(scene, what):
+    first, second = scene.start(0, 12, jobs=2)
+    first.outcome("c0.0", took=0.01)
+    second.outcome("c0.1", took=0.01)
+    scene.turn()
+    given = calls(second.heard())[1:]
+    for call in given if what != "no job is free" else ():
+        second.outcome(call, took=0.01)
+    if what == "one call":
+        for call in calls(first.heard())[1:-1]:
+            first.outcome(call, took=0.01)
+    scene.turn()
+    if what == "calls wait":
+        scene.fleets._told_cores(2)
+        scene.submit(1, 30)
+        scene.turn()
+    first.heard()
+    if what == "it writes":
+        scene.turn(STUCK * 0.7)
+        first.outcome("c0.2", took=0.01)
+        scene.turn(STUCK * 0.7)
+    else:
+        scene.turn(STUCK * 3)
+    assert first.heard() == []
+
+
+# Cancelled calls.
+
+
+def test_a_cancelled_call_that_waits_is_given_to_no_job(scene):
+    bundle = scene.submit(0, 2)
+    assert scene.fleets.cancel("c0.0")
+    scene.turn()
+    side = scene.run(scene.opened[0])
+    scene.turn()
+    assert calls(side.heard()) == ["c0.1"]
+    assert bundle.cancelled == {"c0.0"}
+    side.outcome("c0.1")
+    scene.turn()
+    assert scene.told() == ["b000000 finished, kept", "b000100 has c0.1"]
+    assert bundle.path("calls").exists(), "the file says what became of the call"
+
+
+def test_a_job_is_told_of_a_cancelled_call_and_goes_on(scene):
+    """An outcome that comes all the same does not count."""
+    side = scene.start(0)
+    side.heard()
+    opened = scene.opened[0]
+    assert scene.fleets.cancel("c0.0")
+    assert side.heard() == ["cancel c0.0"]
+    assert opened.futures == {}, "the output of the next call is its own"
+    side.outcome("c0.0")
+    scene.submit(1)
+    scene.turn()
+    assert calls(side.heard()) == ["c1.0"]
+    assert scene.told() == ["b000000 finished, kept"]
+    assert (scene.jobs.unwanted, len(scene.opened)) == ([], 1)
+
+
+def test_cancelled_calls_are_hidden_from_clients_that_attach(scene):
+    """If some calls of the bundle have an outcome, the bundle stays."""
+    bundle, other = scene.submit(0, 2), scene.submit(1, 2)
+    for call in ("c0.0", "c0.1", "c1.0"):
+        scene.fleets.cancel(call)
+    assert not bundle.path("calls").exists()
+    assert bundle.path("cancelled").read_text().split() == ["c0.0", "c0.1"]
+    assert other.path("calls").exists()
+
+
+def test_calls_that_are_not_here_cannot_be_cancelled(scene):
+    """Neither calls of jobs of their own, nor those that have an outcome."""
+    side = scene.start(0)
+    side.outcome("c0.0")
+    scene.turn()
+    assert not scene.fleets.cancel("c0.0")
+    assert not scene.fleets.cancel("c9.9")
+
+
+def test_a_call_of_an_evicted_job_can_be_cancelled(scene):
+    scene.start(0)
+    scene.fleets.interrupted(scene.opened[0])
+    assert scene.fleets.cancel("c0.0")
+    scene.turn(EVICTED * 2)
+    assert scene.fleets.empty
+
+
+def test_what_has_not_begun_is_withdrawn(scene):
+    """The first call of each job has perhaps begun. The caller cancels the futures."""
+    side = scene.start(0, 12)
+    side.outcome("c0.0", took=0.01)
+    scene.turn()
+    scene.submit(1, options=replace(WARM, warm=5.0))
+    assert calls(side.heard())[1] == "c0.1"
+    withdrawn = scene.fleets.withdraw()
+    assert {future.key for future in withdrawn} == {"c1.0", *(f"c0.{n}" for n in range(2, 12))}
+    assert side.heard() == [f"cancel c0.{n}" for n in range(2, 6)]
+    side.outcome("c0.1")
+    scene.turn()
+    assert scene.fleets.empty
+
+
+# How many jobs.
+
+
+@pytest.mark.parametrize(
+    ("cores", "max_jobs", "jobs"), [(None, 1000, FIRST_JOBS), (None, 3, 3), (4, 1000, 4), (100, 20, 20), (0, 30, 30)]
+)
+def test_there_are_no_more_jobs_than_cores(scene, cores, max_jobs, jobs):
+    """As long as nobody has said how many there are, a few."""
+    scene.new(cores=cores, max_jobs=max_jobs)
+    scene.submit(0, 200)
+    scene.submit(1, 200)
+    for _ in range(3):
+        scene.turn()
+    assert (len(scene.opened), scene.asked) == (jobs, 1)
+
+
+def test_there_are_no_more_jobs_than_calls(scene):
+    scene.submit(0, 3)
+    scene.turn()
+    scene.turn()
+    assert len(scene.opened) == 3
+    scene.submit(1, 1)
+    scene.turn()
+    assert len(scene.opened) == 4
+
+
+def test_an_idle_job_in_the_queue_is_removed_when_no_call_has_waited_for_a_while(scene):
+    """Calls that come in the meantime find it there. Jobs that run wait for calls by themselves."""
+    scene.submit(0, 3)
+    scene.turn()
+    side = scene.run(scene.opened[0])
+    scene.turn()
+    for call in ("c0.0", "c0.1", "c0.2"):
+        side.outcome(call)
+        scene.turn()
+    scene.turn(SPARE * 0.9)
+    scene.submit(1, 3)
+    scene.turn()
+    assert (scene.jobs.unwanted, len(scene.opened)) == ([], 3)
+    for call in ("c1.0", "c1.1", "c1.2"):
+        side.outcome(call)
+        scene.turn()
+    scene.turn(SPARE * 0.9)
+    assert scene.jobs.unwanted == []
+    scene.turn(SPARE * 0.2)
+    assert scene.jobs.unwanted == ["b000101", "b000102"]
+    assert scene.told()[-1] == "b000100 has c1.2"
+
+
+def test_free_jobs_leave_for_jobs_with_other_options_that_wait_for_a_slot(scene):
+    """A job that makes a call stays."""
+    first, second = scene.start(0, 2, jobs=2)
+    first.outcome("c0.0")
+    scene.turn()
+    first.heard()
+    waits = write_calls(scene.session, 50, ["c50"], options=Options({}, spool=True))
+    waits.job = Job("b000050", True, State.IDLE)
+    scene.jobs[waits.key] = waits
+    scene.turn()
+    assert first.heard() == ["leave"]
+    assert "leave" not in second.heard()
+    scene.submit(1)
+    scene.turn()
+    assert calls(first.heard()) == []
+    assert len(scene.opened) == 3, "a job that leaves is none any more"
+
+
+def test_free_jobs_leave_for_jobs_that_wait_for_room_in_the_queue(scene):
+    side = scene.start(0)
+    side.outcome("c0.0")
+    scene.turn()
+    side.heard()
+    scene.full = True
+    scene.turn()
+    assert side.heard() == ["leave"]
+
+
+def test_calls_behind_a_long_one_have_more_jobs_submitted(scene):
+    """They are recalled when one of these runs."""
+    side = scene.start(0, 7)
+    side.outcome("c0.0", took=0.01)
+    scene.turn()
+    scene.fleets._told_cores(3)
+    assert calls(side.heard())[1:] == [f"c0.{n}" for n in range(1, 6)]
+    side.outcome("c0.1", took=0.01)
+    scene.turn()
+    scene.turn(STUCK * 2)
+    assert len(scene.opened) == 3
+    other = scene.run(scene.opened[1])
+    scene.turn()
+    assert side.heard() == ["call c0.6", "recall 2"]
+    side.say(kind="returned", calls=["c0.5", "c0.6"])
+    scene.turn()
+    assert calls(other.heard()) == ["c0.5", "c0.6"]
+
+
+def test_jobs_leave_at_once_when_the_executor_is_shut_down(scene):
+    """But not before the last call has its outcome."""
+    side = scene.start(0, 2)
+    scene.submit(1, options=replace(WARM, warm=5.0))
+    scene.turn(closing=True)
+    side.outcome("c0.0")
+    scene.turn(closing=True)
+    assert "leave" not in side.heard()
+    side.outcome("c0.1")
+    scene.turn(closing=True)
+    scene.turn(closing=True)
+    assert side.heard() == ["leave"]
+    assert scene.jobs.unwanted == [], "the other job's call waits"
+    scene.fleets.cancel("c1.0")
+    scene.turn(closing=True)
+    assert scene.jobs.unwanted == ["b000101"]
+
+
+# The client leaves, and another one comes.
+
+
+def test_a_client_that_leaves_gives_all_calls_to_its_jobs(scene):
+    """In equal shares."""
+    first, second = scene.start(0, 12, jobs=2)
+    scene.fleets.hand_all()
+    assert [len(calls(side.heard())) for side in (first, second)] == [6, 6]
+    assert scene.closed == []
+
+
+def test_without_a_job_that_takes_calls_each_bundle_has_a_job_of_its_own(scene):
+    """But not if some of its calls have been made, or cancelled: the next client goes on with those."""
+    side = scene.start(0, 2)
+    side.outcome("c0.0")
+    side.say(kind="left")
+    scene.turn()
+    scene.submit(1, 2)
+    scene.submit(2, 2)
+    scene.fleets.cancel("c2.0")
+    scene.fleets.hand_all()
+    assert scene.closed == ["b000001"]
+    assert [bundle.key for bundle in scene.fleets.bundles()] == ["b000000", "b000002"]
+
+
+def attach(scene, calls_given, *, calls_made=3):
+    """Have another client go on with a job that runs and has been given calls."""
+    side = scene.start(0, calls_made)
+    bundle = scene.opened[0]
+    scene.fleets.close()
+    scene.opened, scene.futures = [], {}
+    scene.new(cores=4)
+    again = write_calls_again(scene, calls_made)
+    scene.fleets.add(again)
+    scene.jobs[bundle.key] = bundle
+    bundle.futures = {}
+    scene.fleets.adopt(bundle, Attempt(side.path.name, calls_given, 0))
+    side.heard()
+    return side, bundle
+
+
+def write_calls_again(scene, count):
+    scene.session.bundle_directory(0).joinpath("b000000.calls").unlink()
+    bundle = write_calls(scene.session, 0, [f"c0.{n}" for n in range(count)])
+    scene.futures = dict(bundle.futures)
+    return bundle
+
+
+def test_the_next_client_goes_on_with_a_job(scene):
+    """The job is given only calls that it does not have."""
+    side, bundle = attach(scene, ["c0.0", "c0.1"])
+    assert scene.where() == {"c0.0": bundle.key, "c0.1": bundle.key, "c0.2": "b000000"}
+    assert list(bundle.futures) == ["c0.0", "c0.1"]
+    assert scene.futures["c0.0"].running()
+    side.outcome("c0.0", took=0.01)
+    scene.turn()
+    assert scene.told() == [f"{bundle.key} has c0.0"]
+    assert side.heard() == ["call c0.2"], "it has the function"
+    for call in ("c0.1", "c0.2"):
+        side.outcome(call)
+    scene.turn()
+    assert scene.fleets.empty
+    assert bundle.attempt == side.path
+
+
+def test_outcomes_that_came_meanwhile_count(scene):
+    """They are read at once, though nothing tells of them."""
+    side = scene.start(0, 1)
+    bundle = scene.opened[0]
+    scene.fleets.close()
+    side.outcome("c0.0")
+    scene.new()
+    scene.fleets.add(write_calls_again(scene, 1))
+    scene.jobs[bundle.key], bundle.futures = bundle, {}
+    scene.told()
+    scene.fleets.adopt(bundle, Attempt(side.path.name, ["c0.0"], 0))
+    scene.now += 0.001
+    scene.fleets.read()
+    assert scene.told() == ["b000000 finished", f"{bundle.key} has c0.0"]
+
+
+def test_a_job_that_has_not_run_is_given_calls_when_it_does(scene):
+    scene.submit(0)
+    scene.turn()
+    bundle = scene.opened[0]
+    scene.fleets.close()
+    scene.new(cores=1)
+    scene.fleets.add(write_calls_again(scene, 1))
+    scene.jobs[bundle.key] = bundle
+    scene.fleets.adopt(bundle, None)
+    scene.turn()
+    assert len(scene.opened) == 1, "no other job is submitted"
+    side = scene.run(bundle)
+    scene.turn()
+    assert calls(side.heard()) == ["c0.0"]
+
+
+def test_calls_that_are_unknown_or_with_another_job_are_not_taken_over(scene):
+    """A call may have been cancelled, and what a job wrote may be forged."""
+    _, bundle = attach(scene, ["c0.0", "c7.7", "c0.0"], calls_made=2)
+    assert list(bundle.futures) == ["c0.0"]
+    scene.turn()
+    other = scene.opened[0]
+    side = scene.run(other)
+    scene.fleets.forget(other)
+    scene.fleets.adopt(other, Attempt(side.path.name, ["c0.0", "c0.1"], 0))
+    assert scene.where() == {"c0.0": bundle.key, "c0.1": other.key}
+
+
+def test_a_job_can_be_adopted_that_has_calls_with_other_options(scene):
+    """Executors with options of their own are one session."""
+    side = scene.start(0)
+    bundle = scene.opened[0]
+    scene.fleets.close()
+    scene.new()
+    write_calls_again(scene, 1)
+    scene.submit(1, options=replace(WARM, warm=5.0))
+    scene.jobs[bundle.key], bundle.futures = bundle, {}
+    scene.fleets.adopt(bundle, Attempt(side.path.name, ["c1.0"], 0))
+    assert scene.where()["c1.0"] == bundle.key
+    side.outcome("c1.0")
+    scene.turn()
+    assert scene.fleets.empty
+
+
+@pytest.mark.parametrize("missing", ["calls of the bundle", "files of the attempt"])
+def test_a_job_that_cannot_be_understood_is_left_to_itself(scene, caplog, missing):
+    """Its calls are made by others."""
+    side = scene.start(0)
+    bundle = scene.opened[0]
+    scene.fleets.close()
+    scene.opened = []
+    scene.new(cores=2)
+    scene.fleets.add(write_calls_again(scene, 1))
+    scene.jobs[bundle.key], bundle.futures = bundle, {}
+    (bundle.path("calls") if missing == "calls of the bundle" else side.path.with_suffix(".calls")).unlink()
+    scene.fleets.adopt(bundle, Attempt(side.path.name, ["c0.0"], 0))
+    assert "cannot be read" in caplog.text or "cannot be given calls" in caplog.text
+    assert scene.where() == {"c0.0": "b000000"}
+    assert not scene.fleets.empty
+
+
+# Bundles of many calls, for jobs of their own.
+
+
+def chunks(scene, number, count, size):
+    return scene.submit(number, count, manner=Manner(chunk=size))
+
+
+def test_jobs_of_their_own_make_as_many_calls_as_a_chunk_has(scene):
+    """A call that was cancelled is not made. A client that attaches finds each call once."""
+    whole, small = chunks(scene, 0, 6, 2), chunks(scene, 1, 2, 5)
+    scene.fleets.cancel("c0.3")
+    scene.fleets.cancel("c1.0")
+    scene.turn()
+    scene.end(scene.opened[0], Terminated("1.0", exit_status=NO_LINE))
+    assert [key for key in scene.closed if key != "b000001"] == sorted(set(scene.closed) - {"b000001"})
+    assert len(scene.closed) == 4
+    parts = {bundle.key: list(bundle.futures) for bundle in scene.submitted if bundle is not small}
+    assert list(parts.values()) == [["c0.0", "c0.1"], ["c0.2", "c0.4"], ["c0.5"]]
+    assert {key: future.bundle.key for key, future in scene.futures.items() if future.bundle.key in parts} == {
+        call: key for key, calls_of in parts.items() for call in calls_of
+    }
+    found = {bundle.key: list(bundle.calls) for bundle in find_bundles(scene.session) if bundle.counts}
+    assert {key: found[key] for key in parts} == parts
+    assert whole.key not in found
+    assert scene.fleets.empty
+
+
+def test_without_room_for_the_parts_their_calls_fail(scene, monkeypatch):
+    """Parts that could be written are submitted."""
+    chunks(scene, 0, 6, 2)
+    scene.turn()
+    create, made = Session.create_file, []
+
+    @contextlib.contextmanager
+    def one(self, path, **options):
+        if made:
+            full()
+        made.append(path)
+        with create(self, path, **options) as file:
+            yield file
+
+    monkeypatch.setattr(Session, "create_file", one)
+    scene.fleets.hand_all()
+    assert [list(bundle.futures) for bundle in scene.submitted] == [["c0.0", "c0.1"]]
+    assert scene.told() == ["b000000 fails: PayloadError"]
+    assert scene.fleets.empty
+
+
+# The rest.
+
+
+def test_nothing_is_left_when_no_call_is_wanted(scene):
+    scene.start(0, 3)
+    scene.fleets.clear()
+    assert scene.fleets.empty
+    assert scene.fleets.bundles() == []
+    scene.turn()
+    assert len(scene.opened) == 1
+    scene.fleets.forget(scene.opened[0])
+    scene.fleets.interrupted(scene.opened[0])
+    scene.fleets.ended(scene.opened[0], REMOVED)
+    assert scene.told() == []
+
+
+def test_inotify_tells_what_a_job_has_written(session, monkeypatch):
+    """Without it, all files are looked at from time to time."""
+    scene = Scene(session, monkeypatch)
+    if scene.fleets.descriptor is None:
+        pytest.skip("inotify does not work here")
+    scene.submit(0)
+    scene.fleets.proceed(closing=False)
+    side = scene.run(scene.opened[0])
+    scene.fleets.read()
+    scene.fleets.proceed(closing=False)
+    assert calls(side.heard()) == ["c0.0"]
+    side.outcome("c0.0")
+    scene.fleets.read()
+    assert scene.told() == ["b000000 finished", "b000100 has c0.0"]
+    scene.fleets.close()
+    assert scene.fleets.descriptor is None
+    assert isinstance(scene.fleets._growth, Growth)
