@@ -94,7 +94,7 @@ class Intake:
     ) -> Iterator[list[CondorFuture[Any]]]:
         """Submit chunk after chunk, and yield the futures of each. Without a buffersize, submit many at a time."""
         function = functools.cache(lambda: self._pickler.function(fn))
-        if buffersize is None and self.engine.watcher.makes_warm(self.options):
+        if buffersize is None and self.engine.watcher.why_not_warm(self.options) is None:
             yield from self._submit_stored(function, arguments, chunksize)
             return
         at_a_time = 1 if buffersize is not None else _JOBS_AT_A_TIME

@@ -147,12 +147,7 @@ class Fleets:
         """Whether the calls of *bundle* are made by warm jobs."""
         if bundle.places:
             return True  # some of its calls have been made, or are being made
-        return self.makes(bundle.options)
-
-    @reads
-    def makes(self, options: Options) -> bool:
-        """Whether calls with these *options* are made by warm jobs, as far as is known."""
-        return self.why_not(options) is None
+        return self.why_not(bundle.options) is None
 
     @reads
     def why_not(self, options: Options) -> str | None:

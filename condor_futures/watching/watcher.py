@@ -200,10 +200,6 @@ class Watcher:
         """Return why calls with these *options* are not made by warm jobs; None if they are, as far as is known."""
         return self._under_way.effects.fleets.why_not(options)
 
-    def makes_warm(self, options: Options) -> bool:
-        """Return whether warm jobs would make calls with these *options*, as far as is known."""
-        return self._under_way.effects.fleets.makes(options)
-
     def remove_all(self, reason: str) -> None:
         """Remove every job and fail every future that is not done."""
         self._inbox.put(functools.partial(self._under_way.remove_all, reason))

@@ -25,7 +25,7 @@ class Engine:
         self.session = session
         self.numbers = Numbers()
         self.watcher = SimpleNamespace(
-            cancel=lambda _: None, tally=Counts(), makes_warm=lambda options: options.warm > 0
+            cancel=lambda _: None, tally=Counts(), why_not_warm=lambda options: None if options.warm else "warm is 0"
         )
         self.added = []
         self.refusal = None
