@@ -38,6 +38,21 @@ class Progress(NamedTuple):
     fraction: float
     text: str
 
+    @classmethod
+    def of(cls, fraction: object, text: object) -> Progress | None:
+        r"""Return what a call says of itself; None if it makes no sense. Executors use this.
+
+        Example:
+            >>> from condor_futures.future import Progress
+            >>> Progress.of(0.25, "step\n1"), Progress.of(2, "step 2")
+            (Progress(fraction=0.25, text='step 1'), None)
+
+        """
+        if not (isinstance(fraction, (int, float)) and 0 <= fraction <= 1 and isinstance(text, str)):
+            return None
+        # It goes to terminals, where other characters may do anything.
+        return cls(float(fraction), "".join(c if c.isprintable() else " " for c in text[:200]))
+
 
 class CondorFuture(Future[T]):
     """A :class:`concurrent.futures.Future` with information about its job.
@@ -171,9 +186,7 @@ class CondorFuture(Future[T]):
             Progress(fraction=0.25, text='step 1')
 
         """
-        if isinstance(fraction, (int, float)) and 0 <= fraction <= 1 and isinstance(text, str):
-            # It goes to terminals, where other characters may do anything.
-            self._progress = Progress(float(fraction), "".join(c if c.isprintable() else " " for c in text[:200]))
+        self._progress = Progress.of(fraction, text) or self._progress
 
     def stdout(self) -> str:
         r"""Return the standard output of the call; empty until its job has ended, unless the job is warm.

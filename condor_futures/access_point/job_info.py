@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 from condor_futures.access_point.location import Location
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.access_point.why_idle import why_idle
+from condor_futures.calls.lines import last_report
 from condor_futures.errors import AccessPointError
+from condor_futures.future import Progress
 from condor_futures.state_machine.hold_codes import SPOOLING_INPUT, JobStatus
 from condor_futures.submit import attributes
 
@@ -32,6 +35,8 @@ _WAITS_THERE = {
 #: The attributes that determine the machines that a job matches. They tell kinds of jobs apart until the negotiator has
 #: given each kind a number, its autocluster.
 _ASKED_FOR = ["RequestCpus", "RequestDisk", "RequestGPUs", "RequestMemory", "Requirements", "ConcurrencyLimits"]
+#: The directories that a warm job may use on the access point; the job's own comes first.
+_DIRECTORIES = "LimitDirectoryAccess"
 _PROJECTION = [
     "AutoClusterId",
     "ClusterId",
@@ -40,6 +45,7 @@ _PROJECTION = [
     attributes.SESSION,
     attributes.WARM,
     "DiskUsage",
+    _DIRECTORIES,
     "HoldReason",
     "HoldReasonCode",
     "HoldReasonSubCode",
@@ -79,6 +85,8 @@ class JobInfo:
         hold_subcode: HTCondor's subcode for the reason.
         warm: whether the job is warm; it is then given its calls while it runs, and *calls* is 0.
         why_idle: the reason why the job does not run, if you asked for it and the job is idle.
+        progress: the last :func:`~condor_futures.report` of the call that a warm job makes now; None if the call has
+            not reported anything, or if the session is not on this machine.
 
     Example:
         >>> for job in executor.jobs():
@@ -103,6 +111,7 @@ class JobInfo:
     hold_subcode: int | None = None
     warm: bool = False
     why_idle: str | None = None
+    progress: Progress | None = None
 
     @classmethod
     def from_ad(cls, ad: Mapping[str, Any]) -> JobInfo:
@@ -142,7 +151,17 @@ class JobInfo:
             hold_code=_number(ad, "HoldReasonCode") if held else None,
             hold_subcode=_number(ad, "HoldReasonSubCode") if held else None,
             warm=ad.get(attributes.WARM) is True,
+            progress=_progress(ad) if state == "running" else None,
         )
+
+
+def _progress(ad: Mapping[str, Any]) -> Progress | None:
+    """Return the last report in the files of a warm job. The session may be that of any client on this machine."""
+    key, directories = ad.get(attributes.BUNDLE), ad.get(_DIRECTORIES)
+    if not (ad.get(attributes.WARM) is True and isinstance(key, str) and isinstance(directories, str)):
+        return None
+    directory = Path(directories.partition(",")[0])
+    return last_report(directory) if directory.name == key else None
 
 
 def _number(ad: Mapping[str, Any], name: str) -> int | None:

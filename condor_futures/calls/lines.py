@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from condor_futures.calls.outcomes_file import read_outcomes
 from condor_futures.calls.stored_calls import bundle_secret
-from condor_futures.execution_point.frames import FrameError, read_frames, skim
+from condor_futures.execution_point.frames import MAGIC, FrameError, read_frames, skim
 from condor_futures.files.attempts import find_attempts
 from condor_futures.files.private_files import open_regular
+from condor_futures.future import Progress
 from condor_futures.session.session import Session
 
-__all__ = ["Attempt", "Line", "find_lines"]
+__all__ = ["Attempt", "Line", "find_lines", "last_report"]
+
+#: Bytes at the end of a file of outcomes that contain the last report, if nothing else was written after it.
+_TAIL: Final = 4096
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,33 @@ def find_lines(session: Session) -> dict[str, Line]:
                 outcomes.setdefault(call, (brought, outcome.start))
         lines[key] = Line(directory, outcomes, last)
     return lines
+
+
+def last_report(directory: Path) -> Progress | None:
+    """Return the last report of the call that a warm job makes now; None if the call has not reported anything.
+
+    Only the end of one file is read, and nothing is authenticated, because the job makes up its reports anyway.
+
+    Args:
+        directory: the directory of the job's files.
+
+    """
+    attempts = find_attempts(directory)
+    if not attempts:
+        return None
+    try:
+        with open_regular(directory / f"{attempts[-1]}.outcomes") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            data = file.read(_TAIL)
+    except OSError:
+        return None
+    at = len(data)
+    while (at := data.rfind(MAGIC, 0, at)) >= 0:
+        frame = next(skim(io.BytesIO(data[at:])), None)
+        if frame is not None:  # otherwise it is not whole yet, or no frame
+            header = frame[0]
+            return Progress.of(header.get("fraction"), header.get("text")) if header.get("kind") == "report" else None
+    return None
 
 
 def _given(session: Session) -> dict[str, set[str]]:

@@ -40,7 +40,7 @@ def complain(error: Exception) -> None:
 def print_json(records: Iterable[Any]) -> None:
     """Print records as a list of JSON objects: instances of dataclasses, or what JSON has.
 
-    Times are in ISO format, time spans in seconds.
+    Times are in ISO format, time spans in seconds. Fields that are named tuples become objects.
     """
     data = json.dumps(list(records), default=_as_json, ensure_ascii=False)
     try:
@@ -53,7 +53,8 @@ def print_json(records: Iterable[Any]) -> None:
 
 def _as_json(value: object) -> str | float | dict[str, Any]:
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
+        fields = asdict(value)
+        return {name: part._asdict() if hasattr(part, "_asdict") else part for name, part in fields.items()}
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, timedelta):

@@ -113,6 +113,8 @@ def _print(jobs: Sequence[JobInfo]) -> None:
         for column in ("job", "state", "calls", "host", "run time", "memory"):
             right = column in ("calls", "run time", "memory")
             table.add_column(column, justify="right" if right else "left", overflow="fold")
+        if any(job.progress for job in members):
+            table.add_column("progress", overflow="fold")
         for alike in _rows(members):
             table.add_row(*_cells(alike))
         print_table(table)
@@ -144,6 +146,7 @@ def _cells(alike: Sequence[JobInfo]) -> list[str | Text]:
         Text(first.host or ""),
         _duration(first.run_time) if first.started is not None else "",
         f"{first.memory / 2**20:.0f} MiB" if first.memory else "",
+        *([Text(f"{first.progress.fraction:.0%} {first.progress.text}")] if first.progress else []),
     ]
 
 

@@ -25,7 +25,7 @@ from condor_futures.errors import AccessPointError
 from condor_futures.executor import at_exit, attaching, engine
 from condor_futures.executor.intake import Intake
 from condor_futures.executor.map_results import is_of_map, results
-from condor_futures.future import CondorFuture
+from condor_futures.future import CondorFuture, Progress
 from condor_futures.options.arguments import (
     check_after,
     check_count,
@@ -597,6 +597,21 @@ class CondorExecutor(Executor):
 
         """
         return self._engine.watcher.tally.counts()
+
+    def reports(self) -> dict[str, Progress]:
+        """Return the last :func:`~condor_futures.report` of each call that runs now, by the key of its future.
+
+        Only calls in warm jobs report, and only those that have called :func:`~condor_futures.report` are in the
+        dictionary. :attr:`CondorFuture.progress` returns the same for one call.
+
+        Example:
+            >>> from condor_futures import report
+            >>> with CondorExecutor(access_point="personal", warm=20) as executor:
+            ...     future = executor.submit(report, 0.5, "half of it")
+            ...     running = executor.reports()
+
+        """
+        return self._engine.watcher.reports()
 
     def __exit__(self, exc_type: type[BaseException] | None, *rest: object) -> Literal[False]:
         """Shut down and wait. After Ctrl-C, in the block or during the wait, remove the jobs first."""

@@ -23,7 +23,7 @@ from condor_futures.calls.stored_calls import StoredCalls, bundle_secret
 from condor_futures.errors import OutcomeError, PayloadError
 from condor_futures.files.attempts import find_attempts
 from condor_futures.files.growth import Growth
-from condor_futures.future import CondorFuture
+from condor_futures.future import CondorFuture, Progress
 from condor_futures.options.options import Options
 from condor_futures.options.warm import closed_because
 from condor_futures.ownership import owned, reads
@@ -141,6 +141,12 @@ class Fleets:
     def bundles(self) -> list[Bundle]:
         """Those whose calls are here, and the open ones whose jobs have ended, but perhaps not their calls."""
         return [*self._storages, *(bundle for bundle in list(self._warm) if bundle.job.state is State.ENDED)]
+
+    @reads
+    def reports(self) -> dict[str, Progress]:
+        """Return the last reports of the calls that jobs make now, by call key."""
+        first = (list(job.calls.values())[:1] for job in list(self._warm.values()))
+        return {call.key: call.future.progress for calls in first for call in calls if call.future.progress is not None}
 
     # Calls come.
 

@@ -21,7 +21,7 @@ from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.lines import Attempt
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CondorFuturesError
-from condor_futures.future import CondorFuture
+from condor_futures.future import CondorFuture, Progress
 from condor_futures.options.options import Options
 from condor_futures.ownership import Owner
 from condor_futures.resolving.counts import Counts
@@ -199,6 +199,10 @@ class Watcher:
     def why_not_warm(self, options: Options) -> str | None:
         """Return why calls with these *options* are not made by warm jobs; None if they are, as far as is known."""
         return self._under_way.effects.fleets.why_not(options)
+
+    def reports(self) -> dict[str, Progress]:
+        """Return the last reports of the calls that run now, by call key."""
+        return self._under_way.effects.fleets.reports()
 
     def remove_all(self, reason: str) -> None:
         """Remove every job and fail every future that is not done."""

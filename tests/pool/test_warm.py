@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
+import subprocess
+import sys
+
 import pytest
+from rich.console import Console
 from support import until
 from warm_calls import job_of_the_call, pid
 
@@ -12,6 +19,7 @@ from condor_futures import (
     report,
     shell,
 )
+from condor_futures.progress import progress
 
 pytestmark = pytest.mark.pool
 
@@ -227,9 +235,21 @@ def test_a_call_reports_how_far_it_has_got(warm, gate):
     assert future.progress is None
     until(lambda: future.progress is not None)
     assert future.progress == Progress(0.25, "a quarter [31m of it")
+    assert executor.reports() == {future.key: future.progress}
+    assert [job.progress for job in executor.jobs()] == [future.progress]
+    status = [sys.executable, "-m", "condor_futures.cli", "status", "--session", executor._engine.session.id]
+    environment = {**os.environ, "COLUMNS": "200"}
+    assert "25% a quarter [31m of it" in subprocess.check_output(status, text=True, env=environment)
+    [job] = json.loads(subprocess.check_output([*status, "--json"], env=environment))
+    assert job["progress"] == {"fraction": 0.25, "text": "a quarter [31m of it"}
+    line = io.StringIO()
+    with progress(executor, console=Console(file=line, width=200)):
+        pass
+    assert "running 1   held 0   reported 25%, a quarter [31m of it" in line.getvalue()
     gate.open()
     assert future.result(60) == 1
     later = executor.submit(lambda: [report(n / 1000) for n in range(1000)] and None)
     later.result(60)
+    assert executor.reports() == {}
     assert later.progress is None or later.progress.fraction < 1
     assert executor.with_options(warm=0).submit(report, 0.5).result(60) is None

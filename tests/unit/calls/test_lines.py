@@ -7,9 +7,10 @@ import os
 import pytest
 from line_files import JobSide, write_calls
 
-from condor_futures.calls.lines import Attempt, Line, find_lines
+from condor_futures.calls.lines import Attempt, Line, find_lines, last_report
 from condor_futures.calls.stored_calls import StoredCalls, bundle_secret
 from condor_futures.execution_point.frames import write_frame
+from condor_futures.future import Progress
 from condor_futures.watching.connections import Connection
 
 KEY = "b000005"
@@ -202,3 +203,60 @@ def test_links_are_not_followed(session, job, tmp_path):
     job.path.with_suffix(".outcomes").symlink_to(outside)
     job.path.with_suffix(".calls").unlink()
     assert find_lines(session)[KEY] == Line(job.path.parent, {}, Attempt(job.path.name, (), 0))
+
+
+# What a call says of itself.
+
+
+def report(job, fraction=0.5, text="half", call="c0"):
+    job.say(kind="report", call=call, fraction=fraction, text=text)
+
+
+def test_the_last_report_is_that_of_the_call_that_is_being_made(session, job):
+    directory = job.path.parent
+    assert last_report(directory) is None, "only the hello"
+    report(job, 0.25)
+    report(job, 0.5, "half\x1b[31m of it")
+    assert last_report(directory) == Progress(0.5, "half [31m of it")
+    job.outcome("c0")
+    assert last_report(directory) is None, "the next call has not reported anything"
+    for n in range(1000):
+        report(job, n / 1000, "\N{SNOWMAN}" * 60, call="c1")
+    assert last_report(directory) == Progress(0.999, "\N{SNOWMAN}" * 60)
+
+
+def test_a_job_without_an_attempt_has_not_reported_anything(session, tmp_path):
+    assert last_report(session.line_directory(KEY)) is None
+    assert last_report(tmp_path / "no such directory") is None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"kind": "report", "fraction": 2.0, "text": "more"},
+        {"kind": "report", "fraction": "much", "text": "a"},
+        {"kind": "report"},
+    ],
+    ids=["more than all", "no number", "nothing"],
+)
+def test_reports_that_make_no_sense_are_none(job, header):
+    report(job)
+    job.say(**header)
+    assert last_report(job.path.parent) is None
+
+
+@pytest.mark.parametrize("more", [b"CFf1", b"CFf1\0\0\4\0{", b"CFf1\xff\xff\xff\xff" * 10, b"x" * 9])
+def test_a_frame_that_is_not_whole_does_not_hide_the_report_before_it(job, more):
+    report(job)
+    with job.path.with_suffix(".outcomes").open("ab") as file:
+        file.write(more)
+    assert last_report(job.path.parent) == Progress(0.5, "half")
+
+
+def test_what_is_no_file_has_no_report(job, tmp_path):
+    """A hostile job can make links by Chirp."""
+    report(job)
+    outcomes = job.path.with_suffix(".outcomes")
+    outcomes.rename(tmp_path / "elsewhere")
+    outcomes.symlink_to(tmp_path / "elsewhere")
+    assert last_report(job.path.parent) is None
