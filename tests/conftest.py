@@ -15,7 +15,8 @@ import pytest
 # This comes before any import of the package. In the tests, each thread may change only what it owns.
 os.environ.setdefault("CONDOR_FUTURES_CHECK_OWNERS", "1")
 
-from support import Pool
+import findings
+from support import FAILED, Pool
 
 from condor_futures import CondorExecutor
 from condor_futures.personal import HTCondorRelease, PersonalPool, find_htcondor, install
@@ -30,7 +31,9 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-_FAILED = pytest.StashKey[bool]()
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Decide which tests are made again if they fail."""
+    findings.set_reruns(items)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -45,8 +48,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     Otherwise, its fixtures, its second attempt or other tests would wait for them.
     """
     report = yield
+    if report.failed and findings.is_finding(item.nodeid):
+        findings.keep_logs(item, report)
     if report.when == "call":
-        item.stash[_FAILED] = report.failed
+        item.stash[FAILED] = report.failed
         if report.failed and "pool" in item.funcargs:
             _rewind(item)
             item.funcargs["pool"].remove_all()
@@ -109,7 +114,7 @@ def new_executor(pool: Pool, request: pytest.FixtureRequest) -> Iterator[Callabl
 
     yield make
     for executor in made:
-        if request.node.stash.get(_FAILED, False):
+        if request.node.stash.get(FAILED, False):
             executor.terminate_workers()
         else:
             executor.shutdown()

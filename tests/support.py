@@ -16,6 +16,9 @@ import pytest
 from condor_futures import CondorExecutor
 from condor_futures.personal import PersonalPool
 
+#: Whether a test has failed. Then all jobs of its pool were removed.
+FAILED = pytest.StashKey[bool]()
+
 
 class Pool:
     """The session's personal pool, and HTCondor's own tools to inspect it from outside."""

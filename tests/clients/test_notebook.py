@@ -98,6 +98,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.load_dependent("nbclient waits a minute for the kernel, and a minute for each cell")
 def test_what_a_notebook_defines_travels(pool, tmp_path, monkeypatch):
     """Functions, classes, enums, methods and exceptions of its cells travel. Results are of the notebook's classes."""
     for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):

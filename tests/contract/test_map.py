@@ -81,7 +81,7 @@ def test_the_next_call_is_submitted_before_a_result_is_waited_for(executor, tmp_
     taker = threading.Thread(target=lambda: taken.append(next(results)))
     taker.start()
     try:
-        until(lambda: reader.count == 2, timeout=5)
+        until(lambda: reader.count == 2)
         assert taken == []
     finally:
         go.touch()
@@ -242,7 +242,7 @@ def test_a_result_belongs_to_whoever_took_it(executor):
         taken = weakref.ref(thing)
         del thing
         gc.collect()
-        until(lambda: taken() is None, timeout=10)  # noqa: B023 - the thread that told of it may be about to let go
+        until(lambda: taken() is None)  # noqa: B023 - the thread that told of it may be about to let go
 
 
 def test_an_exception_is_not_kept_alive_by_its_traceback(executor):
@@ -259,4 +259,4 @@ def test_an_exception_is_not_kept_alive_by_its_traceback(executor):
         next(results)
     except Exception as error:
         gone = weakref.ref(error)
-    until(lambda: gone() is None, timeout=10)
+    until(lambda: gone() is None)

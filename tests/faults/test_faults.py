@@ -26,5 +26,5 @@ def test_no_call_is_lost_wrong_or_hung_whatever_dies(release):
         check=False,
     )
     print(done.stdout)
-    assert done.returncode == 0
+    assert done.returncode == 0, done.stdout.rpartition("\n")[0].rpartition("\n")[2]  # where the journal and logs are
     assert "| all " in done.stdout

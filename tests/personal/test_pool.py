@@ -13,6 +13,8 @@ from condor_futures.personal import HTCondorRelease, PersonalPool, default_pool_
 from condor_futures.personal import pool as pool_module
 from condor_futures.personal.processes import pool_processes
 
+pytestmark = pytest.mark.load_dependent("the tests start many pools, whose daemons have a minute to be ready each time")
+
 # This script submits a spooled job that transfers only if it must, through the bindings, in a process with the pool's
 # environment. It prints the job's spool directory and the directory that the job ran in. It waits for status 4, because
 # for a moment after the event log says that the job has ended, a retrieval does not find all files.

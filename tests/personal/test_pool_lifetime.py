@@ -5,9 +5,13 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from condor_futures.personal import PersonalPool
 from condor_futures.personal.files import PoolFiles, PoolRecord
 from condor_futures.personal.processes import Process, pool_processes, wait_for
+
+pytestmark = pytest.mark.load_dependent("the tests start many pools, whose daemons have a minute to be ready each time")
 
 OWNER = """
 import sys

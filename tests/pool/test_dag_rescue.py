@@ -351,10 +351,10 @@ def test_a_job_that_is_held_after_its_outcome_came_back_has_failed(new_dag):
     assert isinstance(third.exception(60), DependencyError)
 
 
-def test_dagman_on_hold_ends_the_futures(pool, new_dag):
+def test_dagman_on_hold_ends_the_futures(pool, new_dag, tmp_path):
     """The error says what to do. A client that attaches after the release finishes the DAG."""
     dag = new_dag()
-    value = dag.submit(lambda: time.sleep(4) or 5)
+    value = dag.submit(wait_for, tmp_path / "flag")
     dag.run()
     until(value.running)
     dagman = dagman_of(pool, dag)
@@ -365,8 +365,9 @@ def test_dagman_on_hold_ends_the_futures(pool, new_dag):
     # If a job of the scheduler universe is released before its process has ended, it does not start again (25.14).
     until(lambda: "EXITING WITH STATUS" in (dag.directory / "work.dag.dagman.out").read_text())
     pool.run("condor_release", dagman)
+    (tmp_path / "flag").touch()
     attached = DagExecutor.attach(dag.directory)
-    assert attached.futures[0].result(60) == 5
+    assert attached.futures[0].result(60) == 2
     attached.shutdown()
 
 

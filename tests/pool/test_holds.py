@@ -275,6 +275,7 @@ def test_a_job_whose_daemon_is_killed_runs_again_and_gives_one_value(pool, new_e
     assert executor.counts() == {"done": 1}
 
 
+@pytest.mark.load_dependent("the next schedd has to find the job within its lease of a minute")
 def test_a_job_that_loses_its_schedd_and_its_shadow_goes_on(pool, new_executor, watched):
     """The schedd reconnects to the job, and the call does not run again."""
     executor = new_executor()

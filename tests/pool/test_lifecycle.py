@@ -181,16 +181,16 @@ def test_a_stopped_schedd_does_not_stop_the_client(pool, new_executor):
         began = time.monotonic()
         more = [executor.submit(pow, n, 2) for n in range(5)]
         submitting = time.monotonic() - began
-        time.sleep(10)
+        time.sleep(6)
     finally:
         os.kill(schedd, signal.SIGCONT)
     assert [future.result(100) for future in futures] == list(range(20))
     assert [future.result(100) for future in more] == [n * n for n in range(5)]
     stop.set()
     counter.join()
-    # This is no measurement of our code: the bindings hold the GIL as long as the schedd is stopped, which is 10 s.
-    assert max(pauses) < 0.5
-    assert submitting < 0.5
+    # This is no measurement of our code: the bindings hold the GIL as long as the schedd is stopped, which is 6 s.
+    assert max(pauses) < 3
+    assert submitting < 3
 
 
 def test_a_callback_of_the_last_call_may_shut_down_too(new_executor):
@@ -265,7 +265,7 @@ def test_an_interrupted_script_removes_its_jobs(pool, body):
         session = script.stdout.readline().strip()
         assert script.stdout.readline().strip() == "running", script.communicate()[1]
         script.send_signal(signal.SIGINT)
-        _, err = script.communicate(timeout=60)
+        _, err = script.communicate(timeout=100)
     assert script.returncode != 0
     assert "KeyboardInterrupt" in err
     assert pool.ads("condor_q", f'CondorFuturesSession == "{session}"') == []
@@ -303,7 +303,7 @@ watcher.join = told
         session = script.stdout.readline().strip()
         assert script.stdout.readline().strip() == "waiting", script.communicate()[1]
         script.send_signal(signal.SIGINT)
-        out, err = script.communicate(timeout=60)
+        out, err = script.communicate(timeout=100)
     assert pool.ads("condor_q", f'CondorFuturesSession == "{session}"') == []
     assert "Exception ignored" not in err
     assert "caught" not in told or "caught" in out
@@ -401,7 +401,7 @@ def test_a_second_ctrl_c_ends_a_program_whose_jobs_cannot_be_removed(pool):
             script.wait(60)
         finally:
             os.kill(int(helper), signal.SIGKILL)
-        _, err = script.communicate(timeout=60)
+        _, err = script.communicate(timeout=100)
     assert f"`condor-futures purge {session}` removes them" in err
     assert err.count("KeyboardInterrupt\n") == 1
     assert purge(session) == 1

@@ -170,7 +170,7 @@ def test_shutdown_leaves_nothing_behind(remote, new_executor):
 
 
 def test_a_schedd_that_stands_still_for_a_while(remote, new_executor):
-    """The schedd is stopped for ten seconds. In the end, all results are there."""
+    """The schedd is stopped for five seconds. In the end, all results are there."""
     executor = new_executor()
     futures = [executor.submit(lambda n: time.sleep(0.5) or n, n) for n in range(20)]
     until(lambda: futures[0].job_id)
@@ -178,7 +178,7 @@ def test_a_schedd_that_stands_still_for_a_while(remote, new_executor):
     os.kill(schedd, signal.SIGSTOP)
     try:
         more = [executor.submit(pow, n, 2) for n in range(5)]
-        time.sleep(10)
+        time.sleep(5)
     finally:
         os.kill(schedd, signal.SIGCONT)
     assert [future.result() for future in futures] == list(range(20))

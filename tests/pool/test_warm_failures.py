@@ -179,6 +179,7 @@ def test_a_cancelled_call_that_waits_is_not_made(warm, gate):
     assert gate.numbers() == [0, 2]
 
 
+@pytest.mark.load_dependent("the job has a second to read what it was given, and which calls were cancelled")
 def test_cancelling_calls_that_a_job_was_given_ahead(warm, gate):
     """The calls before and after them are made, once each."""
     executor = warm(max_workers=1)

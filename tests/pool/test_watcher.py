@@ -15,6 +15,8 @@ from condor_futures.watching import submissions
 
 pytestmark = pytest.mark.pool
 
+MILLISECONDS = "the test has to notice a request within the milliseconds until its answer"
+
 
 def helper(executor):
     """The helper process."""
@@ -37,6 +39,7 @@ def await_jobs(executor):
     return lambda: until(lambda: log.stat().st_size > size, pause=0.0)
 
 
+@pytest.mark.load_dependent(MILLISECONDS)
 @pytest.mark.parametrize("spool", [True, False])
 def test_a_helper_that_is_killed_while_it_submits_loses_and_doubles_nothing(pool, new_executor, tmp_path, spool):
     """The schedd may not have heard of the jobs yet, or may already have them."""
@@ -63,6 +66,7 @@ def test_a_helper_that_is_killed_while_it_submits_loses_and_doubles_nothing(pool
     assert sorted(map(int, made.read_text().split())) == list(range(number))
 
 
+@pytest.mark.load_dependent(MILLISECONDS)
 def test_a_helper_that_is_killed_while_it_retrieves_loses_nothing(new_executor):
     """The next helper retrieves the outcomes."""
     executor = new_executor()
@@ -73,6 +77,7 @@ def test_a_helper_that_is_killed_while_it_retrieves_loses_nothing(new_executor):
         assert [future.result(60) for future in futures] == [n * n for n in range(20)]
 
 
+@pytest.mark.load_dependent(MILLISECONDS)
 def test_a_helper_that_is_killed_while_it_removes_leaves_no_job(pool, new_executor):
     """Cancelled jobs are not forgotten."""
     executor = new_executor()
