@@ -37,12 +37,14 @@ from condor_futures.errors import (
     PythonMismatchError,
     RemoteExceptionError,
     RemoteTraceback,
+    SharedObjectError,
 )
 from condor_futures.execution_point.reporting import report
 from condor_futures.execution_point.shell import ShellError, shell
 from condor_futures.executor.condor_executor import CondorExecutor
 from condor_futures.future import CondorFuture, Progress
 from condor_futures.options.on_hold import HeldJob
+from condor_futures.session.shared_objects import SharedObject
 from condor_futures.sessions import SessionInfo, purge, sessions
 
 if TYPE_CHECKING:
@@ -83,6 +85,8 @@ __all__ = [
     "RemoteExceptionError",
     "RemoteTraceback",
     "SessionInfo",
+    "SharedObject",
+    "SharedObjectError",
     "ShellError",
     "TimeoutError",
     "as_completed",

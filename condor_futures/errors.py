@@ -7,6 +7,7 @@ traceback (a :class:`RemoteTraceback`). All other errors are in this tree::
     ├── PayloadError            (also pickle.PicklingError) a call cannot be pickled or written to disk
     ├── OutcomeError            an outcome is not authentic, or cannot be unpickled
     │   └── RemoteExceptionError    the call raised an exception that cannot be pickled
+    ├── SharedObjectError       a shared object that the call takes is missing or damaged
     ├── DependencyError         a call that this one depends on failed or was cancelled
     ├── AccessPointError        the schedd is unreachable, or refused a request
     │   └── CredentialError         a credential for the jobs cannot be made, or the credd refused it
@@ -49,6 +50,7 @@ __all__ = [
     "PythonMismatchError",
     "RemoteExceptionError",
     "RemoteTraceback",
+    "SharedObjectError",
 ]
 
 
@@ -87,6 +89,13 @@ class RemoteExceptionError(OutcomeError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with both arguments; Exception would keep only the message."""
         return type(self), (str(self), self.type_name), self.__dict__
+
+
+class SharedObjectError(CondorFuturesError):
+    """A shared object that the call takes cannot be read in the job, or its file is damaged. The call was not made.
+
+    ``executor.share()`` stores the object again.
+    """
 
 
 class DependencyError(CondorFuturesError):

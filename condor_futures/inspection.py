@@ -30,7 +30,7 @@ __all__ = ["InspectedCall", "InspectedOutcome", "Inspection", "Placeholder", "fi
 
 @dataclass(frozen=True)
 class Placeholder:
-    """Stands for a missing object: another call's value, or an object that was not unpickled; *text* says which.
+    """Stands for a missing object; *text* says which: another call's value, a shared object, or one not unpickled.
 
     >>> Placeholder("value of call c000003")
     <value of call c000003>
@@ -76,8 +76,8 @@ class InspectedOutcome:
     Attributes:
         key: the key of the call.
         result: ``"value"``, ``"exception"``, ``"initializer"`` (the initializer raised), ``"crashed"``, ``"python"``
-            (the execution point has another version of Python), or ``"dependency"`` (the value of another call was
-            missing).
+            (the execution point has another version of Python), ``"dependency"`` (the value of another call was
+            missing), or ``"shared"`` (a shared object was missing).
         value: the return value or the exception; None if there is neither. A :class:`Placeholder` if it was not, or
             cannot be, unpickled.
         traceback: the traceback of the exception, as text; empty if there is none.
@@ -344,6 +344,8 @@ class _Unpickler(Unpickler):
                 return lambda key: Placeholder(f"value of call {key}")
             if name == "number_in_cluster":
                 return lambda: self._number
+            if name == "shared_object":
+                return lambda name, *_: Placeholder(f"shared object {name[:12]}")
         return super().find_class(module, name)
 
 

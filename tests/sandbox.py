@@ -17,6 +17,7 @@ from condor_futures.calls.outcomes_file import read_outcomes
 from condor_futures.calls.pickling import pickle_object
 from condor_futures.execution_point.packing import pack_runner
 from condor_futures.resolving.failures import value_or_error
+from condor_futures.session.shared_objects import SharedObjects
 
 SESSION, SECRET, BUNDLE = "20260101-000000-0a1b2c3d", bytes(range(32)), "b000000"
 #: The Python of the execution point. It is outside any virtual environment, and has neither our package nor
@@ -37,12 +38,23 @@ class Sandbox:
         (self.path / "runner").chmod(0o700)
 
     def write(
-        self, *calls, key_of=pickling._refuse_future, initializer=None, pickled_initializer=None, **options
+        self,
+        *calls,
+        key_of=pickling._refuse_future,
+        initializer=None,
+        pickled_initializer=None,
+        shared: SharedObjects | None = None,
+        objects: Path | None = None,
+        **options,
     ) -> None:
-        """Write a bundle of calls, each ``(function, *args)``, with the keys c000000, c000001 ..."""
-        functions = {fn: pickle_object(fn, "function") for fn, *_ in calls}
+        """Write a bundle of calls, each ``(function, *args)``, with the keys c000000, c000001 ...
+
+        They may take *shared* objects, whose directory the job finds as *objects*.
+        """
+        refer = {"key_of": key_of, **({} if shared is None else {"needs": shared.needs})}
+        functions = {fn: pickle_object(fn, "function", **refer) for fn, *_ in calls}
         made = [
-            Call(f"c{number:06d}", functions[fn], pickle_object((tuple(args), {}), "(args, kwargs)", key_of))
+            Call(f"c{number:06d}", functions[fn], pickle_object((tuple(args), {}), "(args, kwargs)", **refer))
             for number, (fn, *args) in enumerate(calls)
         ]
         if initializer is not None:
@@ -50,7 +62,8 @@ class Sandbox:
             pickled_initializer = pickle_object((fn, tuple(args)), "(initializer, initargs)")
         with (self.path / f"{BUNDLE}.calls").open("wb") as file:
             manner = Manner(initializer=pickled_initializer, **options)
-            write_bundle(file, made, session=SESSION, bundle=BUNDLE, secret=SECRET, manner=manner)
+            about = {"session": SESSION, "bundle": BUNDLE, "secret": SECRET}
+            write_bundle(file, made, **about, objects=objects, manner=manner)
 
     def start(self, **environment: str) -> subprocess.Popen:
         """Start the job as the starter does, with files for its standard output and error."""

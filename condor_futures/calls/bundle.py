@@ -55,6 +55,7 @@ class Bundle:
         job: the state of its job. Owned by the follower, as are all attributes down to ``cancelled``.
         parents: by call key, the futures whose values the call takes, by the keys by which the call refers to them.
         after: futures that its calls wait for without taking their values.
+        shared: the names of the shared objects that its calls take, in order.
         cancelled: the keys of calls that nothing waits for any more.
         stream_ranges: by call key, the part of the job's output that the call wrote. Owned by the resolver, as is:
         places: by call key, where the outcomes are of calls that a warm job made.
@@ -76,6 +77,7 @@ class Bundle:
     places: Mapping[str, Place] = field(default_factory=dict)
     line: Path | None = None
     attempt: Path | None = None
+    shared: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self._calls = tuple(self.futures)

@@ -73,6 +73,11 @@ class Call:
         """The futures whose values the call takes, by the keys by which the call refers to them."""
         return {**self.function.futures, **self.arguments.futures}
 
+    @property
+    def shared(self) -> dict[str, int]:
+        """The sizes of the shared objects that the call takes, by name."""
+        return {**self.function.shared, **self.arguments.shared}
+
 
 @dataclass(frozen=True, eq=False)
 class Manner:
@@ -113,12 +118,13 @@ def write_bundle(
     secret: bytes,
     archives: Sequence[str] = (),
     options: Mapping[str, Any] = MappingProxyType({}),
+    objects: Path | None = None,
     manner: Manner | None = None,
 ) -> None:
     """Write the contents of ``BUNDLE.calls``. A function that several calls share is written once.
 
     The job imports from *archives*, which are zip files in its sandbox. A client that attaches to the session reads
-    *options*.
+    *options*. The directory *objects* has the shared objects.
     """
     manner = manner or Manner()
     head: dict[str, Any] = {
@@ -138,6 +144,7 @@ def write_bundle(
         "strict": manner.strict,
         "afresh": manner.afresh,
         "chunk": manner.chunk,
+        "objects": str(objects) if objects is not None and any(call.shared for call in calls) else None,
     }
     head.update({name: value for name, value in optional.items() if value})
     head.update(options=dict(options), discard=bool(options.get("discard")))
@@ -154,6 +161,8 @@ def write_bundle(
             header["number"] = call.number
         if call.futures:
             header["parents"] = list(call.futures)
+        if call.shared:
+            header["shared"] = call.shared
         write_frame(file, secret, header, call.arguments.segments)
 
 
@@ -214,10 +223,10 @@ def _frames_of(key: str, outcomes: Path) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def writing_calls(directory: Path) -> Iterator[None]:
+def writing_calls(directory: Path, what: str = "a call") -> Iterator[None]:
     """Convert an OSError in the block into a :class:`PayloadError` with advice."""
     try:
         yield
     except OSError as error:
         advice = _ADVICE.get(error.errno or 0, "")
-        raise PayloadError(f"a call cannot be written to {directory}: {error.strerror or error}{advice}") from error
+        raise PayloadError(f"{what} cannot be written to {directory}: {error.strerror or error}{advice}") from error

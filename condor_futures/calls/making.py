@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,8 +15,9 @@ from condor_futures.execution_point.shell import shell
 from condor_futures.options.arguments import check_count
 from condor_futures.options.ship import Shipping
 from condor_futures.session.session import Session
+from condor_futures.session.shared_objects import SharedObject, SharedObjects
 
-__all__ = ["CallPickler", "batched", "check_cluster", "refuse_shell", "write_files"]
+__all__ = ["CallPickler", "batched", "check_cluster", "refuse_shell", "shared_by", "write_files"]
 
 T = TypeVar("T")
 
@@ -28,11 +29,13 @@ class CallPickler:
     Attributes:
         key_of: returns the key by which calls refer to the value of a future, or raises TypeError to refuse the future.
         ship: the modules whose functions and classes are pickled by value.
+        objects: the shared objects of the session.
 
     """
 
     key_of: Callable[[Future[Any]], str]
     ship: Shipping
+    objects: SharedObjects
 
     def function(self, fn: object, *, numbered: bool = False) -> Pickled:
         """Pickle the function of a call. An object that is not callable is refused here, before it fails in the job.
@@ -40,19 +43,41 @@ class CallPickler:
         Raises:
             TypeError: *fn* cannot be called.
             PayloadError: *fn* cannot be pickled.
+            ForeignObjectError: it contains a shared object of another session.
 
         """
         _check_callable(fn)
-        return pickle_object(fn, "function", self.key_of, self.ship, numbered=numbered)
+        return self._pickle(fn, "function", numbered=numbered)
 
     def arguments(self, args: Sequence[object], kwargs: Mapping[str, object], *, numbered: bool = False) -> Pickled:
         """Pickle the arguments of a call. *numbered* says that the call has a number in a cluster.
 
         Raises:
             PayloadError: the arguments cannot be pickled.
+            ForeignObjectError: they contain a shared object of another session.
 
         """
-        return pickle_object((args, kwargs), "(args, kwargs)", self.key_of, self.ship, numbered=numbered)
+        return self._pickle((args, kwargs), "(args, kwargs)", numbered=numbered)
+
+    def _pickle(self, obj: object, what: str, *, numbered: bool) -> Pickled:
+        return pickle_object(obj, what, self.key_of, self.ship, needs=self.objects.needs, numbered=numbered)
+
+    def share(self, obj: T) -> SharedObject[T]:
+        """Store *obj* in the session, for any number of calls.
+
+        Raises:
+            PayloadError: *obj* cannot be pickled, or its file cannot be written.
+            ForeignObjectError: it contains a shared object of another session.
+
+        """
+        pickled = pickle_object(obj, "the object", ship=self.ship, needs=self.objects.needs)
+        with writing_calls(self.objects.directory, "a shared object"):
+            return self.objects.store(pickled.segments, type(obj).__name__, pickled.shared)
+
+
+def shared_by(calls: Iterable[Call]) -> Sequence[str]:
+    """Return the names of the shared objects that *calls* take, in order."""
+    return sorted({name for call in calls for name in call.shared})
 
 
 def write_files(session: Session, bundle: Bundle, calls: Sequence[Call], manner: Manner, *, outcomes: bool) -> None:
@@ -82,6 +107,7 @@ def write_files(session: Session, bundle: Bundle, calls: Sequence[Call], manner:
                 secret=session.secret,
                 archives=bundle.options.ship.archives,
                 options=bundle.options.record(),
+                objects=session.objects,
                 manner=manner,
             )
 
@@ -111,7 +137,7 @@ def refuse_shell(fn: object) -> None:
 
 def _check_callable(fn: object) -> None:
     """Raise TypeError for an object that is not callable."""
-    if not (callable(fn) or isinstance(fn, Future)):  # the value of a future may be a function
+    if not (callable(fn) or isinstance(fn, (Future, SharedObject))):  # the value of a future may be a function
         advice = "submit(f, x) makes the call f(x) in a job, but submit(f(x)) calls f here and submits the return value"
         if isinstance(fn, str):
             advice = "shell() makes a shell command callable, as in submit(shell('ls -l'))"

@@ -53,6 +53,7 @@ _TEXTS = {
     "crashed": (),
     "python": ("here", "wanted", "executable"),
     "dependency": ("parent",),
+    "shared": ("object", "reason"),
 }
 
 

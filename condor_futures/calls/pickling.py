@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import _lru_cache_wrapper
 from types import CodeType, FunctionType, MappingProxyType, ModuleType
-from typing import Any, TypeGuard
+from typing import Any, NoReturn, TypeGuard
 
 import cloudpickle
 from cloudpickle.cloudpickle import _should_pickle_by_reference
@@ -29,36 +29,43 @@ from condor_futures.execution_point.shipped_modules import (
     set_variables,
     travelled_module,
 )
-from condor_futures.execution_point.unpickling import PROTOCOL, value_of_call
+from condor_futures.execution_point.unpickling import PROTOCOL, shared_object, value_of_call
 from condor_futures.options.ship import Shipping
+from condor_futures.session.shared_objects import ForeignObjectError, SharedObject
 
 __all__ = ["Pickled", "pickle_object"]
 
 
 @dataclass(frozen=True, eq=False)
 class Pickled:
-    """A pickle, its out-of-band buffers, and the futures that it refers to."""
+    """A pickle, its out-of-band buffers, and the futures and the sizes of the shared objects that it refers to."""
 
     segments: Sequence[bytes | memoryview]
     futures: Mapping[str, Future[Any]] = field(default_factory=dict)
+    shared: Mapping[str, int] = field(default_factory=dict)
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """cloudpickle with futures as references, at any depth, because the pickler visits every object."""
+    """cloudpickle with references to futures and shared objects, at any depth: the pickler visits every object."""
 
     def __init__(
-        self, file: io.BytesIO, buffers: list[pickle.PickleBuffer], key_of: Callable[[Any], str], numbered: bool
+        self,
+        file: io.BytesIO,
+        buffers: list[pickle.PickleBuffer],
+        key_of: Callable[[Any], str],
+        needs: Callable[[SharedObject[Any]], Mapping[str, int]],
+        numbered: bool,
     ) -> None:
         super().__init__(file, PROTOCOL, buffer_callback=buffers.append)
         self.futures: dict[str, Future[Any]] = {}
+        self.shared: dict[str, int] = {}
         self._key_of = key_of
+        self._needs = needs
         self._numbered = numbered
 
     def reducer_override(self, obj: object) -> Any:  # noqa: PLR0911 - a table of kinds
-        if isinstance(obj, Future):
-            key = self._key_of(obj)
-            self.futures[key] = obj
-            return value_of_call, (key,)
+        if isinstance(obj, (Future, SharedObject)):
+            return self._reference(obj)
         if isinstance(obj, Executor):
             raise TypeError(
                 f"a {type(obj).__name__} cannot be used in a job; submit from here, or create one in the job"
@@ -89,6 +96,14 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             raise TypeError("a pipe of this machine cannot be used in a job")
         return super().reducer_override(obj)
 
+    def _reference(self, obj: Future[Any] | SharedObject[Any]) -> Any:
+        if isinstance(obj, SharedObject):
+            self.shared.update(self._needs(obj))
+            return shared_object, (obj.name,)
+        key = self._key_of(obj)
+        self.futures[key] = obj
+        return value_of_call, (key,)
+
 
 def _dispatches(obj: Any) -> TypeGuard[Any]:
     """Return whether ``functools.singledispatch`` made *obj*: an ordinary function with this attribute."""
@@ -111,12 +126,17 @@ def _refuse_future(future: Future[Any]) -> str:
     raise TypeError(f"the value of a {type(future).__name__} cannot be sent from here; pass future.result() instead")
 
 
+def _refuse_shared(handle: SharedObject[Any]) -> NoReturn:
+    raise TypeError(f"{handle!r} can only be an argument of a call; pass the object itself here")
+
+
 def pickle_object(
     obj: object,
     what: str,
     key_of: Callable[[Any], str] = _refuse_future,
     ship: Shipping | None = None,
     *,
+    needs: Callable[[SharedObject[Any]], Mapping[str, int]] = _refuse_shared,
     numbered: bool = False,
 ) -> Pickled:
     """Pickle *obj* with cloudpickle. Large buffers (numpy arrays) stay out of band, and are not copied.
@@ -126,11 +146,13 @@ def pickle_object(
         what: the object's name in errors: ``"function"``, ``"arguments"``.
         ship: the modules whose functions and classes are pickled by value.
         key_of: returns the call key of a future inside *obj*, or raises TypeError to refuse the future.
+        needs: returns the shared objects that a handle inside *obj* needs, or raises TypeError to refuse the handle.
         numbered: the call has a number in a cluster, which :data:`procid` stands for.
 
     Raises:
         PayloadError: *obj* cannot be pickled. The error has the path to the culprit inside *obj*, and the original
             error as its ``__cause__``.
+        ForeignObjectError: *obj* contains a shared object of another session.
 
     >>> import threading
     >>> pickle_object({"model": [1, threading.Lock()]}, "argument")
@@ -140,10 +162,12 @@ def pickle_object(
     """
     buffers: list[pickle.PickleBuffer] = []
     file = io.BytesIO()
-    pickler = _Pickler(file, buffers, key_of, numbered)
+    pickler = _Pickler(file, buffers, key_of, needs, numbered)
     with ship.by_value() if ship is not None else nullcontext():
         try:
             pickler.dump(obj)
+        except ForeignObjectError:
+            raise
         except Exception as error:
             # cloudpickle converts a RecursionError into a PicklingError
             if isinstance(error, RecursionError) or isinstance(error.__cause__ or error.__context__, RecursionError):
@@ -151,9 +175,9 @@ def pickle_object(
                 raise PayloadError(message) from error
             try:
                 path, culprit = locate_culprit(
-                    obj, what, lambda part: _Pickler(io.BytesIO(), [], key_of, numbered).dump(part)
+                    obj, what, lambda part: _Pickler(io.BytesIO(), [], key_of, needs, numbered).dump(part)
                 )
             except Exception:  # noqa: BLE001 - inspecting an object may run its code
                 path, culprit = what, ""
             raise PayloadError(f"{path} cannot be pickled: {culprit or words(error)}") from error
-    return Pickled([file.getvalue(), *(buffer.raw() for buffer in buffers)], pickler.futures)
+    return Pickled([file.getvalue(), *(buffer.raw() for buffer in buffers)], pickler.futures, pickler.shared)

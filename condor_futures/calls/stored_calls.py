@@ -71,6 +71,10 @@ class StoredCalls:
             digest.update(segment)
         self.kind = digest.digest()
 
+    def shared(self, calls: Iterable[str]) -> Sequence[str]:
+        """Return the names of the shared objects that *calls* take, in order."""
+        return sorted({name for call in calls for name in self._calls[call][0].get("shared", ())})
+
     def hand_out(self, calls: Iterable[str], to: HandOut) -> None:
         """Add *calls* to what *to* writes, each after its function and the values that it takes.
 

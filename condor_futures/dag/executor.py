@@ -37,6 +37,7 @@ from condor_futures.options.categories import Categories
 from condor_futures.options.options import Options
 from condor_futures.options.ship import Shipping
 from condor_futures.session.session import Session
+from condor_futures.session.shared_objects import SharedObject
 from condor_futures.submit.description import check_submit_commands
 from condor_futures.submit.submit_file import add_submit_file
 
@@ -284,6 +285,28 @@ class DagExecutor(Executor):
             ),
         )
         return derived
+
+    def share(self, obj: T) -> SharedObject[T]:
+        """Store *obj* once for many calls, and return a handle, which calls take as an argument in its place.
+
+        The handle and the object are as in :meth:`CondorExecutor.share`. The file of the object stays in the DAG's
+        directory.
+
+        Raises:
+            PayloadError: if *obj* cannot be pickled, or its file cannot be written.
+            ValueError: if *obj* contains a handle of another executor. (:meth:`submit` raises it, too.)
+            RuntimeError: as in :meth:`submit`.
+
+        Example:
+            >>> events = dag.share(list(range(1_000_000)))
+            >>> sums = dag.map(lambda start, data: sum(data[start::4]), range(4), [events] * 4)
+            >>> futures = dag.run(local=True)
+            >>> sum(sums)
+            499999500000
+
+        """
+        self._driver.check_open()
+        return self._intake.share(obj)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> CondorFuture[T]:
         """Add a node that calls ``fn(*args, **kwargs)``. The nodes of futures among the arguments are its parents.

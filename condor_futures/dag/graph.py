@@ -94,6 +94,11 @@ class Node:
             for bundle in parent.bundles
         ]
 
+    @property
+    def shared_files(self) -> list[str]:
+        """The files of the shared objects that its calls take, relative to its directory."""
+        return [Session.object_from_bundle(name) for name in self.bundles[0].shared]
+
     def __post_init__(self) -> None:
         self._depth = 1 + max((parent.depth for parent in self.parents), default=-1)
 
@@ -175,7 +180,12 @@ class Graph:
             bundle.overwritten(self._calls_of(node, position))
             fresh = {key: make(key) for key in calls}
             bundles[position] = Bundle(
-                bundle.key, bundle.directory, bundle.options, fresh, Job(bundle.key, spooled=False)
+                bundle.key,
+                bundle.directory,
+                bundle.options,
+                fresh,
+                Job(bundle.key, spooled=False),
+                shared=bundle.shared,
             )
             self.futures.update(fresh)
         node.bundles = bundles
@@ -245,6 +255,7 @@ class Graph:
                     "label": node.label,
                     "bundles": [bundle.key for bundle in node.bundles],
                     "directory": node.bundles[0].directory.name,
+                    "shared": list(node.bundles[0].shared),
                     "calls": node.calls,
                     "job": node.bundles[0].options.record(),
                     "retries": node.options.retries,
@@ -276,7 +287,10 @@ class Graph:
         for saved in about["nodes"]:
             options = Options.from_record(saved["job"])
             place = session.bundles / saved["directory"]
-            bundles = [Bundle(key, place, options, {}, Job(key, spooled=False)) for key in saved["bundles"]]
+            bundles = [
+                Bundle(key, place, options, {}, Job(key, spooled=False), shared=saved.get("shared", ()))
+                for key in saved["bundles"]
+            ]
             own = NodeOptions(saved["retries"], tuple(saved["pre_script"]), tuple(saved["post_script"]))
             parents, inputs = ([graph.nodes[index] for index in saved[kind]] for kind in ("parents", "inputs"))
             graph.add(Node(saved["label"], bundles, saved["calls"], own, parents, inputs))

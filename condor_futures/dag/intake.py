@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import Call, Manner, writing_calls
-from condor_futures.calls.making import CallPickler, batched, write_files
+from condor_futures.calls.making import CallPickler, batched, shared_by, write_files
 from condor_futures.calls.pickling import Pickled
 from condor_futures.dag.driver import Driver
 from condor_futures.dag.graph import Node, NodeOptions
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
 from condor_futures.session.session import Session
+from condor_futures.session.shared_objects import SharedObject
 from condor_futures.state_machine.states import Job
 
 __all__ = ["NodeIntake"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,10 @@ class NodeIntake:
         """
         return replace(self, after=tuple(self.driver.graph.parents(futures)))
 
+    def share(self, obj: T) -> SharedObject[T]:
+        """Store *obj* in the session, for any number of calls."""
+        return self._pickler.share(obj)
+
     def submit(self, fn: object, args: Sequence[object], kwargs: Mapping[str, object]) -> CondorFuture[Any]:
         """Add a node that makes one call."""
         call = self._call(self._pickler.function(fn), self._pickler.arguments(args, kwargs))
@@ -73,7 +80,7 @@ class NodeIntake:
 
     @property
     def _pickler(self) -> CallPickler:
-        return CallPickler(self.driver.graph.key_of, self.options.ship)
+        return CallPickler(self.driver.graph.key_of, self.options.ship, self.driver.graph.session.shared)
 
     def _call(self, function: Pickled, arguments: Pickled, number: int | None = None) -> Call:
         return Call(Session.call_key(next(self.driver.graph.call_numbers)), function, arguments, number)
@@ -90,7 +97,8 @@ class NodeIntake:
         for number, calls in zip(numbers, jobs, strict=True):
             key = Session.bundle_key(number)
             own = {call.key: futures[call.key] for call in calls}
-            bundles.append(Bundle(key, directory, self.options, own, Job(key, spooled=False)))
+            job = Job(key, spooled=False)
+            bundles.append(Bundle(key, directory, self.options, own, job, shared=shared_by(calls)))
         inputs = graph.parents(future for calls in jobs for call in calls for future in call.futures.values())
         parents = list(dict.fromkeys([*inputs, *self.after]))
         label = str(getattr(fn, "__name__", type(fn).__name__))

@@ -220,7 +220,10 @@ class LocalRun:
         jobs = {
             bundle.key: self._jobs.do(
                 functools.partial(
-                    self._local_jobs.run_job, bundle, node.input_files, Sandbox.of_job(node, number, attempt)
+                    self._local_jobs.run_job,
+                    bundle,
+                    [*node.input_files, *node.shared_files],
+                    Sandbox.of_job(node, number, attempt),
                 )
             )
             for number, bundle in enumerate(node.bundles)

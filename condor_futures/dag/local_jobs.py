@@ -128,7 +128,8 @@ class LocalJobs:
 
         Args:
             bundle: the bundle of the job.
-            inputs: the files of outcomes that its calls take values from, relative to its directory.
+            inputs: the files of outcomes that its calls take values from, and of the shared objects that they take,
+                relative to its directory.
             finds: the other input files, the environment and the output files.
 
         Raises:

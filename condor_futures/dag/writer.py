@@ -75,7 +75,7 @@ def _layer(dag: Any, node: Node, descriptions: _Descriptions) -> Any:
                 "directory": node.bundles[0].directory.name,
                 "calls": str(len(node.calls) // len(node.bundles)),
                 # The earlier outcomes too, so that successful calls are not made again.
-                "inputs": ", ".join(["$(bundle).outcomes", *node.input_files]),
+                "inputs": ", ".join(["$(bundle).outcomes", *node.input_files, *node.shared_files]),
             }
         ],
         retries=options.retries or None,

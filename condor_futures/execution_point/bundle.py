@@ -7,17 +7,22 @@
 If HTCondor may run the job again, the outcomes are transferred with the job. Calls with a final outcome are then not
 repeated, unless the bundle's header has ``afresh``. The header may also have ``parents``, the names of further outcome
 files to take values from, and ``strict``: then the job fails if a call fails.
+
+A call takes shared objects from files in the sandbox, or else in the directory ``objects`` of the header, which jobs
+can read if they share a file system with the client. The name of such a file is the hash of its contents.
 """
 
 import errno
 import os
+import stat
 import time
 
-from .frames import FrameError, read_frames, skim, write_frame
+from .frames import FrameError, read_frames, read_object, skim, write_frame
 
 TYPE_CHECKING = False  # importing typing would take milliseconds in every job; type checkers know this name.
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import BinaryIO
 
     from .frames import Buffer, Frame, Header, Segments
 
@@ -37,6 +42,19 @@ def _nearby(name: str) -> str:
     return os.path.abspath(here if os.path.exists(here) else name)
 
 
+class NoObjectError(Exception):
+    """A call takes a shared object that cannot be read. The arguments are its name, and why."""
+
+
+def open_object(path: str) -> "BinaryIO":
+    """Open a regular file. At a path of another machine there may be anything, such as a pipe, which would block."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(path)
+    return os.fdopen(descriptor, "rb")
+
+
 class Bundle:
     """One bundle: its calls in the sandbox, and the outcomes written so far."""
 
@@ -54,6 +72,7 @@ class Bundle:
         self._reported, self._whole = set(), 0  # type: set[str], int
         self.parents = {}  # type: dict[str, tuple[str, int]]
         self.parent_files = [self.calls] + [_nearby(name) for name in self.head.get("parents", ())]
+        self.directory = os.path.dirname(self.calls)
 
     def index(self) -> "list[tuple[str, str, int]]":
         """Return kind, key and position of its functions and calls. Read once, for all processes that make calls."""
@@ -130,6 +149,32 @@ class Bundle:
             except FrameError as error:  # a class that the client cannot import
                 raise ValueError("the value of the call %s, an argument, is refused: %s" % (key, error)) from None
         return segments if header.get("result") == "value" else None
+
+    def shared_object(self, name: str) -> "Segments":
+        """Return the pickle of a shared object. Raises :class:`NoObjectError` if it is not here, or damaged."""
+        reason = "is not at the execution point"
+        for path in self.object_paths(name):
+            try:
+                with open_object(path) as file:
+                    return read_object(file, name)
+            except FrameError:
+                reason = "is damaged"
+                if os.path.dirname(path) == self.directory:
+                    os.unlink(path)  # a warm job then fetches it again
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                reason = "cannot be read: %s" % error
+        try:
+            with open(os.path.join(self.directory, name + ".missing")) as file:
+                reason = file.read()
+        except OSError:
+            pass
+        raise NoObjectError(name, reason)
+
+    def object_paths(self, name: str) -> "list[str]":
+        """Return where the shared object *name* may be."""
+        return [os.path.join(place, name) for place in (self.directory, self.head.get("objects")) if place]
 
     def counts(self, header: "Header") -> bool:
         """Return whether an outcome of an earlier attempt is final. A strict bundle repeats calls that raised."""

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 
+from .bundle import NoObjectError
 from .unpickling import NoValueError, current_call, dumps, loads
 
 TYPE_CHECKING = False  # importing typing would take milliseconds in every job; type checkers know this name.
@@ -98,6 +99,8 @@ class Child:
         except NoValueError as error:
             # The client that waited for the other call has already failed this call. A client that attaches reads this.
             result, details, pickled = "dependency", {"parent": error.args[0]}, []
+        except NoObjectError as error:
+            result, details, pickled = "shared", {"object": error.args[0], "reason": error.args[1]}, []
         except BaseException as error:
             result, details = "exception", self._exception(error)
             pickled = details.pop("pickled")

@@ -35,15 +35,43 @@ class FrameError(ValueError):
     """A frame is truncated or altered, or does not belong to this session."""
 
 
-def write_frame(file: "BinaryIO", secret: bytes, header: "Header", segments: "Iterable[Buffer]" = ()) -> None:
-    """Write one frame. *segments* are bytes-like objects, and are not copied."""
+def frame_parts(secret: bytes, header: "Header", segments: "Iterable[Buffer]" = ()) -> "list[Buffer]":
+    """Return the parts of one frame, its tag last. *segments* are bytes-like objects, and are not copied."""
     views = [memoryview(segment).cast("B") for segment in segments]
     head = json.dumps(dict(header, segments=[view.nbytes for view in views])).encode()
-    tag = blake2b(key=secret, digest_size=TAG_SIZE)
-    for part in [MAGIC, len(head).to_bytes(4, "big"), head] + views:
-        tag.update(part)
+    parts = [MAGIC, len(head).to_bytes(4, "big"), head]  # type: list[Buffer]
+    parts += views
+    parts.append(_tag(secret, parts))
+    return parts
+
+
+def write_frame(file: "BinaryIO", secret: bytes, header: "Header", segments: "Iterable[Buffer]" = ()) -> None:
+    """Write one frame."""
+    for part in frame_parts(secret, header, segments):
         file.write(part)
-    file.write(tag.digest())
+
+
+def _tag(secret: bytes, parts: "Iterable[Buffer]") -> bytes:
+    tag = blake2b(key=secret, digest_size=TAG_SIZE)
+    for part in parts:
+        tag.update(part)
+    return tag.digest()
+
+
+def read_object(file: "BinaryIO", name: str) -> "Segments":
+    """Return the segments of the shared object *name*. Its name is the tag of its frame, which has an empty secret.
+
+    Only what is in memory is compared with the name: others may still be able to change the file.
+
+    Raises :class:`FrameError` if the file does not hold this object.
+    """
+    start, head, header = _read_header(file, os.fstat(file.fileno()).st_size)
+    segments = _read_segments(file, header["segments"])
+    parts = [start, head]  # type: list[Buffer]
+    parts += segments
+    if _tag(b"", parts).hex() != name:
+        raise FrameError("it is truncated or altered")
+    return segments
 
 
 def read_frames(file: "BinaryIO", secret: "bytes | None" = None) -> "Iterator[Frame]":

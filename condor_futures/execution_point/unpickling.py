@@ -34,10 +34,13 @@ def dumps(value: object) -> "list[Buffer]":
 
 
 class CurrentCall:
-    """Data that the current call may refer to: the values of other calls, and its own number."""
+    """Data that the current call may refer to: the values of other calls, shared objects, and its own number."""
 
     bundle: "Bundle | None" = None
     number: "int | None" = None
+
+    def __init__(self) -> None:
+        self.objects = {}  # type: dict[tuple[str, bool], object]
 
 
 #: The call that this process is making. The functions below, which unpickling calls, have no other way to know it.
@@ -59,6 +62,21 @@ def value_of_call(key: str) -> object:
     if segments is None:
         raise NoValueError(key)
     return loads(segments)
+
+
+def shared_object(name: str, writable: bool = False) -> object:
+    """Return the shared object *name*, which is the same object for all calls that this process makes.
+
+    Arrays in it are read-only unless it is *writable*, so that a call cannot change them for the next call. A handle
+    among a call's arguments is pickled as a reference to this function.
+    """
+    if (name, writable) not in current_call.objects:
+        assert current_call.bundle is not None
+        segments = list(current_call.bundle.shared_object(name))  # type: list[Buffer]
+        if not writable:
+            segments[1:] = [memoryview(segment).toreadonly() for segment in segments[1:]]
+        current_call.objects[name, writable] = loads(segments)
+    return current_call.objects[name, writable]
 
 
 def number_in_cluster() -> "int | None":

@@ -180,5 +180,6 @@ def _bundle(left: Left, future: Callable[[str], Future[Any]], found: Found, *, w
         {call: {key: future(key) for key in keys} for call, keys in found.calls.items() if keys} if waits else {},
         [future(key) for key in found.after] if waits else (),
         places=dict(found.places),
+        shared=found.shared,
         line=found.line.directory if found.line is not None else None,
     )

@@ -41,6 +41,7 @@ from condor_futures.options.on_hold import OnHold, OnHoldOption
 from condor_futures.options.options import Options
 from condor_futures.options.profiles import load_profile
 from condor_futures.options.ship import Shipping
+from condor_futures.session.shared_objects import SharedObject
 from condor_futures.submit.description import check_submit_commands
 from condor_futures.submit.submit_file import add_submit_file
 
@@ -423,6 +424,35 @@ class CondorExecutor(Executor):
         retries = intake.retries.changed(retry_exceptions, new.commands, new.ship)
         derived._intake = replace(intake, options=new, retries=retries)
         return derived
+
+    def share(self, obj: T) -> SharedObject[T]:
+        """Store *obj* once for many calls, and return a handle, which calls take as an argument in its place.
+
+        The handle may be anywhere in the arguments of a call, or in its function: in lists, dictionaries, instances,
+        closures, partials, or as the function itself. In the job the object itself is there instead. All calls that one
+        process makes get the same object, so a call must not change it. Arrays in it are read-only: copy an array to
+        change it.
+
+        The object is pickled here, once. Its file stays in the session directory for as long as the session. Equal
+        objects (with equal pickles) are stored once. The handle does not keep *obj* in memory.
+
+        Args:
+            obj: any object that can be pickled. It may contain other handles, but no futures.
+
+        Raises:
+            PayloadError: *obj* cannot be pickled, or its file cannot be written.
+            ValueError: *obj* contains a handle of another session. (A call with such a handle fails with a ValueError.)
+            RuntimeError, BrokenCondorExecutor: as in :meth:`submit`.
+
+        Example:
+            >>> events = executor.share(list(range(1_000_000)))
+            >>> sums = [executor.submit(lambda data, start: sum(data[start::4]), events, start) for start in range(4)]
+            >>> sum(future.result() for future in sums)
+            499999500000
+
+        """
+        self._engine.check_open()
+        return self._intake.share(obj)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> CondorFuture[T]:
         """Submit the call ``fn(*args, **kwargs)`` as a job of its own, and return its future immediately.

@@ -8,11 +8,11 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import Call, Manner, writing_calls
-from condor_futures.calls.making import CallPickler, batched, write_files
+from condor_futures.calls.making import CallPickler, batched, shared_by, write_files
 from condor_futures.calls.pickling import Pickled
 from condor_futures.calls.retry_exceptions import Retries
 from condor_futures.errors import PayloadError
@@ -20,6 +20,7 @@ from condor_futures.executor.engine import Engine
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
 from condor_futures.session.session import Session
+from condor_futures.session.shared_objects import ForeignObjectError, SharedObject
 from condor_futures.state_machine.states import Job
 from condor_futures.submit.description import retried
 from condor_futures.submit.files_here import missing_file
@@ -30,6 +31,8 @@ _JOBS_AT_A_TIME = 1000  # map() hands over this many bundles at once, so that jo
 
 #: A file of calls for warm jobs has at most so many calls, and is complete at so many bytes.
 _CALLS_IN_A_FILE, _SIZE_OF_A_FILE = 250, 1 << 20
+
+T = TypeVar("T")
 
 #: A future and its call; None if the call cannot be made, in which case the future has failed.
 _Made = tuple[CondorFuture[Any], Call | None]
@@ -63,6 +66,10 @@ class Intake:
     def coming_after(self, futures: tuple[Future[Any], ...]) -> Intake:
         """Return an intake whose calls wait for *futures*."""
         return replace(self, after=futures, after_keys=tuple(map(self.engine.key_of, futures)))
+
+    def share(self, obj: T) -> SharedObject[T]:
+        """Store *obj* in the session, for any number of calls."""
+        return self._pickler.share(obj)
 
     def submit(self, fn: object, args: Sequence[object], kwargs: Mapping[str, object]) -> CondorFuture[Any]:
         """Submit one call in a bundle of its own."""
@@ -126,7 +133,7 @@ class Intake:
 
     @property
     def _pickler(self) -> CallPickler:
-        return CallPickler(self.engine.key_of, self.options.ship)
+        return CallPickler(self.engine.key_of, self.options.ship, self.engine.session.shared)
 
     # Making calls and bundles.
 
@@ -138,7 +145,7 @@ class Intake:
         future = CondorFuture[Any](key, self.engine.watcher.cancel)
         try:
             return future, Call(key, arguments=arguments(), function=function(), number=number)
-        except (PayloadError, TypeError) as error:
+        except (PayloadError, TypeError, ForeignObjectError) as error:
             self.engine.watcher.tally.failed_at_once()
             future.resolve(None, error)
             return future, None
@@ -177,6 +184,7 @@ class Intake:
             Job(key, self.options.spool, policy=self.options.on_hold.policy),
             {call.key: call.futures for _, call in calls if call.futures},
             self.after,
+            shared=shared_by(call for _, call in calls),
         )
         manner = Manner(
             # An unspooled job without file transfer starts in the session's directory, which it shares with others.

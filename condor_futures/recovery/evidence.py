@@ -60,6 +60,7 @@ class Found:
         counts: False if all its calls were cancelled, or none of them can be read. Such a bundle only reserves keys.
         retrieved: whether the outputs of a job are in the directory.
         places: by call, the outcomes that a warm job wrote: the file, where the outcome begins, and the job's bundle.
+        shared: the names of the shared objects that its calls take, in order.
         line: what an open bundle's job and the client wrote to each other; None for a closed bundle. Its *calls* are
             those that only the outcome is left of.
 
@@ -75,6 +76,7 @@ class Found:
     retrieved: bool = False
     places: Mapping[str, Place] = field(default_factory=dict)
     line: Line | None = None
+    shared: Sequence[str] = ()
 
     @property
     def number(self) -> int:
@@ -263,20 +265,21 @@ def _find(session: Session, key: str, directory: Path, kinds: Collection[str]) -
     reported, _ = read_outcomes(directory / f"{key}.outcomes", session=session.id, secret=session.secret)
     if "calls" not in kinds:
         return Found(key, directory, None, {}), reported
-    return Found(key, directory, *_read_calls(directory / f"{key}.calls")), reported
+    return _read_calls(key, directory), reported
 
 
-def _read_calls(path: Path) -> tuple[Options | None, dict[str, list[str]], list[str]]:
-    """Return the options of a file of calls, the missing parents of each call, and the calls that all of them wait for.
+def _read_calls(key: str, directory: Path) -> Found:
+    """Return a bundle according to its file of calls.
 
     A parent is missing if its value has not been appended to the file yet.
     """
     options: Options | None = None
     calls: dict[str, list[str]] = {}
     after: list[str] = []
+    shared: set[str] = set()
     handed_down: set[str] = set()
     whole = 0
-    with path.open("r+b") as file:
+    with (directory / f"{key}.calls").open("r+b") as file:
         for header, _, end in skim(file):
             whole = end
             match header.get("kind"):
@@ -285,9 +288,10 @@ def _read_calls(path: Path) -> tuple[Options | None, dict[str, list[str]], list[
                     after = header.get("after", [])
                 case "call":
                     calls[header["call"]] = header.get("parents", [])
+                    shared.update(header.get("shared", ()))
                 case "outcome":
                     handed_down.add(header["call"])
         if whole < file.seek(0, os.SEEK_END):
             file.truncate(whole)  # a parent's value was being appended
     missing = {call: [parent for parent in parents if parent not in handed_down] for call, parents in calls.items()}
-    return options, missing, after
+    return Found(key, directory, options, missing, after, shared=sorted(shared))

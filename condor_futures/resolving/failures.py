@@ -24,6 +24,7 @@ from condor_futures.errors import (
     PythonMismatchError,
     RemoteExceptionError,
     RemoteTraceback,
+    SharedObjectError,
     words,
 )
 from condor_futures.options.ship import file_of_the_users
@@ -47,6 +48,8 @@ def value_or_error(outcome: Outcome, job_id: str | None, stderr_tail: str = "") 
         return None, _mismatch(outcome, job_id)
     if outcome.result == "dependency":
         return None, _dependency(outcome)
+    if outcome.result == "shared":
+        return None, _no_object(outcome)
     try:
         loaded = outcome.load()
     except BaseException as error:  # noqa: BLE001 - unpickling runs the user's code
@@ -102,6 +105,14 @@ def _dependency(outcome: Outcome) -> DependencyError:
     return DependencyError(
         f"the value of {which}, an argument of this call, was missing when the job ran: {which} failed or was "
         "cancelled, or its value could not be sent to the job"
+    )
+
+
+def _no_object(outcome: Outcome) -> SharedObjectError:
+    header = outcome.header
+    return SharedObjectError(
+        f"the shared object {header['object'][:12]}, an argument of the call, {header['reason']} "
+        f"(on {header['host']}); share() the object again, and submit the call again"
     )
 
 

@@ -12,9 +12,12 @@
             b000017.outcomes     sent back by the job
             b000017.cancelled    replaces .calls: the bundle was cancelled, and its outcomes are ignored
             b000017.stdout, b000017.stderr
+        objects/                 0700
+            0123...cdef          0400  a shared object; its name is the hash of its contents (shared_objects)
         given                    0600  which calls the client gave to which warm jobs
         lines/b000018/           what the client and the warm job of an open bundle exchange (execution_point.warm)
             0123456789abcdef.outcomes, .calls, .stdout, .stderr    of one attempt of the job
+            0123...cdef          a link to a shared object that the job needs
 """
 
 from __future__ import annotations
@@ -58,6 +61,20 @@ class SessionNames:
     def bundles(self) -> Path:
         """The directory that contains the directories with the bundles' files."""
         return self.directory / "bundles"
+
+    @property
+    def objects(self) -> Path:
+        """The directory of the shared objects."""
+        return self.directory / "objects"
+
+    @staticmethod
+    def object_from_bundle(name: str) -> str:
+        """The path of the shared object *name*, relative to the directory of any bundle.
+
+        >>> SessionNames.object_from_bundle("0123")
+        '../../objects/0123'
+        """
+        return f"../../objects/{name}"
 
     @property
     def given(self) -> Path:

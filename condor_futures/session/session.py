@@ -23,6 +23,7 @@ from condor_futures.session.finding import find_directory, sessions_directory, u
 from condor_futures.session.lifetime import Disposal, check_empty, runs
 from condor_futures.session.names import SessionNames
 from condor_futures.session.record import SECRET_SIZE, SessionRecord
+from condor_futures.session.shared_objects import SharedObjects
 
 __all__ = ["Session", "own_sessions"]
 
@@ -293,11 +294,21 @@ class Session(SessionNames):
         """The lock that the process using the session holds."""
         return SessionLock(self.lock_file)
 
+    @cached_property
+    def shared(self) -> SharedObjects:
+        """The objects that calls of the session share."""
+        return SharedObjects(self)
+
     def bundle_directory(self, number: int) -> Path:
         """Return the directory of bundle *number*; make it at first use."""
         path = self.directory_of_bundle(number)
         self._make_directory(path)
         return path
+
+    def objects_directory(self) -> Path:
+        """Return the directory of shared objects; make it at first use."""
+        self._make_directory(self.objects)
+        return self.objects
 
     def line_directory(self, key: str) -> Path:
         """Make the directory that the warm job of the open bundle *key* may use."""
@@ -313,12 +324,13 @@ class Session(SessionNames):
                 os.chown(path, self.record.owner, -1)
 
     @contextlib.contextmanager
-    def create_file(self, path: Path, *, give: bool = True) -> Iterator[BinaryIO]:
+    def create_file(self, path: Path, *, give: bool = True, temporary: Path | None = None) -> Iterator[BinaryIO]:
         """Write a file that gets its name only when it is complete; its mode is 0600 from the first byte on.
 
-        With *give* the file belongs to the jobs' owner, if the session has one.
+        With *give* the file belongs to the jobs' owner, if the session has one. Its *temporary* name has the suffix
+        ``.new``.
         """
-        temporary = path.with_name(path.name + ".new")
+        temporary = temporary or path.with_name(path.name + ".new")
         with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags | os.O_EXCL, 0o600)) as file:
             try:
                 os.fchmod(file.fileno(), 0o600)  # the umask may have taken more

@@ -205,6 +205,7 @@ def describe(
     event_log: Path | None,
     shipped: Sequence[Path] = (),
     inputs_variable: str | None = None,
+    objects: Sequence[str] = (),
     should_transfer_files: Literal["YES", "IF_NEEDED"] = "YES",
     own_log: bool = False,
     lines: Path | None = None,
@@ -226,6 +227,7 @@ def describe(
             the batch.
         shipped: files and directories from which the jobs import.
         inputs_variable: the name of a variable that has more input files of each job, separated by commas.
+        objects: files of shared objects, relative to the directories with the bundles' files.
         should_transfer_files: `IF_NEEDED` only if execution points share the access point's file system.
         lines: for warm jobs, the directory that contains a directory for each job: the only one that it may use.
         spool: whether these jobs are spooled; others take their files from these directories.
@@ -257,7 +259,7 @@ def describe(
     # must exist before the first attempt.
     reported = f"{key}.outcomes" if retried(commands) and not inputs_variable else None
     more = f"$({inputs_variable})" if inputs_variable else None
-    inputs = [f"{key}.calls", more, reported, *code, commands.get("transfer_input_files")]
+    inputs = [f"{key}.calls", more, reported, *objects, *code, commands.get("transfer_input_files")]
     outputs = [f"{key}.outcomes", commands.get("transfer_output_files")]
     ours = {
         **files,

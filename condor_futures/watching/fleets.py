@@ -658,7 +658,8 @@ class Fleets:
             key = Session.bundle_key(number)
             directory = self._session.bundle_directory(number)
             futures = {call: self._calls[call].future for call in keys}
-            part = Bundle(key, directory, whole.options, futures, replace(whole.job, bundle=key))
+            shared = storage.calls.shared(keys)
+            part = Bundle(key, directory, whole.options, futures, replace(whole.job, bundle=key), shared=shared)
             with self._session.create_file(part.path("calls")) as file:
                 storage.calls.write_part(file, key, keys)
             self._resolver.takes(part)

@@ -97,7 +97,7 @@ class Submissions:
         self._transfer = transfer
         self._dependencies = dependencies
         self._schedd_said = schedd_said
-        #: By the key of their options: bundles with the same key share a cluster.
+        #: By their keys, see _key.
         self._pending: dict[Hashable, list[Bundle]] = {}
         self._withdrawn = False
         self._limit = QueueLimit()
@@ -130,7 +130,7 @@ class Submissions:
             self._first_arrival = now
         self._last_arrival = now - QUIET if complete else now
         for bundle in bundles:
-            self._pending.setdefault(bundle.options.key, []).append(bundle)
+            self._pending.setdefault(_key(bundle), []).append(bundle)
 
     def withdraw(self) -> None:
         """Note that some bundles are not wanted any more, as their states show."""
@@ -194,12 +194,12 @@ class Submissions:
     def _submit(self, batch: list[Bundle]) -> None:
         self.under_way = batch  # first, so that any later failure also fails these bundles
         self.early.clear()
-        options = batch[0].options
-        rest = self._pending[options.key][len(batch) :]
+        options, key = batch[0].options, _key(batch[0])
+        rest = self._pending[key][len(batch) :]
         if rest:
-            self._pending[options.key] = rest
+            self._pending[key] = rest
         else:
-            del self._pending[options.key]
+            del self._pending[key]
         name = next(self._names)
         description = describe(
             options.commands,
@@ -208,6 +208,7 @@ class Submissions:
             directory=self._session.bundles,
             event_log=self._session.event_log,
             shipped=options.ship.files,
+            objects=[Session.object_from_bundle(name) for name in batch[0].shared],
             # An unspooled job needs file transfer for the user's own files.
             should_transfer_files="YES" if options.own_files and not options.spool else self._transfer,
             own_log=options.keep_logs is not None,
@@ -278,28 +279,29 @@ class Submissions:
         else:
             self._wait_for_room(batch, refused, room)
         # These bundles were first in the order, and are first again.
-        self._pending = {options.key: [*batch, *self._pending.pop(options.key, ())], **self._pending}
+        key = _key(batch[0])
+        self._pending = {key: [*batch, *self._pending.pop(key, ())], **self._pending}
 
     def _no_room(self, batch: Sequence[Bundle], refused: str, room: int, error: str, others: bool) -> None:
         """Handle a refusal because the files of *batch* do not fit: only those of *room* jobs do.
 
         *others* says whether jobs of other users or sessions may use some of the space.
         """
-        options = batch[0].options
-        group = self._pending.pop(options.key, [])
-        if room and not options.cluster:
-            self._pending = {options.key: [*batch, *group], **self._pending}
+        key = _key(batch[0])
+        group = self._pending.pop(key, [])
+        if room and not batch[0].options.cluster:
+            self._pending = {key: [*batch, *group], **self._pending}
         else:
             # A bundle that does not fit alone may be too large, and must not block smaller ones.
             self._lone_refusals[batch[0].key] += 1
             hopeless = not (others or self._live) and self._limit.stuck
             if hopeless or self._lone_refusals[batch[0].key] >= LONE_REFUSALS:
                 if group:
-                    self._pending[options.key] = group
+                    self._pending[key] = group
                 self._limit.skip()
                 self._schedd_said.refused(batch, AccessPointError(error))
                 return
-            self._pending[options.key] = [*group, *batch]
+            self._pending[key] = [*group, *batch]
             room = 0
         self._wait_for_room(batch, refused, room)
 
@@ -309,3 +311,8 @@ class Submissions:
                 "the access point accepts no more jobs at present (%s); at least %d jobs wait", why, len(batch) - room
             )
         self._limit.refused(len(self._live), room, time.monotonic())
+
+
+def _key(bundle: Bundle) -> Hashable:
+    """Return the key of a bundle: bundles with equal keys share a cluster, whose jobs have the same input files."""
+    return bundle.options.key, tuple(bundle.shared)

@@ -32,6 +32,7 @@ from condor_futures.errors import (
     PythonMismatchError,
     RemoteExceptionError,
     RemoteTraceback,
+    SharedObjectError,
 )
 
 FACTS = {
@@ -49,6 +50,7 @@ ONE_OF_EACH = [
     PayloadError("the message"),
     OutcomeError("the message"),
     RemoteExceptionError("the message", "module.MyError"),
+    SharedObjectError("the message"),
     DependencyError("the message"),
     AccessPointError("the message"),
     CredentialError("the message", "https://ap.example.org/key/1"),

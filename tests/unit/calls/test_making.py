@@ -8,6 +8,7 @@ import re
 import threading
 import weakref
 from concurrent.futures import Future
+from dataclasses import dataclass
 
 import pytest
 
@@ -15,9 +16,10 @@ from condor_futures import procid, shell
 from condor_futures.calls import making
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import Call, Manner
-from condor_futures.calls.making import CallPickler, batched, check_cluster, refuse_shell, write_files
+from condor_futures.calls.making import CallPickler, batched, check_cluster, refuse_shell, shared_by, write_files
+from condor_futures.calls.pickling import pickle_object
 from condor_futures.errors import PayloadError
-from condor_futures.execution_point.frames import read_frames
+from condor_futures.execution_point.frames import read_frames, skim
 from condor_futures.options.options import Options
 from condor_futures.options.ship import Shipping
 from condor_futures.session.session import Session
@@ -25,13 +27,13 @@ from condor_futures.state_machine.states import Job
 
 
 @pytest.fixture
-def pickler():
-    return CallPickler(lambda future: f"c{id(future):x}", Shipping([]))
+def session(tmp_path):
+    return Session.create(tmp_path / "session")
 
 
 @pytest.fixture
-def session(tmp_path):
-    return Session.create(tmp_path / "session")
+def pickler(session):
+    return CallPickler(lambda future: f"c{id(future):x}", Shipping([]), session.shared)
 
 
 def bundle_of(session, **options):
@@ -78,6 +80,91 @@ def test_an_error_says_which_argument_it_is(pickler):
         pickler.arguments((), {"guard": threading.Lock()})
     with pytest.raises(PayloadError, match=r"^function\.args\[0\] cannot be pickled"):
         pickler.function(functools.partial(abs, threading.Lock()))
+
+
+@dataclass
+class Sample:
+    """Arguments may be instances."""
+
+    data: object
+    label: str = "sample"
+
+
+@pytest.mark.parametrize(
+    "within",
+    [
+        lambda handle: handle,
+        lambda handle: [1, {"a": (handle,)}],
+        Sample,
+        lambda handle: functools.partial(max, handle),
+        lambda handle: lambda: handle,
+        lambda handle: lambda part=handle: part,
+        lambda handle: Sample(handle).__repr__,
+    ],
+    ids=["itself", "containers", "dataclass", "partial", "closure", "default", "bound method"],
+)
+def test_handles_are_found_at_any_depth(pickler, within):
+    handle = pickler.share(bytearray(1000))
+    assert pickler.arguments((within(handle),), {}).shared == {handle.name: handle.size}
+    function = within(handle)
+    call = Call("c0", pickler.function(function if callable(function) else abs), pickler.arguments((handle,), {}))
+    assert call.shared == {handle.name: handle.size}
+
+
+def test_a_shared_function_can_be_called(pickler):
+    handle = pickler.share(functools.partial(pow, 2))
+    assert pickler.function(handle).shared == {handle.name: handle.size}
+
+
+def test_a_shared_object_can_contain_others(pickler):
+    inner = pickler.share([1, 2])
+    outer = pickler.share({"inner": inner})
+    assert pickler.arguments((outer,), {}).shared == {inner.name: inner.size, outer.name: outer.size}
+
+
+def test_a_handle_of_another_session_is_refused(pickler, tmp_path):
+    other = CallPickler(pickler.key_of, pickler.ship, Session.create(tmp_path / "other").shared)
+    handle = other.share([1, 2])
+    for pickle in (lambda: pickler.arguments(([handle],), {}), lambda: pickler.share([handle])):
+        with pytest.raises(ValueError, match=r"list of .* was shared by an executor of another session; share\(\) the"):
+            pickle()
+
+
+def test_an_object_that_cannot_be_shared_is_a_payload_error(pickler, session):
+    with pytest.raises(PayloadError, match=r"the object\['lock'\] cannot be pickled: cannot pickle '_thread.lock'"):
+        pickler.share({"lock": threading.Lock()})
+    with pytest.raises(PayloadError, match=r"the object\[0\] cannot be pickled: the value of a Future cannot be sent"):
+        pickler.share([Future()])
+    session.objects.write_text("not a directory")
+    with pytest.raises(PayloadError, match=r"a shared object cannot be written to .*/objects: "):
+        pickler.share([1])
+
+
+def test_handles_are_no_arguments_of_an_initializer(pickler):
+    handle = pickler.share([1, 2])
+    with pytest.raises(PayloadError, match="can only be an argument of a call; pass the object itself here"):
+        pickle_object((print, (handle,)), "(initializer, initargs)")
+
+
+def test_the_file_of_calls_says_which_objects_each_call_takes(session, pickler):
+    handle = pickler.share([1, 2])
+    calls = [Call("c0", pickler.function(len), pickler.arguments((handle,), {})), *calls_in(pickler, 1)]
+    bundle = bundle_of(session)
+    write_files(session, bundle, calls, Manner(), outcomes=False)
+    headers = headers_of(bundle)
+    assert headers[0]["objects"] == str(session.objects)
+    assert [header.get("shared") for header in headers if header["kind"] == "call"] == [
+        {handle.name: handle.size},
+        None,
+    ]
+    assert shared_by(calls) == [handle.name]
+    write_files(session, bundle, calls[1:], Manner(), outcomes=False)
+    assert "objects" not in headers_of(bundle)[0]
+
+
+def headers_of(bundle):
+    with bundle.path("calls").open("rb") as file:
+        return [header for header, _, _ in skim(file)]
 
 
 def test_only_calls_of_clusters_have_numbers(pickler):

@@ -1,0 +1,117 @@
+"""Shared objects: each is pickled and stored once, and arrives in the calls of all kinds of jobs."""
+
+from __future__ import annotations
+
+import array
+import copy
+import functools
+import os
+from pathlib import Path
+
+import pytest
+
+from condor_futures import CondorExecutor, PayloadError, SharedObjectError
+from condor_futures.inspection import inspect_file
+
+pytestmark = pytest.mark.pool
+
+
+DATASET = {"values": array.array("d", range(1000))}
+TOTALS = [sum(range(start, 1000, 4)) for start in range(4)]
+
+
+def total(dataset, start=0):
+    return sum(dataset["values"][start::4]), id(dataset), os.getpid()
+
+
+def names(executor):
+    return [path.name for path in (executor.session / "objects").iterdir()]
+
+
+@pytest.mark.parametrize("spool", [True, False])
+def test_calls_and_chunks_take_a_shared_object(new_executor, spool):
+    executor = new_executor(spool=spool)
+    handle = executor.share(DATASET)
+    assert executor.share(copy.deepcopy(DATASET)) == handle
+    single = executor.submit(total, handle, start=1)
+    values = list(executor.map(functools.partial(total, handle), range(4), chunksize=2))
+    nested = executor.submit(
+        lambda parts: [part()["values"][3] for part in parts["all"]], {"all": [lambda: handle] * 2}
+    )
+    untouched = executor.submit(abs, -1)
+    assert single.result()[0] == TOTALS[1]
+    assert [value for value, *_ in values] == TOTALS
+    assert len({value[1:] for value in values}) == 2  # one object for the calls of each job
+    assert nested.result() == [3.0]
+    assert untouched.result() == 1
+    assert names(executor) == [handle.name]
+
+
+def test_only_the_jobs_that_need_it_get_it(new_executor):
+    executor = new_executor()
+    handle = executor.share([1, 2, 3])
+    calls = [executor.submit(lambda name, *_: Path(name).exists(), handle.name, *more) for more in ([handle], [])]
+    assert [call.result() for call in calls] == [True, False]
+
+
+def test_mistakes_are_told_before_anything_is_submitted(new_executor):
+    first, second = new_executor(), new_executor()
+    handle = first.share([1, 2, 3])
+    error = second.submit(sum, handle).exception()
+    assert isinstance(error, ValueError)
+    assert "was shared by an executor of another session; share() the object with this executor too" in str(error)
+    with pytest.raises(PayloadError, match="the object\\['function'\\] cannot be pickled"):
+        first.share({"function": (number for number in range(3))})
+    first.shutdown()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        first.share([1])
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        first.submit(sum, handle)
+
+
+def test_another_client_has_the_shared_objects(new_executor, tmp_path):
+    executor = new_executor(session=tmp_path / "session", max_workers=1)
+    handle = executor.share([1, 2, 3])
+    calls = {executor.submit(lambda data, n: sum(data) + n, handle, number).key: number for number in range(3)}
+    path = executor.session / "bundles" / "000" / "b000002.calls"
+    assert repr(inspect_file(path).calls[0].args) == f"(<shared object {handle.name[:12]}>, 2)"
+    executor.detach()
+    with CondorExecutor.attach(tmp_path / "session") as attached:
+        assert {key: future.result() for key, future in attached.futures.items()} == {
+            key: 6 + number for key, number in calls.items()
+        }
+        assert attached.share([1, 2, 3]) == handle
+        assert attached.submit(sum, handle).result() == 6
+        assert names(attached) == [handle.name]
+
+
+def test_a_damaged_object_costs_the_calls_that_need_it(new_executor):
+    executor = new_executor()
+    handle = executor.share([1, 2, 3])
+    path = executor.session / "objects" / handle.name
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes()[:-40] + bytes(40))
+    calls = [executor.submit(sum, handle), executor.submit(sum, [4])]
+    error = calls[0].exception()
+    assert isinstance(error, SharedObjectError)
+    assert "is damaged" in str(error)
+    assert calls[1].result() == 4
+    executor.share([1, 2, 3])
+    assert executor.submit(sum, handle).result() == 6
+
+
+def test_a_dag_takes_shared_objects(new_dag):
+    dag = new_dag()
+    handle = dag.share([1, 2, 3])
+    total = dag.submit(sum, handle)
+    product = dag.submit(lambda data, n: [n * part for part in data], handle, total)
+    futures = dag.run()
+    assert [future.result() for future in futures] == [6, [6, 12, 18]]
+    local = new_dag()
+    assert local.share([1, 2, 3]) == local.share([1, 2, 3])
+    total = local.submit(sum, local.share([1, 2, 3]))
+    with pytest.raises(ValueError, match="another session"):
+        local.submit(sum, handle)
+    local.run(local=True)
+    assert total.result() == 6
+    assert product.result() == [6, 12, 18]
