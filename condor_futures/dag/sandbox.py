@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from condor_futures.dag.graph import Node
 from condor_futures.options.options import Options
+from condor_futures.submit.file_names import file_names, remap_pairs
 
 __all__ = ["Sandbox"]
 
@@ -51,8 +52,7 @@ class Sandbox:
         """Return the sandbox of jobs with *options*, with all macros in place."""
         commands = options.commands
         own, outputs = (
-            [name for name in map(str.strip, commands.get(command, "").split(",")) if name]
-            for command in ("transfer_input_files", "transfer_output_files")
+            file_names(commands.get(command, "")) for command in ("transfer_input_files", "transfer_output_files")
         )
         files = [*map(str, options.ship.files), *own]
         return cls(files, commands.get("environment", ""), outputs, commands.get("transfer_output_remaps", ""))
@@ -63,8 +63,7 @@ class Sandbox:
         >>> Sandbox(outputs=["a", "b"], remaps='"b = /data/b.root; c = d"').targets()
         {'a': '', 'b': '/data/b.root'}
         """
-        pairs = (pair.partition("=") for pair in self.remaps.strip().strip('"').split(";"))
-        remaps = {name.strip(): target.strip() for name, _, target in pairs}
+        remaps = dict(remap_pairs(self.remaps) or ())
         return {name: remaps.get(name, "") for name in self.outputs}
 
     def expanded(self, macros: Mapping[str, object]) -> Sandbox:

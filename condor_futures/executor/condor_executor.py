@@ -43,6 +43,7 @@ from condor_futures.options.profiles import load_profile
 from condor_futures.options.ship import Shipping
 from condor_futures.session.shared_objects import SharedObject
 from condor_futures.submit.description import check_submit_commands
+from condor_futures.submit.files_here import check_spoolable
 from condor_futures.submit.submit_file import add_submit_file
 
 __all__ = ["CondorExecutor"]
@@ -146,6 +147,8 @@ class CondorExecutor(Executor):
         commands |= Credentials.parse(credentials).commands(commands)
         check_services(commands)
         check_flag("spool", spool)
+        if spool:
+            check_spoolable(commands)
         shipping = Shipping(ship)
         logs = log_directory(keep_logs)
         check_warm("warm", warm, least=0.0)

@@ -23,7 +23,7 @@ from condor_futures.session.session import Session
 from condor_futures.session.shared_objects import ForeignObjectError, SharedObject
 from condor_futures.state_machine.states import Job
 from condor_futures.submit.description import retried
-from condor_futures.submit.files_here import missing_file
+from condor_futures.submit.files_here import lost_output, missing_file, unlistable
 
 __all__ = ["Intake"]
 
@@ -158,17 +158,31 @@ class Intake:
         made = [(future, call) for future, call in calls if call is not None]
         if not made:
             return None
-        # Unspooled files are read at the access point. Calls that wait for others may need files that those create.
-        missing = missing_file(self.options.commands) if self.options.spool else None
-        if missing is not None and not (self.after or any(call.futures for _, call in made)):
-            command, file = missing
-            self._fail(made, FileNotFoundError(errno.ENOENT, f"{command} names a file that does not exist", file))
+        if trouble := self._trouble_with_files(dependent=bool(self.after) or any(call.futures for _, call in made)):
+            self._fail(made, trouble)
             return None
         try:
             return self._write_bundle(made)
         except PayloadError as failure:
             self._fail(made, failure)
             return None
+
+    def _trouble_with_files(self, *, dependent: bool) -> Exception | None:
+        """Return why HTCondor cannot transfer a file; None if it can, as far as is known.
+
+        Unspooled files are read at the access point. Calls that are *dependent* may need files that others create.
+        """
+        commands = self.options.commands
+        if self.options.spool and not dependent:
+            if (missing := missing_file(commands)) is not None:
+                return FileNotFoundError(errno.ENOENT, f"{missing[0]} names a file that does not exist", missing[1])
+            if (file := unlistable(commands)) is not None:
+                return ValueError(f"HTCondor cannot transfer {file!r}: commas and blanks at the ends delimit names")
+        if (link := lost_output(commands)) is not None:
+            return FileNotFoundError(
+                errno.ENOENT, "transfer_output_remaps names a link to a file that does not exist", link
+            )
+        return None
 
     def _write_bundle(self, calls: Sequence[tuple[CondorFuture[Any], Call]]) -> Bundle:
         session = self.engine.session

@@ -13,6 +13,7 @@ from condor_futures.options.arguments import check_flag
 from condor_futures.options.on_hold import OnHold
 from condor_futures.options.ship import Shipping
 from condor_futures.submit.description import description_key, merge
+from condor_futures.submit.files_here import check_spoolable
 
 __all__ = ["Options"]
 
@@ -87,10 +88,13 @@ class Options:
         for name, flag in {"spool": spool, "discard_result": discard_result}.items():
             if flag is not None:
                 check_flag(name, flag)
+        commands, spool = merge(self.commands, submit_commands), self.spool if spool is None else spool
+        if spool:
+            check_spoolable(commands)
         return replace(
             self,
-            commands=merge(self.commands, submit_commands),
-            spool=self.spool if spool is None else spool,
+            commands=commands,
+            spool=spool,
             ship=self.ship if ship is None else Shipping(ship),
             category=self.category if category is None else category,
             discard=self.discard if discard_result is None else discard_result,

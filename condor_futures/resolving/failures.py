@@ -29,10 +29,20 @@ from condor_futures.errors import (
 )
 from condor_futures.options.ship import file_of_the_users
 from condor_futures.state_machine import states
-from condor_futures.state_machine.hold_codes import NO_INITIAL_DIRECTORY
+from condor_futures.state_machine.hold_codes import NO_INITIAL_DIRECTORY, NO_OUTPUT
 from condor_futures.submit.commands import ALIASES, KNOWN, OPTIONS, OWNED
 
-__all__ = ["advise", "bug", "dependency_failed", "missing", "removed", "session_left", "signal_name", "value_or_error"]
+__all__ = [
+    "advise",
+    "bug",
+    "dependency_failed",
+    "missing",
+    "output_lost",
+    "removed",
+    "session_left",
+    "signal_name",
+    "value_or_error",
+]
 
 _UNEXPECTED: Final = re.compile(r"got an unexpected keyword argument '(\w+)'")
 
@@ -179,6 +189,26 @@ def missing(bundle: Bundle, cause: states.Event, trouble: str | None, tail: str)
         case _:
             message = f"{the_job} is no longer in the queue, and no event says why; submit the call again"
             return JobLostError(message, job_id=job_id)
+
+
+def output_lost(bundle: Bundle, cause: states.Event) -> BaseException | None:
+    """Return the error of a call that returned a value, if the user's own output files were not transferred.
+
+    Args:
+        bundle: the bundle, whose job has ended.
+        cause: the event that ended the job.
+
+    """
+    commands = bundle.options.commands
+    if not (commands.get("transfer_output_files") or commands.get("transfer_output_remaps")):
+        return None
+    match cause:
+        case states.Held(_, code) if code == NO_OUTPUT:
+            return _held(bundle, cause, "", "; the call returned a value, but its output files are not all here")
+        case states.NotRetrieved(job_id, reason):
+            message = f"the output files of {_the_job(bundle)} cannot be retrieved: {reason}"
+            return JobLostError(message, job_id=job_id, reason=reason)
+    return None
 
 
 def _the_job(bundle: Bundle) -> str:

@@ -319,6 +319,7 @@ class Resolver:
         if len(outcomes) < len(bundle.futures) or any(o.result == "crashed" for o in outcomes.values()):
             tail = bundle.text("stderr", tail=STDERR_TAIL)
         complete = outcomes.keys() >= bundle.futures.keys()
+        lost = failures.output_lost(bundle, cause)
         for key, future in bundle.futures.items():
             value: Any = None
             error: BaseException | None
@@ -329,6 +330,8 @@ class Resolver:
             else:
                 bundle.wrote({key: outcome.stream_ranges})
                 value, error = failures.value_or_error(outcome, bundle.job.job_id, tail)
+                if error is None and lost is not None:
+                    value, error = None, lost
             del outcome
             if outcome_result == "initializer" and isinstance(error, BrokenCondorExecutor):
                 self._initializer_failed(bundle, error)

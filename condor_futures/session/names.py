@@ -15,6 +15,7 @@
         objects/                 0700
             0123...cdef          0400  a shared object; its name is the hash of its contents (shared_objects)
         given                    0600  which calls the client gave to which warm jobs
+        links/                   0700  links to files whose names HTCondor would misread (session.links)
         lines/b000018/           what the client and the warm job of an open bundle exchange (execution_point.warm)
             0123456789abcdef.outcomes, .calls, .stdout, .stderr    of one attempt of the job
             0123...cdef          a link to a shared object that the job needs
@@ -80,6 +81,11 @@ class SessionNames:
     def given(self) -> Path:
         """A line for each time that a warm job was given calls: the key of its bundle, and the keys of the calls."""
         return self.directory / "given"
+
+    @property
+    def links(self) -> Path:
+        """The directory for links to files whose names HTCondor would misread (:mod:`condor_futures.session.links`)."""
+        return self.directory / "links"
 
     @property
     def lines(self) -> Path:

@@ -1,22 +1,30 @@
-"""The files of this machine in submit commands: the commands that name files, and the missing files."""
+"""The files of this machine in submit commands: the commands that name files, and the files that HTCondor would lose.
+
+HTCondor's rules for names depend on whether the job is spooled. When a job is spooled, blanks end the names of input
+files (FileTransfer::ExpandInputFileList), and a name in transfer_output_remaps that has a blank, "=" or ";" is ignored
+without an error (rewriteSpooledJobAd in qmgmt.cpp, 25.14). `session.links` makes links for directories whose names
+have such characters; `check_spoolable` refuses the names for which no link helps.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-__all__ = [
-    "CLIENT_FILES",
-    "CLIENT_LISTS",
-    "FILE_LISTS",
-    "absolute",
-    "file_names",
-    "is_elsewhere",
-    "is_one_name",
-    "missing_file",
-]
+from condor_futures.submit.file_names import (
+    MACRO,
+    file_names,
+    is_elsewhere,
+    plain_name,
+    remap_pairs,
+    split_directory,
+)
+
+__all__ = ["CLIENT_FILES", "CLIENT_LISTS", "FILE_LISTS", "check_spoolable", "lost_output", "missing_file", "unlistable"]
 
 # Relative names in these commands are files of the client, relative to the current directory of the user's program.
 # HTCondor would look for them in `initialdir`, which is a directory of the session.
@@ -32,60 +40,57 @@ FILE_LISTS: Final = CLIENT_LISTS | {
     "transfer_output_files",
 }
 
-# A name in a list of files. The commas in $CHOICE(1,a,b) do not separate names, because macros are expanded first.
-_FILE_NAME: Final = re.compile(r"(?:\$\w*\([^)]*\)|[^,])+")
-_NOT_A_LOCAL_PATH: Final = re.compile(r"[a-z][a-z0-9+.-]*://|docker:|\$", re.IGNORECASE)
 _READ_HERE: Final = (
     CLIENT_LISTS - {"jar_files"}
 ) | CLIENT_FILES  # HTCondor reads these on the client when it spools the job
+_BLANK: Final = re.compile(r"[ \t\v\f]")
+#: What ends a name in the transfer_output_remaps of a spooled job.
+_ENDS_TARGET: Final = re.compile(r"[ \t\v\f;=]")
 
 
-def file_names(listed: str) -> list[str]:
-    """Return the names in a list of files as condor_submit reads it, without empty names and outer quotation marks.
+def check_spoolable(commands: Mapping[str, str]) -> None:
+    """Refuse names that HTCondor misreads if the job is spooled, and for which no link helps.
 
-    Example:
-        >>> file_names('"a.root, $CHOICE(0,b,c), , "')
-        ['a.root', '$CHOICE(0,b,c)']
+    Args:
+        commands: commands that `description.merge` returned.
 
-    """
-    return [file.strip() for file in _FILE_NAME.findall(listed.strip().strip('"')) if file.strip()]
-
-
-def is_one_name(text: str) -> bool:
-    """Return whether *text*, read as a list of files, has exactly one name.
+    Raises:
+        ValueError: there is such a name.
 
     Example:
-        >>> is_one_name("$CHOICE(0,b,c)"), is_one_name("a,b"), is_one_name("")
-        (True, False, False)
+        >>> check_spoolable({"transfer_input_files": "/my data/a b.root"})
+        >>> check_spoolable({"transfer_output_remaps": '"a = /data/b c.root"'})
+        Traceback (most recent call last):
+        ValueError: transfer_output_remaps cannot contain the new name '/data/b c.root' for a spooled job: ...
 
     """
-    return _FILE_NAME.findall(text) == [text]
-
-
-def is_elsewhere(file: str) -> bool:
-    """Return whether *file* is a URL or an image, or begins with a macro, which HTCondor expands.
-
-    Example:
-        >>> is_elsewhere("docker://python:3.12"), is_elsewhere("$(here)/a"), is_elsewhere("a")
-        (True, True, False)
-
-    """
-    return _NOT_A_LOCAL_PATH.match(file) is not None
-
-
-def absolute(file: str) -> str:
-    """Return the absolute path of a file of the client; URLs, images and names that begin with a macro stay unchanged.
-
-    Example:
-        >>> absolute(" /data/ "), absolute("https://example.org/a")
-        ('/data/', 'https://example.org/a')
-
-    """
-    file = file.strip()
-    if not file or is_elsewhere(file):
-        return file
-    # A slash at the end means "the contents of this directory", so it must stay.
-    return f"{Path(file).absolute()}{'/' if file.endswith('/') else ''}"
+    for file in file_names(commands.get("transfer_input_files", "")):
+        directory, name = split_directory(file)
+        unlinked = plain_name(directory) is None or (plain_name(name) is None and _BLANK.search(MACRO.sub("", name)))
+        if _BLANK.search(MACRO.sub("", file)) and unlinked and not is_elsewhere(file):
+            raise ValueError(
+                f"transfer_input_files cannot contain the name {file!r} for a spooled job: HTCondor expands the macro "
+                "in it, and reads blanks as separators; name the file without a macro, or without blanks"
+            )
+        if is_elsewhere(file) and _BLANK.search(MACRO.sub("", file)):
+            raise ValueError(
+                f"transfer_input_files cannot contain the name {file!r} for a spooled job, because HTCondor reads "
+                "blanks as separators; write a blank in a URL as %20"
+            )
+    image = commands.get("container_image", "").strip()
+    if not is_elsewhere(image) and _BLANK.search(split_directory(image.rstrip("/"))[1]):
+        raise ValueError(
+            f"container_image cannot be {image!r} for a spooled job, because HTCondor reads blanks as separators; "
+            "use a link or a file without blanks in its name"
+        )
+    for _, target in remap_pairs(commands.get("transfer_output_remaps", "")) or ():
+        directory, name = split_directory(target)
+        rest = MACRO.sub("", target if is_elsewhere(target) or plain_name(directory) is None else name)
+        if _ENDS_TARGET.search(rest):
+            raise ValueError(
+                f"transfer_output_remaps cannot contain the new name {target!r} for a spooled job: HTCondor ignores "
+                "new names with blanks, ';' or '='; choose another name, or use spool=False"
+            )
 
 
 def missing_file(commands: Mapping[str, str]) -> tuple[str, str] | None:
@@ -105,10 +110,10 @@ def missing_file(commands: Mapping[str, str]) -> tuple[str, str] | None:
     for name in sorted(_READ_HERE & commands.keys()):
         if name == "container_image" and commands.get("transfer_container", "").lower() in {"false", "no", "0", "f"}:
             continue
-        for file in commands[name].split(",") if name in FILE_LISTS else [commands[name]]:
-            path = file.strip()
+        for file in file_names(commands[name]) if name in FILE_LISTS else [commands[name].strip()]:
+            path = plain_name(file)
             # CVMFS is mounted where the job runs, and images there are not transferred (CONTAINER_SHARED_FS).
-            if not path or "$" in path or is_elsewhere(path) or path.startswith("/cvmfs/"):
+            if not path or is_elsewhere(file) or path.startswith("/cvmfs/"):
                 continue
             try:
                 Path(path).stat()
@@ -116,4 +121,39 @@ def missing_file(commands: Mapping[str, str]) -> tuple[str, str] | None:
                 return name, path
             except OSError:
                 pass  # the file may exist
+    return None
+
+
+def unlistable(commands: Mapping[str, str]) -> str | None:
+    """Return a file that HTCondor cannot spool as part of the contents of a directory (a name with a slash at the end).
+
+    HTCondor lists the contents, separated by commas, when it spools a job.
+
+    Example:
+        >>> unlistable({"transfer_input_files": "/no/such/directory/"}) is None
+        True
+
+    """
+    for file in file_names(commands.get("transfer_input_files", "")):
+        path = plain_name(file)
+        if path and file.endswith("/") and not is_elsewhere(file):
+            with contextlib.suppress(OSError), os.scandir(path) as entries:  # a missing directory is another error
+                for entry in entries:
+                    if re.search(r"[,\r\n]|^\s|\s$", entry.name):
+                        return entry.path
+    return None
+
+
+def lost_output(commands: Mapping[str, str]) -> str | None:
+    """Return the new name of an output file that is a link to nowhere: HTCondor 25.14 loses the file without an error.
+
+    Example:
+        >>> lost_output({"transfer_output_remaps": '"a = /no/link"'}) is None
+        True
+
+    """
+    for _, target in remap_pairs(commands.get("transfer_output_remaps", "")) or ():
+        path = plain_name(target)
+        if path and not is_elsewhere(target) and Path(path).is_symlink() and not Path(path).exists():
+            return path
     return None

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from condor_futures.submit.commands import ALIASES, OWNED
 from condor_futures.submit.description import canonical_name, check_submit_commands, merge
-from condor_futures.submit.files_here import CLIENT_FILES, CLIENT_LISTS, absolute, file_names, is_elsewhere
+from condor_futures.submit.file_names import absolute, file_names, is_elsewhere
+from condor_futures.submit.files_here import CLIENT_FILES, CLIENT_LISTS
 
 __all__ = ["add_submit_file", "read_submit_file"]
 

@@ -21,14 +21,16 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Final
 
-from condor_futures.submit.files_here import (
-    CLIENT_FILES,
-    CLIENT_LISTS,
-    FILE_LISTS,
+from condor_futures.submit.file_names import (
     absolute,
+    escape_macros,
     file_names,
+    inexpressible,
     is_one_name,
+    quote_pairs,
+    remap_pairs,
 )
+from condor_futures.submit.files_here import CLIENT_FILES, CLIENT_LISTS, FILE_LISTS
 
 __all__ = [
     "is_directory_name",
@@ -39,7 +41,6 @@ __all__ = [
     "quote_value",
 ]
 
-_INEXPRESSIBLE: Final = re.compile(r"\$\$\w*\(|\$\(dollar\b|\$\w*\([^)]*\$\w*\(", re.IGNORECASE)
 # HTCondor removes a backslash before a slash (25.14). Python represents bytes that are not UTF-8 as surrogates.
 _NO_DIRECTORY: Final = re.compile(r"[\n\r\0]|\\/|[\ud800-\udfff]")
 # Other commands that take a list of items, separated by commas.
@@ -78,7 +79,7 @@ def quote_value(name: str, value: object) -> str:
         if isinstance(value, Mapping):
             return quote_environment(value)
         _check_old_environment(value)
-    if name == "transfer_output_remaps" and isinstance(value, Mapping):
+    if name == "transfer_output_remaps" and isinstance(value, (Mapping, str)):
         return quote_remaps(value)
     if isinstance(value, (list, tuple, Mapping)) and name not in FILE_LISTS:
         return _one_line(name, _collection(name, value))
@@ -117,33 +118,49 @@ def _scalar(name: str, value: object) -> str:
     raise TypeError(f"the submit command {name!r} takes a value of type {wanted}, not {type(value).__name__}")
 
 
-def quote_remaps(remaps: Mapping[object, object]) -> str:
-    r"""Write the destinations of output files for the submit command `transfer_output_remaps`.
+def quote_remaps(remaps: Mapping[object, object] | str) -> str:
+    r"""Write the new names of output files for the submit command `transfer_output_remaps`.
 
     Args:
-        remaps: name in the sandbox -> path on the client, or URL. A relative path is relative to the current directory.
+        remaps: name in the sandbox -> path on the client, or URL; or a `str` in submit language. A relative path is
+            relative to the current directory.
 
     Raises:
         TypeError: a name is neither a `str` nor a path.
-        ValueError: a name has a blank, `;`, `=` or quotation mark, which end the name in HTCondor.
+        ValueError: a name in the sandbox has a blank, `;` or `=`, or a name has a quotation mark.
 
     Example:
         >>> print(quote_remaps({"out.root": "/data/run7.root"}))
         "out.root = /data/run7.root"
 
     """
-    pairs = []
+    pairs: list[tuple[str, str]] = []
+    if isinstance(remaps, str):
+        read = remap_pairs(_one_line("transfer_output_remaps", remaps))
+        return remaps if read is None else _pairs(read) if read else ""
     for source, target in remaps.items():
         for name in (source, target):
             if not isinstance(name, (str, Path)):
                 raise TypeError(f"transfer_output_remaps takes names as str or pathlib.Path, not {type(name).__name__}")
-            if re.search(r'[\s;="]', str(name)):  # condor_submit 25.14 loses blanks, escaped or not
-                raise ValueError(
-                    f"transfer_output_remaps cannot contain the name {str(name)!r}: blanks, ';', '=' and '\"' end names"
-                )
-        place = _literal("transfer_output_remaps", str(target.absolute())) if isinstance(target, Path) else target
-        pairs.append(f"{source} = {absolute(str(place))}")
-    return _one_line("transfer_output_remaps", '"' + "; ".join(pairs) + '"')
+        place = _literal("transfer_output_remaps", str(target.absolute())) if isinstance(target, Path) else str(target)
+        pairs.append((str(source), place))
+    return _pairs(pairs)
+
+
+def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
+    placed = []
+    for source, target in pairs:
+        if not source or not target or re.search(r'[\s;="]', source):  # HTCondor (25.14) loses blanks, escaped or not
+            raise ValueError(
+                f"transfer_output_remaps cannot contain the name {source or target!r}: blanks, ';', '=' and '\"' end "
+                "names"
+            )
+        # A relative name would be relative to the job's initial directory, which is one of the session's.
+        place = absolute(target)
+        if '"' in place:
+            raise ValueError(f"transfer_output_remaps cannot contain the name {place!r}: '\"' ends names")
+        placed.append((source, place))
+    return _one_line("transfer_output_remaps", quote_pairs(placed))
 
 
 def _item(name: str, item: object) -> str:
@@ -209,17 +226,8 @@ def _utf8(name: str, text: str) -> str:
 
 
 def _literal(name: str, text: str) -> str:
-    """Escape `text` so that HTCondor expands no macro in it.
-
-    `$(DOLLAR)` stands for a dollar sign. HTCondor replaces it last, and scans the result of the replacement again
-    (expand_macro in config.cpp). So three texts cannot be escaped: `$$(`, which becomes a macro of the execution
-    point, `$(DOLLAR)` itself, and a macro inside another macro.
-    """
-    if trouble := _INEXPRESSIBLE.search(text):
-        raise ValueError(
-            f"the value of the submit command {name!r} contains {trouble[0]!r}, which cannot be escaped in HTCondor"
-        )
-    return re.sub(r"\$(?=\w*\()", "$(DOLLAR)", text)
+    """Escape `text` so that HTCondor expands no macro in it."""
+    return escape_macros(f"the value of the submit command {name!r}", text)
 
 
 def _files(name: str, value: object) -> list[str]:
@@ -260,7 +268,7 @@ def is_directory_name(directory: Path) -> bool:
 
     """
     text = f"{directory}/"
-    return not (_INEXPRESSIBLE.search(text) or _NO_DIRECTORY.search(text))
+    return not (inexpressible(text) or _NO_DIRECTORY.search(text))
 
 
 def quote_environment(variables: Mapping[str, object]) -> str:

@@ -18,6 +18,7 @@ from condor_futures.access_point.schedd import Request, Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
 from condor_futures.ownership import owned, reads
+from condor_futures.session.links import Links, needs_links
 from condor_futures.session.session import Session
 from condor_futures.state_machine.states import Event, State
 from condor_futures.submit import attributes
@@ -215,6 +216,14 @@ class Submissions:
             lines=self._session.lines if options.open else None,
             spool=options.spool,
         )
+        if options.spool and needs_links(description):
+            try:
+                description = Links(self._session.links, self._session.directory_of_bundle(0)).linked(description)
+            except (OSError, ValueError) as error:
+                batch, self.under_way = self.under_way, ()
+                why = f"a link to one of its files cannot be made: {error}"
+                self._schedd_said.refused(batch, AccessPointError(why))
+                return
         description[f"MY.{attributes.BATCH}"] = f'"{name}"'
         items = [
             {"bundle": bundle.key, "directory": bundle.directory.name, "calls": str(len(bundle.futures))}

@@ -9,13 +9,14 @@ from submit_language import expanded
 
 from condor_futures.submit.commands import COMMANDS
 from condor_futures.submit.description import check_submit_commands
+from condor_futures.submit.file_names import absolute, file_names, is_one_name
 from condor_futures.submit.files_here import (
     CLIENT_FILES,
     FILE_LISTS,
-    absolute,
-    file_names,
-    is_one_name,
+    check_spoolable,
+    lost_output,
     missing_file,
+    unlistable,
 )
 
 
@@ -102,3 +103,62 @@ class TestMissingFiles:
         Path("there").touch()
         Path("directory").mkdir()
         assert missing_file(check_submit_commands(options)) is None
+
+    def test_a_name_with_a_macro_of_its_own_is_checked_under_its_real_name(self, tmp_path, monkeypatch) -> None:
+        """A path is data: HTCondor expands nothing in it."""
+        monkeypatch.chdir(tmp_path)
+        Path("$(x)").touch()
+        assert missing_file(check_submit_commands({"transfer_input_files": Path("$(x)")})) is None
+        missing = missing_file(check_submit_commands({"transfer_input_files": Path("$(y)")}))
+        assert missing == ("transfer_input_files", f"{tmp_path}/$(y)")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"transfer_input_files": "$(Cluster) x"},
+        {"transfer_input_files": "/my $(Cluster)/x y"},
+        {"transfer_input_files": "https://h/a b"},
+        {"container_image": "/images/my image.sif"},
+        {"transfer_output_remaps": {"a": "/b c"}},
+        {"transfer_output_remaps": {"a": Path("/b=c")}},
+        {"transfer_output_remaps": {"a": "https://h/b?c=d"}},
+        {"transfer_output_remaps": {"a": "$ENV(HOME)/b c"}},
+    ],
+)
+def test_names_for_which_no_link_helps_are_refused_for_spooled_jobs(options):
+    """HTCondor would take them for several names, or lose the file."""
+    with pytest.raises(ValueError, match="spooled job"):
+        check_spoolable(check_submit_commands(options))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"transfer_input_files": ["/my data/a b", "/my data/", "/my data/$(Cluster)", "$CHOICE(0, a, b)"]},
+        {"container_image": "/my images/a.sif"},
+        {"container_image": "docker://a"},
+        {"transfer_output_remaps": {"a": "/my data;x=1/b", "c": "https://h/d", "e": "/$INT(x, %d)"}},
+    ],
+)
+def test_other_names_are_accepted_for_spooled_jobs(options):
+    check_spoolable(check_submit_commands(options))
+
+
+@pytest.mark.parametrize("name", ["a,b", "a\nb", " a", "a "])
+def test_contents_that_a_list_cannot_hold_are_found(tmp_path, name):
+    """HTCondor lists the contents of the directory when it spools a job."""
+    (tmp_path / "a b").touch()
+    assert unlistable({"transfer_input_files": f"{tmp_path}/"}) is None
+    (tmp_path / name).touch()
+    assert unlistable({"transfer_input_files": f"{tmp_path}/"}) == f"{tmp_path}/{name}"
+    assert unlistable({"transfer_input_files": str(tmp_path)}) is None
+
+
+def test_a_link_to_nowhere_loses_output(tmp_path):
+    """A link to a file does not: HTCondor writes to the file."""
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    remaps = check_submit_commands({"transfer_output_remaps": {"a": tmp_path / "link"}})
+    assert lost_output(remaps) == str(tmp_path / "link")
+    (tmp_path / "file").touch()
+    assert lost_output(remaps) is None
