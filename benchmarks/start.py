@@ -24,7 +24,7 @@ from time import perf_counter
 from typing import Any
 
 from bare import JOB
-from common import environment
+from report import environment
 
 from condor_futures.calls.calls_file import Call, write_bundle
 from condor_futures.calls.outcomes_file import read_outcomes
@@ -124,7 +124,7 @@ def main() -> None:
         print(f"a function {name}, {arguments.runs} pairs")
         for index, kind in enumerate(("wall", "CPU")):
             show(kind, *([times[index] for times in way] for way in taken))
-    print(environment())
+    print(environment()["text"])
 
 
 if __name__ == "__main__":
