@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from condor_futures.state_machine.states import Job, State
@@ -18,12 +20,40 @@ T = TypeVar("T")
 logger = logging.getLogger("concurrent.futures")
 
 
+_DONE = frozenset({CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED})
+
+#: Held while a future without a condition gets one, or changes its state. The lock is reentrant, because the garbage
+#: collector or a signal handler may cancel a future in the thread that holds it.
+_no_condition = threading.RLock()
+
+
+def _ignore(_: CondorFuture[Any]) -> None:
+    """Nobody is told of the cancellation."""
+
+
+class Written(NamedTuple):
+    """Where a warm job wrote the outcome and the output of a call.
+
+    Attributes:
+        path: the file that has the outcome; the files with the output differ in their suffixes.
+        start: where the outcome begins.
+        bundle: the key of the job's bundle.
+        ranges: by stream, the part of the output that the call wrote.
+
+    """
+
+    path: Path
+    start: int
+    bundle: str
+    ranges: Mapping[str, Sequence[int | None]]
+
+
 class _Bundle(Protocol):
     """The part of a bundle that the future of one of its calls uses."""
 
     job: Job
 
-    def text(self, stream: str, call: str | None = None) -> str: ...
+    def text(self, stream: str, call: str | None = None, written: Written | None = None) -> str: ...
 
 
 class Progress(NamedTuple):
@@ -69,14 +99,82 @@ class CondorFuture(Future[T]):
 
     """
 
-    def __init__(self, key: str, cancelled: Callable[[CondorFuture[Any]], None] = lambda _: None) -> None:
+    # A sweep has a million futures that nobody waits for yet, and the standard library's own parts take 1.5 kB each:
+    # here, the condition and the lists are made when they are used for the first time.
+    __slots__ = (
+        "_canceller",
+        "_exception",
+        "_own_callbacks",
+        "_own_condition",
+        "_own_waiters",
+        "_progress",
+        "_result",
+        "_state",
+        "bundle",
+        "counted",
+        "key",
+        "written",
+    )
+
+    def __init__(self, key: str, cancelled: Callable[[CondorFuture[Any]], None] = _ignore) -> None:
         """Make the future of the call *key*; its cancellation calls *cancelled*."""
-        super().__init__()
+        # Not Future.__init__(), which would make the condition and the lists.
+        self._state = PENDING
+        self._result: T | None = None
+        self._exception: BaseException | None = None
+        self._own_condition: threading.Condition | None = None
+        self._own_waiters: list[Any] | None = None
+        self._own_callbacks: list[Callable[[Future[T]], object]] | None = None
         self.key = key
         """The key of the call. Keys are numbered in the order of submission."""
         self._canceller = cancelled
         self.bundle: _Bundle | None = None
+        self.counted: object = None
+        self.written: Written | None = None
         self._progress: Progress | None = None
+
+    @property
+    def _condition(self) -> threading.Condition:  # type: ignore[override]
+        condition = self._own_condition
+        if condition is None:
+            with _no_condition:
+                condition = self._own_condition = self._own_condition or threading.Condition()
+        return condition
+
+    @property
+    def _waiters(self) -> list[Any]:  # type: ignore[override]
+        if self._own_waiters is None:
+            self._own_waiters = []
+        return self._own_waiters
+
+    @property
+    def _done_callbacks(self) -> list[Callable[[Future[T]], object]]:
+        if self._own_callbacks is None:
+            self._own_callbacks = []
+        return self._own_callbacks
+
+    def _change(self, before: Collection[str], after: str, result: T | None = None) -> bool:
+        """Change the state of a future that has no condition yet, and so neither waiters nor callbacks.
+
+        Returns:
+            False if it has one, or if its state is not one of those *before*.
+
+        """
+        with _no_condition:
+            if self._own_condition is not None or self._state not in before:
+                return False
+            self._result, self._state = result, after
+            return True
+
+    def done(self) -> bool:
+        """Return whether the call has ended or was cancelled.
+
+        Example:
+            >>> future.result(), future.done()
+            (1024, True)
+
+        """
+        return self._state in _DONE  # a state is read at once, so no lock is needed
 
     def __repr__(self) -> str:
         """Return the standard library's text; once the call has a bundle, also its key, its state and its job's id."""
@@ -100,6 +198,9 @@ class CondorFuture(Future[T]):
             (True, 'cancelled')
 
         """
+        if self._change((PENDING, RUNNING), CANCELLED_AND_NOTIFIED):
+            self._canceller(self)
+            return True
         with self._condition:
             if self._state == FINISHED:
                 return False
@@ -198,7 +299,7 @@ class CondorFuture(Future[T]):
             'converged\n'
 
         """
-        return self.bundle.text("stdout", self.key) if self.bundle else ""
+        return self.bundle.text("stdout", self.key, self.written) if self.bundle else ""
 
     def stderr(self) -> str:
         r"""Return the standard error of the call; empty until its job has ended, unless the job is warm.
@@ -212,12 +313,12 @@ class CondorFuture(Future[T]):
             'far from the data\n'
 
         """
-        return self.bundle.text("stderr", self.key) if self.bundle else ""
+        return self.bundle.text("stderr", self.key, self.written) if self.bundle else ""
 
     def _invoke_callbacks(self) -> None:
         # The standard library catches only Exception here: sys.exit() in a callback would end the thread that resolves
         # all futures.
-        for callback in self._done_callbacks:  # type: ignore[attr-defined]
+        for callback in self._done_callbacks:
             try:
                 callback(self)
             except (Exception, SystemExit):
@@ -234,7 +335,7 @@ class CondorFuture(Future[T]):
             True
 
         """
-        self._canceller = lambda _: None
+        self._canceller = _ignore
 
     def is_cancelled_by(self, canceller: Callable[[CondorFuture[Any]], None]) -> bool:
         """Return whether cancelling the future calls *canceller*; for executors.
@@ -259,9 +360,10 @@ class CondorFuture(Future[T]):
             True
 
         """
-        with self._condition:
-            if self._state == PENDING:
-                self._state = RUNNING
+        if not self._change((PENDING,), RUNNING):
+            with self._condition:
+                if self._state == PENDING:
+                    self._state = RUNNING
 
     def resolve(self, value: Any, error: BaseException | None) -> None:
         """Set the result, or the exception if there is an *error*; for executors.
@@ -276,6 +378,8 @@ class CondorFuture(Future[T]):
             1024
 
         """
+        if error is None and self._change((PENDING, RUNNING), FINISHED, value):
+            return
         try:
             if error is None:
                 self.set_result(value)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from condor_futures.files.private_files import open_regular
-from condor_futures.future import CondorFuture
+from condor_futures.future import CondorFuture, Written
 from condor_futures.options.options import Options
 from condor_futures.ownership import changes, owned
 from condor_futures.state_machine.states import Job
@@ -33,7 +33,7 @@ _Ranges = Mapping[str, Sequence[int | None]]  # by stream
     attempt="follower",
     futures="resolver",
     stream_ranges="resolver",
-    places="resolver",
+    ends="resolver",
 )
 @dataclass(eq=False)
 class Bundle:
@@ -57,8 +57,9 @@ class Bundle:
         after: futures that its calls wait for without taking their values.
         shared: the names of the shared objects that its calls take, in order.
         cancelled: the keys of calls that nothing waits for any more.
-        stream_ranges: by call key, the part of the job's output that the call wrote. Owned by the resolver, as is:
-        places: by call key, where the outcomes are of calls that a warm job made.
+        stream_ranges: by call key, the part of the job's output that the call wrote. Owned by the resolver, as are:
+        ends: by stream, the name of the warm job's attempt, and how much of its output is of calls that have ended.
+        places: by call key, where the outcomes are that an earlier client's warm jobs wrote.
         line: the directory that the job of an open bundle exchanges calls and outcomes in; None for a closed bundle.
             The calls of an open bundle are handed to its job while it runs; *futures* are theirs.
         attempt: the files of the job's present attempt, without their suffixes. Owned by the follower.
@@ -74,6 +75,7 @@ class Bundle:
     after: Sequence[Future[Any]] = ()
     cancelled: AbstractSet[str] = field(default_factory=set)
     stream_ranges: Mapping[str, _Ranges] = field(default_factory=dict)
+    ends: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict)
     line: Path | None = None
     attempt: Path | None = None
@@ -99,12 +101,9 @@ class Bundle:
         cast("dict[str, _Ranges]", self.stream_ranges).update(ranges)
 
     @changes("resolver")
-    def give(self, calls: Iterable[str], to: Bundle) -> None:
-        """Let the job of the bundle *to* make *calls*."""
-        for call in calls:
-            future = cast("dict[str, CondorFuture[Any]]", self.futures).pop(call, None)
-            if future is not None:
-                cast("dict[str, CondorFuture[Any]]", to.futures)[call] = future
+    def give(self, futures: Mapping[str, CondorFuture[Any]]) -> None:
+        """Let the job of this open bundle make the calls of these *futures*."""
+        cast("dict[str, CondorFuture[Any]]", self.futures).update(futures)
 
     @changes("resolver")
     def take(self, call: str) -> CondorFuture[Any] | None:
@@ -112,9 +111,12 @@ class Bundle:
         return cast("dict[str, CondorFuture[Any]]", self.futures).pop(call, None)
 
     @changes("resolver")
-    def found(self, call: str, path: Path, start: int) -> None:
-        """Record where the outcome of *call* is."""
-        cast("dict[str, Place]", self.places)[call] = path, start, self.key
+    def found(self, written: Written) -> None:
+        """Record what the warm job wrote until a call ended: what it writes now is of the next one."""
+        ends = cast("dict[str, tuple[str, int]]", self.ends)
+        for stream, (_, end) in written.ranges.items():
+            if end is not None:
+                ends[stream] = written.path.stem, end
 
     def overwritten(self, calls: Iterable[str]) -> None:
         """Forget the output of *calls*: the job runs again, and overwrites the files."""
@@ -136,24 +138,27 @@ class Bundle:
             self.path("calls").rename(cancelled)  # atomic, and possible on a full disk
             cancelled.write_text("\n".join(self._calls))
 
-    def text(self, stream: str, call: str | None = None, *, tail: int | None = None) -> str:
-        """Return the output of the job (or only of *call*) on *stream*, or only its last *tail* characters."""
-        start, end = self.stream_ranges.get(call, {}).get(stream, (0, None)) if call else (0, None)
-        start = start or 0
-        path = self.path(stream)
-        if call is not None and call in self.places:
-            path = self.places[call][0].with_suffix(f".{stream}")
+    def text(
+        self, stream: str, call: str | None = None, written: Written | None = None, *, tail: int | None = None
+    ) -> str:
+        """Return the output of the job (or only of *call*) on *stream*, or only its last *tail* characters.
+
+        *written* says where a warm job wrote it; None until the call has ended.
+        """
+        if written is not None:
+            path = written.path.with_suffix(f".{stream}")
+            start, end = written.ranges.get(stream, (0, None))
         elif call is not None and self.line is not None:
             # It is running: what it writes comes after what the calls before it wrote.
             if self.attempt is None or next(iter(self.futures), None) != call:
                 return ""
             path = self.attempt.with_suffix(f".{stream}")
-            ended = [
-                ranges[stream][1]
-                for key, ranges in list(self.stream_ranges.items())
-                if stream in ranges and self.places[key][0].stem == self.attempt.name
-            ]
-            start = max((end for end in ended if end is not None), default=0)
+            attempt, before = self.ends.get(stream, ("", 0))
+            start, end = before if attempt == self.attempt.name else 0, None
+        else:
+            path = self.path(stream)
+            start, end = self.stream_ranges.get(call, {}).get(stream, (0, None)) if call else (0, None)
+        start = start or 0
         try:
             with open_regular(path) as file:
                 end = file.seek(0, os.SEEK_END) if end is None else end

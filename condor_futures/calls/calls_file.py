@@ -78,6 +78,17 @@ class Call:
         """The sizes of the shared objects that the call takes, by name."""
         return {**self.function.shared, **self.arguments.shared}
 
+    def header(self, function: int) -> dict[str, Any]:
+        """Return the header of the call's frame; *function* is the number of its function in the file."""
+        header: dict[str, Any] = {"kind": "call", "call": self.key, "function": function}
+        if self.number is not None:
+            header["number"] = self.number
+        if self.futures:
+            header["parents"] = list(self.futures)
+        if self.shared:
+            header["shared"] = self.shared
+        return header
+
 
 @dataclass(frozen=True, eq=False)
 class Manner:
@@ -156,14 +167,7 @@ def write_bundle(
         if id(call.function) not in written:
             written[id(call.function)] = len(written)
             write_frame(file, secret, {"kind": "function"}, call.function.segments)
-        header = {"kind": "call", "call": call.key, "function": written[id(call.function)]}
-        if call.number is not None:
-            header["number"] = call.number
-        if call.futures:
-            header["parents"] = list(call.futures)
-        if call.shared:
-            header["shared"] = call.shared
-        write_frame(file, secret, header, call.arguments.segments)
+        write_frame(file, secret, call.header(written[id(call.function)]), call.arguments.segments)
 
 
 def append_value(

@@ -20,8 +20,9 @@ from condor_futures.files.private_files import open_regular
 from condor_futures.future import Progress
 from condor_futures.session.session import Session
 
-__all__ = ["Attempt", "Line", "find_lines", "last_report"]
+__all__ = ["Attempt", "Line", "cancelled_of", "find_cancelled", "find_lines", "last_report"]
 
+_CANCELLED: Final = "cancelled:"
 #: Bytes at the end of a file of outcomes that contain the last report, if nothing else was written after it.
 _TAIL: Final = 4096
 
@@ -107,8 +108,27 @@ def last_report(directory: Path) -> Progress | None:
     return None
 
 
+def cancelled_of(bundle: str) -> str:
+    """Return what stands for a job in the session's file ``given``, for the cancelled calls that *bundle* stores.
+
+    >>> cancelled_of("b000001")
+    'cancelled:b000001'
+
+    """
+    return _CANCELLED + bundle
+
+
+def find_cancelled(session: Session) -> dict[str, set[str]]:
+    """Return the calls that were cancelled, or moved to files of their own, by the key of the bundle that stored them.
+
+    Warm jobs were to make them.
+    """
+    given = _given(session).items()
+    return {key.removeprefix(_CANCELLED): calls for key, calls in given if key.startswith(_CANCELLED)}
+
+
 def _given(session: Session) -> dict[str, set[str]]:
-    """Return the calls that each job was given, as the client noted where no job can write.
+    """Return the calls that each job was given, by its bundle's key, as the client noted where no job can write.
 
     A hostile job may write outcomes of any calls; those of other calls do not count.
     """

@@ -1,21 +1,28 @@
-"""The calls of a bundle as they wait in ``BUNDLE.calls``, to be handed to warm jobs one by one."""
+"""The calls of warm jobs as they wait in ``BUNDLE.calls``, to be handed to jobs one by one; the file may grow."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import os
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from condor_futures.execution_point.frames import FrameError, read_frames, skim, write_frame
 from condor_futures.files.private_files import open_regular
 
 if TYPE_CHECKING:
+    from condor_futures.calls.calls_file import Call
     from condor_futures.execution_point.frames import Header, Segments
 
 __all__ = ["HandOut", "StoredCalls", "bundle_secret"]
+
+#: A file of calls gets no further calls when it has so many, or so many bytes.
+MOST_CALLS: Final = 4096
+LARGEST: Final = 4 << 20
 
 
 def bundle_secret(secret: bytes, key: str) -> bytes:
@@ -30,12 +37,16 @@ def bundle_secret(secret: bytes, key: str) -> bytes:
 
 
 class StoredCalls:
-    """Where the frames of a file of calls are; the file is as the client wrote it.
+    """A file of calls, and where its frames are.
+
+    The thread that submits calls appends them, and then tells the watcher's thread, which reads them and forgets them.
+    Calls are not appended by two threads at once.
 
     Attributes:
         head: the header of the bundle's frame.
+        initializer: the pickle of the initializer.
         kind: equal for bundles whose calls one process can make: the same initializer, and so on.
-        calls: the keys of the calls, in order.
+        full: no more calls are appended.
 
     """
 
@@ -44,13 +55,19 @@ class StoredCalls:
 
         Raises:
             OSError: the file cannot be read.
+            ValueError, StopIteration: it is not a file of calls.
 
         """
-        self._path = path
+        self.path = path
+        self.full = False
         self._functions: list[int] = []
         self._digests: dict[int, bytes] = {}
+        self._numbers: dict[bytes, int] = {}  # of functions
         self._outcomes: dict[str, int] = {}
-        self._calls: dict[str, tuple[Header, int]] = {}
+        self._calls: dict[str, int] = {}
+        self._shared: dict[str, Sequence[str]] = {}
+        self._count = 0
+        self._writer: _Appending | None = None
         with open_regular(path) as file:
             self.head, self.initializer = next(read_frames(file))
             self._secret = bytes.fromhex(self.head["secret"])
@@ -59,10 +76,11 @@ class StoredCalls:
                     case "function":
                         self._functions.append(start)
                     case "call":
-                        self._calls[header["call"]] = (header, start)
+                        self._calls[header["call"]] = start
+                        if "shared" in header:
+                            self._shared[header["call"]] = list(header["shared"])
                     case "outcome":
                         self._outcomes[header["call"]] = start
-        self.calls = tuple(self._calls)
         alike = {
             name: self.head.get(name) for name in ("python", "scratch", "max_tasks_per_child", "archives", "discard")
         }
@@ -73,7 +91,85 @@ class StoredCalls:
 
     def shared(self, calls: Iterable[str]) -> Sequence[str]:
         """Return the names of the shared objects that *calls* take, in order."""
-        return sorted({name for call in calls for name in self._calls[call][0].get("shared", ())})
+        return sorted({name for call in calls for name in self._shared.get(call, ())})
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The keys of the calls that have not been forgotten, in their order."""
+        return tuple(self._calls)
+
+    def forget(self, call: str) -> None:
+        """Forget a call, which has ended."""
+        self._calls.pop(call, None)
+        self._shared.pop(call, None)
+
+    # The file grows.
+
+    def append(self, calls: Sequence[Call]) -> None:
+        """Append *calls* to the file: all of them, or none.
+
+        Raises:
+            OSError: they cannot be written.
+
+        """
+        if self._writer is None:
+            self._writer = _Appending(self.path)
+        writer, functions = self._writer, len(self._functions)
+        start = writer.end
+        places: dict[str, int] = {}
+        try:
+            for call in calls:
+                number = self._function(call, writer)
+                places[call.key] = writer.end
+                write_frame(writer, self._secret, call.header(number), call.arguments.segments)
+            writer.flush()
+        except BaseException:
+            self._undo(start, functions)
+            raise
+        self._calls.update(places)
+        self._shared.update((call.key, list(call.shared)) for call in calls if call.shared)
+        self._count += len(places)
+        if self._count >= MOST_CALLS or writer.end >= LARGEST:
+            self.close()
+
+    def _function(self, call: Call, writer: _Appending) -> int:
+        """Return the number of the function of *call*, which is written if the file does not have it."""
+        digest = _digest(call.function.segments)
+        number = self._numbers.get(digest)
+        if number is None:
+            number = self._numbers[digest] = len(self._functions)
+            self._functions.append(writer.end)
+            self._digests[number] = digest
+            write_frame(writer, self._secret, {"kind": "function"}, call.function.segments)
+        return number
+
+    def _undo(self, end: int, functions: int) -> None:
+        """Cut the file off at *end*. An incomplete frame would hide the frames after it."""
+        for number in range(functions, len(self._functions)):
+            self._numbers.pop(self._digests.pop(number), None)
+        del self._functions[functions:]
+        if self._writer is not None:
+            self._writer.cut_off(end)
+
+    def take_back(self, calls: Sequence[Call]) -> None:
+        """Remove the *calls* that were appended last, and that nobody was told of."""
+        start = self._calls[calls[0].key]
+        for call in calls:
+            self.forget(call.key)
+        self._count -= len(calls)
+        if self._writer is None:  # the file was full with them
+            self._writer = _Appending(self.path)
+            self.full = False
+        self._undo(start, len(self._functions))
+
+    def close(self) -> None:
+        """Append no more calls."""
+        self.full = True
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    # Calls leave.
 
     def hand_out(self, calls: Iterable[str], to: HandOut) -> None:
         """Add *calls* to what *to* writes, each after its function and the values that it takes.
@@ -82,9 +178,9 @@ class StoredCalls:
             OSError: the file cannot be read.
 
         """
-        with open_regular(self._path) as file:
+        with open_regular(self.path) as file:
             for call in calls:
-                header, start = self._calls[call]
+                header, segments = self._frame(file, self._calls[call])
                 index = header["function"]
                 if index not in self._digests:
                     self._digests[index] = _digest(self._frame(file, self._functions[index])[1])
@@ -93,7 +189,6 @@ class StoredCalls:
                 for parent in header.get("parents", ()):
                     if parent in self._outcomes:
                         to.add(*self._frame(file, self._outcomes[parent]))
-                _, segments = self._frame(file, start)
                 to.add({**header, "function": to.functions[self._digests[index]]}, segments)
 
     def _frame(self, file: BinaryIO, start: int) -> tuple[Header, Segments]:
@@ -112,16 +207,16 @@ class StoredCalls:
 
         """
         write_frame(file, self._secret, {**self.head, "bundle": key, "chunk": 0}, self.initializer)
-        with open_regular(self._path) as source:
+        with open_regular(self.path) as source:
             numbers: dict[int, int] = {}
             outcomes: dict[str, int] = {}
             for call in calls:
-                header, start = self._calls[call]
+                header, segments = self._frame(source, self._calls[call])
                 index = header["function"]
                 if index not in numbers:
                     numbers[index] = len(numbers)
                     write_frame(file, self._secret, *self._frame(source, self._functions[index]))
-                write_frame(file, self._secret, {**header, "function": numbers[index]}, self._frame(source, start)[1])
+                write_frame(file, self._secret, {**header, "function": numbers[index]}, segments)
                 parents = header.get("parents", ())
                 outcomes.update((parent, self._outcomes[parent]) for parent in parents if parent in self._outcomes)
             for start in outcomes.values():  # after the calls: the job looks for them there
@@ -140,6 +235,40 @@ class StoredCalls:
         secret = bundle_secret(self._secret, key)
         own = {"bundle": key, "secret": secret.hex(), "options": dict(options), "line": dict(line)}
         write_frame(file, secret, {**self.head, **own}, self.initializer)
+
+
+class _Appending:
+    """Appends to a file, and closes it when nobody refers to this any more.
+
+    Attributes:
+        end: the size of the file, with what has not been flushed.
+
+    """
+
+    def __init__(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        self._descriptor = descriptor
+        self.close = weakref.finalize(self, os.close, descriptor)
+        self.end = os.fstat(descriptor).st_size
+        self._parts: list[memoryview] = []
+
+    def write(self, part: bytes | bytearray | memoryview) -> None:
+        self._parts.append(memoryview(part))
+        self.end += self._parts[-1].nbytes
+
+    def flush(self) -> None:
+        parts, self._parts = self._parts, []
+        # Small parts take one request of the kernel; large ones are not copied.
+        whole = sum(part.nbytes for part in parts) <= LARGEST
+        for part in [memoryview(b"".join(parts))] if whole else parts:
+            left = part
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+
+    def cut_off(self, end: int) -> None:
+        self._parts.clear()
+        os.ftruncate(self._descriptor, end)
+        self.end = end
 
 
 class HandOut:
@@ -204,7 +333,7 @@ class HandOut:
             raise
 
 
-def _digest(segments: Segments) -> bytes:
+def _digest(segments: Iterable[bytes | bytearray | memoryview]) -> bytes:
     digest = blake2b()
     for segment in segments:
         digest.update(len(segment).to_bytes(8, "big"))

@@ -21,7 +21,7 @@ class DagFuture(CondorFuture[T]):
         """Make the future of the call *key*; *dag_is_started* raises RuntimeError if the DAG is not being run."""
         super().__init__(key, cancelled)
         self._dag_is_started = dag_is_started
-        self._waiters: list[Any] = _Waiters(self)
+        self._own_waiters = _Waiters(self)
 
     def check_started(self) -> None:
         """Raise RuntimeError if the DAG is not being run and the future is not done: a wait would never end."""

@@ -20,12 +20,19 @@ except ImportError:
 TYPE_CHECKING = False  # importing typing would take milliseconds in every job; type checkers know this name.
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any, BinaryIO, Union
+    from typing import Any, BinaryIO, Protocol, Union
 
     Buffer = Union[bytes, bytearray, memoryview]
     Header = dict[str, Any]
     Segments = list[Union[bytes, bytearray]]
     Frame = tuple[Header, Segments]
+
+    class Writable(Protocol):
+        """Frames are written to it."""
+
+        def write(self, part: Buffer, /) -> object:
+            """Write *part*."""
+
 
 MAGIC = b"CFf1"
 TAG_SIZE = 32
@@ -45,7 +52,7 @@ def frame_parts(secret: bytes, header: "Header", segments: "Iterable[Buffer]" = 
     return parts
 
 
-def write_frame(file: "BinaryIO", secret: bytes, header: "Header", segments: "Iterable[Buffer]" = ()) -> None:
+def write_frame(file: "Writable", secret: bytes, header: "Header", segments: "Iterable[Buffer]" = ()) -> None:
     """Write one frame."""
     for part in frame_parts(secret, header, segments):
         file.write(part)

@@ -133,7 +133,7 @@ def _resume(engine: Engine, left: Left, evidence: Evidence, verdicts: Verdicts) 
     keys = sorted((call for found in evidence.found for call in found.calls), key=lambda key: int(key[1:]))
     engine.futures = {key: CondorFuture[Any](key, engine.watcher.cancel) for key in keys}
     engine.count_from(evidence.unused)
-    cancelled = {call for found in evidence.bundles if not found.counts for call in found.calls}
+    cancelled = {call for found in evidence.bundles for call in (*found.gone, *(() if found.counts else found.calls))}
     bundle_of = functools.partial(_bundle, left, functools.partial(_future, engine.futures, cancelled))
     ended: dict[Bundle, states.Event] = {}
     for one in verdicts.ended:

@@ -16,6 +16,7 @@ from condor_futures.access_point.choosing import Place
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.stored_calls import StoredCalls
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CredentialError
 from condor_futures.executor import at_exit
 from condor_futures.future import CondorFuture
@@ -116,6 +117,15 @@ class Engine:
             # shutdown() takes the same lock, so the watcher sees all bundles that were added before the shutdown.
             self.check_open()
             self.watcher.add(bundles, complete=complete)
+
+    def store(self, stored: StoredCalls, bundle: Bundle, futures: Mapping[str, CondorFuture[Any]]) -> None:
+        """Have calls made by warm jobs, unless the executor was shut down in the meantime.
+
+        They are *stored* in the file of *bundle*.
+        """
+        with self.lock:  # see add()
+            self.check_open()
+            self.watcher.store(stored, bundle, futures)
 
     def key_of(self, future: Future[Any]) -> str:
         """Return the key by which calls refer to the value of *future*.

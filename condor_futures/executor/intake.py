@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import itertools
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -15,6 +17,7 @@ from condor_futures.calls.calls_file import Call, Manner, writing_calls
 from condor_futures.calls.making import CallPickler, batched, shared_by, write_files
 from condor_futures.calls.pickling import Pickled
 from condor_futures.calls.retry_exceptions import Retries
+from condor_futures.calls.stored_calls import StoredCalls
 from condor_futures.errors import PayloadError
 from condor_futures.executor.engine import Engine
 from condor_futures.future import CondorFuture
@@ -29,13 +32,49 @@ __all__ = ["Intake"]
 
 _JOBS_AT_A_TIME = 1000  # map() hands over this many bundles at once, so that jobs run while it pickles the rest
 
-#: A file of calls for warm jobs has at most so many calls, and is complete at so many bytes.
-_CALLS_IN_A_FILE, _SIZE_OF_A_FILE = 250, 1 << 20
+#: map() hands over at most so many calls for warm jobs at once, or calls of so many bytes.
+_CALLS_AT_ONCE, _BYTES_AT_ONCE = 250, 1 << 20
 
 T = TypeVar("T")
 
 #: A future and its call; None if the call cannot be made, in which case the future has failed.
 _Made = tuple[CondorFuture[Any], Call | None]
+
+
+class CallStorage:
+    """Stores the calls of one intake for warm jobs, in one file after another. Any thread may add calls."""
+
+    def __init__(self) -> None:
+        """Create it without a file."""
+        self._lock = threading.Lock()
+        self._bundle: Bundle | None = None
+        self._calls: StoredCalls | None = None
+
+    def add(self, intake: Intake, made: Sequence[tuple[CondorFuture[Any], Call]]) -> None:
+        """Store calls, and have them made. If they cannot be stored, their futures fail.
+
+        Raises:
+            RuntimeError, BrokenCondorExecutor: the executor accepts no more calls.
+
+        """
+        calls = [call for _, call in made]
+        with self._lock:
+            try:
+                with writing_calls(intake.engine.session.directory):
+                    if self._calls is None or self._bundle is None or self._calls.full:
+                        self._bundle, self._calls = intake.new_storage()
+                    self._calls.append(calls)
+            except PayloadError as failure:
+                intake.fail(made, failure)
+                return
+            for future, _ in made:
+                future.bundle = self._bundle
+            try:
+                intake.engine.store(self._calls, self._bundle, {future.key: future for future, _ in made})
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    self._calls.take_back(calls)  # so that no client that attaches makes these refused calls
+                raise
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +90,7 @@ class Intake:
         after: futures that the calls wait for without taking their values.
         after_keys: the keys of these futures, in the same order.
         chunk: the number of calls that one job makes, if a bundle has more because warm jobs are to make them.
+        storage: where calls for warm jobs are stored.
 
     """
 
@@ -62,6 +102,7 @@ class Intake:
     after: tuple[Future[Any], ...] = ()
     after_keys: tuple[str, ...] = ()
     chunk: int = 0
+    storage: CallStorage = field(init=False, default_factory=CallStorage)
 
     def coming_after(self, futures: tuple[Future[Any], ...]) -> Intake:
         """Return an intake whose calls wait for *futures*."""
@@ -73,9 +114,11 @@ class Intake:
 
     def submit(self, fn: object, args: Sequence[object], kwargs: Mapping[str, object]) -> CondorFuture[Any]:
         """Submit one call in a bundle of its own."""
-        future, call = self._call(lambda: self._pickler.arguments(args, kwargs), lambda: self._pickler.function(fn))
-        self._add([self._bundle([(future, call)])])
-        return future
+        pickler = self._pickler
+        made = self._call(lambda: pickler.arguments(args, kwargs), lambda: pickler.function(fn))
+        if self._store([made]):
+            self._add([self._bundle([made])])
+        return made[0]
 
     def submit_cluster(
         self, fn: object, args: Sequence[object], kwargs: Mapping[str, object], count: int
@@ -93,7 +136,7 @@ class Intake:
         else:
             for bundle in filter(None, bundles):
                 bundle.discard_calls()
-            self._fail(calls, failed.exception())
+            self.fail(calls, failed.exception())
         return [future for future, _ in calls]
 
     def submit_chunks(
@@ -114,22 +157,35 @@ class Intake:
     def _submit_stored(
         self, function: Callable[[], Pickled], arguments: Iterator[tuple[Any, ...]], chunksize: int
     ) -> Iterator[list[CondorFuture[Any]]]:
-        """Submit calls for warm jobs, which are given them one by one: a file for many of them costs less."""
+        """Submit calls for warm jobs, which are given them one by one."""
         stored: Intake = replace(self, chunk=chunksize)
-        while made := stored._calls_for_a_file(function, arguments):
-            self._add([stored._bundle(made)])
+        while made := stored._calls_at_once(function, arguments):
+            rest = stored._store(made)
+            stored._add(stored._bundle(part) for part in batched(iter(rest), chunksize))
             yield [future for future, _ in made]
 
-    def _calls_for_a_file(self, function: Callable[[], Pickled], arguments: Iterator[tuple[Any, ...]]) -> list[_Made]:
+    def _calls_at_once(self, function: Callable[[], Pickled], arguments: Iterator[tuple[Any, ...]]) -> list[_Made]:
         made: list[_Made] = []
         size = 0
         for args in arguments:
             made.append(self._call(functools.partial(self._pickler.arguments, args, {}), function))
             call = made[-1][1]
             size += sum(memoryview(segment).nbytes for segment in call.arguments.segments) if call is not None else 0
-            if len(made) >= _CALLS_IN_A_FILE or size >= _SIZE_OF_A_FILE:
+            if len(made) >= _CALLS_AT_ONCE or size >= _BYTES_AT_ONCE:
                 break
         return made
+
+    def _store(self, made: Sequence[_Made]) -> Sequence[_Made]:
+        """Have those of the calls *made* that can be made by warm jobs made by them; return the others."""
+        if self.after or self.engine.watcher.why_not_warm(self.options) is not None:
+            return made
+        own = [(future, call) for future, call in made if call is not None and not call.futures]
+        trouble = self._trouble_with_files(dependent=False) if own else None
+        if trouble is not None:
+            self.fail(own, trouble)
+        elif own:
+            self.storage.add(self, own)
+        return [(future, call) for future, call in made if call is not None and call.futures]
 
     @property
     def _pickler(self) -> CallPickler:
@@ -159,12 +215,12 @@ class Intake:
         if not made:
             return None
         if trouble := self._trouble_with_files(dependent=bool(self.after) or any(call.futures for _, call in made)):
-            self._fail(made, trouble)
+            self.fail(made, trouble)
             return None
         try:
             return self._write_bundle(made)
         except PayloadError as failure:
-            self._fail(made, failure)
+            self.fail(made, failure)
             return None
 
     def _trouble_with_files(self, *, dependent: bool) -> Exception | None:
@@ -200,7 +256,24 @@ class Intake:
             self.after,
             shared=shared_by(call for _, call in calls),
         )
-        manner = Manner(
+        # Each attempt takes the outcomes of the last attempt along: see describe().
+        again = retried(self.options.commands)
+        write_files(session, bundle, [call for _, call in calls], self._manner(), outcomes=again)
+        return bundle
+
+    def new_storage(self) -> tuple[Bundle, StoredCalls]:
+        """Write and return a file to which calls for warm jobs are appended, and the bundle that names it.
+
+        Raises:
+            PayloadError: the file cannot be written.
+
+        """
+        bundle = self._write_bundle([])
+        self.engine.watcher.takes(bundle)
+        return bundle, StoredCalls(bundle.path("calls"))
+
+    def _manner(self) -> Manner:
+        return Manner(
             # An unspooled job without file transfer starts in the session's directory, which it shares with others.
             scratch=not self.options.spool,
             initializer=self.initializer,
@@ -209,9 +282,6 @@ class Intake:
             after=self.after_keys,
             chunk=self.chunk,
         )
-        # Each attempt takes the outcomes of the last attempt along: see describe().
-        write_files(session, bundle, [call for _, call in calls], manner, outcomes=retried(self.options.commands))
-        return bundle
 
     def _make(
         self, function: Callable[[], Pickled], chunks: Iterator[list[tuple[Any, ...]]]
@@ -245,7 +315,7 @@ class Intake:
                     bundle.discard_calls()  # so that no client that attaches makes these refused calls
                 raise
 
-    def _fail(self, calls: Iterable[_Made], failure: BaseException | None) -> None:
+    def fail(self, calls: Iterable[_Made], failure: BaseException | None) -> None:
         """Fail the futures of those *calls* that have not failed yet, before submission."""
         for future, _ in calls:
             if not future.done():

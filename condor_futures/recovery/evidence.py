@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from condor_futures.access_point.helper.words import NEVER_RAN
 from condor_futures.calls.bundle import Place
-from condor_futures.calls.lines import Line, find_lines
+from condor_futures.calls.lines import Line, find_cancelled, find_lines
 from condor_futures.calls.outcomes_file import read_outcomes
 from condor_futures.execution_point.frames import skim
 from condor_futures.options.options import Options
@@ -61,6 +61,7 @@ class Found:
         retrieved: whether the outputs of a job are in the directory.
         places: by call, the outcomes that a warm job wrote: the file, where the outcome begins, and the job's bundle.
         shared: the names of the shared objects that its calls take, in order.
+        gone: the keys of calls that are not to be made, because they were cancelled, or that a newer bundle has.
         line: what an open bundle's job and the client wrote to each other; None for a closed bundle. Its *calls* are
             those that only the outcome is left of.
 
@@ -75,6 +76,7 @@ class Found:
     counts: bool = True
     retrieved: bool = False
     places: Mapping[str, Place] = field(default_factory=dict)
+    gone: Sequence[str] = ()
     line: Line | None = None
     shared: Sequence[str] = ()
 
@@ -103,6 +105,10 @@ class LoggedJob:
     def counts(self) -> bool:
         """Whether the job counts, that is, was not removed to submit its bundle again."""
         return not any(never_ran(event) for event in self.events)
+
+
+_Files = tuple[Found, Collection[str]]
+"""A bundle, and the keys of the calls that have an outcome beside its calls."""
 
 
 class LoggedJobs:
@@ -200,7 +206,11 @@ def unused_numbers(bundles: Collection[Found], history: LoggedJobs, queue: Itera
     jobs = _first_unused("b", (*history.bundles, *(str(ad.get(attributes.BUNDLE, "")) for ad in queue)))
     calls = _first_unused(
         "c",
-        (call for bundle in bundles for call in (*bundle.calls, *bundle.after, *chain(*bundle.calls.values()))),
+        (
+            call
+            for bundle in bundles
+            for call in (*bundle.calls, *bundle.gone, *bundle.after, *chain(*bundle.calls.values()))
+        ),
     )
     # Each bundle after the last one that has files had at least one call.
     calls += max(jobs - files, 0)
@@ -230,6 +240,7 @@ def find_bundles(session: Session) -> list[Found]:
         _find(session, key, directory, kinds if key not in lines else kinds - {"outcomes"})
         for key, (directory, kinds) in files.items()
     ]
+    found = _made_once(found, find_cancelled(session))
     known = {call for bundle, _ in found for call in bundle.calls}
     made = {call: (*place, key) for key, line in lines.items() for call, place in line.outcomes.items()}
     bundles = []
@@ -256,7 +267,25 @@ def find_bundles(session: Session) -> list[Found]:
     return sorted(bundles, key=lambda bundle: bundle.number)
 
 
-def _find(session: Session, key: str, directory: Path, kinds: Collection[str]) -> tuple[Found, Collection[str]]:
+def _made_once(found: list[_Files], cancelled: Mapping[str, Collection[str]]) -> list[_Files]:
+    """Leave out calls that were *cancelled*, and those that a newer bundle has.
+
+    A call for warm jobs moves to a file of its own if warm jobs turn out to be impossible. If the client was killed
+    before it noted that, both files have the call.
+    """
+    newest = {
+        call: bundle.number for bundle, _ in sorted(found, key=lambda one: one[0].number) for call in bundle.calls
+    }
+    made = []
+    for bundle, own in found:
+        gone = {call for call in bundle.calls if newest[call] != bundle.number} | set(cancelled.get(bundle.key, ()))
+        calls = {call: parents for call, parents in bundle.calls.items() if call not in gone}
+        left = replace(bundle, calls=calls, gone=sorted(gone), counts=bundle.counts and not (gone and not calls))
+        made.append((left, own))
+    return made
+
+
+def _find(session: Session, key: str, directory: Path, kinds: Collection[str]) -> _Files:
     """Return a bundle with its known calls, and the keys of the calls that have an outcome that counts."""
     if "cancelled" in kinds:
         text = (directory / f"{key}.cancelled").read_text(errors="replace")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
+from typing import Any, cast
 
 from condor_futures.calls.bundle import Bundle
+from condor_futures.future import CondorFuture
 from condor_futures.ownership import Owner, changes, owned
 
 __all__ = ["Counts"]
@@ -17,7 +19,8 @@ class Counts:
     """Tracks each call from its submission on, as open or ended.
 
     Any thread may record changes. The numbers belong to the holder of the lock. The queue of changes belongs to nobody,
-    because a deque is safe in any thread.
+    because a deque is safe in any thread. The attribute ``counted`` of a future is the bundle that the call counts for,
+    and belongs to the holder of the lock, too: a table of all calls would take more memory than the calls.
     """
 
     def __init__(self) -> None:
@@ -26,30 +29,48 @@ class Counts:
         self._lock = threading.RLock()
         self._notes: deque[Callable[[], None]] = deque()
         self._busy = False
-        self._open: dict[str, Bundle] = {}  # by the key of the call
+        self._open: Counter[Bundle] = Counter()
         self._ended: Counter[str] = Counter()
         Owner("the holder of its lock", self._lock).takes(self)
 
-    def opened(self, bundles: Iterable[Bundle]) -> None:
-        """Record that the calls of *bundles* were submitted."""
-        calls = {call: bundle for bundle in bundles for call in bundle.futures}
-        self._note(lambda: self._open.update(calls))
+    def opened(self, futures: Collection[CondorFuture[Any]], bundle: Bundle) -> None:
+        """Record that calls of *bundle* were submitted."""
+        self._note(lambda: self._begin(futures, bundle))
 
-    def moved(self, calls: Iterable[str], bundle: Bundle) -> None:
-        """Record that the job of *bundle* makes *calls*; a call that has ended stays as it is."""
-        self._note(lambda: self._open.update({call: bundle for call in calls if call in self._open}))
+    def moved(self, futures: Collection[CondorFuture[Any]], bundle: Bundle) -> None:
+        """Record that the job of *bundle* makes these calls; a call that has ended stays as it is."""
+        self._note(lambda: self._begin([future for future in futures if self._leaves(future)], bundle))
 
     def failed_at_once(self) -> None:
         """Record a call that failed before it could be submitted."""
         self._note(lambda: self._ended.update(failed=1))
 
-    def ended(self, call: str, how: str) -> None:
+    def ended(self, future: CondorFuture[Any], how: str) -> None:
         """Record that a call is done, failed or cancelled; only the first record of a call counts."""
-        self._note(lambda: self._end(call, how))
+        self._note(lambda: self._end(future, how))
 
     @changes()
-    def _end(self, call: str, how: str) -> None:
-        if self._open.pop(call, None) is not None:
+    def _begin(self, futures: Collection[CondorFuture[Any]], bundle: Bundle) -> None:
+        for future in futures:
+            future.counted = bundle
+        if futures:
+            self._open[bundle] += len(futures)
+
+    @changes()
+    def _leaves(self, future: CondorFuture[Any]) -> bool:
+        """Return whether a call has not ended; if so, it counts for its bundle no longer."""
+        bundle = cast("Bundle | None", future.counted)
+        if bundle is None:
+            return False
+        future.counted = None
+        self._open[bundle] -= 1
+        if not self._open[bundle]:
+            del self._open[bundle]
+        return True
+
+    @changes()
+    def _end(self, future: CondorFuture[Any], how: str) -> None:
+        if self._leaves(future):
             self._ended[how] += 1
 
     def _note(self, note: Callable[[], None]) -> None:
@@ -77,7 +98,8 @@ class Counts:
             busy, self._busy = self._busy, True
             try:
                 counts = Counter(self._ended)
-                counts.update(bundle.job.shown.value for bundle in self._open.values())
+                for bundle, count in self._open.items():
+                    counts[bundle.job.shown.value] += count
                 return counts
             finally:
                 self._busy = busy

@@ -25,7 +25,7 @@ from condor_futures.errors import (
     words,
 )
 from condor_futures.files.private_files import open_patiently, open_regular
-from condor_futures.future import CondorFuture
+from condor_futures.future import CondorFuture, Written
 from condor_futures.ownership import Owner
 from condor_futures.resolving import failures
 from condor_futures.resolving.counts import Counts
@@ -78,18 +78,33 @@ class Resolver:
         """Own the results of the calls of *bundle* from now on."""
         self.owner.takes(bundle, part="resolver")
 
-    def move(self, source: Bundle, target: Bundle, calls: Sequence[str]) -> None:
-        """Let the job of *target*, instead of that of *source*, make *calls*."""
-        self._tally.moved(calls, target)
-        self._work.put(lambda: source.give(calls, target))
+    def give(self, bundle: Bundle, futures: Mapping[str, CondorFuture[Any]]) -> None:
+        """Let the job of the open *bundle* make the calls of *futures*."""
+        self._tally.moved(futures.values(), bundle)
+        self._work.put(lambda: bundle.give(futures))
 
-    def forget(self, bundle: Bundle, call: str) -> None:
-        """Forget a cancelled *call*, which the job of the open *bundle* does not make."""
+    def take_back(self, bundle: Bundle, futures: Mapping[str, CondorFuture[Any]], to: Bundle) -> None:
+        """Let the calls of *futures*, which the job of the open *bundle* does not make, wait in the bundle *to*."""
+        self._tally.moved(futures.values(), to)
+        self.forget(bundle, futures)
+
+    def forget(self, bundle: Bundle, calls: Iterable[str]) -> None:
+        """Forget *calls*, which the job of the open *bundle* does not make."""
 
         def forget() -> None:
-            bundle.take(call)
+            for call in calls:
+                bundle.take(call)
 
         self._work.put(forget)
+
+    def fail_waiting(self, futures: Iterable[CondorFuture[Any]], error: BaseException) -> None:
+        """Fail calls that wait for a warm job."""
+
+        def fail() -> None:
+            for future in futures:
+                self._resolve(future, None, error)
+
+        self._work.put(fail)
 
     def deliver(self, bundle: Bundle, path: Path, calls: Sequence[tuple[str, int]]) -> None:
         """Resolve *calls* of the open *bundle* from their outcomes; each begins at that place of the file *path*."""
@@ -121,7 +136,7 @@ class Resolver:
                 except (OutcomeError, OSError) as refused:
                     error = refused
                 else:
-                    bundle.wrote({call: outcome.stream_ranges})
+                    future.written = Written(path, start, job, outcome.stream_ranges)
                     value, error = failures.value_or_error(outcome, bundle.job.job_id)
                 self._resolve(future, value, error)
 
@@ -184,9 +199,10 @@ class Resolver:
         future = bundle.take(outcome.call)
         if future is None:
             return  # it was cancelled, or has an outcome
-        bundle.found(outcome.call, path, start)
-        bundle.wrote({outcome.call: outcome.stream_ranges})
-        tail = bundle.text("stderr", outcome.call, tail=STDERR_TAIL) if outcome.result == "crashed" else ""
+        future.written = Written(path, start, bundle.key, outcome.stream_ranges)
+        bundle.found(future.written)
+        crashed = outcome.result == "crashed"
+        tail = bundle.text("stderr", outcome.call, future.written, tail=STDERR_TAIL) if crashed else ""
         value, error = failures.value_or_error(outcome, bundle.job.job_id, tail)
         if outcome.result == "initializer" and isinstance(error, BrokenCondorExecutor):
             self._initializer_failed(bundle, error)
@@ -257,10 +273,12 @@ class Resolver:
             end = path.stat().st_size
             try:
                 with open_patiently(lambda: path.open("ab")) as file:
-                    if of is not None and key in of.places:
-                        place, start, job = of.places[key]
-                        secret, source = session.secret, bundle_secret(session.secret, job)
-                        copy_outcome_at(file, key, place, start, session=session.id, source=source, secret=secret)
+                    written = parent.written if isinstance(parent, CondorFuture) else None
+                    if of is not None and written is not None and of.directory.is_relative_to(session.directory):
+                        secret, source = session.secret, bundle_secret(session.secret, written.bundle)
+                        copy_outcome_at(
+                            file, key, written.path, written.start, session=session.id, source=source, secret=secret
+                        )
                     elif of is not None and of.directory.is_relative_to(session.directory):
                         copy_outcome(file, key, of.path("outcomes"))
                     else:
@@ -348,7 +366,7 @@ class Resolver:
         # Count the call before resolving its future, so that counts() is right for a thread that waited for it.
         if not future.done():
             how = "failed" if error is not None else "done"
-            self._tally.ended(future.key, how)
+            self._tally.ended(future, how)
         try:
             if error is not None:
                 failures.advise(error)

@@ -166,7 +166,7 @@ class Effects:
     def illegal(self, bundle: Bundle, error: IllegalTransition) -> None:
         """Fail the calls of *bundle*, and remove its job."""
         self._resolver.fail(bundle, failures.bug(error))
-        self.fleets.failed(bundle)
+        self.fleets.forget(bundle)
         self.jobs.advance(bundle, states.Unwanted(error.event.job_id))
 
     def perform(self, bundle: Bundle, effect: states.Effect) -> None:

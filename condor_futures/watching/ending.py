@@ -86,7 +86,7 @@ class Ending:
             for bundle in self._under_way.bundles():
                 self._resolver.fail(bundle, error)
                 self._under_way.unwant(bundle)
-            self._under_way.effects.fleets.clear()
+            self._under_way.effects.fleets.fail_waiting(lambda _: error)
 
     def break_off(self, error: BaseException, failure: CondorFuturesError) -> None:
         """Fail all calls with *failure*, and later calls with *error*."""
@@ -109,6 +109,7 @@ class Ending:
             left = failures.session_left(self._session.id)
             for bundle in self._under_way.bundles():
                 self._resolver.fail(bundle, left)
+            self._under_way.effects.fleets.fail_waiting(lambda _: left, keep_calls=True)
             leave = self._session.leave if self._detaching else self._session.finish
         except AccessPointError as error:
             leave = self._session.leave  # the directory stays, so that the jobs can be removed later

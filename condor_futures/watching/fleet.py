@@ -1,23 +1,20 @@
-"""What is known of warm jobs, and of the calls that they are to make."""
+"""What is known of warm jobs, and of those that are alike."""
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from condor_futures.calls.bundle import Bundle
-from condor_futures.calls.stored_calls import StoredCalls
-from condor_futures.future import CondorFuture
 from condor_futures.watching.connections import Connection
+from condor_futures.watching.waiting import GivenCall, Waiting
 
 if TYPE_CHECKING:
     from condor_futures.execution_point.frames import Header
 
-__all__ = ["Fleet", "Storage", "Waiting", "WaitingCall", "WarmJob"]
+__all__ = ["Fleet", "WarmJob"]
 
 #: A job is given so many calls at once that it has work for this many seconds, as far as earlier calls tell.
 AHEAD: Final = 0.05
@@ -31,29 +28,6 @@ LONGEST: Final = 2.0
 
 
 @dataclass(eq=False)
-class Storage:
-    """A bundle whose calls wait in its file, or did so."""
-
-    bundle: Bundle
-    calls: StoredCalls
-    unfinished: set[str]
-    failed: bool = False
-
-
-@dataclass(eq=False)
-class WaitingCall:
-    """A call that has no outcome yet."""
-
-    key: str
-    future: CondorFuture[Any]
-    storage: Storage
-    fleet: Fleet
-    job: WarmJob | None = None
-    #: A job that made it wrote what no job writes.
-    suspect: bool = False
-
-
-@dataclass(eq=False)
 class WarmJob:
     """A job that makes the calls that it is given."""
 
@@ -62,7 +36,7 @@ class WarmJob:
     secret: bytes
     connection: Connection | None = None
     attempts: set[str] = field(default_factory=set)
-    calls: dict[str, WaitingCall] = field(default_factory=dict)
+    calls: dict[str, GivenCall] = field(default_factory=dict)
     #: When it was given calls, or ended one.
     heard: float = 0.0
     recalled: bool = False
@@ -89,58 +63,6 @@ class WarmJob:
     def stuck(self, now: float) -> bool:
         """Whether its call takes long."""
         return bool(self.calls) and now - self.heard > STUCK
-
-
-class Waiting:
-    """Calls that wait, in their order; any of them leaves in the same time, however many wait.
-
-    >>> from types import SimpleNamespace
-    >>> waiting = Waiting()
-    >>> waiting.add([SimpleNamespace(key=key) for key in "abcd"])
-    >>> [call.key for call in waiting.take(2)], len(waiting)
-    (['a', 'b'], 2)
-    >>> waiting.put_back([SimpleNamespace(key="a")])
-    >>> [call.key for call in waiting]
-    ['a', 'c', 'd']
-
-    """
-
-    def __init__(self) -> None:
-        self._calls: OrderedDict[str, WaitingCall] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._calls)
-
-    def __iter__(self) -> Iterator[WaitingCall]:
-        return iter(list(self._calls.values()))
-
-    @property
-    def first(self) -> WaitingCall | None:
-        """The call that waits longest; None if there is none."""
-        return next(iter(self._calls.values()), None)
-
-    def add(self, calls: Iterable[WaitingCall]) -> None:
-        """Add *calls* at the end."""
-        for call in calls:
-            self._calls[call.key] = call
-
-    def put_back(self, calls: Sequence[WaitingCall]) -> None:
-        """Add *calls* at the beginning."""
-        for call in reversed(calls):
-            self._calls[call.key] = call
-            self._calls.move_to_end(call.key, last=False)
-
-    def take(self, count: int) -> list[WaitingCall]:
-        """Remove the first calls, *count* at most, and return them."""
-        return [self._calls.popitem(last=False)[1] for _ in range(min(count, len(self._calls)))]
-
-    def remove(self, call: WaitingCall) -> None:
-        """Remove a call, if it is there."""
-        self._calls.pop(call.key, None)
-
-    def clear(self) -> None:
-        """Remove all calls."""
-        self._calls.clear()
 
 
 @dataclass(eq=False)

@@ -11,14 +11,14 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import writing_calls
-from condor_futures.calls.lines import Attempt
+from condor_futures.calls.lines import Attempt, cancelled_of
 from condor_futures.calls.stored_calls import StoredCalls, bundle_secret
 from condor_futures.errors import OutcomeError, PayloadError
 from condor_futures.files.attempts import find_attempts
@@ -32,8 +32,9 @@ from condor_futures.session.session import Session
 from condor_futures.state_machine import states
 from condor_futures.state_machine.states import Job, State
 from condor_futures.watching.connections import Connection
-from condor_futures.watching.fleet import STUCK, Fleet, Storage, WaitingCall, WarmJob
+from condor_futures.watching.fleet import STUCK, Fleet, WarmJob
 from condor_futures.watching.live_jobs import LiveJobs
+from condor_futures.watching.waiting import GivenCall, Storage
 
 if TYPE_CHECKING:
     from condor_futures.execution_point.frames import Header
@@ -112,7 +113,7 @@ class Fleets:
         self._ask_cores = ask_cores
         self._max_jobs = max_jobs
         self._fleets: dict[Hashable, Fleet] = {}
-        self._calls: dict[str, WaitingCall] = {}
+        self._unfinished = 0
         self._storages: dict[Bundle, Storage] = {}
         self._warm: dict[Bundle, WarmJob] = {}
         self._of_directory: dict[Path, WarmJob] = {}
@@ -135,12 +136,12 @@ class Fleets:
     @property
     def empty(self) -> bool:
         """No call is without its outcome."""
-        return not self._calls
+        return not self._unfinished
 
     @reads
     def bundles(self) -> list[Bundle]:
-        """Those whose calls are here, and the open ones whose jobs have ended, but perhaps not their calls."""
-        return [*self._storages, *(bundle for bundle in list(self._warm) if bundle.job.state is State.ENDED)]
+        """The open bundles whose jobs have ended, but perhaps not their calls."""
+        return [bundle for bundle in list(self._warm) if bundle.job.state is State.ENDED]
 
     @reads
     def reports(self) -> dict[str, Progress]:
@@ -165,22 +166,33 @@ class Fleets:
 
     def add(self, bundle: Bundle) -> None:
         """Have the calls of *bundle* made. A call whose file cannot be read fails."""
-        if not self._asked:
-            self._asked = True
-            self._ask_cores(self._told_cores)
         try:
             stored = StoredCalls(bundle.path("calls"))
         except (OSError, ValueError, StopIteration) as error:
             self._resolver.fail(bundle, error)
             return
-        fleet = self._fleets.setdefault((bundle.options.key, stored.kind), Fleet())
+        stored.close()
         over = {*bundle.cancelled, *bundle.places}
-        wanted = [call for call in stored.calls if call in bundle.futures and call not in over]
-        storage = self._storages[bundle] = Storage(bundle, stored, set(wanted))
-        calls = {key: WaitingCall(key, bundle.futures[key], storage, fleet) for key in wanted}
-        self._calls.update(calls)
-        fleet.waiting.add(calls.values())
+        futures = {call: bundle.futures[call] for call in stored.calls if call in bundle.futures and call not in over}
+        self.store(stored, bundle, futures)
+
+    def store(self, stored: StoredCalls, bundle: Bundle, futures: Mapping[str, CondorFuture[Any]]) -> None:
+        """Have calls made that are *stored* in the file of *bundle*, which may get more."""
+        if not self._asked:
+            self._asked = True
+            self._ask_cores(self._told_cores)
+        storage = self._storages.get(bundle)
+        if storage is None:
+            fleet = self._fleets.setdefault((bundle.options.key, stored.kind), Fleet())
+            storage = self._storages[bundle] = Storage(bundle, stored, fleet)
+        storage.add(futures)
+        storage.fleet.waiting.add(storage, len(futures))
+        self._unfinished += len(futures)
         self._active = time.monotonic()
+        if self._obstacle is not None and not bundle.places:  # it appeared after the calls were stored
+            self._submit_closed(storage, storage.fleet.waiting.take_all(storage))
+        elif not storage.unfinished:
+            self._clean_up(storage)
 
     def adopt(self, bundle: Bundle, last: Attempt | None) -> None:
         """Go on with the warm job of an open bundle, which an earlier client submitted.
@@ -213,16 +225,15 @@ class Fleets:
         bundle.attempt = job.connection.path
         self._growth.watch_file(job.connection.outcomes)
         for key in last.calls:
-            call = self._calls.get(key)
-            if call is None or call.job is not None:
-                continue  # it was cancelled
-            call.fleet.waiting.remove(call)
-            call.job = job
-            job.calls[key] = call
-            call.future.bundle = bundle
-            call.future.mark_running()
-            self._resolver.move(call.storage.bundle, bundle, [key])
+            call = self._find_waiting(key)
+            if call is not None:  # it was not cancelled
+                self._assign(job, [call])
         self._changed.add(bundle.line)
+
+    def _find_waiting(self, key: str) -> GivenCall | None:
+        """Remove the call *key* from those that wait, and return it."""
+        calls = (storage.fleet.waiting.remove(storage, key) for storage in self._storages.values())
+        return next(filter(None, calls), None)
 
     def _told_cores(self, cores: int | None) -> None:
         self._cores = cores or self._max_jobs
@@ -303,7 +314,7 @@ class Fleets:
                 elif (call := job.calls.pop(str(header.get("call")), None)) is not None:
                     job.heard = self._active
                     ended.append((call.key, start))
-                    call.fleet.learn(header)
+                    call.storage.fleet.learn(header)
                     self._finish(call)
         except OSError as error:
             logger.warning("the job %s is removed: %s", job.bundle.job.job_id, error)
@@ -343,46 +354,55 @@ class Fleets:
             if job.recalled or room <= 0:
                 continue
             if calls := fleet.waiting.take(room):
-                self._give(job, calls)
+                self._give(fleet, job, calls)
 
-    def _give(self, job: WarmJob, calls: Sequence[WaitingCall]) -> None:
+    def _give(self, fleet: Fleet, job: WarmJob, calls: Sequence[GivenCall]) -> None:
         assert job.connection is not None
         if not self._note(job.bundle.key, calls):
-            calls[0].fleet.waiting.put_back(calls)
+            fleet.waiting.put_back(calls)
             return
+        given: list[GivenCall] = []
         for storage, group in itertools.groupby(calls, lambda call: call.storage):
-            given = list(group)
-            keys = [call.key for call in given]
+            of_it = list(group)
             try:
-                job.connection.hand_out(storage.calls, keys)
+                job.connection.hand_out(storage.calls, [call.key for call in of_it])
             except (OSError, ValueError) as error:
-                for call in given:
-                    self._resolver.fail(storage.bundle, error, call.key)
-                    self._finish(call, failed=True)
-                continue
-            for call in given:
-                call.job = job
-                job.calls[call.key] = call
-                call.future.bundle = job.bundle
-                call.future.mark_running()
-            self._resolver.move(storage.bundle, job.bundle, keys)
+                self._fail(of_it, error)
+            else:
+                given += of_it
+        self._assign(job, given)
         job.heard = self._active = time.monotonic()
         self._send(job.connection)
+
+    def _assign(self, job: WarmJob, calls: Sequence[GivenCall]) -> None:
+        """Note that *job* makes *calls*."""
+        for call in calls:
+            call.job = job
+            job.calls[call.key] = call
+            call.future.bundle = job.bundle
+            call.future.mark_running()
+        self._resolver.give(job.bundle, {call.key: call.future for call in calls})
+
+    def _fail(self, calls: Sequence[GivenCall], error: BaseException) -> None:
+        """Fail calls that no job has."""
+        self._resolver.fail_waiting([call.future for call in calls], error)
+        for call in calls:
+            self._finish(call, failed=True)
 
     def _send(self, connection: Connection) -> None:
         if not connection.send():
             self._no_room_until = time.monotonic() + NO_ROOM
 
-    def _note(self, bundle: str, calls: Sequence[WaitingCall]) -> bool:
-        """Note where no job can write which calls a job is given; return whether that was possible.
+    def _note(self, about: str, calls: Iterable[GivenCall]) -> bool:
+        """Note where no job can write which calls a job is given, or were cancelled; return whether that was possible.
 
-        A client that attaches believes outcomes of these calls only.
+        A client that attaches believes outcomes of these calls only, and does not make those that were cancelled.
         """
         try:
             if self._given is None:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
                 self._given = os.open(self._session.given, flags, 0o600)
-            line = f"{bundle} {' '.join(call.key for call in calls)}\n".encode()
+            line = f"{about} {' '.join(call.key for call in calls)}\n".encode()
             while line:
                 line = line[os.write(self._given, line) :]
         except OSError as error:
@@ -411,22 +431,28 @@ class Fleets:
     def _take_back(self, job: WarmJob, keys: Sequence[str]) -> None:
         """Have other jobs make these calls, which *job* will not make; in their order, before all others."""
         calls = [job.calls.pop(key) for key in keys]
-        for fleet in {call.fleet for call in calls}:
-            fleet.waiting.put_back([call for call in calls if call.fleet is fleet])
         for storage, group in itertools.groupby(calls, lambda call: call.storage):
             moved = list(group)
             for call in moved:
                 call.job = None
                 call.future.bundle = storage.bundle
-            self._resolver.move(job.bundle, storage.bundle, [call.key for call in moved])
+            self._resolver.take_back(job.bundle, {call.key: call.future for call in moved}, storage.bundle)
+        for fleet in dict.fromkeys(call.storage.fleet for call in calls):
+            fleet.waiting.put_back([call for call in calls if call.storage.fleet is fleet])
 
-    def _finish(self, call: WaitingCall, *, failed: bool = False) -> None:
+    def _finish(self, call: GivenCall, *, failed: bool = False) -> None:
         """The call has its outcome, or is not wanted."""
-        self._calls.pop(call.key, None)
         storage = call.storage
-        storage.unfinished.discard(call.key)
+        storage.calls.forget(call.key)
+        storage.unfinished -= 1
+        self._unfinished -= 1
         storage.failed = storage.failed or failed
-        if not storage.unfinished and self._storages.pop(storage.bundle, None) is not None:
+        if not storage.unfinished:
+            self._clean_up(storage)
+
+    def _clean_up(self, storage: Storage) -> None:
+        """Forget a file whose calls have all ended, and that gets no more."""
+        if storage.calls.full and self._storages.pop(storage.bundle, None) is not None:
             self._resolver.finished(storage.bundle, keep=storage.failed)
 
     # Jobs come and go.
@@ -441,22 +467,22 @@ class Fleets:
         now = time.monotonic()
         # The calls that a job got ahead may take longer than those before: then they need jobs of their own.
         stuck = (next(iter(job.calls.values())) for job in staying if job.behind(now))
-        call = fleet.waiting.first or next(stuck, None)
-        if call is not None and len(staying) < wanted:
-            self._submit(fleet, call, wanted - len(staying))
+        storage = next(fleet.waiting.storages(), None) or next((call.storage for call in stuck), None)
+        if storage is not None and len(staying) < wanted:
+            self._submit(storage, wanted - len(staying))
         if unfinished >= len(staying):
             fleet.needless_since = None
         elif not fleet.waiting:
             fleet.needless_since = fleet.needless_since or now
             self._shrink(fleet, staying, needless=now - fleet.needless_since, at_once=closing and not unfinished)
 
-    def _submit(self, fleet: Fleet, call: WaitingCall, count: int) -> None:
-        """Submit more jobs that make such calls as *call*; if their files cannot be written, that is tried again."""
+    def _submit(self, storage: Storage, count: int) -> None:
+        """Submit more jobs for the calls of *storage*; if the jobs' files cannot be written, try again later."""
         if time.monotonic() < self._no_room_until:
             return
         opened: list[Bundle] = []
         try:
-            opened.extend(self._open(call, fleet) for _ in range(count))  # extend() keeps the items before an error
+            opened.extend(self._open(storage) for _ in range(count))  # extend() keeps the items before an error
         except OSError as error:
             self._has_no_room(error)
         if opened:
@@ -476,9 +502,9 @@ class Fleets:
         """Whether other jobs of the session have waited for a slot for a while, or wait for room in the queue."""
         return self._submissions.full or any(bundle not in fleet.jobs for bundle in self._jobs.idle_for(SPARE))
 
-    def _open(self, call: WaitingCall, fleet: Fleet) -> Bundle:
-        """Make the open bundle of a new job of *fleet*."""
-        session, options = self._session, replace(call.storage.bundle.options, open=True)
+    def _open(self, storage: Storage) -> Bundle:
+        """Make the open bundle of a new job of the fleet of *storage*."""
+        session, options = self._session, replace(storage.bundle.options, open=True)
         number = self._next_bundle()
         key = Session.bundle_key(number)
         directory = session.line_directory(key)
@@ -495,12 +521,12 @@ class Fleets:
             if not options.spool:
                 session.copy_runner(directory)
             with session.create_file(bundle.path("calls")) as file:
-                call.storage.calls.write_open(file, key, options.record(), line)
+                storage.calls.write_open(file, key, options.record(), line)
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
         job = WarmJob(bundle, directory, bundle_secret(session.secret, key))
-        fleet.jobs[bundle] = self._warm[bundle] = self._of_directory[directory] = job
+        storage.fleet.jobs[bundle] = self._warm[bundle] = self._of_directory[directory] = job
         self._resolver.takes(bundle)
         self._growth.watch_directory(directory)
         return bundle
@@ -554,6 +580,9 @@ class Fleets:
         job = self._warm.pop(bundle, None)
         if job is None:
             return
+        for call in job.calls.values():
+            self._finish(call, failed=True)
+        job.calls.clear()
         if job.connection is not None:
             self._growth.forget(job.connection.outcomes)
             job.connection.close()
@@ -588,6 +617,8 @@ class Fleets:
         self._resolver.deliver_rest(bundle, lambda calls: self._post(lambda: self._settle(job, cause, calls)))
 
     def _settle(self, job: WarmJob, cause: states.Event, delivered: Sequence[str]) -> None:
+        if job.bundle not in self._warm:
+            return  # meanwhile, all its calls have failed
         for key in delivered:
             if key in job.calls:
                 self._finish(job.calls.pop(key))
@@ -607,9 +638,7 @@ class Fleets:
             case _ if not job.met:
                 fleet = next(fleet for fleet in self._fleets.values() if job.bundle in fleet.jobs)
                 for call in fleet.waiting.take(1):
-                    job.calls[call.key] = call
-                    call.future.bundle = job.bundle
-                    self._resolver.move(call.storage.bundle, job.bundle, [call.key])
+                    self._assign(job, [call])
                     self._blame(job, call.key, cause)
         self._take_back(job, list(job.calls))
         self.forget(job.bundle)
@@ -627,109 +656,121 @@ class Fleets:
             "the job could not reach the session's directory on the access point",
         )
         self._obstacle = "jobs cannot reach the session's directory on the access point through Chirp"
-        for fleet in self._fleets.values():
-            fleet.waiting.clear()
         for storage in list(self._storages.values()):
-            self._submit_closed(storage)  # no job has made any of its calls
+            self._submit_closed(storage, storage.fleet.waiting.take_all(storage))
 
-    def _submit_closed(self, storage: Storage) -> None:
-        """Have the calls of *storage* made by jobs of their own."""
+    def _submit_closed(self, storage: Storage, calls: Sequence[GivenCall]) -> None:
+        """Have *calls* of *storage* made by jobs of their own."""
+        size = _chunk(storage, calls)
         parts: list[Bundle] = []
-        try:
-            with writing_calls(self._session.directory):
-                parts.extend(self._parts(storage))  # extend() keeps the items before an error
-        except (PayloadError, ValueError) as error:
-            self._resolver.fail(storage.bundle, error)
-        for key in storage.unfinished:
-            del self._calls[key]
-        del self._storages[storage.bundle]
+        for start in range(0, len(calls), size):
+            try:
+                with writing_calls(self._session.directory):
+                    parts.append(self._part(storage, calls[start : start + size]))
+            except (PayloadError, ValueError) as error:
+                self._fail(calls[start : start + size], error)
+        # A client that attaches must not find the calls twice. If this client is killed before the note, the files of
+        # the parts count, because they are newer.
+        moved = [call for part in parts for call in calls if call.future.bundle is part]
+        self._note(cancelled_of(storage.bundle.key), moved)
+        for call in moved:
+            self._finish(call)
         self._submissions.add(parts)
 
-    def _parts(self, storage: Storage) -> Iterator[Bundle]:
-        """Make the bundles of the calls of *storage* for jobs of their own."""
-        whole, size = storage.bundle, storage.calls.head.get("chunk", 0)
-        calls = [call for call in storage.calls.calls if call in storage.unfinished]
-        if not size or len(calls) <= size:
-            yield whole
-            return
-        for start in range(0, len(calls), size):
-            keys = calls[start : start + size]
-            number = self._next_bundle()
-            key = Session.bundle_key(number)
-            directory = self._session.bundle_directory(number)
-            futures = {call: self._calls[call].future for call in keys}
-            shared = storage.calls.shared(keys)
-            part = Bundle(key, directory, whole.options, futures, replace(whole.job, bundle=key), shared=shared)
-            with self._session.create_file(part.path("calls")) as file:
-                storage.calls.write_part(file, key, keys)
-            self._resolver.takes(part)
-            self._resolver.move(whole, part, keys)
-            yield part
-        whole.cancel_calls()  # a client that attaches must not find the calls twice
-        self._resolver.finished(whole, keep=True)
+    def _part(self, storage: Storage, calls: Sequence[GivenCall]) -> Bundle:
+        """Make a bundle of some calls of *storage* for a job of their own."""
+        number = self._next_bundle()
+        key = Session.bundle_key(number)
+        directory = self._session.bundle_directory(number)
+        with self._session.create_file(directory / f"{key}.calls") as file:
+            storage.calls.write_part(file, key, [call.key for call in calls])
+        futures = {call.key: call.future for call in calls}
+        job, shared = replace(storage.bundle.job, bundle=key), storage.calls.shared(futures)
+        part = Bundle(key, directory, storage.bundle.options, futures, job, shared=shared)
+        self._resolver.takes(part)
+        self._resolver.give(part, futures)
+        return part
 
-    def cancel(self, key: str) -> bool:
-        """Forget a call; False if it is not here."""
-        call = self._calls.get(key)
-        if call is None:
-            return False
-        job = call.job
+    def cancel(self, bundle: Bundle, key: str) -> bool:
+        """Forget a call of *bundle*; False if it is not here."""
+        job, storage = self._warm.get(bundle), self._storages.get(bundle)
         if job is not None:
-            job.calls.pop(key, None)
-            self._resolver.forget(job.bundle, key)
-            if job.connection is not None:
-                job.connection.say(kind="cancel", call=key)
-                self._send(job.connection)
+            call = job.calls.pop(key, None)
+            if call is not None:
+                self._resolver.forget(job.bundle, [key])
+                if job.connection is not None:
+                    job.connection.say(kind="cancel", call=key)
+                    self._send(job.connection)
+        elif storage is not None:
+            call = storage.fleet.waiting.remove(storage, key)
         else:
-            call.fleet.waiting.remove(call)
-        call.storage.bundle.forget(key)
-        self._finish(call, failed=True)
-        if not call.storage.unfinished and len(call.storage.bundle.cancelled) == len(call.storage.calls.calls):
-            call.storage.bundle.cancel_calls()
+            return False
+        if call is not None:
+            self._note(cancelled_of(call.storage.bundle.key), [call])
+            self._finish(call, failed=True)
         return True
-
-    def failed(self, bundle: Bundle) -> None:
-        """The calls of an open bundle have failed, all of them."""
-        job = self._warm.get(bundle)
-        if job is not None:
-            for call in list(job.calls.values()):
-                self._finish(call, failed=True)
-            self.forget(bundle)
 
     def hand_all(self) -> None:
         """Give all calls to jobs, because the client leaves; without jobs that take calls, each bundle gets its own."""
+        closed = 0
         for fleet in self._fleets.values():
             ready = [job for job in fleet.jobs.values() if job.takes_calls]
             for number, job in enumerate(ready):
                 count = -(-len(fleet.waiting) // (len(ready) - number))
                 if count:
-                    self._give(job, fleet.waiting.take(count))
-            for storage in dict.fromkeys(call.storage for call in fleet.waiting):
-                if len(storage.unfinished) == len(storage.calls.calls):
-                    for call in [call for call in fleet.waiting if call.storage is storage]:
-                        fleet.waiting.remove(call)
-                    self._submit_closed(storage)
+                    self._give(fleet, job, fleet.waiting.take(count))
+            for storage in list(fleet.waiting.storages()):
+                # What exceeds the room in the queue waits for a client that attaches.
+                calls = fleet.waiting.take_all(storage)
+                count = max(self._max_jobs - len(self._jobs) - closed, 0) * _chunk(storage, calls)
+                self._submit_closed(storage, calls[:count])
+                closed += -(-len(calls[:count]) // _chunk(storage, calls))
+                fleet.waiting.put_back(calls[count:])
 
     def withdraw(self) -> list[CondorFuture[Any]]:
         """Forget all calls that have not begun; return their futures."""
-        calls = [call for fleet in self._fleets.values() for call in fleet.waiting]
+        futures: list[CondorFuture[Any]] = []
+        for storage in list(self._storages.values()):
+            calls = storage.fleet.waiting.take_all(storage)
+            self._note(cancelled_of(storage.bundle.key), calls)
+            futures += [call.future for call in calls]
+            for call in calls:
+                self._finish(call, failed=True)
         for job in self._warm.values():
-            calls += list(job.calls.values())[1:]
-        for call in calls:
-            self.cancel(call.key)
-        return [call.future for call in calls]
+            for call in list(job.calls.values())[1:]:
+                futures.append(call.future)
+                self.cancel(job.bundle, call.key)
+        return futures
 
-    def clear(self) -> None:
-        """No call is wanted any more."""
+    def fail_waiting(self, error: Callable[[Bundle], BaseException], *, keep_calls: bool = False) -> None:
+        """Fail all calls that no job has, and forget all others: the client ends.
+
+        Args:
+            error: returns the error of the calls that are stored in a bundle.
+            keep_calls: a client that attaches makes the calls.
+
+        """
+        for storage in list(self._storages.values()):
+            calls = storage.fleet.waiting.take_all(storage)
+            if not keep_calls:
+                self._note(cancelled_of(storage.bundle.key), calls)
+            if calls:
+                self._fail(calls, error(storage.bundle))
         for bundle in list(self._warm):
             self.forget(bundle)
         self._fleets.clear()
-        self._calls.clear()
         self._storages.clear()
+        self._unfinished = 0
 
     def close(self) -> None:
         """Close all files."""
-        self.clear()
+        for bundle in list(self._warm):
+            self.forget(bundle)
         self._growth.close()
         if self._given is not None:
             os.close(self._given)
+
+
+def _chunk(storage: Storage, calls: Sequence[GivenCall]) -> int:
+    """Return how many calls of *storage* one job makes, if they have jobs of their own."""
+    return storage.calls.head.get("chunk", 0) or max(len(calls), 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.calls.bundle import Bundle
@@ -158,10 +158,11 @@ class UnderWay:
 
     # Unwanted calls and jobs.
 
-    def cancel(self, bundle: Bundle, call: str) -> None:
+    def cancel(self, future: CondorFuture[Any]) -> None:
         """Forget a call permanently."""
-        if not self.effects.fleets.cancel(call):
-            self.forget(bundle, call, keep_calls=False)
+        bundle = cast("Bundle", future.bundle)
+        if not self.effects.fleets.cancel(bundle, future.key):
+            self.forget(bundle, future.key, keep_calls=False)
 
     def unwant(self, bundle: Bundle, *, keep_calls: bool = False) -> None:
         """Drop the job of *bundle*. Unless *keep_calls*, also hide the bundle from clients that attach later."""
@@ -175,9 +176,9 @@ class UnderWay:
     def withdraw_pending(self) -> list[CondorFuture[Any]]:
         """Drop all jobs that do not run yet, and return the futures of their calls."""
         futures = self.effects.fleets.withdraw()
-        warm = set(self.effects.fleets.bundles())
+        ended = set(self.effects.fleets.bundles())
         for bundle in self.bundles():
-            if bundle not in warm and bundle.job.state in (State.PENDING, State.IDLE, State.HELD):
+            if bundle not in ended and bundle.job.state in (State.PENDING, State.IDLE, State.HELD):
                 futures += bundle.futures.values()
                 self.unwant(bundle)
         return futures
@@ -187,13 +188,13 @@ class UnderWay:
         for bundle in self.bundles():
             self._resolver.fail(bundle, failures.removed(bundle, reason))
             self.unwant(bundle)
-        self.effects.fleets.clear()
+        self.effects.fleets.fail_waiting(lambda bundle: failures.removed(bundle, reason))
 
     def give_up(self, error: BaseException) -> None:
         """Fail all calls with *error*, and forget their jobs."""
         for bundle in self.bundles():
             self._resolver.fail(bundle, error)
         self.dependencies.clear()
-        self.effects.fleets.clear()
+        self.effects.fleets.fail_waiting(lambda _: error, keep_calls=True)
         self.effects.submissions.clear()
         self.effects.jobs.clear()

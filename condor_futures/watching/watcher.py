@@ -14,12 +14,13 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.lines import Attempt
+from condor_futures.calls.stored_calls import StoredCalls
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CondorFuturesError
 from condor_futures.future import CondorFuture, Progress
 from condor_futures.options.options import Options
@@ -140,10 +141,17 @@ class Watcher:
 
     def add(self, bundles: Sequence[Bundle], *, complete: bool = False) -> None:
         """Have *bundles* submitted. *complete* says that no more bundles for the same cluster will come."""
-        self.tally.opened(bundles)
-        self._take(bundles)
+        for bundle in bundles:
+            self.tally.opened(bundle.futures.values(), bundle)
+        self.takes(*bundles)
         self.last_error = last_error()
         self._inbox.put(functools.partial(self._add, bundles, complete))
+
+    def store(self, stored: StoredCalls, bundle: Bundle, futures: Mapping[str, CondorFuture[Any]]) -> None:
+        """Have calls made by warm jobs; they are *stored* in the file of *bundle*."""
+        self.tally.opened(futures.values(), bundle)
+        self.last_error = last_error()
+        self._inbox.put(functools.partial(self._store, stored, bundle, futures))
 
     def resume(
         self,
@@ -161,8 +169,9 @@ class Watcher:
             lines: of the open bundles under way, the last attempts of their jobs.
 
         """
-        self.tally.opened([*ended, *under_way, *pending])
-        self._take([*ended, *under_way, *pending])
+        for bundle in (*ended, *under_way, *pending):
+            self.tally.opened(bundle.futures.values(), bundle)
+        self.takes(*ended, *under_way, *pending)
         self._resumed = frozenset(bundle.key for bundle in (*ended, *under_way, *pending))
         for bundle in (*ended, *under_way, *pending):
             if bundle.places:
@@ -171,7 +180,7 @@ class Watcher:
             self._resolver.report(bundle, states.Report(cause))
         self._under_way.resume(under_way, pending, lines)
 
-    def _take(self, bundles: Sequence[Bundle]) -> None:
+    def takes(self, *bundles: Bundle) -> None:
         """Take over *bundles* from the thread that made them."""
         self._owner.takes(*bundles, part="follower")
         self._resolver.owner.takes(*bundles, part="resolver")
@@ -182,10 +191,9 @@ class Watcher:
 
     def cancel(self, future: CondorFuture[Any]) -> None:
         """Forget one call; when all calls of its job are forgotten, remove the job."""
-        bundle = cast("Bundle | None", future.bundle)
-        if bundle is not None:
-            self.tally.ended(future.key, "cancelled")
-            self._inbox.put(functools.partial(self._under_way.cancel, bundle, future.key))
+        if future.bundle is not None:
+            self.tally.ended(future, "cancelled")
+            self._inbox.put(functools.partial(self._under_way.cancel, future))
 
     def cores(self, timeout: float) -> int:
         """Return the number of cores in the pool. Waits for the access point's answer.
@@ -303,6 +311,12 @@ class Watcher:
         else:
             for bundle in bundles:
                 self._resolver.fail(bundle, self.broken)
+
+    def _store(self, stored: StoredCalls, bundle: Bundle, futures: Mapping[str, CondorFuture[Any]]) -> None:
+        if self.broken is None:
+            self._under_way.effects.fleets.store(stored, bundle, futures)
+        else:
+            self._resolver.fail_waiting(futures.values(), self.broken)
 
     def _initializer_failed(self, bundle: Bundle, error: BrokenCondorExecutor) -> None:
         """Fail all calls under way. The resolver calls this."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from condor_futures.calls.bundle import Bundle
-from condor_futures.future import CondorFuture
+from condor_futures.future import CondorFuture, Written
 from condor_futures.options.options import Options
 from condor_futures.state_machine.states import Job
 
@@ -52,15 +52,21 @@ def opened(tmp_path):
     made.attempt = made.line / "00000000000000aa"
     for stream in ("stdout", "stderr"):
         made.attempt.with_suffix(f".{stream}").write_text("first\nsecond\n")
-    made.found("c0", made.attempt.with_suffix(".outcomes"), 0)
-    made.wrote({"c0": {"stdout": (0, 6), "stderr": (0, 6)}})
+    made.found(first(made))
     return made
+
+
+def first(opened):
+    """Where the first call's outcome and output are."""
+    path = opened.line / "00000000000000aa.outcomes"
+    return Written(path, 0, opened.key, {"stdout": (0, 6), "stderr": (0, 6)})
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_the_output_of_a_call_of_a_warm_job_is_there_while_it_runs(opened, stream):
     """It is what comes after the output of the calls before. A call that waits has none."""
-    assert [opened.text(stream, call) for call in ("c0", "c1", "c2")] == ["first\n", "second\n", ""]
+    assert opened.text(stream, "c0", first(opened)) == "first\n"
+    assert [opened.text(stream, call) for call in ("c1", "c2")] == ["second\n", ""]
     assert opened.text(stream, "c1", tail=4) == "ond\n"
 
 
@@ -69,7 +75,7 @@ def test_the_output_before_a_new_attempt_is_not_that_of_its_first_call(opened):
     opened.attempt = opened.line / "00000000000000bb"
     assert opened.text("stdout", "c1") == ""
     opened.attempt.with_suffix(".stdout").write_text("again\n")
-    assert [opened.text("stdout", call) for call in ("c0", "c1")] == ["first\n", "again\n"]
+    assert (opened.text("stdout", "c0", first(opened)), opened.text("stdout", "c1")) == ("first\n", "again\n")
 
 
 def test_without_an_attempt_no_call_has_output(opened):
@@ -78,19 +84,18 @@ def test_without_an_attempt_no_call_has_output(opened):
 
 
 def test_the_output_of_a_call_whose_outcome_came_as_a_file_is_that_of_the_job(opened):
-    opened.found("c1", opened.path("outcomes"), 0)
-    opened.wrote({"c1": {"stdout": (3, 6)}})
     opened.path("stdout").write_text("of the job")
-    assert opened.text("stdout", "c1") == "the"
+    written = Written(opened.path("outcomes"), 0, opened.key, {"stdout": (3, 6)})
+    assert opened.text("stdout", "c1", written) == "the"
 
 
-def test_calls_change_their_bundle_and_keep_their_order(opened, bundle):
-    """A call that is not there is not given."""
-    futures = dict(opened.futures)
-    opened.give(["c2", "c7"], bundle)
-    assert (list(opened.futures), bundle.futures) == (["c1"], {"c2": futures["c2"]})
-    assert bundle.take("c2") is futures["c2"]
-    assert bundle.take("c2") is None
+def test_calls_come_to_an_open_bundle_and_leave(opened):
+    """They keep their order."""
+    future = CondorFuture("c7")
+    opened.give({"c7": future})
+    assert list(opened.futures) == ["c1", "c2", "c7"]
+    assert opened.take("c7") is future
+    assert opened.take("c7") is None
 
 
 def test_a_link_in_the_place_of_the_output_is_not_read(opened, tmp_path):

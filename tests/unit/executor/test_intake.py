@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from types import SimpleNamespace
 
 import pytest
 
 from condor_futures import PayloadError, procid
+from condor_futures.calls import stored_calls
+from condor_futures.calls.stored_calls import StoredCalls
 from condor_futures.execution_point.frames import read_frames
 from condor_futures.executor import intake as module
 from condor_futures.executor.engine import Numbers
@@ -25,8 +28,12 @@ class Engine:
         self.session = session
         self.numbers = Numbers()
         self.watcher = SimpleNamespace(
-            cancel=lambda _: None, tally=Counts(), why_not_warm=lambda options: None if options.warm else "warm is 0"
+            cancel=lambda _: None,
+            tally=Counts(),
+            takes=lambda *_: None,
+            why_not_warm=lambda options: None if options.warm else "warm is 0",
         )
+        self.stored = []
         self.added = []
         self.refusal = None
 
@@ -36,7 +43,13 @@ class Engine:
     def add(self, bundles, *, complete=False):
         if self.refusal is not None:
             raise self.refusal
-        self.added.append((bundles, complete))
+        self.added.append((list(filter(None, bundles)), complete))
+
+    def store(self, stored, bundle, futures):
+        if self.refusal is not None:
+            raise self.refusal
+        assert set(futures) <= set(stored.calls)
+        self.stored.append((bundle, list(futures)))
 
     @property
     def files(self):
@@ -218,19 +231,71 @@ def warm(engine):
 
 def test_a_file_for_warm_jobs_has_many_calls_whatever_the_chunks(engine, warm, monkeypatch):
     """The jobs are given them one by one. How many one job makes otherwise is in the file."""
-    monkeypatch.setattr(module, "_CALLS_IN_A_FILE", 4)
+    monkeypatch.setattr(module, "_CALLS_AT_ONCE", 4)
     groups = list(warm.submit_chunks(abs, iter([(n,) for n in range(10)]), 3, None))
     assert [len(group) for group in groups] == [4, 4, 2]
     assert [future.key for group in groups for future in group] == [f"c{n:06d}" for n in range(10)]
-    bundles = [bundle for [bundle], _ in engine.added]
-    assert [len(bundle.futures) for bundle in bundles] == [4, 4, 2]
-    assert {head_of(bundle, engine.session)["chunk"] for bundle in bundles} == {3}
+    assert [len(calls) for _, calls in engine.stored] == [4, 4, 2]
+    [bundle] = {bundle for bundle, _ in engine.stored}
+    assert head_of(bundle, engine.session)["chunk"] == 3
+    assert [future.bundle for group in groups for future in group] == [bundle] * 10
 
 
-def test_large_calls_for_warm_jobs_fill_their_file_sooner(engine, warm, monkeypatch):
-    monkeypatch.setattr(module, "_SIZE_OF_A_FILE", 1000)
+def test_a_file_for_warm_jobs_does_not_grow_for_ever(engine, warm, monkeypatch):
+    """It is removed only when all its calls have ended."""
+    monkeypatch.setattr(stored_calls, "MOST_CALLS", 3)
+    futures = [warm.submit(abs, (n,), {}) for n in range(7)]
+    assert [future.bundle.key for future in futures] == ["b000000"] * 3 + ["b000001"] * 3 + ["b000002"]
+    monkeypatch.setattr(stored_calls, "LARGEST", 1000)
+    futures = [warm.submit(len, (bytes(400),), {}) for _ in range(3)]
+    assert [future.bundle.key for future in futures] == ["b000002", "b000003", "b000004"]
+
+
+def test_a_function_is_in_a_file_for_warm_jobs_once(engine, warm):
+    for n in range(3):
+        warm.submit(abs, (n,), {})
+        warm.submit(bool, (n,), {})
+    [bundle] = {bundle for bundle, _ in engine.stored}
+    with bundle.path("calls").open("rb") as file:
+        kinds = [header["kind"] + str(header.get("function", "")) for header, _ in read_frames(file)]
+    assert kinds == ["bundle", "function", "call0", "function", "call1", *["call0", "call1"] * 2]
+
+
+@pytest.mark.parametrize("refused", [RuntimeError("shut down"), OSError(errno.ENOSPC, "No space left on device")])
+def test_a_refused_call_for_warm_jobs_is_in_no_file(engine, warm, monkeypatch, refused):
+    """What comes later can be read, also if a part of the call was written."""
+    first = warm.submit(abs, (1,), {})
+    with monkeypatch.context() as patch:
+        if isinstance(refused, RuntimeError):
+            engine.refusal = refused
+            with pytest.raises(RuntimeError, match="shut down"):
+                warm.submit(bool, (2,), {})
+            engine.refusal = None
+        else:
+
+            def half(file, secret, header, segments=()):
+                file.write(b"CFf1 half a frame" * 1000)
+                raise refused
+
+            patch.setattr(stored_calls, "write_frame", half)
+            error = warm.submit(bool, (2,), {}).exception()
+            assert "No space left on device; make room there" in str(error)
+    last = warm.submit(bool, (3,), {})
+    assert StoredCalls(first.bundle.path("calls")).calls == (first.key, last.key)
+
+
+def test_a_call_that_takes_a_future_has_a_file_of_its_own(engine, warm):
+    """The value is added to it."""
+    parent = CondorFuture("c000009")
+    alone, child = warm.submit(abs, (1,), {}), warm.submit(abs, (parent,), {})
+    assert [calls for _, calls in engine.stored] == [[alone.key]]
+    assert [list(bundle.futures) for [bundle], _ in engine.added] == [[child.key]]
+
+
+def test_large_calls_for_warm_jobs_are_handed_over_sooner(engine, warm, monkeypatch):
+    monkeypatch.setattr(module, "_BYTES_AT_ONCE", 1000)
     list(warm.submit_chunks(len, iter([(bytes(400),)] * 5), 1, None))
-    assert [len(bundle.futures) for [bundle], _ in engine.added] == [3, 2]
+    assert [len(calls) for _, calls in engine.stored] == [3, 2]
 
 
 def test_with_a_buffersize_warm_jobs_have_a_file_for_each_chunk(engine, warm):
@@ -243,8 +308,7 @@ def test_with_a_buffersize_warm_jobs_have_a_file_for_each_chunk(engine, warm):
 def test_a_call_for_warm_jobs_that_cannot_be_made_fails_alone(engine, warm):
     [group] = warm.submit_chunks(repr, iter([(1,), (threading.Lock(),), (3,)]), 1, None)
     assert [future.done() for future in group] == [False, True, False]
-    [([bundle], _)] = engine.added
-    assert list(bundle.futures) == ["c000000", "c000002"]
+    assert [calls for _, calls in engine.stored] == [["c000000", "c000002"]]
 
 
 def test_arguments_that_end_in_an_error_leave_nothing_for_warm_jobs(engine, warm):

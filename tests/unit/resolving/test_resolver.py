@@ -36,7 +36,7 @@ def test_what_a_callback_raises_is_no_business_of_the_other_calls(tmp_path):
     for number, tell in enumerate([resolver.report, resolver.fail]):
         futures = {key: CondorFuture(key, lambda future: None) for key in (f"c{number}0000{n}" for n in range(3))}
         bundle = Bundle(f"b{number}", tmp_path, Options({}, spool=True), futures, states.Job(f"b{number}", True))
-        tally.opened([bundle])
+        tally.opened(bundle.futures.values(), bundle)
         with bundle.path("outcomes").open("wb") as file:
             for key in futures:
                 header = {"kind": "outcome", "session": session.id, "call": key, "result": "value", "host": "ep1"}
@@ -153,13 +153,13 @@ class Scene:
             line=self.job.path.parent,
         )
         self.open.attempt = self.job.path
-        self.tally.opened([self.source])
+        self.tally.opened(self.source.futures.values(), self.source)
         self.resolver.takes(self.open)
         self.outcomes = self.job.path.with_suffix(".outcomes")
         self.resolver.start()
 
     def move(self, *calls):
-        self.resolver.move(self.source, self.open, calls)
+        self.resolver.give(self.open, {call: self.futures[call] for call in calls})
 
     def done(self):
         """Let the resolver do all that it was asked for."""
@@ -188,11 +188,11 @@ def test_a_call_is_where_its_job_is(scene):
     """It is counted in the state of that job, and goes back when the job returns it."""
     scene.move("c0", "c2")
     scene.done()
-    assert (list(scene.source.futures), list(scene.open.futures)) == (["c1"], ["c0", "c2"])
+    assert list(scene.open.futures) == ["c0", "c2"]
     assert scene.tally.counts() == {"running": 2, "pending": 1}
-    scene.resolver.move(scene.open, scene.source, ["c2"])
+    scene.resolver.take_back(scene.open, {"c2": scene.futures["c2"]}, scene.source)
     scene.done()
-    assert (list(scene.source.futures), list(scene.open.futures)) == (["c1", "c2"], ["c0"])
+    assert list(scene.open.futures) == ["c0"]
     assert scene.tally.counts() == {"running": 1, "pending": 2}
 
 
@@ -207,9 +207,12 @@ def test_outcomes_are_delivered_one_by_one(scene):
     scene.resolver.deliver(scene.open, scene.outcomes, list(places.items()))
     scene.done()
     assert scene.shown() == {"c0": 10, "c1": 11}
-    assert scene.open.places == {call: (scene.outcomes, start, "b000001") for call, start in places.items()}
+    written = {call: future.written for call, future in scene.futures.items() if future.written is not None}
+    assert {call: one[:3] for call, one in written.items()} == {
+        call: (scene.outcomes, start, "b000001") for call, start in places.items()
+    }
     assert list(scene.open.futures) == ["c2"]
-    assert [scene.open.text("stdout", call) for call in ("c0", "c1")] == ["zero\n", "one\n"]
+    assert [scene.open.text("stdout", call, written[call]) for call in ("c0", "c1")] == ["zero\n", "one\n"]
     assert scene.tally.counts() == {"done": 2, "running": 1}
 
 
@@ -236,7 +239,7 @@ def test_an_outcome_that_is_not_authentic_fails_its_call_only(scene, spoilt):
     scene.done()
     shown = scene.shown()
     assert (type(shown["c0"]), shown["c1"]) == (OutcomeError, 11)
-    assert "c0" not in scene.open.places
+    assert scene.futures["c0"].written is None
     assert dict(scene.open.futures) == {}
 
 
@@ -274,12 +277,12 @@ def test_a_cancelled_call_is_forgotten(scene):
     """Its outcome may come all the same, and does not count."""
     scene.move("c0", "c1")
     scene.futures["c0"].cancel()
-    scene.resolver.forget(scene.open, "c0")
+    scene.resolver.forget(scene.open, ["c0"])
     start = scene.job.outcome("c0", 10)
     scene.resolver.deliver(scene.open, scene.outcomes, [("c0", start)])
     scene.done()
     assert scene.futures["c0"].cancelled()
-    assert (list(scene.open.futures), dict(scene.open.places)) == (["c1"], {})
+    assert (list(scene.open.futures), scene.futures["c0"].written) == (["c1"], None)
 
 
 def bring(scene, *calls):
@@ -301,7 +304,7 @@ def test_what_did_not_get_through_the_line_comes_as_a_file(scene):
     scene.done()
     assert scene.shown() == {"c0": "through the line", "c1": "brought c1"}
     assert answers == [["c0", "c1", "c2"]]
-    assert scene.open.places["c1"][0] == scene.open.path("outcomes")
+    assert scene.futures["c1"].written.path == scene.open.path("outcomes")
 
 
 @pytest.mark.parametrize("what", ["nothing", "no frames", "a frame that is cut off"])
@@ -341,7 +344,7 @@ def test_what_ended_a_job_fails_the_call_that_it_made(scene):
 
 
 def test_one_call_fails_before_it_is_given_to_a_job(scene):
-    scene.resolver.fail(scene.source, PayloadError("cannot be read"), "c1")
+    scene.resolver.fail_waiting([scene.futures["c1"]], PayloadError("cannot be read"))
     scene.done()
     assert {call: str(error) for call, error in scene.shown().items()} == {"c1": "cannot be read"}
 
@@ -372,7 +375,7 @@ def test_outcomes_of_an_earlier_clients_time_are_delivered(scene):
     scene.done()
     shown = scene.shown()
     assert (shown["c0"], shown["c1"], type(shown["c2"])) == (10, 11, FileNotFoundError)
-    assert scene.source.text("stdout", "c1") == "one"
+    assert scene.source.text("stdout", "c1", scene.futures["c1"].written) == "one"
     assert dict(scene.source.futures) == {}
 
 

@@ -17,6 +17,7 @@ class Scene:
     def __init__(self):
         self.done: list[str] = []
         self.failed: list = []
+        self.waiting: list = []
         self.bundles = ["b000000"]
         self.over = self.quiet = False
         self.emptied = True
@@ -33,7 +34,9 @@ class Scene:
                 removals=SimpleNamespace(empty_the_queue=self.empty_the_queue),
                 log=SimpleNamespace(close=self.doing("close log")),
                 fleets=SimpleNamespace(
-                    hand_all=self.doing("hand out"), clear=self.doing("forget warm"), close=self.doing("close lines")
+                    hand_all=self.doing("hand out"),
+                    fail_waiting=lambda error, *, keep_calls=False: self.waiting.append((error(None), keep_calls)),
+                    close=self.doing("close lines"),
                 ),
             ),
         )
@@ -104,6 +107,7 @@ def test_a_client_that_leaves_lets_the_jobs_be(scene):
     assert scene.done == ["hand out", *HELPERS, "leave", "afterwards"]
     [(bundle, error)] = scene.failed
     assert (bundle, "attach() returns this call again" in str(error)) == ("b000000", True)
+    assert scene.waiting == [(error, True)]
 
 
 def test_jobs_that_may_be_left_are_told_of(scene, caplog):
@@ -121,7 +125,8 @@ def test_an_initializer_that_failed_breaks_the_executor_once(scene):
     scene.ending.initializer_failed(second)
     assert scene.ending.broken is first
     assert scene.failed == [("b000000", first)]
-    assert scene.done == ["unwant b000000", "forget warm"]
+    assert scene.done == ["unwant b000000"]
+    assert scene.waiting == [(first, False)]
 
 
 @pytest.mark.parametrize("kept", [False, True])

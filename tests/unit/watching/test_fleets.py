@@ -66,8 +66,15 @@ class Resolver:
     def takes(self, bundle):
         pass
 
-    def move(self, source, target, calls):
-        source.give(calls, target)
+    def give(self, bundle, futures):
+        bundle.give(futures)
+
+    def take_back(self, bundle, futures, to):
+        assert all(future.bundle is to for future in futures.values())
+        self.forget(bundle, futures)
+
+    def fail_waiting(self, futures, error):
+        self.told += [f"{future.key} fails: {type(error).__name__}" for future in futures]
 
     def deliver(self, bundle, path, calls):
         for call, start in calls:
@@ -87,8 +94,9 @@ class Resolver:
         assert call in bundle.futures
         self.told.append(f"{call} fails: {type(cause).__name__}")
 
-    def forget(self, bundle, call):
-        bundle.take(call)
+    def forget(self, bundle, calls):
+        for call in calls:
+            bundle.take(call)
 
     def finished(self, bundle, *, keep):
         self.told.append(f"{bundle.key} finished{', kept' if keep else ''}")
@@ -189,6 +197,15 @@ class Scene:
         told, self.resolver.told = self.resolver.told, []
         return told
 
+    def cancel(self, key):
+        return self.fleets.cancel(self.futures[key].bundle, key)
+
+    def found(self):
+        """The calls that a client that attaches finds."""
+        return {
+            bundle.key: list(bundle.calls) for bundle in find_bundles(self.session) if bundle.counts and not bundle.line
+        }
+
     def where(self):
         """The bundle of each future."""
         return {key: future.bundle.key for key, future in self.futures.items()}
@@ -266,7 +283,7 @@ def test_a_call_has_a_job_submitted_which_makes_it(scene):
     scene.turn()
     assert side.heard() == ["function", "call c0.0"]
     assert future.running()
-    assert (future.bundle, opened.futures, bundle.futures) == (opened, {"c0.0": future}, {})
+    assert (future.bundle, opened.futures) == (opened, {"c0.0": future})
     assert opened.attempt == side.path
     side.outcome("c0.0", 1)
     scene.turn()
@@ -613,9 +630,9 @@ def test_calls_of_an_ended_job_are_known_until_it_is_known_how_they_ended(scene,
     opened = scene.opened[0]
     scene.end(opened, REMOVED)
     scene.turn()
-    assert [bundle.key for bundle in scene.fleets.bundles()] == ["b000000", "b000100"]
+    assert [bundle.key for bundle in scene.fleets.bundles()] == ["b000100"]
     assert not scene.fleets.empty
-    scene.fleets.clear()  # all calls have failed
+    scene.fleets.fail_waiting(lambda _: ValueError())  # all calls have failed
     scene.told()
     opened.futures = {}
     monkeypatch.setattr(scene.resolver, "fail_with", lambda *_: None)
@@ -627,12 +644,12 @@ def test_calls_of_an_ended_job_are_known_until_it_is_known_how_they_ended(scene,
 
 def test_a_bug_fails_the_calls_of_a_job_and_no_others(scene):
     first, _ = scene.start(0, 3, jobs=2)
-    scene.fleets.failed(scene.opened[0])
+    scene.fleets.forget(scene.opened[0])
     assert scene.where()["c0.0"] == "b000100"
     first.outcome("c0.0")
     scene.turn()
     assert scene.told() == []
-    scene.fleets.failed(scene.opened[0])
+    scene.fleets.forget(scene.opened[0])
     assert not scene.fleets.empty
 
 
@@ -643,15 +660,16 @@ def test_a_line_that_cannot_be_used_makes_all_bundles_have_their_own_jobs(scene,
     scene.turn()
     count = len(scene.opened)
     scene.end(scene.opened[0], Terminated("1.0", exit_status=NO_LINE))
-    assert scene.closed == ["b000000", "b000001"]
+    assert {bundle.key: list(bundle.futures) for bundle in scene.submitted} == scene.found()
+    assert list(scene.found().values()) == [["c0.0", "c0.1"], ["c1.0"]]
     assert "warm jobs are not possible here" in caplog.text
     assert not scene.fleets.takes(write_calls(scene.session, 2, ["c2"]))
     assert scene.fleets.empty
     scene.end(scene.opened[1], Terminated("1.1", exit_status=NO_LINE))
     scene.turn()
-    assert scene.closed == ["b000000", "b000001"]
+    assert len(scene.closed) == 2
     assert len(scene.opened) == count
-    assert scene.told() == []
+    assert scene.told() == ["b000000 finished", "b000001 finished"]
 
 
 def test_machines_without_the_line_are_not_the_end_of_warm_jobs(scene, monkeypatch):
@@ -853,12 +871,12 @@ def test_nothing_is_recalled_without_need(scene, what):
 
 def test_a_cancelled_call_that_waits_is_given_to_no_job(scene):
     bundle = scene.submit(0, 2)
-    assert scene.fleets.cancel("c0.0")
+    assert scene.cancel("c0.0")
     scene.turn()
     side = scene.run(scene.opened[0])
     scene.turn()
     assert calls(side.heard()) == ["c0.1"]
-    assert bundle.cancelled == {"c0.0"}
+    assert scene.found()[bundle.key] == ["c0.1"]
     side.outcome("c0.1")
     scene.turn()
     assert scene.told() == ["b000000 finished, kept", "b000100 has c0.1"]
@@ -870,7 +888,7 @@ def test_a_job_is_told_of_a_cancelled_call_and_goes_on(scene):
     side = scene.start(0)
     side.heard()
     opened = scene.opened[0]
-    assert scene.fleets.cancel("c0.0")
+    assert scene.cancel("c0.0")
     assert side.heard() == ["cancel c0.0"]
     assert opened.futures == {}, "the output of the next call is its own"
     side.outcome("c0.0")
@@ -885,25 +903,27 @@ def test_cancelled_calls_are_hidden_from_clients_that_attach(scene):
     """If some calls of the bundle have an outcome, the bundle stays."""
     bundle, other = scene.submit(0, 2), scene.submit(1, 2)
     for call in ("c0.0", "c0.1", "c1.0"):
-        scene.fleets.cancel(call)
-    assert not bundle.path("calls").exists()
-    assert bundle.path("cancelled").read_text().split() == ["c0.0", "c0.1"]
-    assert other.path("calls").exists()
+        scene.cancel(call)
+    assert scene.found() == {other.key: ["c1.1"]}
+    gone = {bundle.key: bundle.gone for bundle in find_bundles(scene.session)}
+    assert gone == {bundle.key: ["c0.0", "c0.1"], other.key: ["c1.0"]}, "their keys are not used again"
 
 
 def test_calls_that_are_not_here_cannot_be_cancelled(scene):
-    """Neither calls of jobs of their own, nor those that have an outcome."""
+    """Those of jobs of their own are not here; those that have an outcome stay as they are."""
     side = scene.start(0)
     side.outcome("c0.0")
     scene.turn()
-    assert not scene.fleets.cancel("c0.0")
-    assert not scene.fleets.cancel("c9.9")
+    scene.told()
+    assert scene.cancel("c0.0")
+    assert (side.heard(), scene.told(), scene.found()) == (["function", "call c0.0"], [], {"b000000": ["c0.0"]})
+    assert not scene.fleets.cancel(write_calls(scene.session, 9, ["c9"]), "c9")
 
 
 def test_a_call_of_an_evicted_job_can_be_cancelled(scene):
     scene.start(0)
     scene.fleets.interrupted(scene.opened[0])
-    assert scene.fleets.cancel("c0.0")
+    assert scene.cancel("c0.0")
     scene.turn(EVICTED * 2)
     assert scene.fleets.empty
 
@@ -1034,7 +1054,7 @@ def test_jobs_leave_at_once_when_the_executor_is_shut_down(scene):
     scene.turn(closing=True)
     assert side.heard() == ["leave"]
     assert scene.jobs.unwanted == [], "the other job's call waits"
-    scene.fleets.cancel("c1.0")
+    scene.cancel("c1.0")
     scene.turn(closing=True)
     assert scene.jobs.unwanted == ["b000101"]
 
@@ -1051,17 +1071,20 @@ def test_a_client_that_leaves_gives_all_calls_to_its_jobs(scene):
 
 
 def test_without_a_job_that_takes_calls_each_bundle_has_a_job_of_its_own(scene):
-    """But not if some of its calls have been made, or cancelled: the next client goes on with those."""
+    """Calls that were made or cancelled are not made again. What the queue has no room for waits for another client."""
     side = scene.start(0, 2)
     side.outcome("c0.0")
     side.say(kind="left")
     scene.turn()
     scene.submit(1, 2)
     scene.submit(2, 2)
-    scene.fleets.cancel("c2.0")
+    scene.cancel("c2.0")
+    scene.submit(3, 5, manner=Manner(chunk=2))
+    scene.fleets._max_jobs = len(scene.jobs) + 4
     scene.fleets.hand_all()
-    assert scene.closed == ["b000001"]
-    assert [bundle.key for bundle in scene.fleets.bundles()] == ["b000000", "b000002"]
+    made = [list(bundle.futures) for bundle in scene.submitted]
+    assert made == [["c0.1"], ["c1.0", "c1.1"], ["c2.1"], ["c3.0", "c3.1"]]
+    assert scene.found()["b000003"] == ["c3.2", "c3.3", "c3.4"]
 
 
 def attach(scene, calls_given, *, calls_made=3):
@@ -1190,15 +1213,15 @@ def chunks(scene, number, count, size):
 
 def test_jobs_of_their_own_make_as_many_calls_as_a_chunk_has(scene):
     """A call that was cancelled is not made. A client that attaches finds each call once."""
-    whole, small = chunks(scene, 0, 6, 2), chunks(scene, 1, 2, 5)
-    scene.fleets.cancel("c0.3")
-    scene.fleets.cancel("c1.0")
+    whole, _ = chunks(scene, 0, 6, 2), chunks(scene, 1, 2, 5)
+    scene.cancel("c0.3")
+    scene.cancel("c1.0")
     scene.turn()
     scene.end(scene.opened[0], Terminated("1.0", exit_status=NO_LINE))
-    assert [key for key in scene.closed if key != "b000001"] == sorted(set(scene.closed) - {"b000001"})
+    assert scene.closed == sorted(set(scene.closed))
     assert len(scene.closed) == 4
-    parts = {bundle.key: list(bundle.futures) for bundle in scene.submitted if bundle is not small}
-    assert list(parts.values()) == [["c0.0", "c0.1"], ["c0.2", "c0.4"], ["c0.5"]]
+    parts = {bundle.key: list(bundle.futures) for bundle in scene.submitted}
+    assert list(parts.values()) == [["c0.0", "c0.1"], ["c0.2", "c0.4"], ["c0.5"], ["c1.1"]]
     assert {key: future.bundle.key for key, future in scene.futures.items() if future.bundle.key in parts} == {
         call: key for key, calls_of in parts.items() for call in calls_of
     }
@@ -1225,7 +1248,8 @@ def test_without_room_for_the_parts_their_calls_fail(scene, monkeypatch):
     monkeypatch.setattr(Session, "create_file", one)
     scene.fleets.hand_all()
     assert [list(bundle.futures) for bundle in scene.submitted] == [["c0.0", "c0.1"]]
-    assert scene.told() == ["b000000 fails: PayloadError"]
+    told = [f"c0.{number} fails: PayloadError" for number in range(2, 6)]
+    assert scene.told() == [*told, "b000000 finished, kept"]
     assert scene.fleets.empty
 
 
@@ -1234,7 +1258,8 @@ def test_without_room_for_the_parts_their_calls_fail(scene, monkeypatch):
 
 def test_nothing_is_left_when_no_call_is_wanted(scene):
     scene.start(0, 3)
-    scene.fleets.clear()
+    scene.fleets.fail_waiting(lambda _: ValueError())
+    assert scene.told() == ["c0.1 fails: ValueError", "c0.2 fails: ValueError", "b000000 finished, kept"]
     assert scene.fleets.empty
     assert scene.fleets.bundles() == []
     scene.turn()

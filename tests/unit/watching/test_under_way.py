@@ -100,10 +100,10 @@ def test_all_of_them_are_known_wherever_they_are(scene):
 def test_a_job_is_wanted_as_long_as_one_of_its_calls_is(scene):
     """Then it is removed, and no client that attaches finds its calls."""
     bundle = scene.submit(0, "7.0")
-    first, second = bundle.futures
-    scene.under_way.cancel(bundle, first)
+    first, second = bundle.futures.values()
+    scene.under_way.cancel(first)
     assert bundle.job.state is State.IDLE
-    scene.under_way.cancel(bundle, second)
+    scene.under_way.cancel(second)
     assert bundle.job.state is State.DISCARDED
     assert not bundle.path("calls").exists()
     assert scene.asked() == [("remove", ["7.0"])]
