@@ -42,7 +42,7 @@ def test_calls_and_chunks_take_a_shared_object(new_executor, spool):
     assert single.result()[0] == TOTALS[1]
     assert [value for value, *_ in values] == TOTALS
     assert len({value[1:] for value in values}) == 2  # one object for the calls of each job
-    assert nested.result() == [3.0]
+    assert nested.result() == [3.0, 3.0]
     assert untouched.result() == 1
     assert names(executor) == [handle.name]
 
