@@ -16,7 +16,7 @@ import pytest
 os.environ.setdefault("CONDOR_FUTURES_CHECK_OWNERS", "1")
 
 import findings
-from support import FAILED, Pool
+from support import FAILED, QUICK, Pool
 
 from condor_futures import CondorExecutor
 from condor_futures.personal import HTCondorRelease, PersonalPool, find_htcondor, install
@@ -82,7 +82,7 @@ def pool(release: HTCondorRelease) -> Iterator[Pool]:
     state = Path(tempfile.mkdtemp(prefix="condor-futures-tests-"))
     before = os.environ.get("XDG_STATE_HOME")
     os.environ["XDG_STATE_HOME"] = str(state)
-    personal = PersonalPool(slots=8, release=release)
+    personal = PersonalPool(slots=8, release=release, config=QUICK)
     try:
         personal.start()
         yield Pool(personal)

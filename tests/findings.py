@@ -30,7 +30,7 @@ def is_finding(nodeid: str) -> bool:
 
     >>> is_finding("tests/contract/test_deadlocks.py::test_huge_bytes_travel")
     True
-    >>> is_finding("tests/pool/test_many_calls.py::test_a_hundred_thousand_calls_are_queued[spooled]")
+    >>> is_finding("tests/pool/test_many_calls.py::test_ten_thousand_calls_are_queued[spooled]")
     True
     >>> is_finding("tests/pool/test_cli.py::test_version")
     False

@@ -16,6 +16,16 @@ import pytest
 from condor_futures import CondorExecutor
 from condor_futures.personal import PersonalPool
 
+#: Settings of the pools for tests: the waits of HTCondor's defaults that a personal pool has too, cut short.
+QUICK = {
+    # The master restarts a daemon that was killed after 10 s.
+    "MASTER_BACKOFF_CONSTANT": "1",
+    "MASTER_BACKOFF_CEILING": "2",
+    # The memory that a job uses is read every 15 s, and reported to the schedd after 8 s at the earliest.
+    "PID_SNAPSHOT_INTERVAL": "4",
+    "STARTER_INITIAL_UPDATE_INTERVAL": "4",
+}
+
 #: Whether a test has failed. Then all jobs of its pool were removed.
 FAILED = pytest.StashKey[bool]()
 
@@ -46,7 +56,7 @@ class Pool:
         """
         with contextlib.suppress(subprocess.TimeoutExpired, AssertionError):
             subprocess.run(["condor_rm", "-all"], env=self.environment, capture_output=True, timeout=30, check=False)
-            until(lambda: self.ads("condor_q") == [], timeout=30, pause=0.2)
+            until(lambda: self.ads("condor_q") == [], timeout=30)
 
     def queue(self, executor: CondorExecutor) -> list[dict[str, Any]]:
         """Return the jobs of an executor's session that are in the queue."""
@@ -77,13 +87,24 @@ def session_constraint(executor: CondorExecutor) -> str:
     return f'CondorFuturesSession == "{executor._engine.session.id}"'
 
 
-def until(condition: Callable[[], Any], timeout: float = 60.0, pause: float = 0.02) -> Any:
-    """Wait for something that happens outside this process. Return the first true value of the condition."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "the condition did not become true"
-        time.sleep(pause)
-    return value
+def until(condition: Callable[[], Any], timeout: float = 60.0, pause: float | None = None) -> Any:
+    """Wait for something that happens outside this process. Return the first true value of the condition.
+
+    Args:
+        condition: is asked again and again.
+        timeout: seconds after which the test fails.
+        pause: seconds between two questions. By default they become longer, and costly questions (a tool of HTCondor's)
+            are asked less often: what the test waits for needs the processor too.
+
+    """
+    began = time.monotonic()
+    while True:
+        asked = time.monotonic()
+        if value := condition():
+            return value
+        now = time.monotonic()
+        assert now < began + timeout, "the condition did not become true"
+        time.sleep(min(max(0.02, 0.05 * (now - began)), 0.2) + 2 * (now - asked) if pause is None else pause)
 
 
 @contextlib.contextmanager

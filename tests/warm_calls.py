@@ -57,7 +57,7 @@ class Gate:
             file.write(f"{value}\n")
         self.begun.chmod(0o666)
         while not self.flag.exists():
-            time.sleep(0.01)
+            time.sleep(0.02)
         return value
 
     def values(self) -> list[str]:

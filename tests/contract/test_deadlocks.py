@@ -1,7 +1,7 @@
 """Every call ends, whatever happens while the call or its result is pickled, runs or is unpickled, and costs no other.
 
 There is one table: every hazard of ``tests/hazards.py`` at every stage of a call, spooled and unspooled, and during
-every kind of shutdown. Then come the same stages with 200 MB. ``repeat_deadlocks.py`` runs this file repeatedly.
+every kind of shutdown. Then come the same stages with 100 MB. ``repeat_deadlocks.py`` runs this file repeatedly.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.pool
 PATIENCE = 50
 """Seconds within which a hanging call can be recognised."""
 
-HUGE = 200_000_000
+HUGE = 100_000_000
 """Bytes."""
 
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from support import Pool, until
+from support import QUICK, Pool, until
 from users import User
 from warm_calls import Gate
 
@@ -36,10 +36,11 @@ def user():
 
 
 @pytest.fixture
-def own_pool(release, tmp_path_factory, monkeypatch):
-    """A pool that a test may damage: the pool of `access_point="personal"` for one test."""
+def own_pool(request, release, tmp_path_factory, monkeypatch):
+    """A pool that a test may damage: the pool of `access_point="personal"` for one test, perhaps with more settings."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-    personal = PersonalPool(slots=4, release=release)
+    config = {**QUICK, **getattr(request, "param", {})}
+    personal = PersonalPool(slots=4, release=release, config=config)
     personal.start()
     yield Pool(personal)
     personal.stop()

@@ -195,7 +195,7 @@ def test_job_ids_that_are_given_again_are_not_mixed_up(own_pool, tmp_path, monke
 
 def test_an_access_point_that_is_rebooted_costs_no_call(own_pool, tmp_path):
     """Its jobs run again from the beginning."""
-    with CondorExecutor(access_point="personal", job_lease_duration=20) as executor:  # otherwise it takes a minute
+    with CondorExecutor(access_point="personal", job_lease_duration=5) as executor:  # otherwise it takes a minute
         calls = Calls(executor, tmp_path)
         idle = executor.with_options(rank="0").submit(pow, 2, 5)
         own_pool.personal.stop()
@@ -276,13 +276,17 @@ def test_a_helper_that_is_killed_costs_no_call(new_executor, tmp_path):
         until(lambda helper=helper: access_point._process is not helper)
 
 
-@pytest.mark.timeout(240)  # a minute for the claims, and some time for a busy machine
-def test_slots_that_a_killed_schedd_had_claimed_are_given_up(own_pool, tmp_path):
-    """The killed schedd kept the claims for its next jobs. The new schedd would wait half an hour for these slots."""
-    with CondorExecutor(access_point="personal") as executor:
+@pytest.mark.parametrize("own_pool", [{"ALIVE_INTERVAL": "2"}], indirect=True, ids=[""])
+def test_slots_that_a_killed_schedd_had_claimed_are_given_up(pool, own_pool, tmp_path):
+    """The killed schedd kept the claims for its next jobs. The new schedd would wait half an hour for these slots.
+
+    It waits for six of the intervals, or for the lease of the last job: a minute in a personal pool.
+    """
+    assert pool.run("condor_config_val", "ALIVE_INTERVAL", "JOB_DEFAULT_LEASE_DURATION").split() == ["10", "60"]
+    with CondorExecutor(access_point="personal", job_lease_duration=12) as executor:
         calls = Calls(executor, tmp_path, 4)
         calls.let_go()
         assert [future.result(BOUND) for future in calls.futures] == [0, 1, 4, 9]
         (schedd,) = own_pool.pids("condor_schedd")
         os.kill(schedd, signal.SIGKILL)
-        assert executor.submit(pow, 2, 3).result(200) == 8
+        assert executor.submit(pow, 2, 3).result(BOUND) == 8

@@ -1,4 +1,4 @@
-"""Twenty clients are killed one after another at random moments. In the end, the session has 200 right values."""
+"""Ten clients are killed one after another at random moments. In the end, the session has 100 right values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from condor_futures import CondorExecutor
 
 pytestmark = [pytest.mark.pool, pytest.mark.timeout(300)]
 
-CALLS, KILLS = 200, 20
+CALLS, KILLS = 100, 10
 
 CLIENT = """
 import sys, time
@@ -46,7 +46,7 @@ time.sleep(600)
 """
 
 
-def test_two_hundred_calls_outlive_twenty_clients(pool, tmp_path):
+def test_a_hundred_calls_outlive_ten_clients(pool, tmp_path):
     """The clients are killed while they attach, submit or wait. No job is killed with them, so no call runs again."""
     rng = random.Random(20)
     for number in range(KILLS):

@@ -21,6 +21,7 @@ from condor_futures import (
     JobRemovedError,
     JobTimeLimitError,
 )
+from condor_futures.state_machine.states import Job
 
 pytestmark = pytest.mark.pool
 
@@ -179,7 +180,7 @@ def test_a_job_that_needs_more_memory_than_there_is_to_be_fails(executor):
 
     def eat():
         food = bytearray(150 << 20)
-        time.sleep(16)  # HTCondor checks the resource usage of a job every 15 s
+        time.sleep(60)
         return len(food)
 
     error = hungry.submit(eat).exception(100)
@@ -297,8 +298,9 @@ def broken(pool, future, attribute, value):
     pool.run("condor_qedit", future.job_id, "Requirements", "true")
 
 
-def test_a_job_that_never_runs_and_is_never_held_is_given_up(pool, executor):
+def test_a_job_that_never_runs_and_is_never_held_is_given_up(pool, executor, monkeypatch):
     """Its shadow fails repeatedly without any event, or its starter fails with an eviction each time."""
+    monkeypatch.setattr(Job, "FALSE_STARTS_LIMIT", 5)  # 20
     never = executor.with_options(requirements="false", spool=False)
     silent, told = never.submit(pow, 2, 2), never.submit(pow, 2, 2)
     broken(pool, silent, "Iwd", "undefined")
