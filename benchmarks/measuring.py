@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
@@ -69,6 +70,7 @@ class Row:
         goals: what has to be reached.
         rate: larger numbers are better.
         series: numbers for a plot.
+        case: the case that returned the row.
         load: the load average at the end of the measurement.
         loads: the load averages when references were measured at another time.
         measured: the time of the measurement.
@@ -83,6 +85,7 @@ class Row:
     goals: list[Goal] = field(default_factory=list)
     rate: bool = False
     series: dict[str, list[list[float]]] = field(default_factory=dict)
+    case: str = ""
     load: float = field(default_factory=lambda: round(os.getloadavg()[0], 2))
     loads: dict[str, float] = field(default_factory=dict)
     measured: float = field(default_factory=lambda: round(time.time()))
@@ -127,15 +130,30 @@ def condor(**options: Any) -> Iterator[CondorExecutor]:
     executor.shutdown()
 
 
-def processes() -> ProcessPoolExecutor:
+def processes(count: int = work.SLOTS) -> ProcessPoolExecutor:
     """The process pool of the standard library. The processes are not forked: this process has threads."""
-    return ProcessPoolExecutor(work.SLOTS, mp_context=get_context("forkserver"))
+    return ProcessPoolExecutor(count, mp_context=get_context("forkserver"))
 
 
 def in_new_process(program: Callable[..., T], *arguments: Any) -> T:
     """Run *program* in a process whose memory and threads have no history."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
         return executor.submit(program, *arguments).result()
+
+
+def wait_until_quiet(patience: float) -> None:
+    """Wait until two thirds of the machine's time are idle for 3 seconds; at most *patience* seconds."""
+
+    def idle() -> list[int]:
+        return [int(part) for part in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        before = idle()
+        time.sleep(3)
+        spent = [now - then for now, then in zip(idle(), before, strict=True)]
+        if spent[3] + spent[4] > 2 / 3 * sum(spent):
+            return
 
 
 def resident() -> float:
@@ -169,11 +187,11 @@ class Run:
 
     def executor(self) -> Any:
         """An executor whose jobs run; cases that follow each other share it."""
-        return self._shared("ours", condor)
+        return self._shared("ours", partial(condor, max_workers=2) if self.quick else condor)
 
     def processes(self) -> Any:
         """A process pool whose processes run."""
-        return self._shared("processes", processes)
+        return self._shared("processes", partial(processes, 1) if self.quick else processes)
 
     def _shared(self, name: str, make: Callable[[], Any]) -> Any:
         if name not in self._executors:
