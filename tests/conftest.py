@@ -19,16 +19,30 @@ import findings
 from support import FAILED, QUICK, Pool
 
 from condor_futures import CondorExecutor
+from condor_futures.errors import InstallError
 from condor_futures.personal import HTCondorRelease, PersonalPool, find_htcondor, install
 
+#: The environment variable with the ``XDG_DATA_HOME`` in which all processes of a test run install HTCondor, once.
+_DATA = "CONDOR_FUTURES_TEST_DATA"
 
-def pytest_configure() -> None:
-    """Accept Ctrl-C.
 
-    A shell without job control makes its background processes and their children ignore it.
+def pytest_configure(config: pytest.Config) -> None:
+    """Accept Ctrl-C, and make a directory for all processes of this run.
+
+    A shell without job control makes its background processes and their children ignore Ctrl-C.
     """
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not hasattr(config, "workerinput"):
+        # pytest's directories allow only their owner to enter. Root's daemons run as another user.
+        os.environ[_DATA] = tempfile.mkdtemp(prefix="condor-futures-data-")
+        Path(os.environ[_DATA]).chmod(0o755)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the directory, when all processes have ended."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(_DATA, ""), ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -72,6 +86,30 @@ def _rewind(item: pytest.Item) -> None:
 def release() -> HTCondorRelease:
     """The HTCondor of this machine, or one that is installed for this user now."""
     return find_htcondor() or install(lambda step, share: None)
+
+
+@pytest.fixture(scope="session")
+def data_home() -> Path:
+    """An ``XDG_DATA_HOME`` that every user may enter, and in which HTCondor was really installed.
+
+    The machine's own HTCondor, or root's, is usually where other users may not enter.
+    """
+    path = Path(os.environ[_DATA])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(path))
+        try:
+            install()
+        except InstallError as error:
+            pytest.skip(f"HTCondor cannot be installed here: {error}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def public_release(data_home: Path) -> HTCondorRelease:
+    """The HTCondor that was installed there."""
+    found = find_htcondor({"PATH": "", "XDG_DATA_HOME": str(data_home)})
+    assert found is not None
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -1,41 +1,20 @@
 """A real HTCondor, installed once per test session, and pools that leave nothing behind."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import pytest
 
-from condor_futures.errors import InstallError
-from condor_futures.personal import PersonalPool, find_htcondor, install
+from condor_futures.personal import PersonalPool, find_htcondor
 from condor_futures.personal.processes import pool_processes, wait_for
-
-
-@pytest.fixture(scope="session")
-def data_home():
-    """An ``XDG_DATA_HOME`` in which HTCondor was really installed."""
-    # pytest's directories allow only their owner to enter. Root's daemons run as another user.
-    path = Path(tempfile.mkdtemp(prefix="condor-futures-data-"))
-    path.chmod(0o755)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_DATA_HOME", str(path))
-        try:
-            install()
-        except InstallError as error:
-            shutil.rmtree(path)
-            pytest.skip(f"HTCondor cannot be installed here: {error}")
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.fixture(scope="session")
 def release(request):
     """An HTCondor to run: the machine's own, or a new installation."""
-    return find_htcondor() or find_htcondor({"PATH": "", "XDG_DATA_HOME": str(request.getfixturevalue("data_home"))})
+    return find_htcondor() or request.getfixturevalue("public_release")
 
 
 @pytest.fixture

@@ -56,29 +56,24 @@ def test_the_example_of_install_does_what_it_says(data_home, monkeypatch):
     run(docstrings(pool=True)[name])
 
 
-def test_a_killed_install_counts_for_nothing(fresh):
-    """The next installation removes its remains."""
-    with start() as first:
-        for line in first.stdout:
+def test_a_killed_install_counts_for_nothing_and_two_at_once_are_one(fresh):
+    """The next installation removes the remains of the killed one.
+
+    An installation that begins meanwhile waits, says so, and returns its result.
+    """
+    with start() as killed:
+        for line in killed.stdout:
             if line.startswith("Adapting"):
-                first.kill()
+                killed.kill()
     assert found() is None
     assert list(fresh.glob(".install-*"))
-    release = install()
-    assert release == found()
-    assert sorted(path.name for path in fresh.iterdir()) == [release.version, "install.lock"]
-
-
-def test_two_installs_at_once(fresh):
-    """The second one waits for the first, says so, and returns its result."""
     with start() as first:
         assert first.stdout.readline().startswith("Reading")
         with start() as second:
             assert second.communicate()[0].splitlines() == ["Another install is running; waiting for it"]
         first.communicate()
     assert (first.returncode, second.returncode) == (0, 0)
-    assert found() is not None
-    assert not list(fresh.glob(".install-*"))
+    assert sorted(path.name for path in fresh.iterdir()) == [found().version, "install.lock"]
 
 
 @pytest.fixture

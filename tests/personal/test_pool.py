@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from condor_futures.errors import PersonalPoolError
-from condor_futures.personal import HTCondorRelease, PersonalPool, default_pool_directory
+from condor_futures.personal import PersonalPool, default_pool_directory
 from condor_futures.personal import pool as pool_module
 from condor_futures.personal.processes import pool_processes
 
@@ -151,10 +151,9 @@ def test_a_temporary_pool_leaves_nothing(make_pool):
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_root_daemons(make_pool, data_home):
+def test_root_daemons(make_pool, public_release):
     """If user namespaces are not allowed, root's jobs run as an ordinary account."""
-    release = HTCondorRelease.at(next(data_home.glob("condor_futures/htcondor/[0-9]*/usr")), source="installed")
-    with make_pool(temporary=True, root_mode="condor_ids", release=release) as pool:
+    with make_pool(temporary=True, root_mode="condor_ids", release=public_release) as pool:
         uids = {Path(f"/proc/{pool.master_pid}/status").read_text().split("Uid:")[1].split()[0]}
         assert uids == {"0"}
         spool, ran_in = run_job(pool, pool.directory / "job")

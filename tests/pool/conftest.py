@@ -12,18 +12,7 @@ from users import User
 from warm_calls import Gate
 
 from condor_futures import DagExecutor
-from condor_futures.personal import PersonalPool, install
-
-
-@pytest.fixture(scope="session")
-def public_release():
-    """An HTCondor that every user may enter. Root's own is usually below /root."""
-    directory = Path(tempfile.mkdtemp(prefix="condor-futures-release-"))
-    directory.chmod(0o755)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_DATA_HOME", str(directory))
-        yield install()
-    shutil.rmtree(directory)
+from condor_futures.personal import PersonalPool
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Many calls, one by one. `benchmarks/queueing.py --calls 100000` has more."""
+"""Many calls, one by one. `./run bench memory` has a hundred thousand."""
 
 from __future__ import annotations
 
