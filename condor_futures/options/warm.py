@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 from condor_futures.options.options import Options
@@ -30,6 +31,7 @@ _OF_A_JOB: Final = {
 _LIMITS: Final = {"my.limitdirectoryaccess", "my.wantioproxy", "my.wantremoteupdates"}
 
 
+@functools.lru_cache(maxsize=64)  # each submit() asks it
 def closed_because(options: Options) -> str | None:
     """Return why each bundle with these *options* gets a job of its own; None if warm jobs can make its calls.
 

@@ -26,14 +26,17 @@ class Inbox:
             os.set_blocking(descriptor, False)
         # Only when nobody can post any more: the numbers may be those of other files as soon as they are closed.
         weakref.finalize(self, _close, self._read, self._write)
+        self._waits = False
         self._poll = select.poll()
         self._poll.register(self._read, select.POLLIN)
 
     def put(self, function: Callable[[], None]) -> None:
         """Have *function* called."""
         self._functions.put(function)
-        with contextlib.suppress(BlockingIOError):  # a full pipe wakes the reader just as well
-            os.write(self._write, b".")
+        # The reader looks for functions after it has set the flag: it sees this one, or this thread sees the flag.
+        if self._waits:
+            with contextlib.suppress(BlockingIOError):  # a full pipe wakes the reader just as well
+                os.write(self._write, b".")
 
     def get_nowait(self) -> Callable[[], None]:
         """Return the next function.
@@ -51,7 +54,10 @@ class Inbox:
     def wait(self, seconds: float) -> None:
         """Wait until there is a function, or a file can be read; *seconds* at most."""
         # Rounded up: poll() takes milliseconds, and would return at once, again and again, for less than one.
-        self._poll.poll(None if seconds == math.inf else math.ceil(1000 * min(max(seconds, 0.0), _LONGEST)))
+        self._waits = True
+        if self._functions.empty():
+            self._poll.poll(None if seconds == math.inf else math.ceil(1000 * min(max(seconds, 0.0), _LONGEST)))
+        self._waits = False
         with contextlib.suppress(BlockingIOError):
             os.read(self._read, 4096)
 
