@@ -131,7 +131,7 @@ def _open(
 def _resume(engine: Engine, left: Left, evidence: Evidence, verdicts: Verdicts) -> None:
     """Create the futures and bundles of all calls in the session, and hand them to the watcher."""
     keys = sorted((call for found in evidence.found for call in found.calls), key=lambda key: int(key[1:]))
-    engine.futures = {key: CondorFuture[Any](key, engine.watcher.cancel) for key in keys}
+    engine.futures = {key: CondorFuture(key, engine.cancel) for key in keys}
     engine.count_from(evidence.unused)
     cancelled = {call for found in evidence.bundles for call in (*found.gone, *(() if found.counts else found.calls))}
     bundle_of = functools.partial(_bundle, left, functools.partial(_future, engine.futures, cancelled))

@@ -70,6 +70,8 @@ class Engine:
         #: The futures of all calls by key, if the executor attached to the session; otherwise empty.
         self.futures: dict[str, CondorFuture[Any]] = {}
         self.process = os.getpid()
+        #: One object for all futures.
+        self.cancel = watcher.cancel
 
     def count_from(self, unused: Unused) -> None:
         """Start the counters at *unused*: smaller numbers are or were in use."""

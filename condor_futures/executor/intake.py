@@ -198,7 +198,8 @@ class Intake:
     ) -> _Made:
         key = Session.call_key(next(self.engine.numbers.calls))
         # The future cancels through the watcher, because the executor may be garbage collected before the call ends.
-        future = CondorFuture[Any](key, self.engine.watcher.cancel)
+        # CondorFuture[Any](...) would give each future a dict, which is larger than the future.
+        future: CondorFuture[Any] = CondorFuture(key, self.engine.cancel)
         try:
             return future, Call(key, arguments=arguments(), function=function(), number=number)
         except (PayloadError, TypeError, ForeignObjectError) as error:

@@ -33,6 +33,7 @@ class Engine:
             takes=lambda *_: None,
             why_not_warm=lambda options: None if options.warm else "warm is 0",
         )
+        self.cancel = self.watcher.cancel
         self.stored = []
         self.added = []
         self.refusal = None
