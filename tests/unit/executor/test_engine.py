@@ -29,6 +29,9 @@ class Watcher:
     def start(self):
         pass
 
+    def cancel(self, future):
+        pass
+
     def close(self):
         pass
 
