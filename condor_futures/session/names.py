@@ -14,7 +14,7 @@
             b000017.stdout, b000017.stderr
         objects/                 0700
             0123...cdef          0400  a shared object; its name is the hash of its contents (shared_objects)
-        given                    0600  which calls the client gave to which warm jobs
+        given                    0600  which calls the client gave to which warm jobs, and which were cancelled
         links/                   0700  links to files whose names HTCondor would misread (session.links)
         lines/b000018/           what the client and the warm job of an open bundle exchange (execution_point.warm)
             0123456789abcdef.outcomes, .calls, .stdout, .stderr    of one attempt of the job
@@ -79,7 +79,10 @@ class SessionNames:
 
     @property
     def given(self) -> Path:
-        """A line for each time that a warm job was given calls: the key of its bundle, and the keys of the calls."""
+        """Lines about calls for warm jobs: the key of the bundle whose job was given calls, and the keys of the calls.
+
+        Calls that were cancelled have ``cancelled:`` and the key of the bundle that stored them instead.
+        """
         return self.directory / "given"
 
     @property
