@@ -393,11 +393,13 @@ class Fleets:
         if not connection.send():
             self._no_room_until = time.monotonic() + NO_ROOM
 
-    def _note(self, about: str, calls: Iterable[GivenCall]) -> bool:
+    def _note(self, about: str, calls: Sequence[GivenCall]) -> bool:
         """Note where no job can write which calls a job is given, or were cancelled; return whether that was possible.
 
         A client that attaches believes outcomes of these calls only, and does not make those that were cancelled.
         """
+        if not calls:
+            return True
         try:
             if self._given is None:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
