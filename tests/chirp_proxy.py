@@ -37,6 +37,7 @@ class ChirpProxy:
     Attributes:
         config: what ``$_CONDOR_CHIRP_CONFIG`` names a file with: host, port and cookie.
         requests: the first words of all requests.
+        alias: the directory's name at the access point; it may not exist here, as for a job on another machine.
         exits: how often the starter would have exited, because it was asked to open a file without a shadow.
         offline: there is no shadow.
         shortest: a write writes at most this many bytes.
@@ -45,6 +46,7 @@ class ChirpProxy:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.resolve()
+        self.alias = str(self.directory)
         self.requests: list[str] = []
         self.exits = 0
         self.offline = False
@@ -158,7 +160,7 @@ class ChirpProxy:
         except OSError as error:
             result, more = _CODES.get(error.errno or 0, UNKNOWN), b""
         reply = b"%d\n" % result + more
-        if more and words[0] == "pread" and (cut := self._next(self._cut_replies)) is not None:
+        if more and words[0] in ("pread", "read") and (cut := self._next(self._cut_replies)) is not None:
             file.write(reply[:cut])
             file.flush()
             raise _ConnectionCutError
@@ -182,7 +184,11 @@ class ChirpProxy:
     def _ask_the_shadow(self, words: list[str], data: bytes) -> tuple[int, bytes]:
         match words:
             case ["open", path, flags, mode]:
-                return self._open(Path(path), flags, int(mode))
+                return self._open(Path(path.replace(self.alias, str(self.directory), 1)), flags, int(mode))
+            case ["read", number, size]:
+                self._check(int(size), 0)
+                read = os.read(self._files.get(int(number), -1), int(size))
+                return len(read), read
             case ["pread", number, size, offset]:
                 self._check(int(size), int(offset))
                 read = os.pread(self._files.get(int(number), -1), int(size), int(offset))
@@ -190,7 +196,16 @@ class ChirpProxy:
             case ["pwrite", number, size, offset]:
                 self._check(int(size), int(offset))
                 return os.pwrite(self._files.get(int(number), -1), data[: self.shortest], int(offset)), b""
-        return INVALID_REQUEST, b""
+        return self._position_or_close(words), b""
+
+    def _position_or_close(self, words: list[str]) -> int:
+        match words:
+            case ["lseek", number, offset, "0"]:
+                return os.lseek(self._files.get(int(number), -1), int(offset), os.SEEK_SET)
+            case ["close", number]:
+                os.close(self._files.pop(int(number), -1))
+                return 0
+        return INVALID_REQUEST
 
     @staticmethod
     def _check(size: int, offset: int) -> None:

@@ -16,12 +16,14 @@ from support import until
 
 from condor_futures.calls import pickling
 from condor_futures.calls.calls_file import Call, Manner, copy_outcome_at, write_bundle
+from condor_futures.calls.making import shared_by
 from condor_futures.calls.outcomes_file import Outcome, outcome_at, read_outcomes
 from condor_futures.calls.pickling import pickle_object
 from condor_futures.calls.stored_calls import StoredCalls, bundle_secret
 from condor_futures.execution_point.frames import skim
 from condor_futures.files.attempts import find_attempts
 from condor_futures.resolving.failures import value_or_error
+from condor_futures.session.shared_objects import SharedObjects
 from condor_futures.watching.connections import Connection
 
 KEY = bundle_secret(SECRET, BUNDLE)
@@ -55,15 +57,21 @@ class WarmSandbox(Sandbox):
 
     # The client writes.
 
-    def store(self, *calls, key_of=pickling._refuse_future, parents=(), **manner) -> tuple[StoredCalls, list[str]]:
-        """Write calls, each ``(function, *args)``, to a file of the client, with outcomes that they take."""
-        functions = {fn: pickle_object(fn, "function") for fn, *_ in calls}
+    def store(
+        self, *calls, key_of=pickling._refuse_future, parents=(), shared: SharedObjects | None = None, **manner
+    ) -> tuple[StoredCalls, list[str]]:
+        """Write calls, each ``(function, *args)``, to a file of the client, with outcomes that they take.
+
+        The job may read the *shared* objects that they take.
+        """
+        refer = {"key_of": key_of, **({} if shared is None else {"needs": shared.needs})}
+        functions = {fn: pickle_object(fn, "function", **refer) for fn, *_ in calls}
         made = [
-            Call(
-                f"c{next(self._numbers):06d}", functions[fn], pickle_object((tuple(args), {}), "(args, kwargs)", key_of)
-            )
-            for fn, *args in calls
+            Call(key, functions[fn], pickle_object((tuple(args), {}), "(args, kwargs)", **refer))
+            for (fn, *args), key in zip(calls, map("c{:06d}".format, self._numbers), strict=False)
         ]
+        for name in shared_by(made):
+            shared.lend(name, self.directory)
         path = self.client / f"{next(self._stored)}.calls"
         with path.open("wb") as file:
             write_bundle(file, made, session=SESSION, bundle="b000009", secret=SECRET, manner=Manner(**manner))
@@ -77,7 +85,7 @@ class WarmSandbox(Sandbox):
             fn, *args = initializer
             manner["initializer"] = pickle_object((fn, tuple(args)), "(initializer, initargs)")
         stored, _ = self.store(**manner)
-        line = {"directory": str(self.directory), "warm": warm, "lifetime": lifetime}
+        line = {"directory": self.proxy.alias, "warm": warm, "lifetime": lifetime}
         with (self.path / f"{BUNDLE}.calls").open("wb") as file:
             stored.write_open(file, BUNDLE, {}, line)
 

@@ -155,7 +155,7 @@ def write_bundle(
         "strict": manner.strict,
         "afresh": manner.afresh,
         "chunk": manner.chunk,
-        "objects": str(objects) if objects is not None and any(call.shared for call in calls) else None,
+        "objects": str(objects) if objects is not None else None,
     }
     head.update({name: value for name, value in optional.items() if value})
     head.update(options=dict(options), discard=bool(options.get("discard")))

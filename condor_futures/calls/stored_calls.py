@@ -229,11 +229,12 @@ class StoredCalls:
             file: the file.
             key: of the bundle.
             options: those of its job, for a client that attaches.
-            line: where the job finds the calls, and how long it waits for them.
+            line: where the job finds the calls and shared objects, and how long it waits for calls.
 
         """
         secret = bundle_secret(self._secret, key)
         own = {"bundle": key, "secret": secret.hex(), "options": dict(options), "line": dict(line)}
+        own["objects"] = line["directory"]
         write_frame(file, secret, {**self.head, **own}, self.initializer)
 
 

@@ -8,7 +8,7 @@ If HTCondor may run the job again, the outcomes are transferred with the job. Ca
 repeated, unless the bundle's header has ``afresh``. The header may also have ``parents``, the names of further outcome
 files to take values from, and ``strict``: then the job fails if a call fails.
 
-A call takes shared objects from files in the sandbox, or else in the directory ``objects`` of the header, which jobs
+A call takes shared objects from files in the sandbox, or else from the directory ``objects`` of the header, which jobs
 can read if they share a file system with the client. The name of such a file is the hash of its contents.
 """
 
@@ -72,7 +72,8 @@ class Bundle:
         self._reported, self._whole = set(), 0  # type: set[str], int
         self.parents = {}  # type: dict[str, tuple[str, int]]
         self.parent_files = [self.calls] + [_nearby(name) for name in self.head.get("parents", ())]
-        self.directory = os.path.dirname(self.calls)
+        # Without file transfer, the file of calls is elsewhere: in the spool directory, or among those of other jobs.
+        self.scratch = os.path.abspath(os.environ.get("_CONDOR_SCRATCH_DIR", "."))
 
     def index(self) -> "list[tuple[str, str, int]]":
         """Return kind, key and position of its functions and calls. Read once, for all processes that make calls."""
@@ -159,22 +160,32 @@ class Bundle:
                     return read_object(file, name)
             except FrameError:
                 reason = "is damaged"
-                if os.path.dirname(path) == self.directory:
-                    os.unlink(path)  # a warm job then fetches it again
+                if os.path.dirname(path) == self.scratch:
+                    os.unlink(path)  # a warm job then fetches it again, if another call takes it
+                    self.note_missing(name, reason)
             except FileNotFoundError:
                 pass
             except OSError as error:
                 reason = "cannot be read: %s" % error
         try:
-            with open(os.path.join(self.directory, name + ".missing")) as file:
+            with open(os.path.join(self.scratch, name + ".missing")) as file:
                 reason = file.read()
         except OSError:
             pass
         raise NoObjectError(name, reason)
 
+    def note_missing(self, name: str, reason: str) -> None:
+        """Note for the calls that take the shared object *name* why it is not here."""
+        try:
+            with open(os.path.join(self.scratch, name + ".missing"), "w") as file:
+                file.write(reason)
+        except OSError:
+            pass  # the disk is full
+
     def object_paths(self, name: str) -> "list[str]":
         """Return where the shared object *name* may be."""
-        return [os.path.join(place, name) for place in (self.directory, self.head.get("objects")) if place]
+        places = self.scratch, os.path.dirname(self.calls), self.head.get("objects")
+        return [os.path.join(place, name) for place in places if place]
 
     def counts(self, header: "Header") -> bool:
         """Return whether an outcome of an earlier attempt is final. A strict bundle repeats calls that raised."""

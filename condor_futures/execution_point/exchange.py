@@ -7,6 +7,7 @@ import sys
 import time
 from collections import deque
 
+from .fetching import Fetcher
 from .frames import MAGIC, TAG_SIZE, read_frames, skim, write_frame
 from .line import BAD_DESCRIPTOR, OFFLINE, PIECE, Line, LineError
 
@@ -112,6 +113,7 @@ class Exchange:
         self.line = None  # type: Line | None
         self.outcomes = self.calls = None  # type: int | None
         self.frames = Frames(bundle.secret)
+        self.fetcher = Fetcher(bundle, directory)
         self.unsent, self.sent = deque(), 0  # type: deque[memoryview], int
         self.copied = 0  # so much of the sandbox's file is sent, or in unsent
         self.streams = [_Stream(1, "stdout"), _Stream(2, "stderr")]
@@ -157,6 +159,7 @@ class Exchange:
 
     def _forget_descriptors(self) -> None:
         self.outcomes = self.calls = None
+        self.fetcher.forget_descriptor()
         for stream in self.streams:
             stream.target = None
 
@@ -182,6 +185,17 @@ class Exchange:
         except LineError as error:
             self.failed(error)
             return []
+
+    def fetch(self) -> bool:
+        """Fetch some of the shared objects that calls wait for; return False if there are none, or not now."""
+        if not self.fetcher.sizes or self.line is None or self.outcomes is None or time.monotonic() < self.retry:
+            return False
+        try:
+            self.fetcher.step(self.line)
+        except LineError as error:
+            self.failed(error)
+        self.active = time.monotonic()
+        return True
 
     def failed(self, error: LineError) -> None:
         """Prepare to try again later."""

@@ -20,6 +20,8 @@ PIECE = 1 << 20
 """The largest number of bytes in one request: starter and shadow each hold them in memory."""
 NO_SPACE, NO_MEMORY, TOO_MANY_OPEN, BUSY, TRY_AGAIN, BAD_DESCRIPTOR, OFFLINE = -6, -7, -9, -10, -11, -12, -17
 """Codes of replies, as ``src/condor_chirp/chirp_protocol.h`` has them. OFFLINE: the starter has no shadow."""
+PASSING = frozenset([NO_SPACE, NO_MEMORY, TOO_MANY_OPEN, BUSY, TRY_AGAIN, BAD_DESCRIPTOR, OFFLINE])
+"""Errors after which an operation is tried again."""
 SLICE = 0.25
 """Seconds of a wait after which it is checked whether the wait may go on."""
 _BACKSLASH = str.maketrans({character: "\\" + character for character in "\\ \n\t\r"})
@@ -82,6 +84,18 @@ class Line:
     def read(self, descriptor: int, size: int, offset: int) -> bytes:
         """Return at most *size* bytes at *offset*; none at the end of the file."""
         return self._exactly(self._ask("pread %d %d %d" % (descriptor, size, offset)))
+
+    def read_on(self, descriptor: int, size: int) -> bytes:
+        """Return the next bytes, *size* at most; the file may be larger than the other operations allow."""
+        return self._exactly(self._ask("read %d %d" % (descriptor, size)))
+
+    def rewind(self, descriptor: int) -> None:
+        """Let :meth:`read_on` begin at the beginning of the file."""
+        self._ask("lseek %d 0 0" % descriptor)
+
+    def close_file(self, descriptor: int) -> None:
+        """Close a file."""
+        self._ask("close %d" % descriptor)
 
     def write(self, descriptor: int, data: "Buffer", offset: int) -> int:
         """Write *data* at *offset*; return how many bytes were written."""

@@ -61,7 +61,7 @@ def pack_runner(pythons: Sequence[str] | None = None) -> bytes:
         for name in _PARTS:  # the source only, for tracebacks, and for Python versions that cannot use the bytecode
             file.write(here / f"{name}.py", f"{_PACKAGE}/{name}.py")
         add(f"{_PACKAGE}/__init__", here / "__init__.py", *_PARTS)
-        for name in ("shell", "reporting", "line", "exchange", "warm"):  # imported where they are needed
+        for name in ("shell", "reporting", "line", "fetching", "exchange", "warm"):  # imported where they are needed
             add(f"{_PACKAGE}/{name}", here / f"{name}.py")
         for path in Path(cloudpickle.__file__).parent.glob("*.py"):
             add(f"cloudpickle/{path.stem}", path)

@@ -8,7 +8,7 @@ point that belongs to this bundle alone. Each attempt of the job gives itself a 
 it as it grows:
 
 - *function* frames, numbered in their order; the *outcome* frames of other calls whose values the next call takes;
-  *call* frames;
+  *call* frames, with the names of the shared objects that are in the directory (``fetching``);
 - *cancel*: nobody waits for this call any more; its process is killed if it runs;
 - *recall*: the last of the calls that have not begun are handed to another job; the job replies with *returned*;
 - *leave*: there is nothing more to do.
@@ -35,7 +35,7 @@ from . import reporting
 from .child import STAGE_SIZE, Child
 from .exchange import LARGEST, Exchange
 from .frames import read_frames
-from .line import BAD_DESCRIPTOR, BUSY, NO_MEMORY, NO_SPACE, OFFLINE, PIECE, TOO_MANY_OPEN, TRY_AGAIN, LineError
+from .line import PASSING, PIECE, LineError
 from .supervisor import fork, how_it_died, new_stage
 
 TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
@@ -55,8 +55,6 @@ REPORT_PAUSE = 0.1
 """Seconds between two reports of a call."""
 KILLED_PAUSE = 0.5
 """Seconds until it is believed that only the child was killed, and not the job."""
-PASSING = frozenset([NO_SPACE, NO_MEMORY, TOO_MANY_OPEN, BUSY, TRY_AGAIN, BAD_DESCRIPTOR, OFFLINE])
-"""Errors that a job tries to outlast at its start too; after any other, its directory cannot be reached."""
 _TOKEN = 8  # bytes
 
 
@@ -150,6 +148,7 @@ class WarmJob:
         for descriptor in (self.taken, self.give, self.done, self.tell):
             os.set_blocking(descriptor, False)
         self.ready = deque()  # type: deque[int]
+        self.objects = {}  # type: dict[int, Any]  # the shared objects of these calls, by their tokens
         self.first = None  # type: int | None
         self.stage = new_stage()
         self.reports, self.reported, self.report_due = mmap.mmap(-1, reporting.REPORT_SIZE), 0, 0.0
@@ -174,12 +173,7 @@ class WarmJob:
             self.first = start if self.first is None else self.first
             if kind == "call":
                 place, self.first = self.first, None
-                if self.leaving:
-                    self.exchange.say(kind="returned", calls=[header["call"]], leaving=True)
-                elif self.refusal:
-                    self.bundle.report(header["call"], "python", **self.refusal)
-                else:
-                    self.hand(header["call"], place)
+                self.take_call(header, place)
         elif kind == "cancel":
             self.cancel(header["call"])
         elif kind == "recall":
@@ -189,6 +183,18 @@ class WarmJob:
             self.give_back(back[-header["calls"] :])
         elif kind == "leave":
             self.leaving = True
+
+    def take_call(self, header: "Header", place: int) -> None:
+        """Have a call made whose frames begin at *place* of the queue."""
+        if self.leaving:
+            self.exchange.say(kind="returned", calls=[header["call"]], leaving=True)
+        elif self.refusal:
+            self.bundle.report(header["call"], "python", **self.refusal)
+        else:
+            if header.get("shared"):
+                self.objects[place] = header["shared"]
+                self.exchange.fetcher.want(header["shared"])
+            self.hand(header["call"], place)
 
     def keep(self, name: str, data: bytes) -> int:
         """Append a frame to a file of the sandbox; return where it begins."""
@@ -210,13 +216,13 @@ class WarmJob:
         self.fill()
 
     def fill(self) -> None:
-        """Put as many tokens into the pipe as it takes."""
-        while self.ready:
+        """Put as many tokens into the pipe as it takes, up to a call whose objects are not here yet."""
+        while self.ready and not self.exchange.fetcher.lacks(self.objects.get(self.ready[0], ())):
             try:
                 os.write(self.give, self.ready[0].to_bytes(_TOKEN, "big"))  # all of it or nothing: see pipe(7)
             except BlockingIOError:
                 break
-            self.ready.popleft()
+            self.objects.pop(self.ready.popleft(), None)
 
     def in_pipe(self) -> int:
         count = bytearray(4)
@@ -367,7 +373,8 @@ class WarmJob:
             if not self.outstanding and self.may_leave():
                 return self.end()
             self.pass_report_on()
-            self.sleep()
+            if not self.exchange.fetch():
+                self.sleep()
             frames = self.exchange.try_exchange()
 
     def pass_report_on(self) -> None:
@@ -388,6 +395,7 @@ class WarmJob:
                 self.exchange.failed(error)
                 if self.terminated is not None:
                     self.die(self.terminated)
+                # After any other error, the directory cannot be reached.
                 if error.code not in PASSING or self.exchange.broken_for() > PATIENCE:
                     return None
             time.sleep(max(self.exchange.retry - time.monotonic(), 0.0))

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
+from condor_futures.errors import SharedObjectError
 from condor_futures.execution_point.frames import frame_parts
 
 if TYPE_CHECKING:
@@ -142,23 +143,33 @@ class SharedObjects:
         """Let a job that can read *directory* read the object *name* there.
 
         Raises:
-            OSError: there is no such object, or it cannot be copied.
+            SharedObjectError: there is no such object any more.
+            OSError: the job's directory cannot be written to.
 
         """
         path, there = self.directory / name, directory / name
         with self._lock:
-            intact = self._stored.get(name) == _status(path)
-            try:
-                there.hardlink_to(path)
-            except FileExistsError:
+            status = _status(path)
+            if not status:
+                raise SharedObjectError(f"the shared object {name[:12]}, an argument of the call, was removed: {path}")
+            if _is_copy(there, path):
                 return
-            except OSError:  # the file system has no links between directories (AFS)
-                intact = False
-            if intact:  # the link has changed the status
-                self._stored[name] = _status(path)
-        if not there.exists():
-            with path.open("rb") as source, self._session.create_file(there) as copy:
-                shutil.copyfileobj(source, copy)
+            there.unlink(missing_ok=True)  # what the object was before it was stored again
+            with contextlib.suppress(OSError):  # the file system has no links between directories (AFS)
+                there.hardlink_to(path)
+                if self._stored.get(name) == status:  # the link has changed the status
+                    self._stored[name] = _status(path)
+                return
+        with path.open("rb") as source, self._session.create_file(there) as copy:
+            shutil.copyfileobj(source, copy)
+
+
+def _is_copy(copy: Path, path: Path) -> bool:
+    """Return whether there is a *copy* of the object in *path*, from after the object was stored."""
+    with contextlib.suppress(OSError):
+        about, of = copy.lstat(), path.lstat()
+        return about.st_size == of.st_size and about.st_mtime_ns >= of.st_mtime_ns
+    return False
 
 
 def _status(path: Path) -> _Status:

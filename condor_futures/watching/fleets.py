@@ -20,7 +20,7 @@ from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import writing_calls
 from condor_futures.calls.lines import Attempt, cancelled_of
 from condor_futures.calls.stored_calls import StoredCalls, bundle_secret
-from condor_futures.errors import OutcomeError, PayloadError
+from condor_futures.errors import OutcomeError, PayloadError, SharedObjectError
 from condor_futures.files.attempts import find_attempts
 from condor_futures.files.growth import Growth
 from condor_futures.future import CondorFuture, Progress
@@ -365,8 +365,10 @@ class Fleets:
         for storage, group in itertools.groupby(calls, lambda call: call.storage):
             of_it = list(group)
             try:
+                for name in storage.calls.shared([call.key for call in of_it]):
+                    self._session.shared.lend(name, job.directory)
                 job.connection.hand_out(storage.calls, [call.key for call in of_it])
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, SharedObjectError) as error:
                 self._fail(of_it, error)
             else:
                 given += of_it

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from condor_futures import CondorExecutor, PayloadError, SharedObjectError
+from condor_futures.calls import stored_calls
 from condor_futures.inspection import inspect_file
 
 pytestmark = pytest.mark.pool
@@ -45,6 +46,32 @@ def test_calls_and_chunks_take_a_shared_object(new_executor, spool):
     assert nested.result() == [3.0, 3.0]
     assert untouched.result() == 1
     assert names(executor) == [handle.name]
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["jobs see the session", "through the line"])
+@pytest.mark.parametrize("spool", [True, False])
+def test_warm_jobs_take_a_shared_object(warm, monkeypatch, spool, seen):
+    """The jobs of this pool see the session's directory, and need not fetch anything, unless it is hidden from them."""
+    if not seen:
+        write = stored_calls.write_frame
+        monkeypatch.setattr(
+            stored_calls,
+            "write_frame",
+            lambda file, secret, header, *more: write(file, secret, {**header, "objects": "/nowhere"}, *more),
+        )
+    executor = warm(spool=spool, max_workers=2)
+    handle = executor.share({**DATASET, "large": os.urandom(3_000_000)})
+    values = list(executor.map(functools.partial(total, handle), range(4)))
+    assert [value for value, *_ in values] == TOTALS
+    assert len({value[1] for value in values}) <= 2
+    fetched = lambda _, name: (Path(os.environ["_CONDOR_SCRATCH_DIR"]) / name).exists()  # noqa: E731
+    assert executor.submit(fetched, handle, handle.name).result() is not seen
+    handle = executor.share([1, 2, 3])  # while the job runs
+    assert executor.submit(sum, handle).result() == 6
+    (executor.session / "objects" / handle.name).unlink()
+    assert isinstance(executor.submit(sum, handle).exception(), SharedObjectError)
+    executor.share([1, 2, 3])
+    assert executor.submit(sum, handle).result() == 6
 
 
 def test_only_the_jobs_that_need_it_get_it(new_executor):

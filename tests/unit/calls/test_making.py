@@ -158,8 +158,6 @@ def test_the_file_of_calls_says_which_objects_each_call_takes(session, pickler):
         None,
     ]
     assert shared_by(calls) == [handle.name]
-    write_files(session, bundle, calls[1:], Manner(), outcomes=False)
-    assert "objects" not in headers_of(bundle)[0]
 
 
 def headers_of(bundle):

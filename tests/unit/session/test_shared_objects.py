@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from condor_futures.errors import SharedObjectError
 from condor_futures.execution_point.frames import FrameError, read_object
 from condor_futures.session.session import Session
 
@@ -105,12 +106,26 @@ def test_a_job_gets_a_copy_where_there_are_no_links(session, tmp_path, monkeypat
 
     monkeypatch.setattr(os, "link", link)
     session.shared.lend(handle.name, tmp_path)
+    before = (tmp_path / handle.name).stat()
+    session.shared.lend(handle.name, tmp_path)  # it is there
+    assert (tmp_path / handle.name).stat() == before
     assert read(tmp_path / handle.name) == [b"pickle"]
     assert (session.objects / handle.name).stat().st_nlink == 1
 
 
+def test_a_job_gets_an_object_again_that_was_stored_again(session, tmp_path):
+    handle = session.shared.store([b"pickle"])
+    session.shared.lend(handle.name, tmp_path)
+    lent = tmp_path / handle.name
+    lent.chmod(0o600)
+    lent.write_bytes(lent.read_bytes().replace(b"pickle", b"hostil"))
+    assert session.shared.store([b"pickle"]) == handle
+    session.shared.lend(handle.name, tmp_path)
+    assert read(lent) == [b"pickle"]
+
+
 def test_an_object_that_is_not_there_cannot_be_lent(session, tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(SharedObjectError, match=r"the shared object 000000000000, .* was removed: .*/objects/0"):
         session.shared.lend("0" * 64, tmp_path)
 
 
