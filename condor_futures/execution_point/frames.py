@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     class Writable(Protocol):
         """Frames are written to it."""
 
-        def write(self, part: Buffer, /) -> object:
-            """Write *part*."""
+        def write(self, __part: Buffer) -> object:  # noqa: PYI063 - Python 3.6 has no other syntax
+            """Write it."""
 
 
 MAGIC = b"CFf1"

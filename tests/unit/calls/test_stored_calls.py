@@ -110,6 +110,7 @@ def test_a_bundle_for_their_job_has_their_head_and_a_secret_of_its_own(session):
     [(head, segments)] = frames(file.getvalue(), bundle_secret(session.secret, "b000009"))
     assert segments == list(made.initializer) != []
     own = {"bundle": "b000009", "secret": bundle_secret(session.secret, "b000009").hex(), "line": line}
+    own["objects"] = "/lines/b000009"
     rest = {name: value for name, value in made.head.items() if name not in (*own, "options", "segments")}
     assert head == {**rest, **own, "options": WARM.record(), "segments": head["segments"]}
     assert session.secret.hex() not in str(head)

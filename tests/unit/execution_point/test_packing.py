@@ -41,6 +41,7 @@ TRAVELLING = [
     "bundle",
     "child",
     "exchange",
+    "fetching",
     "frames",
     "line",
     "reporting",
