@@ -182,12 +182,13 @@ class CondorExecutor(Executor):
 
         Args:
             path: the submit file.
-            options: any options of the constructor. A submit command overrides the file's; None removes it.
+            options: any options of the constructor. A submit command replaces the file's before anything in the file is
+                expanded or refused; None removes it.
 
         Raises:
             OSError: the file cannot be read.
             TypeError, ValueError: the constructor refuses an option; the universe is not vanilla, docker or container;
-                or a name in the file is neither a command nor used as a macro.
+                a value in the file is invalid, or differs between its jobs; or a name in the file resembles a command.
 
         Example:
             >>> executor = CondorExecutor.from_submit_file("analysis.sub", request_memory="16GB")

@@ -27,6 +27,7 @@ from condor_futures.session.shared_objects import ForeignObjectError, SharedObje
 from condor_futures.state_machine.states import Job
 from condor_futures.submit.description import retried
 from condor_futures.submit.files_here import lost_output, missing_file, unlistable
+from condor_futures.submit.values import said_in
 
 __all__ = ["Intake"]
 
@@ -232,7 +233,8 @@ class Intake:
         commands = self.options.commands
         if self.options.spool and not dependent:
             if (missing := missing_file(commands)) is not None:
-                return FileNotFoundError(errno.ENOENT, f"{missing[0]} names a file that does not exist", missing[1])
+                command = said_in(missing[0], commands)
+                return FileNotFoundError(errno.ENOENT, f"{command} names a file that does not exist", missing[1])
             if (file := unlistable(commands)) is not None:
                 return ValueError(f"HTCondor cannot transfer {file!r}: commas and blanks at the ends delimit names")
         if (link := lost_output(commands)) is not None:

@@ -22,13 +22,23 @@ from typing import Final, Literal, NoReturn
 from condor_futures.submit import attributes
 from condor_futures.submit.commands import ALIASES, ELSEWHERE, KNOWN, OPTIONS, OWNED, OWNED_ATTRIBUTES, PATTERNS
 from condor_futures.submit.expressions import check_expression
-from condor_futures.submit.values import quote_file, quote_value
+from condor_futures.submit.values import Sourced, quote_file, quote_value
 
 _COMMAND_PATTERN: Final = re.compile("|".join(f"(?:{pattern})" for pattern in PATTERNS), re.ASCII)
 _CUSTOM_ATTRIBUTE: Final = re.compile(r"(?:\+|my\.)([a-z_]\w*)", re.ASCII | re.IGNORECASE)
 # When a claim is kept for 20 s, the next call of the same kind starts without a negotiation cycle. Nobody with 10,000
 # calls wants a mail for each job.
 _DEFAULTS: Final[Mapping[str, str]] = {"keep_claim_idle": "20", "notification": "never"}
+#: Job attributes that submit commands set under another name -> the command.
+_OTHER_ATTRIBUTES: Final = {
+    "acctgroup": "accounting_group",
+    "acctgroupuser": "accounting_group_user",
+    "checkpointfiles": "transfer_checkpoint_files",
+    "dontappend": "erase_output_and_error_on_restart",
+    "jobdescription": "description",
+    "periodicvacate": "periodic_vacate",
+    "successcheckpointexitcode": "checkpoint_exit_code",
+}
 _RETRYING: Final = frozenset({"max_retries", "on_exit_remove", "retry_until", "success_exit_code"})
 
 _FLAVOURS: Final = {
@@ -112,15 +122,44 @@ def merge(base: Mapping[str, str], changes: Mapping[str, object]) -> dict[str, s
         if other != given:
             raise TypeError(f"the submit command {name!r} is given twice, as {other!r} and as {given!r}")
         # The case of attribute names is kept, although MY.Flavour and my.flavour are the same attribute.
+        # HTCondor prefers an attribute to its command, so a new command replaces an inherited attribute.
+        command = not name.startswith("MY.")
         for inherited in [key for key in merged if key.lower() == name.lower()]:
             del merged[inherited]
+        for inherited in [key for key in base if command and key in merged and sets_the_same(name, key)]:
+            del merged[inherited]
         if value is not None:
-            merged[name] = quote_value(name, _flavour(value) if given.lower() == "job_flavour" else value)
+            text = quote_value(name, _flavour(value) if given.lower() == "job_flavour" else value)
+            merged[name] = Sourced.copy(text, value)
         elif name in _REMOVABLE_DEFAULTS:
             merged[name] = ""  # tells describe() to omit the default too
     for name in map(canonical_name, changes):
         check_expression(name, merged.get(name, ""), merged)
     return merged
+
+
+def sets_the_same(name: str, other: str) -> bool:
+    """Return whether the command or attribute *name* replaces *other*, because both set the same job attribute.
+
+    Args:
+        name: a submit command by its first name, or `MY.<attribute>`.
+        other: the same.
+
+    Example:
+        >>> sets_the_same("request_memory", "MY.RequestMemory"), sets_the_same("priority", "MY.JobPrio")
+        (True, True)
+        >>> sets_the_same("request_memory", "MY.RequestDisk"), sets_the_same("rank", "Rank")
+        (False, True)
+
+    """
+    return _attribute_of(name) == _attribute_of(other)
+
+
+def _attribute_of(name: str) -> str:
+    """Return the command that sets the same attribute as *name*, without "_", or the attribute's name in lower case."""
+    attribute = name.lower().removeprefix("my.")
+    attribute = _OTHER_ATTRIBUTES.get(attribute, ALIASES.get(attribute, attribute))
+    return attribute.replace("_", "")
 
 
 def _flavour(value: object) -> str:
@@ -162,11 +201,10 @@ def canonical_name(given: str) -> str:
         return name
     if name in OPTIONS:
         raise TypeError(f"{given!r} is not a submit command but a keyword of {OPTIONS[name]}")
-    near = _nearest(name)
+    meant = suggestions(name)
     # Every misspelled request_memory matches the pattern of custom resources, so a similar name is an error.
-    if _COMMAND_PATTERN.fullmatch(name) and not (near and name.startswith("request_")):
+    if _COMMAND_PATTERN.fullmatch(name) and not (meant and name.startswith("request_")):
         return name
-    meant = ELSEWHERE.get(name, [near] if near else [])
     advice = (
         f"did you mean {' or '.join(map(repr, meant))}?"
         if meant
@@ -174,6 +212,18 @@ def canonical_name(given: str) -> str:
         "that a site's own command sets"
     )
     raise TypeError(f"there is no submit command {given!r}; {advice}")
+
+
+def suggestions(name: str) -> Sequence[str]:
+    """Return the commands that an unknown *name*, in lower case, may mean.
+
+    Example:
+        >>> suggestions("request_memry"), suggestions("x509")
+        (['request_memory'], [])
+
+    """
+    near = _nearest(name)
+    return ELSEWHERE.get(name, [near] if near else [])
 
 
 def _refuse(given: str, reason: str) -> NoReturn:

@@ -2,140 +2,91 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
-from condor_futures.submit.commands import ALIASES, OWNED
-from condor_futures.submit.description import canonical_name, check_submit_commands, merge
-from condor_futures.submit.file_names import absolute, file_names, is_elsewhere
+from condor_futures.submit.commands import ALIASES, OPTIONS, OWNED, OWNED_ATTRIBUTES
+from condor_futures.submit.description import canonical_name, check_submit_commands, sets_the_same, suggestions
+from condor_futures.submit.expressions import check_expression
+from condor_futures.submit.file_names import absolute, file_names, is_elsewhere, quote_pairs, remap_pairs
 from condor_futures.submit.files_here import CLIENT_FILES, CLIENT_LISTS
+from condor_futures.submit.macros import Macros, used_names
+from condor_futures.submit.submit_lines import SubmitText
+from condor_futures.submit.values import Sourced, quote_value
 
 __all__ = ["add_submit_file", "read_submit_file"]
 
 logger = logging.getLogger(__name__)
 
-# $(name), $(name:default), $FUNCTION(arguments), possibly with macros inside; not $$(name), which is the execution
-# point's.
-_MACRO: Final = re.compile(r"(?<!\$)\$(\w*)\(((?:[^()]|\([^()]*\))*)\)")
 _DEFINED: Final = re.compile(r"^\s*(?:el)?if\s+!?\s*defined\s+([\w.]+)", re.IGNORECASE | re.MULTILINE)
 # HTCondor finds the variables backwards from the first of these words (SubmitForeachArgs::parse_queue_args).
 _QUEUE_VARIABLES: Final = re.compile(r"((?:[a-z_.][\w.]*[\s,]+)*)(?<!\S)(?:in|from|matching)(?=[\s(]|$)", re.IGNORECASE)
-# The macros that HTCondor sets for each job, unless the file sets them. $(Cluster), $(JobId) and the time also work in
-# our jobs.
-_SET_FOR_EACH_JOB: Final = frozenset({"item", "itemindex", "row", "step", "process", "procid", "taskid"})
-_CLUSTER: Final = re.compile(r"\$\(cluster(id)?\)[._-]?$", re.IGNORECASE)
 _NUMBERED: Final = re.compile(r"\$\((?:cluster(?:id)?|jobid)\)", re.IGNORECASE)
 _UNIVERSES: Final = {"vanilla", "docker", "container", "5"}
 #: The commands that the executor owns without a substitute, so that leaving them out needs a warning.
 _MISSED: Final = frozenset({"hold", "noop_job", "output_destination", "skip_if_dataflow"})
-_LONG_VALUE: Final = re.compile(r"@=(\w+)$")
-_QUEUE: Final = re.compile(r"queue(?![\w.])(?!\s*=)", re.IGNORECASE)
 
 
-def read_submit_file(path: str | Path) -> dict[str, str]:
+def read_submit_file(path: str | Path, own: Mapping[str, object] = MappingProxyType({})) -> dict[str, str]:
     """Return the submit commands of a submit file, for the executor's keywords.
 
     The function leaves out all commands that the executor owns, such as ``executable``, ``arguments``, ``output``,
-    ``log`` and ``queue``, with a warning if the executor has no substitute. It expands macros that the file defines.
-    HTCondor has already evaluated ``if``, ``include`` and similar statements. Relative files are in the file's
-    ``initialdir``, if it has one.
+    ``log`` and ``queue``, and their attributes, with a warning if the executor has no substitute. It expands macros
+    that the file defines. HTCondor has already evaluated ``if``, ``include`` and similar statements. Relative files are
+    in the file's ``initialdir``, if it has one.
+
+    Args:
+        path: the submit file, in UTF-8 or Latin-1.
+        own: commands that replace those of the file, before anything in the file is expanded or refused.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: HTCondor rejects the file; the universe is not vanilla, docker or container; the queue statement
-            sets a command, or a macro of a command, for each job; a macro cannot be expanded here; or the file
-            continues after the queue statement.
-        TypeError: a name is neither a submit command nor used as a macro; the message has the nearest command.
+            sets a command, or a macro of a command, for each job; a macro cannot be expanded here; a value is invalid;
+            or the file continues after the queue statement.
+        TypeError: a name is neither a submit command nor used as a macro, and resembles a command; or the executor
+            does not take an attribute.
 
     """
-    import htcondor2
-
-    text = Path(path).read_text()
-    try:
-        submit = htcondor2.Submit(text)
-    except (htcondor2.HTCondorException, ValueError, SyntaxError) as error:
-        raise ValueError(f"HTCondor cannot read the submit file {path}: {error}") from None
-    if (rest := _after_queue(text)) is not None:
+    file = SubmitText.read(path)
+    submit = _parse(file)
+    if (rest := file.after_queue()) is not None:
         raise ValueError(
-            f"{path} continues after its queue statement with {rest!r}; an executor uses only the commands before the "
-            "statement; write the others to another file, or pass them to with_options()"
+            f"{file.path} continues after its queue statement, with {rest[1]!r} in line {rest[0]}; an executor uses "
+            "only the commands before the statement; write the others to another file, or pass them to with_options()"
         )
-    defined = {name.lower(): value for name, value in submit.items()}
+    # A value of several lines is one line in our description; HTCondor reads a line break as a blank.
+    defined = {name: " ".join(value.splitlines()) for name, value in submit.items()}
     queue = submit.getQArgs() or ""
-    file = _SubmitFile(path, defined, _queue_variables(queue))
-    universe = file.value("universe", submit.get("universe", "vanilla")).strip().lower()
+    reader = _Reader(file, {name.lower(): value for name, value in defined.items()}, queue, submit.items())
+    universe = str(submit.get("universe", "vanilla"))
+    universe = reader.macros.expand(universe, reader.place("universe")).strip().lower()
     if universe not in _UNIVERSES:
         raise ValueError(
-            f"{path} is for the {universe} universe; calls run in the vanilla, docker or container universe"
+            f"{file.where('universe')}: the file is for the {universe} universe; calls run in the vanilla, docker or "
+            "container universe"
         )
     # HTCondor has removed the false branches of each `if`, and does not report the conditions.
-    used = {name.lower() for name in _DEFINED.findall(text)}
-    for value in (text, queue, *submit.values()):
-        used |= _used(value)
-    commands = _commands(path, submit, used)
-    for name in file.variables:
-        if command := _command(name):
-            raise ValueError(f"the queue statement in {path} sets {command} for each job; pass it to with_options()")
-    return {name: file.value(name, value) for name, value in commands.items()}
-
-
-def _commands(path: str | Path, submit: Mapping[str, str], used: Collection[str]) -> dict[str, str]:
-    """Return the submit commands that the executor does not own, by first name, without macros that are *used*."""
-    commands = {}
-    for name, value in submit.items():
-        first = ALIASES.get(name.lower(), name.lower())
-        if first in OWNED:
-            if first in _MISSED:
-                logger.warning("ignored %s in %s: %s", name, path, OWNED[first])
-            continue
-        try:
-            commands[canonical_name(name)] = value
-        except TypeError:
-            if name.lower() not in used:
-                raise
-    return commands
-
-
-def _after_queue(text: str) -> str | None:
-    r"""Return the first line after the queue statement and its list of items that is neither empty nor a comment.
-
-    HTCondor's bindings silently stop at the first queue statement. condor_submit 25.14 rejects lines after it.
-
-    >>> _after_queue("queue 2 in (\n a\n)\n# the end\n"), _after_queue("if true\nqueue\nendif\nqueue 5\nrank = 1")
-    (None, 'rank = 1')
-    >>> _after_queue("environment @=end\nqueue\n@end\nqueue x from \\\n list.txt")
-    """
-    depth, in_list, queued, closing = 0, False, False, ""
-    for line in map(str.strip, re.sub(r"\\[ \t]*\n", " ", text).splitlines()):
-        if closing:  # in a value of several lines: name @=tag ... @tag
-            closing = closing if line != closing else ""
-        elif in_list:
-            in_list = not line.startswith(")")
-        elif line and not line.startswith("#"):
-            if queued:
-                return line
-            word = line.split(None, 1)[0].lower()
-            depth += (word == "if") - (word == "endif")
-            if long_value := _LONG_VALUE.search(line):
-                closing = f"@{long_value[1]}"
-            if _QUEUE.match(line):
-                in_list, queued = line.count("(") > line.count(")"), depth == 0
-    return None
-
-
-def _queue_variables(arguments: str) -> list[str]:
-    """Return the names of the variables that a queue statement sets.
-
-    >>> _queue_variables("2 in (a b)"), _queue_variables("$(N) Run, seed from (")
-    ([], ['run', 'seed'])
-    """
-    variables = _QUEUE_VARIABLES.search(arguments)
-    return re.split(r"[\s,]+", variables[1].strip(" \t,").lower()) if variables and variables[1] else []
+    used = {name.lower() for name in _DEFINED.findall(file.text)}
+    for value in (file.text, queue, *defined.values()):
+        used |= used_names(value)
+    replaced = {canonical_name(name) for name in own}
+    for name in reader.variables:
+        command = _command(name)
+        if command is not None and command not in replaced:
+            raise ValueError(
+                f"the queue statement in {file.queue} sets {command} for each job; pass it to with_options()"
+            )
+    commands = reader.commands(defined, used, replaced)
+    return reader.checked({name: reader.value(name, each) for name, each in commands.items()}, commands)
 
 
 def add_submit_file(path: str | Path, options: Mapping[str, Any], constructor: Callable[..., object]) -> dict[str, Any]:
@@ -151,10 +102,42 @@ def add_submit_file(path: str | Path, options: Mapping[str, Any], constructor: C
         OSError, TypeError, ValueError: for the same reasons as :func:`read_submit_file`.
 
     """
-    own = inspect.signature(constructor).parameters
-    base = check_submit_commands(read_submit_file(path))
-    commands = {name: value for name, value in options.items() if name not in own}
-    return {name: value for name, value in options.items() if name in own} | merge(base, commands)
+    parameters = inspect.signature(constructor).parameters
+    own = {name: value for name, value in options.items() if name not in parameters}
+    check_submit_commands(own)
+    return {**read_submit_file(path, own), **options}
+
+
+def _parse(file: SubmitText) -> Any:
+    """Return the file as HTCondor's parser reads it."""
+    import htcondor2
+
+    def read(text: str) -> Any:
+        return htcondor2.Submit(text)
+
+    def reads(text: str) -> bool:
+        try:
+            read(text)
+        except (htcondor2.HTCondorException, ValueError, SyntaxError):
+            return False
+        return True
+
+    try:
+        return read(file.text)
+    except (htcondor2.HTCondorException, ValueError, SyntaxError) as error:
+        wrong = file.wrong_statement(reads)
+        what = f"{file.at(wrong.line)}: {wrong.text!r}" if wrong is not None else f"{file.path}: {error}"
+        raise ValueError(f"HTCondor cannot read the submit file {what}") from None
+
+
+def _queue_variables(arguments: str) -> list[str]:
+    """Return the names of the variables that a queue statement sets.
+
+    >>> _queue_variables("2 in (a b)"), _queue_variables("$(N) Run, seed from (")
+    ([], ['run', 'seed'])
+    """
+    variables = _QUEUE_VARIABLES.search(arguments)
+    return re.split(r"[\s,]+", variables[1].strip(" \t,").lower()) if variables and variables[1] else []
 
 
 def _command(name: str) -> str | None:
@@ -165,84 +148,138 @@ def _command(name: str) -> str | None:
         return None
 
 
-def _names(function: str, body: str) -> list[str]:
-    """Return the names of the macros that ``$FUNCTION(body)`` uses, without those of macros inside the body."""
-    if not function:
-        return [body.partition(":")[0].strip().lower()]
-    arguments = [argument.strip().lower() for argument in body.split(",")]
-    match function.upper():
-        case "ENV" | "RANDOM_INTEGER":
-            return []
-        case "RANDOM_CHOICE" if len(arguments) > 1:
-            return []
-        case "CHOICE" if len(arguments) > 2:  # noqa: PLR2004 - an index and one name, or an index and its choices
-            return arguments[:1]
-    return arguments
+@dataclass(frozen=True)
+class _Given:
+    """A command of the file: the name that the file gives it, its value, and the file and the line."""
+
+    name: str
+    value: str
+    where: str
 
 
-def _used(text: str) -> set[str]:
-    used = set()
-    for function, body in _MACRO.findall(text):
-        used |= {*_names(function, body), *_used(body)}
-    return used
+@contextlib.contextmanager
+def _telling(given: _Given) -> Iterator[None]:
+    """Add the file and the line to errors."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{given.where}: {error}") from None
 
 
-class _SubmitFile:
-    """The macros of one submit file, and the values of its commands without these macros."""
+class _Reader:
+    """The commands of one submit file, and their values without the file's macros."""
 
-    def __init__(self, path: str | Path, defined: Mapping[str, str], variables: list[str]) -> None:
-        self.variables = variables
-        self._path = path
+    def __init__(self, file: SubmitText, defined: Mapping[str, str], queue: str, items: Collection[Any]) -> None:
+        self.variables = _queue_variables(queue)
+        self._file = file
         self._defined = defined
-        self._per_job = {*variables, *(_SET_FOR_EACH_JOB - defined.keys())}
-        self._set_directory = next((name for name in variables if ALIASES.get(name, name) == "initialdir"), None)
+        self._values = {name: value for name, value in items}  # noqa: C416 - items may be a view of the file
+        plain = Macros(defined, self.variables, many=True)
+        count = plain.expand(queue, "the queue statement") if not self.variables else queue
+        self.macros = Macros(defined, self.variables, many=count.strip() not in ("", "1"))
+        self._set_directory = next((name for name in self.variables if ALIASES.get(name, name) == "initialdir"), None)
 
-    def value(self, name: str, value: str) -> str:
+    def place(self, name: str) -> str:
+        """Return the name of a command with the file and the line, for messages."""
+        where = self._file.where(name, self._values.get(name))
+        return f"{name} in {where}" + ("," if where != self._file.path else "")
+
+    def commands(
+        self, defined: Mapping[str, str], used: Collection[str], replaced: Collection[str]
+    ) -> dict[str, _Given]:
+        """Return the submit commands that the executor does not own, by first name.
+
+        Args:
+            defined: the commands and macros of the file, by name.
+            used: the names in lower case that the file uses as macros.
+            replaced: the first names of commands that the user's own keywords replace.
+
+        """
+        found: dict[str, _Given] = {}
+        for name, value in defined.items():
+            given = _Given(name, value, self._file.where(name, self._values[name]))
+            first = self._first_name(given, used)
+            if first is None or any(sets_the_same(own, first) for own in replaced):
+                continue
+            if first not in found or name.lower() == first.lower():  # HTCondor reads the first name first
+                found[first] = given
+        for name in [name for name in found if name in ("MY.TransferInput", "MY.TransferOutput")]:
+            self._transfer_attribute(found, name)
+        return found
+
+    def _first_name(self, given: _Given, used: Collection[str]) -> str | None:
+        """Return the first name of a command; None for a command that is left out, and for a macro."""
+        name = given.name.lower()
+        owner = OWNED_ATTRIBUTES.get(name[3:]) if name.startswith("my.") else None
+        first = owner or ALIASES.get(name, name)
+        if first in OWNED:
+            if first in _MISSED:
+                logger.warning("ignored %s in %s: %s", given.name, given.where, OWNED[first])
+            return None
+        if owner is not None:  # TransferInput and TransferOutput, to which the executor adds its own files
+            return {"transfer_input_files": "MY.TransferInput", "transfer_output_files": "MY.TransferOutput"}.get(owner)
+        try:
+            return canonical_name(given.name)
+        except TypeError as error:
+            if name in used:
+                return None
+            near = suggestions(name)
+            if name.startswith("my.") or name in OPTIONS or near:
+                unused = "" if name.startswith("my.") else f"nothing uses the macro {given.name}, and "
+                raise TypeError(f"{given.where}: {unused}{error}") from None
+        logger.warning("%s: %s is a macro that nothing uses; no submit command has this name", given.where, given.name)
+        return None
+
+    @staticmethod
+    def _transfer_attribute(found: dict[str, _Given], name: str) -> None:
+        """Replace an attribute by the command that sets it, over which the attribute takes precedence."""
+        given = found.pop(name)
+        command = "transfer_input_files" if name == "MY.TransferInput" else "transfer_output_files"
+        found.pop(command, None)
+        text = given.value.strip()
+        if not re.fullmatch(r'"[^"\\]*"', text):
+            raise ValueError(f"{given.where}: {given.name} must be a list of files in quotation marks, not {text}")
+        if text != '""':
+            found[command] = _Given(given.name, text[1:-1], given.where)
+
+    def value(self, first: str, given: _Given) -> str:
         """Return the value of a submit command in a form that does not depend on the file."""
-        value = self._expand(value, f"{name} in {self._path}")
-        if name in CLIENT_LISTS:
+        name = f"{given.name} in {given.where}" + ("," if given.where != self._file.path else "")
+        value = self.macros.expand(given.value, name)
+        if first in CLIENT_LISTS:
             return ", ".join(self._in_directory(name, file) for file in file_names(value))
-        if name in CLIENT_FILES:
+        if first in CLIENT_FILES:
             return self._in_directory(name, value.strip())
-        if name == "transfer_output_remaps" and "\\" not in value:
-            pairs = (pair.partition("=") for pair in value.strip().strip('"').split(";") if pair.strip())
+        if first == "transfer_output_remaps" and (pairs := remap_pairs(value)):
             # Absolute, because HTCondor resolves a relative path from the job's directory, which is the session's.
-            placed = [f"{source.strip()} = {self._in_directory(name, target.strip())}" for source, _, target in pairs]
-            return f'"{"; ".join(placed)}"'
+            return quote_pairs([(source, self._in_directory(name, target)) for source, target in pairs])
         return value
 
-    def _in_directory(self, name: str, file: str) -> str:
+    def checked(self, values: Mapping[str, str], given: Mapping[str, _Given]) -> dict[str, str]:
+        """Return the commands as an executor has them; errors name the file and the line."""
+        checked: dict[str, str] = {}
+        for name, value in values.items():
+            with _telling(given[name]):
+                checked[name] = quote_value(name, value)
+        for name in values:
+            with _telling(given[name]):
+                check_expression(name, checked[name], checked)
+        return {name: Sourced.of(value, given[name].where) for name, value in checked.items()}
+
+    def _in_directory(self, where: str, file: str) -> str:
         """Return the absolute path of a client's file; HTCondor resolves a relative one from the job's directory."""
         elsewhere = is_elsewhere(file) and not _NUMBERED.match(file)
         if not file or file.startswith("/") or elsewhere:
             return file
         if self._set_directory:
             raise ValueError(
-                f"{name} in {self._path} has {file!r}, relative to {self._set_directory}, which the queue statement "
-                "sets; use an absolute path"
+                f"{where} has {file!r}, relative to {self._set_directory}, which the queue statement sets; use an "
+                "absolute path"
             )
-        given = (self._defined[key] for key in self._defined if ALIASES.get(key, key) == "initialdir")
-        directory = next((value.strip() for value in given if value.strip()), "")
-        directory = absolute(self._expand(directory, f"initialdir in {self._path}"))
-        return os.path.join(directory or Path.cwd(), file)  # noqa: PTH118 - a slash at the end must stay
-
-    def _expand(self, value: str, where: str, depth: int = 0) -> str:
-        """Expand the macros that the file defines; HTCondor expands its own macros later."""
-
-        def replace(match: re.Match[str]) -> str:
-            function, body = match[1], match[2]
-            names = _names(function, body)
-            for name in names:
-                # After the cluster, the macro is a part of the job's id, which our jobs have too.
-                is_id = name in ("process", "procid") and _CLUSTER.search(match.string[: match.start()])
-                if name in self._per_job and not is_id:
-                    raise ValueError(
-                        f"{where} uses {match[0]}, which the queue statement sets; pass it to the calls instead"
-                    )
-            if not self._defined.keys() & set(names):
-                return f"${function}({_MACRO.sub(replace, body)})"
-            if function or depth > len(self._defined):
-                raise ValueError(f"{where} uses {match[0]}, which cannot be expanded here; write its value instead")
-            return self._expand(self._defined[names[0]], where, depth + 1)
-
-        return _MACRO.sub(replace, value)
+        named = [key for key in self._defined if ALIASES.get(key, key) == "initialdir"]
+        values = {key: self._defined[key].strip() for key in named if self._defined[key].strip()}
+        directory = "."
+        for key, value in values.items():
+            directory = self.macros.expand(value, self.place(key))
+            break
+        return os.path.join(absolute(directory), file)  # noqa: PTH118 - a slash at the end must stay

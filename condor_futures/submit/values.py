@@ -33,12 +33,14 @@ from condor_futures.submit.file_names import (
 from condor_futures.submit.files_here import CLIENT_FILES, CLIENT_LISTS, FILE_LISTS
 
 __all__ = [
+    "Sourced",
     "is_directory_name",
     "quote_arguments",
     "quote_environment",
     "quote_file",
     "quote_remaps",
     "quote_value",
+    "said_in",
 ]
 
 # HTCondor removes a backslash before a slash (25.14). Python represents bytes that are not UTF-8 as surrogates.
@@ -57,6 +59,44 @@ _LISTS: Final = frozenset(
     }
 )
 _ARGUMENTS: Final = re.compile(r"\w+_arg(?:ument)?s2?")
+
+
+class Sourced(str):
+    """The value of a submit command, with the file and the line that it comes from.
+
+    Attributes:
+        where: the file and the line.
+
+    """
+
+    __slots__ = ("where",)
+    where: str
+
+    @classmethod
+    def of(cls, value: str, where: str) -> Sourced:
+        """Return *value* with its source."""
+        sourced = cls(value)
+        sourced.where = where
+        return sourced
+
+    @classmethod
+    def copy(cls, value: str, origin: object) -> str:
+        """Return *value* with the source of *origin*, if it has one.
+
+        >>> Sourced.copy("1024", Sourced.of("1GB", "a.sub, line 3")).where
+        'a.sub, line 3'
+        """
+        return cls.of(value, origin.where) if isinstance(origin, Sourced) else value
+
+
+def said_in(name: str, commands: Mapping[str, str]) -> str:
+    """Return the name of a command for a message, with the file and the line that its value comes from.
+
+    >>> said_in("rank", {"rank": Sourced.of("Memory", "a.sub, line 3")})
+    'rank in a.sub, line 3,'
+    """
+    value = commands.get(name)
+    return f"{name} in {value.where}," if isinstance(value, Sourced) else name
 
 
 def quote_value(name: str, value: object) -> str:

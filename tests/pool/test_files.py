@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from condor_futures import JobHeldError, JobLostError
+from condor_futures import CondorExecutor, JobHeldError, JobLostError
 
 ODD = [
     "a b.txt",
@@ -118,6 +118,26 @@ def test_output_that_cannot_be_written_here_is_an_error(new_executor, tmp_path, 
     assert isinstance(link.exception(), FileNotFoundError)  # HTCondor would lose the file without an error
     assert isinstance(below.exception(), error)
     assert "Not a directory" in str(below.exception())
+
+
+def test_a_file_that_only_the_submit_file_names_is_told_with_both_names(pool, tmp_path, monkeypatch):
+    """The user may not know which file names it. Own keywords replace it, and an attribute that the file sets."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.sub").write_text(
+        '+RequestMemory = 3000000\n+TransferOutput = ""\nrequest_disk = 4GiB\ntransfer_input_files = no.txt\n'
+        'MY.JobId = "$(ClusterId).$(ProcId)"\n+Name = "n-$F(MY.JobId)"\nbatch_name = $(x)\nqueue x in (1 2)\n'
+    )
+    own = {"request_disk": "10MB", "batch_name": "mine"}
+    with CondorExecutor.from_submit_file("a.sub", access_point="personal", **own) as executor:
+        error = executor.submit(found).exception()
+        assert isinstance(error, FileNotFoundError)
+        assert "a.sub, line 4" in str(error)
+        assert f"{tmp_path}/no.txt" in str(error)
+        smaller = executor.with_options(request_memory="200MB", transfer_input_files=None)
+        assert smaller.submit(found).result() == []
+        (ad,) = pool.history(executor, 1)
+        name = f"n-{ad['ClusterId']}.{ad['ProcId']}"
+        assert (ad["RequestMemory"], ad["RequestDisk"], ad["JobBatchName"], ad["Name"]) == (200, 10240, "mine", name)
 
 
 def test_contents_that_cannot_be_spooled_are_refused(executor, tmp_path):

@@ -146,6 +146,30 @@ class TestMerge:
         changes = {"PRIO": 5, "RequestCpus": None, "+flavour": '"short"', "request_disk": None}
         assert merge(base, changes) == {"priority": "5", "rank": "x", "MY.flavour": '"short"'}
 
+    @pytest.mark.parametrize(
+        ("attribute", "command", "value"),
+        [
+            ("MY.RequestMemory", "request_memory", "200MB"),
+            ("MY.requestdisk", "RequestDisk", "1GB"),
+            ("MY.RequestFpgas", "request_fpgas", 1),
+            ("MY.JobPrio", "prio", 3),
+            ("MY.JobBatchName", "batch_name", "mine"),
+            ("MY.AccountingGroup", "accounting_group", "mine"),
+            ("MY.AcctGroup", "accounting_group", "mine"),
+            ("MY.Requirements", "requirements", "true"),
+            ("MY.ConcurrencyLimits", "concurrency_limits", "db"),
+            ("MY.Env", "environment", "A=1"),
+            ("MY.PeriodicHold", "periodic_hold", "false"),
+        ],
+    )
+    def test_a_command_replaces_an_inherited_attribute(self, attribute: str, command: str, value: object) -> None:
+        """HTCondor prefers the attribute, so the new value would mean nothing. None removes both."""
+        base = check_submit_commands({attribute: "1", "MY.Other": "2"})
+        assert merge(base, {command: value}).keys() == {canonical_name(command), "MY.Other"}
+        assert merge(base, {command: None}).keys() - {"batch_name"} == {"MY.Other"}
+        both = {command: value, attribute: "1"}
+        assert merge({}, both).keys() == {canonical_name(command), attribute}
+
     def test_the_base_is_left_as_it_was(self) -> None:
         """Two executors derived from one do not affect each other."""
         base = {"rank": "x"}

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from condor_futures.submit.description import merge
 from condor_futures.submit.submit_file import read_submit_file
+from condor_futures.submit.values import said_in
 
 
 @pytest.fixture
@@ -173,13 +175,17 @@ def test_directory_that_differs_between_jobs_has_no_common_files(read, given):
     ("text", "error", "sentence"),
     [
         ("request_memry = 2GB\nqueue", TypeError, "did you mean 'request_memory'"),
-        ("universe = grid\nqueue", ValueError, "is for the grid universe"),
+        ("universe = grid\nqueue", ValueError, "the file is for the grid universe"),
         ("batch_name = $(run)\nqueue run in (1, 2)", ValueError, r"\$\(run\), which the queue statement sets"),
-        ("n = 5\nrequest_memory = $INT(n,%d)\nqueue", ValueError, "cannot be expanded here"),
+        ("n = x y\nrequest_memory = $INT(n,%d)\nqueue", ValueError, "cannot be expanded here"),
+        ("n = 9\nlist = a,b\nbatch_name = $CHOICE(n,list)\nqueue", ValueError, "HTCondor finds no value"),
+        ("n = $(Cluster)\nbatch_name = $INT(n)\nqueue", ValueError, "cannot be expanded here"),
+        ("+TransferOutput = x\nqueue", ValueError, "must be a list of files in quotation marks"),
+        ('+CondorFuturesSession = "x"\nqueue', TypeError, "line 1: an executor does not take"),
+        ("request_memory = 4GiB\nqueue", ValueError, "line 1: .* did you mean '4GB'"),
+        ("environment @=end\nA=1\n@end\n+A = a b\nqueue", ValueError, r"line 4: .*must be a ClassAd expression"),
         ("queue request_memory from (\n1\n2\n)", ValueError, r"the queue statement in .* sets request_memory"),
         ("queue x, Prio from (\n1 2\n)", ValueError, r"the queue statement in .* sets priority"),
-        ("unused = 3\nrequest_memory = 1\nqueue", TypeError, "no submit command 'unused'"),
-        ("a = x.dat\nbatch_name = $F(a)\nqueue", ValueError, "cannot be expanded here"),
         ("a = $(b)\nb = $(a)\nbatch_name = $(a)\nqueue", ValueError, "cannot be expanded here"),
         ("request cpus 1\nqueue", ValueError, "cannot read the submit file"),
         ("request_cpus = 1\nqueue 2\nrequest_cpus = 8\nqueue", ValueError, "continues after its queue statement"),
@@ -193,6 +199,132 @@ def test_what_cannot_be_taken_over_is_told(read, text, error, sentence):
 def test_a_file_that_is_not_there_is_told(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_submit_file(tmp_path / "no.sub")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("request_cpus = 1\nrequest cpus 1\nqueue", 2),
+        ("# x\n\nrank = a \\\n  + b\nif foo\nrank = c\nendif\nqueue", 5),
+        ("a @=end\nx\n@end\ninclude : /no/such/file\nqueue", 4),
+        ("if false\nb = 1\nendif\nrequest_memory = $(c)\nqueue c in (1 2)", 4),
+        ("if true\nbatch_name = $(c)\nelse\nbatch_name = 2\nendif\nqueue c in (1 2)", 2),
+        ("a = 1\nqueue\nb = 2", 3),
+        ("a = 1\n\nqueue request_cpus from (\n1\n)", 3),
+        ("a = 1\nrequest_memry = 1", 2),
+        ("a = 1\nuniverse = grid", 2),
+    ],
+)
+def test_messages_name_the_file_and_the_line(read, text, line):
+    """condor_submit does the same."""
+    with pytest.raises((TypeError, ValueError), match=rf"analysis\.sub.*line {line}\b"):
+        read(text)
+
+
+def test_functions_are_expanded_by_htcondor(read):
+    """HTCondor replaces its own macros in their values later."""
+    commands = read("""
+        MY.JobId = "$(ClusterId).$(ProcId)"
+        MY.Name = "htcondor--$F(MY.JobId)--"
+        n = 7
+        list = a, b, c
+        x = 2.5
+        path = /data/my run/b.root
+        batch_name = $INT(n,%03d) $CHOICE(1,list) $REAL(x,%.2f) $Fn(path) $SUBSTR(list,0,1) $STRING(n)
+        MY.Choice = "$CHOICE(1,d,e)"
+        queue
+    """)
+    assert commands == {
+        "MY.JobId": '"$(ClusterId).$(ProcId)"',
+        "MY.Name": '"htcondor--$(ClusterId).$(ProcId)--"',
+        "batch_name": "007 b 2.50 b a 7",
+        "MY.Choice": '"$CHOICE(1,d,e)"',
+    }
+
+
+def test_a_file_with_one_job_has_the_number_0(read):
+    """Otherwise, each job of ours would have another number, and the file means one input."""
+    for queue in ("queue", "queue 1", "n = 1\nqueue $(n)", ""):
+        assert read(
+            f"transfer_input_files = /$INT(Process,%03d).root\nbatch_name = $(Cluster).$(Process)\n{queue}"
+        ) == {
+            "transfer_input_files": "/000.root",
+            "batch_name": "$(Cluster).$(Process)",
+        }
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"request_memory": "200MB", "batch_name": "mine", "transfer_input_files": None, "Prio": 3},
+        {"RequestMemory": 200, "JobBatchName": None, "transfer_input_files": ["b"], "priority": 3},
+        {"MY.RequestMemory": 200, "batch_name": "mine", "TransferInputFiles": "b", "MY.JobPrio": 3},
+    ],
+)
+def test_own_keywords_replace_what_cannot_be_taken(tmp_path, own):
+    """The file's value is then neither expanded nor refused, whatever the name of the command or of its attribute."""
+    (tmp_path / "a.sub").write_text(
+        "request_memory = 4GiB\n+RequestMemory = 3000000\nbatch_name = run $(dataset)\nprio = 2\nrequest_cpus = 2\n"
+        "transfer_input_files = $(dataset)\nqueue dataset in (a b)"
+    )
+    assert read_submit_file(tmp_path / "a.sub", own) == {"request_cpus": "2"}
+    with pytest.raises(ValueError, match=r"a\.sub, line \d"):
+        read_submit_file(tmp_path / "a.sub")
+
+
+def test_a_command_that_the_queue_statement_sets_can_be_replaced(tmp_path):
+    (tmp_path / "a.sub").write_text("queue request_memory from (\n1\n2\n)")
+    assert read_submit_file(tmp_path / "a.sub", {"request_memory": 5}) == {}
+
+
+def test_attributes_of_commands_that_are_left_out_are_left_out(read):
+    """The empty list of output files is an idiom: these jobs return nothing but their standard output."""
+    text = '+Cmd = "a"\n+Iwd = "/b"\n+Out = "c"\n+WhenToTransferOutput = "ON_EXIT"\n+TransferOutput=""\nqueue'
+    assert read("transfer_output_files = d\n" + text) == {}
+    # Other lists have the meaning of the command, over which HTCondor prefers the attribute.
+    assert read('+TransferOutput = "a, b"\ntransfer_output_files = c\n+TransferInput = "/d"\nqueue') == {
+        "transfer_output_files": "a, b",
+        "transfer_input_files": "/d",
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("batch_name = Größe\nqueue\n".encode(), "Größe"),
+        ("# Größe\nbatch_name = Größe\nqueue\n".encode("latin-1"), "Größe"),
+        ("\ufeffbatch_name = Größe\nqueue".encode(), "Größe"),
+        (b"batch_name = a\\\r\n  b\r\nqueue\r\n", "ab"),
+        (b"batch_name @=end\r\na\r\nb\r\n@end\r\nqueue\r\n", "a b"),
+        (b"#!/usr/bin/env condor_submit\nbatch_name = a\n", "a"),
+        ("# 데이터\nbatch_name = a\nqueue 5 x, y from no.txt\n## queue 1\n".encode(), "a"),
+    ],
+)
+def test_files_are_read_whatever_their_encoding_and_line_ends(tmp_path, data, name):
+    (tmp_path / "a.sub").write_bytes(data)
+    assert read_submit_file(tmp_path / "a.sub") == {"batch_name": name}
+
+
+def test_values_of_several_lines_are_taken(read):
+    """HTCondor reads a line break in a value as a blank."""
+    assert read("environment @=end\nA=1;\nB=2\n@end\nMY.Tags @=x\n{ 1,\n  2 }\n@x\nqueue") == {
+        "environment": "A=1; B=2",
+        "MY.Tags": "{ 1, 2 }",
+    }
+
+
+def test_values_know_the_line_that_they_come_from(read, tmp_path):
+    """Later errors name it, such as one about a file that does not exist."""
+    commands = read("a = 1\ntransfer_input_files = b\nqueue")
+    assert said_in("transfer_input_files", merge(commands, {"rank": "x"})).endswith("analysis.sub, line 2,")
+    assert said_in("rank", merge(commands, {"rank": "x"})) == "rank"
+
+
+def test_a_macro_that_nothing_uses_is_called_so(read, caplog):
+    """condor_submit ignores it, too, and warns."""
+    assert read("X509 = x509up\nrequest_cpus = 1\nqueue") == {"request_cpus": "1"}
+    (record,) = caplog.records
+    assert "analysis.sub, line 1: X509 is a macro that nothing uses" in record.getMessage()
 
 
 def test_what_comes_to_nothing_is_warned_of(read, caplog):
