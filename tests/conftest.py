@@ -45,8 +45,36 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(os.environ.pop(_DATA, ""), ignore_errors=True)
 
 
+#: Files that take longest (``--durations=0`` tells) come first, so that no process still has one when the others have
+#: ended. Tests without a pool come last: their files are short.
+_LONGEST = [
+    "tests/faults/test_faults.py",
+    "tests/pool/test_audit.py",
+    "tests/pool/test_credentials.py",
+    "tests/pool/test_dag_rescue.py",
+    "tests/pool/test_lifecycle.py",
+    "tests/pool/test_remote.py",
+    "tests/pool/test_attach.py",
+    "tests/pool/test_warm_sessions.py",
+    "tests/pool/test_warm_failures.py",
+    "tests/pool/test_limits.py",
+    "tests/pool/test_holds.py",
+    "tests/pool/test_warm_security.py",
+    "tests/clients/test_workflows.py",
+    "tests/contract/test_deadlocks.py",
+    "tests/pool/test_cli.py",
+    "tests/personal/test_install.py",
+    "tests/personal/test_pool.py",
+    "tests/personal/test_pool_lifetime.py",
+    "tests/pool/test_workflows.py",
+    "tests/pool/test_executor.py",
+]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Decide which tests are made again if they fail."""
+    """Decide the order of the files, and which tests are made again if they fail."""
+    ranks = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.location[0], len(ranks) + item.location[0].startswith("tests/unit")))
     findings.set_reruns(items)
 
 

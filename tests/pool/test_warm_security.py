@@ -256,8 +256,8 @@ class Stage:
         self.stock = [job for job in self.stock if not job.future.done()]
         while len(self.stock) < 3:
             gate = self.new_gate()
-            # A fleet of its own: no job of an earlier test gets its calls.
-            self.stock.append(Hostile(self.pool, self.executor.with_options(request_memory=200 + self.count), gate))
+            # A fleet of its own: no job of an earlier test gets its calls. It fits into the slot of an earlier job.
+            self.stock.append(Hostile(self.pool, self.executor.with_options(request_memory=999 - self.count), gate))
         first = self.stock.pop(0)
         first.beside = self.beside
         first.wait_until_it_runs()

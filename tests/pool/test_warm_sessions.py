@@ -10,14 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from support import Pool, until
+from support import until
 from warm_calls import ask_the_proxy, job_of_the_call
 
 from condor_futures import (
     CondorExecutor,
     CondorFuturesError,
 )
-from condor_futures.personal import PersonalPool
 
 pytestmark = pytest.mark.pool
 
@@ -33,12 +32,11 @@ def test_a_job_without_calls_leaves_after_a_while(pool, new_executor):
 
 
 def test_a_job_leaves_when_its_lifetime_is_over(pool, new_executor):
-    executor = new_executor(warm=60.0, warm_lifetime=2.0, max_workers=1)
+    executor = new_executor(warm=60.0, warm_lifetime=3.0, max_workers=1)
     jobs = []
-    began = time.monotonic()
-    while time.monotonic() < began + 8:
+    while len(set(jobs)) < 2:
         jobs.append(executor.submit(job_of_the_call).result(60))
-    assert 2 <= len(set(jobs)) < len(jobs) / 10
+    assert len(jobs) > 10
 
 
 def test_shutdown_does_not_wait_for_warm_jobs(pool, warm):
@@ -49,12 +47,14 @@ def test_shutdown_does_not_wait_for_warm_jobs(pool, warm):
     assert not list(Path(pool.run("condor_config_val", "SPOOL").strip()).glob("[0-9]*/*/cluster*"))
 
 
-def test_free_jobs_make_room_for_others(warm):
+def test_free_jobs_make_room_for_others(pool, warm):
     """Otherwise calls with other options would wait for their slots."""
-    executor = warm(request_cpus=8)
+    # Not all cores: those of earlier tests stay claimed for 20 s.
+    memory = int(pool.run("condor_config_val", "DETECTED_MEMORY")) * 2 // 3
+    executor = warm(request_memory=memory)
     assert executor.submit(abs, -1).result(60) == 1
     began = time.monotonic()
-    assert executor.with_options(request_cpus=7, warm=0).submit(abs, -2).result(60) == 2
+    assert executor.with_options(request_memory=memory - 1, warm=0).submit(abs, -2).result(60) == 2
     assert time.monotonic() - began < 60  # the time for which the jobs would wait
 
 
@@ -155,12 +155,10 @@ def test_a_call_cannot_lift_the_limits_of_its_job(pool, warm):
 # Where they cannot be.
 
 
-@pytest.mark.parametrize("spool", [True, False])
-def test_without_chirp_each_call_has_a_job(release, tmp_path_factory, monkeypatch, caplog, spool):
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-    personal = PersonalPool(slots=4, release=release, config={"ENABLE_CHIRP_IO": "false"})
-    personal.start()
-    try:
+@pytest.mark.parametrize("own_pool", [{"ENABLE_CHIRP_IO": "false"}], indirect=True, ids=[""])
+def test_without_chirp_each_call_has_a_job(own_pool, caplog):
+    for spool in (True, False):
+        caplog.clear()
         with CondorExecutor(access_point="personal", warm=60.0, spool=spool) as executor:
             with caplog.at_level(logging.WARNING):
                 jobs = list(executor.map(job_of_the_call, range(8), chunksize=2))
@@ -169,6 +167,4 @@ def test_without_chirp_each_call_has_a_job(release, tmp_path_factory, monkeypatc
             assert executor.submit(pow, 2, 3).result(60) == 8
             assert "warm jobs are not possible" in caplog.text
             assert list(executor.map(pow, range(8), [2] * 8, chunksize=4)) == [n**2 for n in range(8)]
-        assert Pool(personal).queue(executor) == []
-    finally:
-        personal.stop()
+        assert own_pool.queue(executor) == []
