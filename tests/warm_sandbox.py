@@ -70,7 +70,7 @@ class WarmSandbox(Sandbox):
             Call(key, functions[fn], pickle_object((tuple(args), {}), "(args, kwargs)", **refer))
             for (fn, *args), key in zip(calls, map("c{:06d}".format, self._numbers), strict=False)
         ]
-        for name in shared_by(made):
+        for name in shared_by(made, Manner()):
             shared.lend(name, self.directory)
         path = self.client / f"{next(self._stored)}.calls"
         with path.open("wb") as file:
@@ -79,12 +79,12 @@ class WarmSandbox(Sandbox):
                 copy_outcome_at(file, *outcome, session=SESSION, source=KEY, secret=SECRET)
         return StoredCalls(path), [call.key for call in made]
 
-    def open(self, *, warm: float = 60.0, lifetime: float = 3600.0, initializer=None, **manner) -> None:
+    def open(self, *, warm: float = 60.0, lifetime: float = 3600.0, initializer=None, pickled=None, **manner) -> None:
         """Write the open bundle with which the job comes."""
         if initializer is not None:
             fn, *args = initializer
-            manner["initializer"] = pickle_object((fn, tuple(args)), "(initializer, initargs)")
-        stored, _ = self.store(**manner)
+            pickled = pickle_object((fn, tuple(args)), "(initializer, initargs)")
+        stored, _ = self.store(initializer=pickled, **manner)
         line = {"directory": self.proxy.alias, "warm": warm, "lifetime": lifetime}
         with (self.path / f"{BUNDLE}.calls").open("wb") as file:
             stored.write_open(file, BUNDLE, {}, line)

@@ -155,6 +155,7 @@ def write_bundle(
         "strict": manner.strict,
         "afresh": manner.afresh,
         "chunk": manner.chunk,
+        "shared": manner.initializer.shared if manner.initializer else None,
         "objects": str(objects) if objects is not None else None,
     }
     head.update({name: value for name, value in optional.items() if value})

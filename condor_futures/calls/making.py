@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import Call, Manner, write_bundle, writing_calls
 from condor_futures.calls.pickling import Pickled, pickle_object
 from condor_futures.execution_point.shell import shell
+from condor_futures.execution_point.unpickling import PROTOCOL, shared_object
 from condor_futures.options.arguments import check_count
 from condor_futures.options.ship import Shipping
 from condor_futures.session.session import Session
@@ -20,6 +22,20 @@ from condor_futures.session.shared_objects import SharedObject, SharedObjects
 __all__ = ["CallPickler", "batched", "check_cluster", "refuse_shell", "shared_by", "write_files"]
 
 T = TypeVar("T")
+
+
+#: Functions and initializers of so many bytes become shared objects, so that they are written and sent once.
+LARGE: Final = 256 << 10
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """Is pickled as a reference to a shared object that calls may change, because the user did not share it."""
+
+    name: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return shared_object, (self.name, True)
 
 
 @dataclass(frozen=True)
@@ -47,7 +63,7 @@ class CallPickler:
 
         """
         _check_callable(fn)
-        return self._pickle(fn, "function", numbered=numbered)
+        return self.once(self._pickle(fn, "function", numbered=numbered), "function")
 
     def arguments(self, args: Sequence[object], kwargs: Mapping[str, object], *, numbered: bool = False) -> Pickled:
         """Pickle the arguments of a call. *numbered* says that the call has a number in a cluster.
@@ -58,6 +74,19 @@ class CallPickler:
 
         """
         return self._pickle((args, kwargs), "(args, kwargs)", numbered=numbered)
+
+    def once(self, pickled: Pickled, kind: str) -> Pickled:
+        """Return *pickled*, which many calls need; if it is large, a reference to it as a shared object.
+
+        Raises:
+            PayloadError: its file cannot be written.
+
+        """
+        if pickled.size < LARGE or pickled.futures or pickled.numbered:
+            return pickled
+        with writing_calls(self.objects.directory):
+            handle = self.objects.store(pickled.segments, kind, pickled.shared)
+        return Pickled([pickle.dumps(_Reference(handle.name), PROTOCOL)], shared=handle.needs)
 
     def _pickle(self, obj: object, what: str, *, numbered: bool) -> Pickled:
         return pickle_object(obj, what, self.key_of, self.ship, needs=self.objects.needs, numbered=numbered)
@@ -75,9 +104,10 @@ class CallPickler:
             return self.objects.store(pickled.segments, type(obj).__name__, pickled.shared)
 
 
-def shared_by(calls: Iterable[Call]) -> Sequence[str]:
-    """Return the names of the shared objects that *calls* take, in order."""
-    return sorted({name for call in calls for name in call.shared})
+def shared_by(calls: Iterable[Call], manner: Manner) -> Sequence[str]:
+    """Return the names of the shared objects that *calls*, made in this *manner*, need; in order."""
+    shared = set(manner.initializer.shared if manner.initializer is not None else ())
+    return sorted(shared.union(*(call.shared for call in calls)))
 
 
 def write_files(session: Session, bundle: Bundle, calls: Sequence[Call], manner: Manner, *, outcomes: bool) -> None:

@@ -38,11 +38,25 @@ __all__ = ["Pickled", "pickle_object"]
 
 @dataclass(frozen=True, eq=False)
 class Pickled:
-    """A pickle, its out-of-band buffers, and the futures and the sizes of the shared objects that it refers to."""
+    """A pickle.
+
+    Attributes:
+        segments: the pickle and its out-of-band buffers.
+        futures: the futures that it refers to, by key.
+        shared: the sizes of the shared objects that it refers to, by name.
+        numbered: whether it contains :data:`procid`, so that it is another object in each call.
+
+    """
 
     segments: Sequence[bytes | memoryview]
     futures: Mapping[str, Future[Any]] = field(default_factory=dict)
     shared: Mapping[str, int] = field(default_factory=dict)
+    numbered: bool = False
+
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        return sum(memoryview(segment).nbytes for segment in self.segments)
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -59,6 +73,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         super().__init__(file, PROTOCOL, buffer_callback=buffers.append)
         self.futures: dict[str, Future[Any]] = {}
         self.shared: dict[str, int] = {}
+        self.has_number = False
         self._key_of = key_of
         self._needs = needs
         self._numbered = numbered
@@ -70,8 +85,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             raise TypeError(
                 f"a {type(obj).__name__} cannot be used in a job; submit from here, or create one in the job"
             )
-        if isinstance(obj, ProcId) and not self._numbered:
-            raise TypeError("procid has a value only in the calls of submit_cluster()")
+        if isinstance(obj, ProcId):
+            self._allow_number()
         if isinstance(obj, CodeType):
             make, arguments = self.dispatch_table[CodeType](obj)
             # cloudpickle 3.1.3 replaces the file's name by a constant, so that pickles are equal. A remote traceback
@@ -95,6 +110,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             # The pickle would contain only the number of a file descriptor, which is another file in the job.
             raise TypeError("a pipe of this machine cannot be used in a job")
         return super().reducer_override(obj)
+
+    def _allow_number(self) -> None:
+        if not self._numbered:
+            raise TypeError("procid has a value only in the calls of submit_cluster()")
+        self.has_number = True
 
     def _reference(self, obj: Future[Any] | SharedObject[Any]) -> Any:
         if isinstance(obj, SharedObject):
@@ -180,4 +200,5 @@ def pickle_object(
             except Exception:  # noqa: BLE001 - inspecting an object may run its code
                 path, culprit = what, ""
             raise PayloadError(f"{path} cannot be pickled: {culprit or words(error)}") from error
-    return Pickled([file.getvalue(), *(buffer.raw() for buffer in buffers)], pickler.futures, pickler.shared)
+    segments: list[bytes | memoryview] = [file.getvalue(), *(buffer.raw() for buffer in buffers)]
+    return Pickled(segments, pickler.futures, pickler.shared, pickler.has_number)

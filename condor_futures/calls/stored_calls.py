@@ -90,8 +90,8 @@ class StoredCalls:
         self.kind = digest.digest()
 
     def shared(self, calls: Iterable[str]) -> Sequence[str]:
-        """Return the names of the shared objects that *calls* take, in order."""
-        return sorted({name for call in calls for name in self._shared.get(call, ())})
+        """Return the names of the shared objects that *calls*, and the initializer, take; in order."""
+        return sorted(set(self.head.get("shared", ())).union(*(self._shared.get(call, ()) for call in calls)))
 
     @property
     def calls(self) -> tuple[str, ...]:

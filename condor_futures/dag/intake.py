@@ -98,7 +98,7 @@ class NodeIntake:
             key = Session.bundle_key(number)
             own = {call.key: futures[call.key] for call in calls}
             job = Job(key, spooled=False)
-            bundles.append(Bundle(key, directory, self.options, own, job, shared=shared_by(calls)))
+            bundles.append(Bundle(key, directory, self.options, own, job, shared=shared_by(calls, Manner())))
         inputs = graph.parents(future for calls in jobs for call in calls for future in call.futures.values())
         parents = list(dict.fromkeys([*inputs, *self.after]))
         label = str(getattr(fn, "__name__", type(fn).__name__))

@@ -9,7 +9,8 @@ repeated, unless the bundle's header has ``afresh``. The header may also have ``
 files to take values from, and ``strict``: then the job fails if a call fails.
 
 A call takes shared objects from files in the sandbox, or else from the directory ``objects`` of the header, which jobs
-can read if they share a file system with the client. The name of such a file is the hash of its contents.
+can read if they share a file system with the client. The name of such a file is the hash of its contents. ``shared`` in
+the header of a call, or of the bundle for the initializer, has the names and sizes of those that it takes.
 """
 
 import errno
@@ -44,6 +45,9 @@ def _nearby(name: str) -> str:
 
 class NoObjectError(Exception):
     """A call takes a shared object that cannot be read. The arguments are its name, and why."""
+
+    def __str__(self) -> str:
+        return "the shared object %s %s" % self.args
 
 
 def open_object(path: str) -> "BinaryIO":

@@ -135,6 +135,7 @@ class WarmJob:
         self.exchange = Exchange(bundle, settings["directory"], self.ended)
         self.functions = os.path.abspath(bundle.key + ".functions")
         self.queue = os.path.abspath(bundle.key + ".queue")
+        self.exchange.fetcher.want(bundle.head.get("shared", {}))
         # An earlier attempt may have left its files, where the job runs in its spool directory.
         for name in (self.functions, self.queue):
             open(name, "wb").close()
@@ -288,12 +289,18 @@ class WarmJob:
             child, status = os.waitpid(self.child, os.WNOHANG)
             if child:
                 self.died(status)
-        elif self.refusal is None and (self.outstanding or not (self.leaving or self.failed_start)):
+        elif self.is_child_wanted():
             self.stage[:] = b"start".ljust(STAGE_SIZE)
             # The child would take a signal with the handler of this process, and go on, until it has set its own.
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
             self.child = fork(self.make_calls)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+
+    def is_child_wanted(self) -> bool:
+        """Whether a child can be started, and has something to do, or may get it."""
+        if self.refusal is not None or self.exchange.fetcher.lacks(self.bundle.head.get("shared", ())):
+            return False
+        return bool(self.outstanding) or not (self.leaving or self.failed_start)
 
     def make_calls(self) -> None:
         """Make calls, in the child, until the pipe ends."""

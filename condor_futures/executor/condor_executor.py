@@ -98,6 +98,7 @@ class CondorExecutor(Executor):
         CredentialError: a credential cannot be made, or the access point refuses it.
         PersonalPoolError: there is no HTCondor for a personal pool.
         CondorFuturesError: *session* is in use, or *session* or *keep_logs* cannot be created.
+        PayloadError: the initializer cannot be pickled, or its file cannot be written.
         TypeError: a submit command is unknown (the error names the nearest known one), or the executor owns it.
         ValueError: ``max_workers``, ``max_tasks_per_child`` or ``warm_lifetime`` is below 1, or ``warm`` below 0; a
             submit description cannot contain a value, a file name or the name of the session's directory; the kind of a
@@ -169,9 +170,9 @@ class CondorExecutor(Executor):
             pickled = pickle_object(parts, "(initializer, initargs)", ship=shipping)
         where = access_point, max_workers, to_store(commands)
         self._engine = engine.start(session, *where) if self._left is None else attaching.attach(self._left, *where)
-        self._intake = Intake(self._engine, options, retries, pickled, max_tasks_per_child)
         # Derived executors share the engine. No more calls can come when the last of these executors is gone.
         weakref.finalize(self._engine, self._engine.watcher.close).atexit = False
+        self._intake = Intake.of(self._engine, options, retries, pickled, max_tasks_per_child)
 
     @classmethod
     def from_submit_file(cls, path: str | Path, **options: Any) -> CondorExecutor:

@@ -105,6 +105,25 @@ class Intake:
     chunk: int = 0
     storage: CallStorage = field(init=False, default_factory=CallStorage)
 
+    @classmethod
+    def of(
+        cls,
+        engine: Engine,
+        options: Options,
+        retries: Retries,
+        initializer: Pickled | None,
+        max_tasks_per_child: int | None,
+    ) -> Intake:
+        """Return the intake of a new executor. A large initializer becomes a shared object.
+
+        Raises:
+            PayloadError: the file of the initializer cannot be written.
+
+        """
+        intake = cls(engine, options, retries, max_tasks_per_child=max_tasks_per_child)
+        once = intake._pickler.once(initializer, "initializer") if initializer is not None else None
+        return replace(intake, initializer=once)
+
     def coming_after(self, futures: tuple[Future[Any], ...]) -> Intake:
         """Return an intake whose calls wait for *futures*."""
         return replace(self, after=futures, after_keys=tuple(map(self.engine.key_of, futures)))
@@ -247,6 +266,7 @@ class Intake:
         session = self.engine.session
         number = next(self.engine.numbers.bundles)
         key = Session.bundle_key(number)
+        manner = self._manner()
         with writing_calls(session.directory):
             directory = session.bundle_directory(number)
         bundle = Bundle(
@@ -257,11 +277,11 @@ class Intake:
             Job(key, self.options.spool, policy=self.options.on_hold.policy),
             {call.key: call.futures for _, call in calls if call.futures},
             self.after,
-            shared=shared_by(call for _, call in calls),
+            shared=shared_by((call for _, call in calls), manner),
         )
         # Each attempt takes the outcomes of the last attempt along: see describe().
         again = retried(self.options.commands)
-        write_files(session, bundle, [call for _, call in calls], self._manner(), outcomes=again)
+        write_files(session, bundle, [call for _, call in calls], manner, outcomes=again)
         return bundle
 
     def new_storage(self) -> tuple[Bundle, StoredCalls]:

@@ -315,6 +315,7 @@ def _read_calls(key: str, directory: Path) -> Found:
                 case "bundle":
                     options = Options.from_record(header["options"])
                     after = header.get("after", [])
+                    shared.update(header.get("shared", ()))
                 case "call":
                     calls[header["call"]] = header.get("parents", [])
                     shared.update(header.get("shared", ()))

@@ -5,6 +5,7 @@ It is long because one table says where each call is: waiting, or given to a job
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import math
@@ -524,6 +525,9 @@ class Fleets:
         try:
             if not options.spool:
                 session.copy_runner(directory)
+            for name in storage.calls.shared(()):
+                with contextlib.suppress(SharedObjectError):  # the job says so of each call
+                    session.shared.lend(name, directory)
             with session.create_file(bundle.path("calls")) as file:
                 storage.calls.write_open(file, key, options.record(), line)
         except BaseException:

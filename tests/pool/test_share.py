@@ -48,6 +48,19 @@ def test_calls_and_chunks_take_a_shared_object(new_executor, spool):
     assert names(executor) == [handle.name]
 
 
+@pytest.mark.parametrize("seconds", [0.0, 60.0], ids=["closed", "warm"])
+def test_large_functions_and_initializers_are_stored_once(new_executor, seconds):
+    def load(data):
+        os.environ["LOADED"] = str(len(data))
+
+    executor = new_executor(warm=seconds, max_workers=2, initializer=load, initargs=(bytes(300_000),))
+    function = functools.partial(lambda data, n: (int(os.environ["LOADED"]), len(data), n), bytes(400_000))
+    values = [*executor.map(function, range(3), chunksize=2), executor.submit(function, 3).result()]
+    assert values == [(300_000, 400_000, n) for n in range(4)]
+    assert len(names(executor)) == 2
+    assert sum(path.stat().st_size for path in (executor.session / "bundles").rglob("*.calls")) < 50_000
+
+
 @pytest.mark.parametrize("seen", [True, False], ids=["jobs see the session", "through the line"])
 @pytest.mark.parametrize("spool", [True, False])
 def test_warm_jobs_take_a_shared_object(warm, monkeypatch, spool, seen):

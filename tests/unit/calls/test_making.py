@@ -157,7 +157,44 @@ def test_the_file_of_calls_says_which_objects_each_call_takes(session, pickler):
         {handle.name: handle.size},
         None,
     ]
-    assert shared_by(calls) == [handle.name]
+    assert shared_by(calls, Manner()) == [handle.name]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: functools.partial(max, bytearray(making.LARGE)), lambda: Sample(bytes(making.LARGE)).__repr__],
+    ids=["partial", "bound method"],
+)
+def test_a_large_function_is_stored_once(pickler, session, make):
+    first, second = pickler.function(make()), pickler.function(make())
+    [name] = first.shared
+    assert second.shared == first.shared
+    assert first.size < 300
+    assert [path.name for path in session.objects.iterdir()] == [name]
+    assert pickler.function(functools.partial(max, bytearray(1000))).shared == {}
+
+
+def test_a_large_function_of_which_each_call_has_another_one_is_not_shared(pickler, session):
+    buffer = bytearray(making.LARGE)
+    assert pickler.function(functools.partial(max, buffer, procid), numbered=True).shared == {}
+    assert pickler.function(functools.partial(max, buffer, Future())).shared == {}
+    assert pickler.function(functools.partial(max, buffer), numbered=True).shared != {}
+
+
+def test_a_large_function_can_take_shared_objects(pickler):
+    handle = pickler.share([1, 2])
+    assert handle.name in pickler.function(functools.partial(max, bytearray(making.LARGE), handle)).shared
+
+
+def test_a_large_initializer_is_a_shared_object_of_all_calls(session, pickler):
+    initializer = pickler.once(
+        pickle_object((print, (bytearray(making.LARGE),)), "(initializer, initargs)"), "initializer"
+    )
+    manner = Manner(initializer=initializer)
+    assert shared_by(calls_in(pickler, 1), manner) == list(initializer.shared)
+    bundle = bundle_of(session)
+    write_files(session, bundle, calls_in(pickler, 1), manner, outcomes=False)
+    assert headers_of(bundle)[0]["shared"] == initializer.shared
 
 
 def headers_of(bundle):

@@ -190,3 +190,21 @@ def test_no_more_is_fetched_than_the_call_says(far_job, session, share):
     assert far_job.connection.send()
     assert far_job.wait_for(keys) == [[1, 2, 3]]
     assert (far_job.path / handle.name).stat().st_size == handle.size
+
+
+def test_a_large_initializer_is_fetched_before_the_first_call(far_job, session):
+    pickler = CallPickler(pickle_object, Shipping([]), session.shared)
+    once = pickler.once(pickle_object((load, (bytes(3 << 20),)), "(initializer, initargs)"), "initializer")
+    session.shared.lend(next(iter(once.shared)), far_job.directory)
+    far_job.open(pickled=once)
+    far_job.begin()
+    assert far_job.make((loaded,), (loaded,)) == [3 << 20] * 2
+    assert far_job.proxy.requests.count("read") == 4
+
+
+def load(data):
+    os.environ["LOADED"] = str(len(data))
+
+
+def loaded():
+    return int(os.environ["LOADED"])

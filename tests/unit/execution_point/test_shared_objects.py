@@ -10,11 +10,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sandbox import Sandbox
+from sandbox import BUNDLE, SECRET, SESSION, Sandbox
 
-from condor_futures.calls.making import CallPickler
+from condor_futures.calls.calls_file import Call, write_bundle
+from condor_futures.calls.making import LARGE, CallPickler
 from condor_futures.calls.pickling import pickle_object
-from condor_futures.errors import SharedObjectError
+from condor_futures.errors import BrokenCondorExecutor, SharedObjectError
 from condor_futures.options.ship import Shipping
 from condor_futures.session.session import Session
 
@@ -145,3 +146,40 @@ def test_an_object_that_is_not_there(job, session, share, there):
     [error] = job.run((of, handle), shared=session.shared, objects=session.objects)
     assert isinstance(error, SharedObjectError)
     assert "is not at the execution point" in str(error)
+
+
+def test_a_large_function_may_change_itself(job, session):
+    """It was not shared by the user, so it is as it would be in a process pool."""
+    pickler = CallPickler(pickle_object, Shipping([]), session.shared)
+    function = pickler.function(functools.partial(change, Buffer(bytearray(LARGE))))
+    call = Call("c000000", function, pickler.arguments((), {}))
+    with (job.path / f"{BUNDLE}.calls").open("wb") as file:
+        write_bundle(file, [call], session=SESSION, bundle=BUNDLE, secret=SECRET, objects=session.objects)
+    job.finish()
+    assert job.results() == [7]
+
+
+def change(buffer):
+    memoryview(buffer.data)[3] = 7
+    return max(memoryview(buffer.data))
+
+
+def test_a_large_initializer(job, session):
+    pickler = CallPickler(pickle_object, Shipping([]), session.shared)
+    once = pickler.once(pickle_object((load, (bytes(LARGE),)), "(initializer, initargs)"), "initializer")
+    assert list(once.shared)
+    options = {"pickled_initializer": once, "objects": session.objects, "shared": session.shared}
+    assert job.run((loaded,), (loaded,), **options) == [LARGE, LARGE]
+    (session.objects / next(iter(once.shared))).unlink()
+    job.outcomes_file.unlink()
+    [error] = job.run((loaded,), **options)
+    assert isinstance(error, BrokenCondorExecutor)
+    assert "is not at the execution point" in str(error)
+
+
+def load(data):
+    os.environ["LOADED"] = str(len(data))
+
+
+def loaded():
+    return int(os.environ["LOADED"])
