@@ -59,7 +59,7 @@ _LONGEST = [
     "tests/pool/test_warm_failures.py",
     "tests/pool/test_limits.py",
     "tests/pool/test_holds.py",
-    "tests/pool/test_warm_security.py",
+    "tests/pool/test_warm_hostile.py",
     "tests/clients/test_workflows.py",
     "tests/contract/test_deadlocks.py",
     "tests/pool/test_cli.py",
