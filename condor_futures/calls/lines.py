@@ -35,12 +35,16 @@ class Attempt:
         name: the name of its files.
         calls: the keys of the calls that the job was given and has not ended or returned, in order.
         position: the file of outcomes was read up to here.
+        greeted: whether the attempt has said hello. Before, it writes the outcomes that earlier attempts had kept.
+        lost: if it has not, the keys of the other calls that the job was given and that have no outcome yet.
 
     """
 
     name: str
     calls: Sequence[str]
     position: int
+    greeted: bool = True
+    lost: AbstractSet[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,7 @@ def _read(
     """Read the files of one attempt, which may hold what the job likes but for calls that it was *allowed* to make."""
     path = directory / f"{name}.outcomes"
     returned: Counter[str] = Counter()
-    left = False
+    left = greeted = False
     position = 0
     try:
         with open_regular(path) as file:
@@ -163,15 +167,25 @@ def _read(
                 match header:
                     case {"kind": "outcome", "session": of, "call": str(call)} if of == session and call in allowed:
                         outcomes.setdefault(call, (path, start))
+                    case {"kind": "hello"}:
+                        greeted = True
                     case {"kind": "returned", "calls": list(calls)}:
                         returned.update(call for call in calls if isinstance(call, str))
                     case {"kind": "left"}:
                         left = True
     except (OSError, FrameError):
         pass  # the rest is not whole yet, or never will be
+    given = _calls_of(directory / f"{name}.calls", allowed)
+    calls = [call for call, times in given.items() if times > returned[call] and call not in outcomes]
+    lost = frozenset(() if greeted else allowed - outcomes.keys() - set(calls))
+    return Attempt(name, () if left else tuple(calls), position, greeted, lost)
+
+
+def _calls_of(path: Path, allowed: AbstractSet[str]) -> Counter[str]:
+    """Return how often the client gave each call to an attempt."""
     given: Counter[str] = Counter()
     try:
-        with open_regular(directory / f"{name}.calls") as file:
+        with open_regular(path) as file:
             for header, _, _ in skim(file):
                 match header:  # the job can write here too
                     case {"kind": "call", "call": str(call)} if call in allowed:
@@ -180,5 +194,4 @@ def _read(
                         given.pop(call, None)
     except OSError:
         pass  # the client had not noticed this attempt
-    calls = [call for call, times in given.items() if times > returned[call] and call not in outcomes]
-    return Attempt(name, () if left else tuple(calls), position)
+    return given

@@ -37,6 +37,11 @@ class WarmJob:
     connection: Connection | None = None
     attempts: set[str] = field(default_factory=set)
     calls: dict[str, GivenCall] = field(default_factory=dict)
+    #: The keys of calls that an earlier attempt was given, and that had no outcome then. The job may still bring
+    #: one: it keeps outcomes that did not get through the line, and writes them at the beginning of its next attempt.
+    lost: set[str] = field(default_factory=set)
+    #: Whether the present attempt has said hello, so that all outcomes that the job had kept are here.
+    greeted: bool = False
     #: When it was given calls, or ended one.
     heard: float = 0.0
     recalled: bool = False
@@ -49,12 +54,12 @@ class WarmJob:
     @property
     def takes_calls(self) -> bool:
         """Whether it can be given calls."""
-        return self.connection is not None and not self.leaving
+        return self.connection is not None and self.greeted and not self.leaving
 
     @property
     def free(self) -> bool:
         """Whether it can be given calls, and has none."""
-        return self.connection is not None and not self.leaving and not self.calls
+        return self.takes_calls and not self.calls
 
     def behind(self, now: float) -> int:
         """How many calls wait in the job behind one that takes long."""

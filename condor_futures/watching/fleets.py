@@ -218,6 +218,8 @@ class Fleets:
         if last is None:
             return
         job.met = self._met = True
+        job.greeted = last.greeted
+        job.lost.update(last.lost)
         try:
             job.connection = Connection(bundle.line, last.name, job.secret, last.position)
         except OSError as error:
@@ -312,7 +314,7 @@ class Fleets:
                 self._active = time.monotonic()
                 if header.get("kind") != "outcome":
                     self._hear(job, header)
-                elif (call := job.calls.pop(str(header.get("call")), None)) is not None:
+                elif (call := self._made_by(job, str(header.get("call")))) is not None:
                     job.heard = self._active
                     ended.append((call.key, start))
                     call.storage.fleet.learn(header)
@@ -325,12 +327,36 @@ class Fleets:
         if ended:
             self._resolver.deliver(job.bundle, connection.outcomes, ended)
 
+    def _made_by(self, job: WarmJob, key: str) -> GivenCall | None:
+        """Return the call *key* if the job may have an outcome of it, which counts: no other job makes the call."""
+        call = job.calls.pop(key, None)
+        if call is not None or key not in job.lost:
+            return call
+        job.lost.discard(key)
+        call = self._find_waiting(key)
+        other = next((other for other in self._warm.values() if key in other.calls), None)
+        if call is None and other is not None:
+            call = other.calls[key]
+            self._resolver.forget(other.bundle, [key])
+            self._stop(other, key)
+        if call is not None:
+            self._resolver.give(job.bundle, {key: call.future})
+        return call
+
+    def _stop(self, job: WarmJob, key: str) -> None:
+        """Have the job not make a call, or not go on with it."""
+        del job.calls[key]
+        if job.connection is not None:
+            job.connection.say(kind="cancel", call=key)
+            self._send(job.connection)
+
     def _hear(self, job: WarmJob, header: Header) -> None:
         """Do what follows from a frame that is not an outcome. The job wrote it as it liked."""
         match header:
             case {"kind": "hello"}:
-                job.met = self._met = True
+                job.met = self._met = job.greeted = True
                 self._without_line = 0
+                job.lost.clear()
             case {"kind": "returned", "calls": list(keys)}:
                 job.recalled = False
                 job.leaving = job.leaving or bool(header.get("leaving"))
@@ -570,6 +596,7 @@ class Fleets:
         """What the job was given, it will not make: it begins anew, or is gone."""
         self._close(job)
         job.interrupted = None
+        job.lost.update(job.calls)
         self._take_back(job, list(job.calls))
 
     def _close(self, job: WarmJob) -> None:
@@ -579,7 +606,7 @@ class Fleets:
             self._growth.forget(job.connection.outcomes)
             job.connection.close()
             job.connection = None
-            job.recalled = False
+            job.recalled = job.greeted = False
 
     # For the watcher.
 
@@ -703,12 +730,10 @@ class Fleets:
         """Forget a call of *bundle*; False if it is not here."""
         job, storage = self._warm.get(bundle), self._storages.get(bundle)
         if job is not None:
-            call = job.calls.pop(key, None)
+            call = job.calls.get(key)
             if call is not None:
                 self._resolver.forget(job.bundle, [key])
-                if job.connection is not None:
-                    job.connection.say(kind="cancel", call=key)
-                    self._send(job.connection)
+                self._stop(job, key)
         elif storage is not None:
             call = storage.fleet.waiting.remove(storage, key)
         else:

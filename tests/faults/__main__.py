@@ -19,7 +19,8 @@ from pathlib import Path
 
 from condor_futures.personal import find_htcondor, install
 from tests.faults.judge import Injected, Verdict
-from tests.faults.monkey import Scene, disturb, remains, stacks
+from tests.faults.monkey import disturb
+from tests.faults.scene import Arrivals, Scene, remains, stacks
 from tests.support import until
 
 #: All futures must end within BOUND seconds after the last fault. The executor must then shut down within SHUTDOWN
@@ -40,10 +41,12 @@ def run(seed: int, minutes: float, directory: Path, *, small_disks: bool) -> boo
     injected: list[Injected] = []
     try:
         scene.start()
-        injected = disturb(scene, random.Random(seed), 60 * minutes, say)
-        (directory / "stop").touch()
-        began = time.monotonic()
-        if not ended(scene, "all ended", BOUND):
+        with Arrivals(scene):
+            injected = disturb(scene, random.Random(seed), 60 * minutes, say)
+            (directory / "stop").touch()
+            began = time.monotonic()
+            well = ended(scene, "all ended", BOUND)
+        if not well:
             say(f"calls have not ended {BOUND:g} s after the last fault")
             stacks(scene)
         else:
@@ -79,7 +82,7 @@ def report(verdict: Verdict, left: list[str], seed: int, minutes: float) -> None
     print(f"\nSeed {seed}, {minutes:g} minutes, {len(verdict.calls)} calls, {verdict.generations} clients one after")
     print(f"another. How the calls ended: {verdict.ends()}.\n")
     print(verdict.table(), "\n")
-    for word in ("lost", "wrong", "hung"):
+    for word in ("lost", "wrong", "hung", "again"):
         for call, why in getattr(verdict, word):
             print(f"{word}: {call.key} ({call.kind} {call.name}, bundle {call.bundle}): {why}")
     for name in verdict.never_submitted_but_made():

@@ -28,6 +28,7 @@ class Injected:
         bundles: the bundles that the fault was aimed at; None if it had no particular target.
         excuses: the names of the error classes that the fault explains.
         reruns: whether the fault explains that running calls are run again.
+        warm: the number of warm jobs that were running.
 
     """
 
@@ -37,6 +38,7 @@ class Injected:
     bundles: Sequence[str] | None
     excuses: Sequence[str]
     reruns: bool
+    warm: int = 0
 
 
 @dataclass
@@ -56,16 +58,21 @@ class Call:
     #: The last client's report of how the call ended, and the reports of all clients.
     end: dict[str, Any] | None = None
     ends: list[dict[str, Any]] = field(default_factory=list)
+    #: When it was made, and the bundle of the job that made it, as the call itself has noted.
+    made: list[tuple[float, str]] = field(default_factory=list)
+    #: When an outcome that a warm job wrote was first seen in the session directory.
+    arrived: float | None = None
 
     def hit_by(self, fault: Injected) -> bool:
         """Return whether the fault was aimed at this call, or had no target while this call was under way."""
         if fault.bundles is not None:
-            return not {self.bundle, *(end.get("bundle") for end in self.ends)}.isdisjoint(fault.bundles)
+            bundles = {self.bundle, *(end.get("bundle") for end in self.ends), *(bundle for _, bundle in self.made)}
+            return not bundles.isdisjoint(fault.bundles)
         return self.planned <= fault.ended + AFTERMATH and (self.settled is None or self.settled >= fault.began)
 
 
 class Verdict:
-    """The verdict on one run: ``lost``, ``wrong`` and ``hung`` list calls, each with the reason."""
+    """The verdict on one run: ``lost``, ``wrong``, ``hung`` and (made) ``again`` list calls, each with the reason."""
 
     def __init__(self, directory: Path, faults: Sequence[Injected]) -> None:
         self.faults = faults
@@ -74,10 +81,18 @@ class Verdict:
         self.lost: list[tuple[Call, str]] = []
         self.wrong: list[tuple[Call, str]] = []
         self.hung: list[tuple[Call, str]] = []
+        self.again: list[tuple[Call, str]] = []
         self.generations = 0
         self._read(read_journal(directory))
-        self._made = {path.name: len(path.read_text().splitlines()) for path in (directory / "made").iterdir()}
+        self._made = {path.name: path.read_text().splitlines() for path in (directory / "made").iterdir()}
+        arrived = _first_arrivals(directory / "arrived")
         for call in self.calls.values():
+            for line in self._made.get(call.name, ()):
+                began, _, bundle = line.partition(" ")
+                call.made.append((float(began), bundle))
+            call.arrived = arrived.get(call.key)
+        for call in self.calls.values():
+            self._judge_again(call)
             self._judge_end(call)
             self._judge_made(call)
 
@@ -167,8 +182,17 @@ class Verdict:
     def _tampered(self, call: Call) -> bool:
         return any(fault.bundles and call.bundle in fault.bundles for fault in self.faults)
 
+    def _judge_again(self, call: Call) -> None:
+        """Look for a call that was made again after it had an outcome that counts."""
+        if self._tampered(call):
+            return  # its outcome was destroyed
+        for known, who in ((call.settled, "its client knew"), (call.arrived, "the access point had")):
+            late = [began for began, _ in call.made if known is not None and began > known]
+            if late:
+                self.again.append((call, f"it was made again {late[-1] - known:.2f} s after {who} its outcome"))
+
     def _judge_made(self, call: Call) -> None:
-        made = self._made.get(call.name, 0)
+        made = len(call.made)
         allowed = 1 + call.retries + sum(fault.reruns and call.hit_by(fault) for fault in self.faults)
         if made > allowed:
             self.wrong.append((call, f"it was made {made} times, and at most {allowed} are explained"))
@@ -186,25 +210,28 @@ class Verdict:
     @property
     def bad(self) -> bool:
         """Whether anything is wrong."""
-        return bool(self.lost or self.wrong or self.hung or self.never_submitted_but_made())
+        return bool(self.lost or self.wrong or self.hung or self.again or self.never_submitted_but_made())
 
     def table(self) -> str:
         """Return the table of faults.
 
-        Its columns are: fault, times injected, calls in flight, lost, wrong, hung. A bad call counts for each fault
-        that hit it.
+        Its columns are: fault, times injected, warm jobs that ran then, calls in flight, lost, wrong, hung, and made
+        again although they had an outcome. A bad call counts for each fault that hit it.
         """
-        rows = [("fault", "injected", "calls in flight", "lost", "wrong", "hung")]
+        rows = [("fault", "injected", "warm jobs", "calls in flight", "lost", "wrong", "hung", "made again")]
         times = Counter(fault.name for fault in self.faults)
         for name in sorted(times):
             these = [fault for fault in self.faults if fault.name == name]
             hit = [sum(call.hit_by(fault) for call in self.calls.values()) for fault in these]
             bad = [
                 len({call.key for call, _ in calls for fault in these if call.hit_by(fault)})
-                for calls in (self.lost, self.wrong, self.hung)
+                for calls in (self.lost, self.wrong, self.hung, self.again)
             ]
-            rows.append((name, *map(str, (times[name], sum(hit), *bad))))
-        totals = (len(self.faults), len(self.calls), len(self.lost), len(self.wrong), len(self.hung))
+            warm = sum(fault.warm for fault in these)
+            rows.append((name, *map(str, (times[name], warm, sum(hit), *bad))))
+        warm = sum(fault.warm for fault in self.faults)
+        ends = map(len, (self.lost, self.wrong, self.hung, self.again))
+        totals = (len(self.faults), warm, len(self.calls), *ends)
         rows.append(("all", *map(str, totals)))
         widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
         lines = [
@@ -220,3 +247,13 @@ class Verdict:
             for call in self.calls.values()
         )
         return ", ".join(f"{how} {count}" for how, count in counts.most_common())
+
+
+def _first_arrivals(file: Path) -> dict[str, float]:
+    """Return when each call first had an outcome at the access point, of those that warm jobs made."""
+    arrived: dict[str, float] = {}
+    if file.exists():
+        for line in file.read_text().splitlines():
+            key, when, _ = line.split()
+            arrived.setdefault(key, float(when))
+    return arrived

@@ -156,6 +156,19 @@ def test_a_note_that_was_cut_off_harms_no_other(session, job, client):
     assert last(session).calls == ("c0", "c1", "c2")
 
 
+def test_an_attempt_that_has_not_said_hello_may_bring_outcomes_of_earlier_ones(session, job, client):
+    client.gives(job, "c0", "c1", "c2")
+    job.outcome("c0")
+    again = JobSide(session, KEY, "00000000000000bb")
+    again.outcome("c1")
+    at = size(again)
+    os.utime(again.path.with_suffix(".outcomes"), (2e9, 2e9))
+    assert last(session) == Attempt(again.path.name, (), at, greeted=False, lost={"c2"})
+    again.hello()
+    os.utime(again.path.with_suffix(".outcomes"), (2e9, 2e9))
+    assert last(session) == Attempt(again.path.name, (), size(again))
+
+
 def test_a_frame_that_is_not_whole_is_read_later(session, job, client):
     client.gives(job, "c0", "c1")
     whole = size(job)
@@ -202,7 +215,7 @@ def test_links_are_not_followed(session, job, tmp_path):
     job.path.with_suffix(".outcomes").rename(outside)
     job.path.with_suffix(".outcomes").symlink_to(outside)
     job.path.with_suffix(".calls").unlink()
-    assert find_lines(session)[KEY] == Line(job.path.parent, {}, Attempt(job.path.name, (), 0))
+    assert find_lines(session)[KEY] == Line(job.path.parent, {}, Attempt(job.path.name, (), 0, greeted=False))
 
 
 # What a call says of itself.

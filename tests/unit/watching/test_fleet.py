@@ -68,14 +68,16 @@ def test_a_call_that_ended_before_it_began_took_no_time():
     assert learnt(-5.0).ahead() == MOST_AHEAD
 
 
-def job(connection, **more):
-    return WarmJob(SimpleNamespace(), Path(), b"", connection, **more)
+def job(connection, *, greeted=True, **more):
+    return WarmJob(SimpleNamespace(), Path(), b"", connection, greeted=greeted, **more)
 
 
 def test_a_job_takes_calls_while_it_is_connected_and_stays():
+    """From its hello on: before, it may bring outcomes of calls that it was given earlier."""
     connection = SimpleNamespace()
     assert job(connection).takes_calls
     assert job(connection).free
+    assert not job(connection, greeted=False).takes_calls
     assert not job(None).takes_calls
     assert not job(None).free
     assert not job(connection, leaving=True).takes_calls

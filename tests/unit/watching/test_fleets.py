@@ -537,6 +537,58 @@ def test_a_job_that_begins_again_has_lost_its_calls(scene):
     assert scene.told() == [], "nobody reads the files of the attempt before"
 
 
+@pytest.mark.parametrize("where", ["waits", "is with another job", "has an outcome", "was cancelled"])
+def test_outcomes_that_a_job_kept_for_its_next_attempt_count(scene, where):
+    """They could not get through the line before. A call of which one has come is not made again."""
+    scene.start(0)
+    kept = scene.opened[0]
+    scene.fleets.interrupted(kept)
+    scene.fleets.runs_again(kept)
+    assert scene.where()["c0.0"] == "b000000"
+    if where in ("is with another job", "has an outcome"):
+        scene.fleets._told_cores(2)
+        scene.submit(9, 1)
+        scene.turn()
+        other = scene.run(scene.opened[1])
+        scene.turn()
+        assert calls(other.heard()) == ["c0.0"], "before calls that no job has had"
+    if where == "has an outcome":
+        other.outcome("c0.0")
+    elif where == "was cancelled":
+        scene.cancel("c0.0")
+    scene.turn()
+    scene.told()
+    again = scene.run(kept, hello=False)
+    scene.turn()
+    assert again.heard() == [], "it has not said hello"
+    again.outcome("c0.0")
+    scene.turn()
+    if where in ("waits", "is with another job"):
+        assert scene.told() == ["b000000 finished", f"{kept.key} has c0.0"]
+    else:
+        assert scene.told() == []
+    if where == "is with another job":
+        assert other.heard()[0] == "cancel c0.0"
+    again.hello()
+    scene.submit(1)
+    scene.turn()
+    assert "call c0.0" not in again.heard()
+
+
+def test_outcomes_of_lost_calls_do_not_count_after_the_hello(scene):
+    """The job is given them anew, if it is given them; a hostile one can make up no others."""
+    first, _ = scene.start(0, 2, jobs=2)
+    scene.fleets.interrupted(scene.opened[0])
+    scene.fleets.runs_again(scene.opened[0])
+    first.heard()
+    again = scene.run(scene.opened[0])
+    scene.fleets.read()
+    [lost] = [call for call in ("c0.0", "c0.1") if scene.where()[call] == "b000000"]
+    again.outcome(lost)
+    scene.fleets.read()
+    assert scene.told() == []
+
+
 def test_an_evicted_job_that_is_removed_costs_the_call_that_it_made(scene):
     side = scene.start(0, 3)
     side.outcome("c0.0", took=0.01)
@@ -1141,6 +1193,27 @@ def test_outcomes_that_came_meanwhile_count(scene):
     scene.now += 0.001
     scene.fleets.read()
     assert scene.told() == ["b000000 finished", f"{bundle.key} has c0.0"]
+
+
+def test_the_next_client_waits_for_outcomes_that_a_job_has_kept(scene):
+    side = scene.start(0, 2)
+    bundle = scene.opened[0]
+    again = scene.run(bundle, hello=False)
+    scene.fleets.close()
+    scene.opened = []
+    scene.new(cores=1)
+    scene.fleets.add(write_calls_again(scene, 2))
+    scene.jobs[bundle.key], bundle.futures = bundle, {}
+    scene.told()
+    scene.fleets.adopt(bundle, Attempt(again.path.name, (), 0, greeted=False, lost={"c0.0", "c7.7"}))
+    scene.turn()
+    assert again.heard() == []
+    again.outcome("c0.0")
+    again.hello()
+    scene.turn()
+    assert scene.told() == [f"{bundle.key} has c0.0"]
+    assert calls(again.heard()) == ["c0.1"]
+    assert side.path != again.path
 
 
 def test_a_job_that_has_not_run_is_given_calls_when_it_does(scene):
