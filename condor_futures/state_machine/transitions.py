@@ -302,7 +302,8 @@ def advance(job: Job, event: Event) -> tuple[Job, tuple[Effect, ...]]:
     """Return the job after *event*, and the effects.
 
     Raises:
-        IllegalTransition: the table has no entry for the event in the job's state.
+        IllegalTransition: the table has no entry for the event in the job's state, or the step has a bug: it leads to a
+            state that the entry does not list, or raises an exception, which is then the cause.
 
     >>> job = Job("b000001", spooled=True)
     >>> job, effects = advance(job, Submitted("7.0", "b000001"))
@@ -323,8 +324,12 @@ def _step(job: Job, event: Event) -> Step:
     entry = TABLE[job.state].get(type(event))
     if entry is None:
         raise IllegalTransition(job, event)
-    step = entry.step(job, event)
-    assert step[0] in entry.to, f"{event} led {job} to {step[0]}, which is not in the table"
+    try:
+        step = entry.step(job, event)
+    except Exception as error:  # a bug in a step costs one bundle, and not the whole session
+        raise IllegalTransition(job, event) from error
+    if step[0] not in entry.to:
+        raise IllegalTransition(job, event, step[0])
     return step
 
 
@@ -366,23 +371,28 @@ def chapters(story: Story | None) -> tuple[Chapter, ...]:
 
 
 class IllegalTransition(Exception):  # noqa: N818 - a bug in this package, not an error to handle
-    """The table has no entry for an event in the job's state.
+    """The table has no entry for an event in the job's state, or the entry is wrong.
 
     Attributes:
         job: the job before the event.
         event: the event without an entry.
+        to: the state that the event led to, if the entry does not list it.
         story: the job's last events before this one, with the state and the effects of each.
 
     """
 
-    def __init__(self, job: Job, event: Event) -> None:
-        super().__init__(job, event)
+    def __init__(self, job: Job, event: Event, to: State | None = None) -> None:
+        super().__init__(job, event, to)
         self.job = job
         self.event = event
+        self.to = to
         self.story = chapters(job.story)
 
     def __str__(self) -> str:
-        return f"{self.event} is illegal for {self.job}"
+        if self.to is not None:
+            return f"{self.event} led {self.job} to {self.to}, which is not in the table"
+        why = f": {type(self.__cause__).__name__}: {self.__cause__}" if self.__cause__ is not None else ""
+        return f"{self.event} is illegal for {self.job}{why}"
 
     def line(self) -> str:
         """Return one line of JSON for the log, from which :func:`~.replaying.replay` can replay the job."""

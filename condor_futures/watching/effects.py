@@ -167,7 +167,8 @@ class Effects:
         """Fail the calls of *bundle*, and remove its job."""
         self._resolver.fail(bundle, failures.bug(error))
         self.fleets.forget(bundle)
-        self.jobs.advance(bundle, states.Unwanted(error.event.job_id))
+        if not isinstance(error.event, states.Unwanted):
+            self.jobs.advance(bundle, states.Unwanted(error.event.job_id))
 
     def perform(self, bundle: Bundle, effect: states.Effect) -> None:
         """Carry out an effect of an event of the job of *bundle*."""

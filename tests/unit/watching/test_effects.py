@@ -25,7 +25,9 @@ from condor_futures.state_machine.states import (
     Submitted,
     Terminated,
     Unspooled,
+    Unwanted,
 )
+from condor_futures.state_machine.transitions import TABLE, Entry
 from condor_futures.watching.effects import Effects
 
 
@@ -175,3 +177,22 @@ def test_an_event_that_means_nothing_fails_the_calls_and_removes_the_job(scene):
     assert (key, str(error)[:32]) == ("b000000", "a bug in condor_futures: Executi")
     assert bundle.job.state is State.DISCARDED
     assert scene.asked() == [("remove", ["7.0"])]
+
+
+def test_a_bug_in_the_state_table_costs_one_bundle(scene, monkeypatch):
+    """The watcher goes on with the other jobs."""
+    bundle, other = scene.live("7.0"), scene.live("7.1")
+    monkeypatch.setitem(TABLE[State.IDLE], Executing, Entry((State.RUNNING,), lambda job, event: (State.ENDED, (), {})))
+    scene.jobs.handle(Executing("7.0", "ep1"))
+    [(key, error)] = scene.told
+    assert (key, str(error)[:32]) == ("b000000", "a bug in condor_futures: Executi")
+    assert bundle.job.state is State.DISCARDED
+    assert scene.asked() == [("remove", ["7.0"])]
+    assert dict(scene.jobs) == {"7.1": other}
+
+
+def test_a_job_that_cannot_be_removed_because_of_a_bug_is_left_alone(scene, monkeypatch):
+    scene.live("7.0")
+    monkeypatch.setitem(TABLE[State.IDLE], Unwanted, Entry((State.IDLE,), lambda job, event: (State.ENDED, (), {})))
+    scene.jobs.handle(Unwanted("7.0"))
+    assert [key for key, _ in scene.told] == ["b000000"]
