@@ -32,6 +32,7 @@ import time
 from collections import OrderedDict, deque
 
 from . import reporting
+from .bundle import NO_LINE
 from .child import STAGE_SIZE, Child
 from .exchange import LARGEST, Exchange
 from .frames import read_frames
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     from .bundle import Bundle
     from .frames import Header
 
-NO_LINE = 5
-"""Exit status of a warm job that could not reach its directory on the access point: it has made no call."""
 POLL_SHARE, POLL_SHORTEST, POLL_LONGEST = 0.02, 0.0003, 0.25
 """The line is read again after this share of the time since something last happened; these are bounds, in seconds."""
 PATIENCE = 60.0

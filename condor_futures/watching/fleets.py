@@ -22,6 +22,7 @@ from condor_futures.calls.calls_file import writing_calls
 from condor_futures.calls.lines import Attempt, cancelled_of
 from condor_futures.calls.stored_calls import StoredCalls, bundle_secret
 from condor_futures.errors import OutcomeError, PayloadError, SharedObjectError
+from condor_futures.execution_point.bundle import NO_LINE
 from condor_futures.files.attempts import find_attempts
 from condor_futures.files.growth import Growth
 from condor_futures.future import CondorFuture, Progress
@@ -53,8 +54,6 @@ EVICTED: Final = 20.0
 FIRST_JOBS: Final = 16
 #: Seconds between two looks at files that inotify does not tell about: this share of the silence, within these bounds.
 POLL_SHARE, POLL_SHORTEST, POLL_LONGEST = 0.02, 0.001, 0.25
-#: The exit status of a job that could not use the line.
-NO_LINE: Final = 5
 #: After so many jobs in a row that could not use it, although others could, each further one fails a call.
 MOST_WITHOUT_LINE: Final = 20
 #: Seconds until a full disk is tried again.

@@ -29,10 +29,9 @@ from condor_futures.errors import (
     PythonMismatchError,
 )
 from condor_futures.execution_point import packing
-from condor_futures.execution_point.bundle import Bundle
+from condor_futures.execution_point.bundle import NO_LINE, Bundle
 from condor_futures.execution_point.frames import read_frames, write_frame
 from condor_futures.execution_point.unpickling import dumps
-from condor_futures.execution_point.warm import NO_LINE
 
 pytestmark = [pytest.mark.usefixtures("by_value"), pytest.mark.timeout(60)]
 

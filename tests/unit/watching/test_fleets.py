@@ -17,6 +17,7 @@ from line_files import WARM, JobSide, initializer, write_calls
 from condor_futures.calls.calls_file import Manner
 from condor_futures.calls.lines import Attempt
 from condor_futures.calls.stored_calls import bundle_secret
+from condor_futures.execution_point.bundle import NO_LINE
 from condor_futures.execution_point.frames import read_frames
 from condor_futures.files.growth import Growth
 from condor_futures.options.options import Options
@@ -24,7 +25,7 @@ from condor_futures.recovery.evidence import find_bundles
 from condor_futures.session.session import Session
 from condor_futures.state_machine.states import Aborted, State, Terminated, Unwanted
 from condor_futures.watching import fleets as module
-from condor_futures.watching.fleets import EVICTED, FIRST_JOBS, NO_LINE, SPARE, STUCK, Fleets
+from condor_futures.watching.fleets import EVICTED, FIRST_JOBS, SPARE, STUCK, Fleets
 
 WELL, REMOVED = Terminated("1.0", exit_status=0), Aborted("1.0", "via condor_rm")
 
