@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .bundle import Bundle
     from .frames import Header, Segments
 
+_LONGEST_TEXT = 1 << 18  # characters; JSON may need six times as many bytes
 STAGE_SIZE = 128
 """Size in bytes of the memory in which a child records its stage: the key of a call, or a word."""
 
@@ -150,7 +151,8 @@ class Child:
             message = str(error)
         except Exception:
             message = "(str() of the exception failed)"
-        about = {"message": message, "traceback": text}
+        # The texts are in the header of the outcome, whose size is limited; the exception itself is not.
+        about = {"message": message[:_LONGEST_TEXT], "traceback": text[-_LONGEST_TEXT:]}
         try:
             # Frames cannot be pickled. The method of the base class works even if the exception refuses new attributes.
             BaseException.with_traceback(error, None)
@@ -159,7 +161,7 @@ class Child:
         except BaseException as why:
             pickled = []
             # Only the first line: from Python 3.14 on, notes about the pickled object follow.
-            about["unpicklable"] = traceback.format_exception_only(type(why), why)[0].strip()
+            about["unpicklable"] = traceback.format_exception_only(type(why), why)[0].strip()[:_LONGEST_TEXT]
         name = "%s.%s" % (kind.__module__, kind.__qualname__)
         return dict(about, pickled=pickled, type_name=name)
 

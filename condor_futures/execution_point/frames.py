@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 
 MAGIC = b"CFf1"
 TAG_SIZE = 32
+LARGEST_HEADER = 64 << 20
+"""Bytes of the largest header: it is read before it is known whether the frame is authentic."""
+UNCHECKED = 16 << 20
+"""Bytes of segments that are read into memory before it is known whether the frame is authentic."""
+_PIECE = 1 << 20
 
 
 class FrameError(ValueError):
@@ -97,19 +102,36 @@ def read_frames(file: "BinaryIO", secret: "bytes | None" = None) -> "Iterator[Fr
         try:
             if secret is None:
                 secret = bytes.fromhex(header["secret"])
-            tag = blake2b(key=secret, digest_size=TAG_SIZE)
+            tag = blake2b(start + head, key=secret, digest_size=TAG_SIZE)
         except (ValueError, KeyError, TypeError) as error:
             raise FrameError("its header cannot be read") from error
+        size = sum(header["segments"])
+        if size > UNCHECKED and not _is_authentic(file, size, tag.copy(), secret):
+            raise FrameError("it is truncated or altered")
         try:
             segments = _read_segments(file, header["segments"])
         except MemoryError as error:
             raise FrameError("it is larger than the available memory") from error
-        for part in [start, head] + segments:
+        for part in segments:
             tag.update(part)
-        # Compare keyed hashes of the tags: otherwise the time could reveal how many bytes of a forged tag are right.
-        if blake2b(tag.digest(), key=secret).digest() != blake2b(file.read(TAG_SIZE), key=secret).digest():
-            raise FrameError("it is truncated or altered")
+        if not _same(tag.digest(), file.read(TAG_SIZE), secret):
+            raise FrameError("it is truncated or altered")  # even if it was not before: the file may be changing
         yield header, segments
+
+
+def _is_authentic(file: "BinaryIO", size: int, tag: "Any", secret: bytes) -> bool:
+    """Return whether the *size* bytes that follow, and the tag after them, are authentic. Little memory is used."""
+    place = file.tell()
+    for at in range(0, size, _PIECE):
+        tag.update(file.read(min(_PIECE, size - at)))
+    authentic = _same(tag.digest(), file.read(TAG_SIZE), secret)
+    file.seek(place)
+    return authentic
+
+
+def _same(tag: bytes, other: bytes, secret: bytes) -> bool:
+    # Compare keyed hashes of the tags: otherwise the time could reveal how many bytes of a forged tag are right.
+    return blake2b(tag, key=secret).digest() == blake2b(other, key=secret).digest()
 
 
 def frame_size(head: bytes, header: "Header") -> int:
@@ -136,6 +158,8 @@ def _read_header(file: "BinaryIO", left: int) -> "tuple[bytes, bytes, Header]":
     size = int.from_bytes(start[4:], "big")
     if len(start) < 8 or start[:4] != MAGIC or size > left - 8:
         raise FrameError("it is not a frame, or it is truncated")
+    if size > LARGEST_HEADER:
+        raise FrameError("its header has %d bytes, and %d at most are read" % (size, LARGEST_HEADER))
     head = file.read(size)
     header = parse_header(head)
     if frame_size(head, header) > left:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,15 @@ from hypothesis import strategies as st
 
 from condor_futures.calls.calls_file import Call, write_bundle
 from condor_futures.calls.pickling import pickle_object
-from condor_futures.execution_point.frames import MAGIC, FrameError, read_frames, skim, write_frame
+from condor_futures.execution_point.frames import (
+    LARGEST_HEADER,
+    MAGIC,
+    UNCHECKED,
+    FrameError,
+    read_frames,
+    skim,
+    write_frame,
+)
 
 SECRET = bytes(range(32))
 
@@ -42,6 +52,48 @@ def test_skimming_stops_at_a_torn_frame(tmp_path_factory, segments, cut):
         file.truncate(size + int(size * cut * 0.999))
     with path.open("rb") as file:
         assert [(header["number"], start, end) for header, start, end in skim(file)] == [(0, 0, size)]
+
+
+def write_hole(path, head, size):
+    """Write a frame whose content is a hole of *size* bytes, as a job can do at no cost; its tag is wrong."""
+    with path.open("wb") as file:
+        file.write(MAGIC + len(head).to_bytes(4, "big") + head)
+        file.truncate(size)
+
+
+@pytest.mark.parametrize("what", ["segments", "header"])
+def test_a_frame_that_is_not_authentic_takes_little_memory(tmp_path, what):
+    """However large it is."""
+    path = tmp_path / "frames"
+    if what == "segments":
+        size = UNCHECKED * 4
+        head = json.dumps({"kind": "outcome", "segments": [size]}).encode()
+        write_hole(path, head, 8 + len(head) + size + 32)
+    else:
+        with path.open("wb") as file:
+            file.write(MAGIC + (LARGEST_HEADER + 1).to_bytes(4, "big"))
+            file.truncate(LARGEST_HEADER * 2)
+    tracemalloc.start()
+    with path.open("rb") as file, pytest.raises(FrameError, match=r"altered|header has"):
+        next(read_frames(file, SECRET))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < UNCHECKED / 2
+
+
+def test_a_large_frame_is_read_whole_and_its_change_is_noticed(tmp_path):
+    path = tmp_path / "frames"
+    parts = [b"x" * (UNCHECKED + 5), b"", b"yz"]
+    with path.open("wb") as file:
+        write_frame(file, SECRET, {"number": 0}, parts)
+        write_frame(file, SECRET, {"number": 1}, [b"small"])
+    with path.open("rb") as file:
+        assert [segments for _, segments in read_frames(file, SECRET)] == [parts, [b"small"]]
+    with path.open("r+b") as file:
+        file.seek(UNCHECKED)
+        file.write(b"!")
+    with path.open("rb") as file, pytest.raises(FrameError, match="altered"):
+        next(read_frames(file, SECRET))
 
 
 @given(st.binary(max_size=200))
