@@ -9,7 +9,7 @@ from collections import deque
 
 from .fetching import Fetcher
 from .frames import MAGIC, TAG_SIZE, read_frames, skim, write_frame
-from .line import BAD_DESCRIPTOR, OFFLINE, PIECE, Line, LineError
+from .line import BAD_DESCRIPTOR, NO_SPACE, OFFLINE, PIECE, Line, LineError
 
 TYPE_CHECKING = False  # importing typing would take milliseconds in every job; type checkers know this name.
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ class Exchange:
     def exchange(self) -> "list[tuple[Header, bytes]]":
         """Write what there is to write, and return the header and the bytes of each new frame.
 
-        Raises :class:`LineError` if the line does not work.
+        Raises :class:`LineError` if the line does not work. If the disk of the access point is full, it is *broken*,
+        but frames are read.
         """
         if self.line is None:
             self.line = Line(lambda: self.patience)
@@ -133,13 +134,23 @@ class Exchange:
             self._open(self.line)
         assert self.outcomes is not None
         assert self.calls is not None
-        self._write(self.line, self.outcomes)
+        full = None  # type: LineError | None
+        try:
+            self._write(self.line, self.outcomes)
+        except LineError as error:
+            if error.code != NO_SPACE:
+                raise
+            full = error
         frames = []  # type: list[tuple[Header, bytes]]
-        if os.path.getsize(self.bundle.outcomes) - self.copied < BACKLOG:
+        # On a full disk the client hands out no further calls, but may cancel some.
+        if full or os.path.getsize(self.bundle.outcomes) - self.copied < BACKLOG:
             frames = self.frames.read(self.line, self.calls)
         if frames:
             self.active = time.monotonic()
-        self.broken = None
+        if full:
+            self.failed(full)
+        else:
+            self.broken = None
         return frames
 
     def _open(self, line: Line) -> None:

@@ -394,16 +394,21 @@ class WarmJob:
 
     def begin(self) -> "list[tuple[Header, bytes]] | None":
         """Say hello, and return the first frames; None if the line cannot be used."""
+        frames = []  # type: list[tuple[Header, bytes]]
         while True:
+            code = NO_SPACE
             try:
-                return self.exchange.exchange()
+                frames += self.exchange.exchange()
+                if self.exchange.broken is None:
+                    return frames
             except LineError as error:
                 self.exchange.failed(error)
-                if self.terminated is not None:
-                    self.die(self.terminated)
-                # After any other error, the directory cannot be reached.
-                if error.code not in PASSING or self.exchange.broken_for() > PATIENCE:
-                    return None
+                code = error.code
+            if self.terminated is not None:
+                self.die(self.terminated)
+            # After any other error, the directory cannot be reached.
+            if code not in PASSING or self.exchange.broken_for() > PATIENCE:
+                return None
             time.sleep(max(self.exchange.retry - time.monotonic(), 0.0))
 
     def sleep(self) -> None:

@@ -237,7 +237,7 @@ def disturb(scene: Scene, rng: random.Random, seconds: float, say: Callable[[str
     injected: list[Injected] = []
     deadline = time.monotonic() + seconds
     for fault in deck(faults(scene), rng):
-        time.sleep(rng.uniform(0.5, 5.0))
+        time.sleep(rng.uniform(0.5, 3.0))
         if time.monotonic() > deadline:
             return injected
         until = time.monotonic() + TARGET

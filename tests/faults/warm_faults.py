@@ -74,10 +74,8 @@ class Vacate(WarmFault):
     name = "condor_vacate, of a warm job"
 
     def hit(self, scene: Scene, rng: random.Random, shadow: psutil.Process, outcomes: Path) -> None:
-        jobs = scene.jobs(rng, f'CondorFuturesBundle == "{outcomes.parent.name}" && JobStatus == 2')
-        subprocess.run(
-            ["condor_vacate_job", *jobs], env=scene.pool.environment, capture_output=True, timeout=60, check=False
-        )
+        command = ["condor_vacate_job", "-constraint", f'CondorFuturesBundle == "{outcomes.parent.name}"']
+        subprocess.run(command, env=scene.pool.environment, capture_output=True, timeout=60, check=False)
 
 
 class RestartSchedd(Fault):

@@ -15,7 +15,7 @@ from warm_sandbox import KEY
 
 from condor_futures.execution_point import exchange as module
 from condor_futures.execution_point.bundle import Bundle
-from condor_futures.execution_point.exchange import Exchange, Frames
+from condor_futures.execution_point.exchange import BACKLOG, Exchange, Frames
 from condor_futures.execution_point.frames import read_frames, write_frame
 from condor_futures.execution_point.line import LineError
 
@@ -211,6 +211,21 @@ def test_calls_are_whole_if_replies_break_off(job, proxy, fault):
     while len(found) < 3:
         found += job.exchange.try_exchange()
     assert [data for _, data in found] == sent
+
+
+def test_the_client_is_heard_while_the_disk_is_full(job, proxy):
+    """It may cancel calls, also if the job has many outcomes that it cannot write."""
+    job.settle()
+    proxy.refuse(NO_SPACE, 10**6, "pwrite")
+    job.bundle.report("c0", "value", [bytes(BACKLOG + 1)])
+    with job.calls.open("ab") as file:
+        file.write(frame("cancel", call="c1"))
+    assert [header["kind"] for header, _ in job.exchange.try_exchange()] == ["cancel"]
+    assert job.exchange.broken is not None
+    proxy._codes.clear()
+    job.settle()
+    assert job.exchange.broken is None
+    assert job.written() == ["hello", "c0"]
 
 
 def test_no_file_is_opened_while_there_is_no_shadow(job, proxy):

@@ -271,9 +271,13 @@ def test_job_waits_with_its_calls_while_the_line_does_not_work(warm_job):
     warm_job.begin()
     assert warm_job.make((echo, 1)) == [1]
     warm_job.proxy.refuse(NO_SPACE, 10**6, "pwrite")
-    keys = warm_job.give((echo, 2), (os.getpid,))
+    keys = warm_job.give((echo, 2), (os.getpid,), (time.sleep, 60))
     until(lambda: len(warm_job.brought_so_far()) == 3, 10)
     assert not set(keys) & set(warm_job.arrived)
+    warm_job.connection.say(kind="cancel", call=keys.pop())  # the job hears of it
+    assert warm_job.connection.send()
+    keys += warm_job.give((echo, 3))
+    until(lambda: len(warm_job.brought_so_far()) == 4, 10)
     warm_job.proxy._codes.clear()
     assert warm_job.wait_for(keys)[0] == 2
 
