@@ -7,7 +7,7 @@ in the table cannot occur, and raises :class:`IllegalTransition`.
 HTCondor guarantees little: submit precedes terminate, which precedes leaving the queue. An execute event may be missing
 or repeated, a terminate event may be repeated, and events may follow a removal. Each of these cases has its entry.
 
-The module is long because the steps stand beside the table that lists them.
+It is long because the steps stand beside the table that lists them.
 """
 
 from __future__ import annotations
