@@ -207,7 +207,7 @@ class PythonMismatchError(JobError):
 
 
 class BrokenCondorExecutor(CondorFuturesError, BrokenExecutor):  # noqa: N818 - as BrokenProcessPool
-    """The initializer raised an exception in a job; the executor accepts no more calls."""
+    """The initializer raised an exception in a job, or crashed in warm jobs; the executor accepts no more calls."""
 
 
 class PersonalPoolError(CondorFuturesError):

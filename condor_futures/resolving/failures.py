@@ -36,6 +36,7 @@ __all__ = [
     "advise",
     "bug",
     "dependency_failed",
+    "initializer_crashes",
     "missing",
     "output_lost",
     "removed",
@@ -107,6 +108,13 @@ def _crash(outcome: Outcome, job_id: str | None, stderr_tail: str) -> JobCrashed
         exit_status=status,
         stderr_tail=stderr_tail,
     )
+
+
+def initializer_crashes(error: BaseException | None, times: int) -> BrokenCondorExecutor:
+    """Return the error of an executor whose initializer crashed *times* times in a row, the last time in *error*."""
+    broken = BrokenCondorExecutor(f"the initializer crashed {times} times in a row; the last time: {error}")
+    broken.__cause__ = error
+    return broken
 
 
 def _dependency(outcome: Outcome) -> DependencyError:

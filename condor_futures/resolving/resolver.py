@@ -21,6 +21,7 @@ from condor_futures.calls.outcomes_file import Outcome, outcome_at, read_outcome
 from condor_futures.calls.stored_calls import bundle_secret
 from condor_futures.errors import (
     BrokenCondorExecutor,
+    JobCrashedError,
     OutcomeError,
     words,
 )
@@ -40,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 #: How much of a job's standard error goes into an error, in characters.
 STDERR_TAIL = 2000
+#: After so many crashes of the initializer in a row, in warm jobs, the executor is broken.
+MOST_CRASHES = 3
 
 
 class Resolver:
@@ -55,6 +58,7 @@ class Resolver:
         """Prepare the thread, which :meth:`start` starts; an initializer that raises calls *initializer_failed*."""
         self._session = session
         self._initializer_failed = initializer_failed
+        self._crashes = 0
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._tally = tally
         self.owner = Owner("the resolver's thread")
@@ -206,7 +210,15 @@ class Resolver:
         value, error = failures.value_or_error(outcome, bundle.job.job_id, tail)
         if outcome.result == "initializer" and isinstance(error, BrokenCondorExecutor):
             self._initializer_failed(bundle, error)
+        self._count_crashes(bundle, error, initializer=outcome.header.get("stage") == "initializer")
         self._resolve(future, value, error)
+
+    def _count_crashes(self, bundle: Bundle, error: BaseException | None, *, initializer: bool) -> None:
+        """Break the executor if the initializer always crashes: each further call would cost the start of a process."""
+        crashed = initializer and isinstance(error, JobCrashedError)
+        self._crashes = self._crashes + 1 if crashed else 0
+        if crashed and self._crashes >= MOST_CRASHES:
+            self._initializer_failed(bundle, failures.initializer_crashes(error, self._crashes))
 
     def fail_call(self, bundle: Bundle, call: str, cause: BaseException) -> None:
         """Fail one call, because a call that it depends on ended with *cause*."""

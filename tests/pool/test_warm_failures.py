@@ -15,6 +15,7 @@ from support import until
 from warm_calls import job_of_the_call
 
 from condor_futures import (
+    BrokenCondorExecutor,
     JobCrashedError,
     JobHeldError,
     JobRemovedError,
@@ -53,6 +54,17 @@ def test_a_chunk_with_a_call_that_kills_its_process(warm):
     failed = [future for future in as_completed(futures, 60) if future.exception() is not None]
     assert failed == [futures[50]]
     results[0].result(60)
+
+
+def test_an_initializer_that_kills_its_process_breaks_the_executor(warm):
+    """As in ProcessPoolExecutor; otherwise each of the calls would cost the start of a process."""
+    executor = warm(initializer=os._exit, initargs=(7,), max_workers=1)
+    futures = [executor.submit(abs, -n) for n in range(100)]
+    kinds = [type(future.exception(60)) for future in futures]
+    assert 0 < kinds.count(JobCrashedError) < 10
+    assert kinds.count(BrokenCondorExecutor) == 100 - kinds.count(JobCrashedError)
+    with pytest.raises(BrokenCondorExecutor, match=r"crashed 3 times in a row; .* exited with status 7 in the init"):
+        executor.submit(abs, -1)
 
 
 def test_a_removed_job_takes_the_call_that_it_makes(pool, warm, gate):

@@ -19,6 +19,7 @@ from condor_futures.execution_point.frames import read_frames, write_frame
 from condor_futures.execution_point.unpickling import dumps
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
+from condor_futures.resolving import resolver as module
 from condor_futures.resolving.counts import Counts
 from condor_futures.resolving.failures import value_or_error
 from condor_futures.resolving.resolver import Resolver
@@ -271,6 +272,26 @@ def test_an_initializer_that_failed_in_a_warm_job_breaks_the_executor(scene):
     [(bundle, error)] = scene.broken
     assert (bundle, type(error)) == (scene.open, BrokenCondorExecutor)
     assert scene.shown()["c0"] is error
+
+
+def test_an_initializer_that_always_crashes_in_warm_jobs_breaks_the_executor(scene, monkeypatch):
+    """A crash of a call, or a value, comes after an initializer that worked."""
+    monkeypatch.setattr(module, "MOST_CRASHES", 2)
+    scene.move("c0", "c1", "c2")
+    stages = {"c0": "initializer", "c1": "c1", "c2": "initializer"}
+    starts = [
+        (call, scene.job.outcome(call, result="crashed", signal=11, exit_status=None, stage=stage))
+        for call, stage in stages.items()
+    ]
+    scene.resolver.deliver(scene.open, scene.outcomes, starts)
+    scene.done()
+    assert scene.broken == []
+    crash = scene.shown()["c2"]
+    assert "in the initializer" in str(crash)
+    scene.resolver._count_crashes(scene.open, crash, initializer=True)
+    [(bundle, error)] = scene.broken
+    assert (bundle, type(error), error.__cause__) == (scene.open, BrokenCondorExecutor, crash)
+    assert "crashed 2 times in a row" in str(error)
 
 
 def test_a_cancelled_call_is_forgotten(scene):
