@@ -34,9 +34,9 @@ def say(words: str) -> None:
     print(time.strftime("%H:%M:%S"), words, flush=True)
 
 
-def run(seed: int, minutes: float, directory: Path, *, small_disks: bool) -> bool:
+def run(seed: int, minutes: float, directory: Path, *, calls: int, small_disks: bool) -> bool:
     """Run one workload with faults. Return True if all is well."""
-    scene = Scene(directory, str(seed), small_disks=small_disks)
+    scene = Scene(directory, str(seed), calls=calls, small_disks=small_disks)
     left: list[str] = []
     injected: list[Injected] = []
     try:
@@ -96,6 +96,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--calls", type=int, default=30, help="how many calls are under way at once")
     parser.add_argument("--keep", action="store_true", help="always keep the directory")
     options = parser.parse_args()
     if os.geteuid() == 0 and _INSIDE not in os.environ:
@@ -116,7 +117,7 @@ def main() -> int:
     say(f"in {directory}")
     well = False
     try:
-        well = run(options.seed, options.minutes, directory, small_disks=small_disks)
+        well = run(options.seed, options.minutes, directory, calls=options.calls, small_disks=small_disks)
     finally:
         if well and not options.keep:
             shutil.rmtree(directory)

@@ -47,10 +47,14 @@ class Scene:
 
     """
 
-    def __init__(self, directory: Path, seed: str, *, small_disks: bool) -> None:
-        """Make the directories. With *small_disks*, mount the file systems that a fault can fill."""
+    def __init__(self, directory: Path, seed: str, *, calls: int, small_disks: bool) -> None:
+        """Make the directories. With *small_disks*, mount the file systems that a fault can fill.
+
+        The client has up to *calls* calls under way.
+        """
         self.directory = directory
         self.seed = seed
+        self.calls = calls
         self.small_disks = small_disks
         self.session = directory / "session" / "s"
         self.spool = directory / "state" / "condor_futures" / "pools" / "personal" / "spool"
@@ -88,7 +92,10 @@ class Scene:
         self.generation += 1
         with (self.directory / f"client-{self.generation}.log").open("wb") as log:
             self.client = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.workload", self.directory, self.seed, str(self.generation)],
+                [
+                    *(sys.executable, "-m", "tests.faults.workload"),
+                    *(self.directory, self.seed, str(self.generation), str(self.calls)),
+                ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

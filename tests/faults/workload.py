@@ -1,8 +1,8 @@
 """The client: it makes a random workload in a process that may be killed at any moment, and records every step.
 
-Run it as ``python -m tests.faults.workload DIRECTORY SEED GENERATION``. The first generation begins a session. Each
-later generation attaches to that session. The client continues until the file ``DIRECTORY/stop`` exists. Then it waits
-for all of its futures.
+Run it as ``python -m tests.faults.workload DIRECTORY SEED GENERATION CALLS``. The first generation begins a session.
+Each later generation attaches to that session. The client has up to CALLS calls under way. It continues until the file
+``DIRECTORY/stop`` exists. Then it waits for all of its futures.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ from typing import Any
 
 from condor_futures import CondorExecutor, CondorFuturesError, PayloadError
 
-#: The number of calls under way at once, and the seconds between two submissions. The load on the machine is not under
-#: test.
-UNDER_WAY, PAUSE = 30, (0.05, 0.5)
+#: The seconds between two submissions. The load on the machine is not under test.
+PAUSE = (0.05, 0.5)
 RETRIES = 3
 #: The share of the calls that warm jobs make, and the seconds that these jobs wait for calls.
 WARM, WAIT = 0.5, 20.0
@@ -73,8 +72,9 @@ def read_journal(directory: Path) -> list[dict[str, Any]]:
 class Client:
     """One generation of the client."""
 
-    def __init__(self, directory: Path, seed: str, generation: int) -> None:
+    def __init__(self, directory: Path, seed: str, generation: int, under_way: int) -> None:
         self.directory = directory
+        self.under_way = under_way
         self.generation = generation
         self.rng = random.Random(f"{seed}/{generation}")
         self.journal = (directory / "journal").open("a", buffering=1)
@@ -214,7 +214,7 @@ class Client:
         executor = self.open()
         while not (self.directory / "stop").exists():
             self.serve_order(executor)
-            if sum(not future.done() for future in self.futures.values()) < UNDER_WAY:
+            if sum(not future.done() for future in self.futures.values()) < self.under_way:
                 self.submit(executor)
             if self.rng.random() < CANCELS:
                 self.cancel()
@@ -229,4 +229,4 @@ class Client:
 if __name__ == "__main__":
     logging.basicConfig(format="%(asctime)s %(levelname)s %(threadName)s: %(message)s", level=logging.INFO)
     faulthandler.register(signal.SIGUSR1, all_threads=True)  # to find out where the client hangs
-    Client(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])).run()
+    Client(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])).run()
