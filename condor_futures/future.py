@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -364,6 +365,23 @@ class CondorFuture(Future[T]):
             with self._condition:
                 if self._state == PENDING:
                     self._state = RUNNING
+
+    def let_go(self) -> None:
+        """Release the future's lock if this thread holds it, because Ctrl-C came as it took the lock; for executors.
+
+        The standard library takes the lock by functions written in Python, whose end an interruption may skip: in
+        ``result()``, and in ``wait()``, which takes the locks of all futures. Any thread that resolves the future would
+        then wait forever.
+
+        Example:
+            >>> from condor_futures import CondorFuture
+            >>> future = CondorFuture("c000000")
+            >>> future.let_go()
+
+        """
+        with contextlib.suppress(RuntimeError):  # this thread does not hold it
+            while True:
+                self._condition.release()
 
     def resolve(self, value: Any, error: BaseException | None) -> None:
         """Set the result, or the exception if there is an *error*; for executors.

@@ -249,7 +249,13 @@ class Watcher:
         return True
 
     def take_back(self) -> None:
-        """Remove all jobs after Ctrl-C, fail all futures that are not done, and end."""
+        """Remove all jobs after Ctrl-C, fail all futures that are not done, and end.
+
+        The interrupted thread calls this, and may hold locks of futures.
+        """
+        for bundle in self.tally.bundles():
+            for future in list(bundle.futures.values()):
+                future.let_go()
         self.remove_all("the client was interrupted")
         self.close()
 

@@ -45,7 +45,7 @@ class KillMaster(Fault):
     def inject(self, scene: Scene, rng: random.Random) -> None:
         psutil.Process(scene.personal.master_pid).kill()
         time.sleep(rng.uniform(0, 5))
-        scene.personal.start()
+        scene.restart_pool()
 
 
 class KillJob(Fault):
@@ -139,7 +139,7 @@ class RestartPool(Fault):
     def inject(self, scene: Scene, rng: random.Random) -> None:
         scene.personal.stop()
         time.sleep(rng.uniform(0, 5))
-        scene.personal.start()
+        scene.restart_pool()
 
 
 class KillClient(Fault):

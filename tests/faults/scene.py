@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TextIO
 
 import psutil
 
+from condor_futures import PersonalPoolError
 from condor_futures.execution_point.frames import skim
 from condor_futures.personal import PersonalPool
 from tests.faults.workload import read_journal
@@ -24,6 +25,7 @@ from tests.support import Pool, until
 
 STOPPED = 20.0  # s for which a process is stopped
 FULL = 6.0  # s for which a disk is full
+RESTART = 120.0  # s that the pool may take to start again
 
 
 class NoTargetError(Exception):
@@ -81,6 +83,16 @@ class Scene:
         self.personal.start()
         self.pool = Pool(self.personal)
         self.start_client()
+
+    def restart_pool(self) -> None:
+        """Start the pool again; on a busy machine, killed processes may take a while to exit."""
+        deadline = time.monotonic() + RESTART
+        while time.monotonic() < deadline:
+            with contextlib.suppress(PersonalPoolError):
+                self.personal.start()
+                return
+            time.sleep(1)
+        self.personal.start()
 
     def start_client(self) -> None:
         """Start the next generation of the client. Return when it has its session."""

@@ -330,3 +330,23 @@ def test_its_repr_has_the_call_and_the_job(future, bundle):
     waits.cancel()
     assert repr(waits).endswith(", call c000003 cancelled>")
     assert repr(failed()).endswith(" state=finished raised ValueError>")
+
+
+def test_a_lock_that_an_interruption_left_is_released():
+    """Of this thread only, however often it took the lock."""
+    future = CondorFuture("c000000")
+    future._condition.acquire()
+    future._condition.acquire()
+    future.let_go()
+    resolver = threading.Thread(target=lambda: future.resolve(1, None), daemon=True)
+    resolver.start()
+    resolver.join(30)
+    assert future.result(0) == 1
+    with future._condition:
+        other = threading.Thread(target=future.let_go)
+        other.start()
+        other.join(30)
+        assert not other.is_alive()
+        with pytest.raises(RuntimeError):
+            future._condition.release() or future._condition.release()
+        future._condition.acquire()
