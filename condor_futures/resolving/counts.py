@@ -91,12 +91,6 @@ class Counts:
         finally:
             self._busy = False
 
-    def bundles(self) -> list[Bundle]:
-        """Return the bundles of the calls that have not ended."""
-        with self._lock:
-            self._settle()
-            return list(dict.fromkeys(self._open.values()))
-
     def counts(self) -> Counter[str]:
         """Return the number of calls by the state of their job, or by their end."""
         with self._lock:

@@ -144,6 +144,12 @@ class Fleets:
         return [bundle for bundle in list(self._warm) if bundle.job.state is State.ENDED]
 
     @reads
+    def futures(self) -> list[CondorFuture[Any]]:
+        """Return the futures of all calls that have no outcome."""
+        waiting = [future for fleet in list(self._fleets.values()) for future in fleet.waiting.futures()]
+        return waiting + [call.future for job in list(self._warm.values()) for call in list(job.calls.values())]
+
+    @reads
     def reports(self) -> dict[str, Progress]:
         """Return the last reports of the calls that jobs make now, by call key."""
         first = (list(job.calls.values())[:1] for job in list(self._warm.values()))

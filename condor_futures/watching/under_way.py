@@ -75,6 +75,17 @@ class UnderWay:
             *effects.jobs.values(),
         ]
 
+    @reads
+    def futures(self) -> list[CondorFuture[Any]]:
+        """Return the futures of all calls that have not ended.
+
+        Raises:
+            RuntimeError: another thread has called this, and the bundles have just changed.
+
+        """
+        of_bundles = [future for bundle in self.bundles() for future in list(bundle.futures.values())]
+        return of_bundles + self.effects.fleets.futures()
+
     @property
     def over(self) -> bool:
         """Whether there are no bundles, and no job is leaving the queue."""

@@ -104,6 +104,11 @@ class Waiting:
         of_returned = (call.storage for call in self._returned.values())
         return iter(dict.fromkeys((*of_returned, *(one for one in self._storages if one.waiting))))
 
+    def futures(self) -> list[CondorFuture[Any]]:
+        """Return the futures of the calls. Any thread may call this."""
+        returned = [call.future for call in list(self._returned.values())]
+        return returned + [future for storage in list(self._storages) for future in list(storage.waiting.values())]
+
     def add(self, storage: Storage, count: int) -> None:
         """Add the last *count* calls of *storage* at the end."""
         self._storages[storage] = None

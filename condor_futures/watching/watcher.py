@@ -253,11 +253,17 @@ class Watcher:
 
         The interrupted thread calls this, and may hold locks of futures.
         """
-        for bundle in self.tally.bundles():
-            for future in list(bundle.futures.values()):
-                future.let_go()
+        for future in self._open_futures():
+            future.let_go()
         self.remove_all("the client was interrupted")
         self.close()
+
+    def _open_futures(self) -> list[CondorFuture[Any]]:
+        while True:
+            try:
+                return self._under_way.futures()
+            except RuntimeError:  # the watcher's thread has just changed a table
+                continue
 
     def join_aloud(self) -> None:
         """Wait until the watcher has ended, with a warning if this takes long."""

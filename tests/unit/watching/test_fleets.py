@@ -16,7 +16,7 @@ from line_files import WARM, JobSide, initializer, write_calls
 
 from condor_futures.calls.calls_file import Manner
 from condor_futures.calls.lines import Attempt
-from condor_futures.calls.stored_calls import bundle_secret
+from condor_futures.calls.stored_calls import StoredCalls, bundle_secret
 from condor_futures.execution_point.bundle import NO_LINE
 from condor_futures.execution_point.frames import read_frames
 from condor_futures.files.growth import Growth
@@ -1327,7 +1327,45 @@ def test_without_room_for_the_parts_their_calls_fail(scene, monkeypatch):
     assert scene.fleets.empty
 
 
+class Killed(BaseException):
+    """Nothing that the client would do is done."""
+
+
+@pytest.mark.parametrize("moment", ["second part", "before the note", "before the jobs are submitted"])
+def test_a_client_that_is_killed_while_it_makes_parts_leaves_each_call_once(scene, monkeypatch, moment):
+    chunks(scene, 0, 6, 2)
+    scene.turn()
+
+    def die(*_, **__):
+        raise Killed
+
+    match moment:
+        case "second part":
+            write, number = StoredCalls.write_part, itertools.count()
+            monkeypatch.setattr(StoredCalls, "write_part", lambda *args: die() if next(number) else write(*args))
+        case "before the note":
+            monkeypatch.setattr(Fleets, "_note", die)
+        case _:
+            monkeypatch.setattr(scene, "add", die)
+    with pytest.raises(Killed):
+        scene.fleets.hand_all()
+    for _ in range(2):  # the next client may be killed too
+        found = [bundle for bundle in find_bundles(scene.session) if bundle.counts and not bundle.line]
+        assert sorted(call for bundle in found for call in bundle.calls) == [f"c0.{n}" for n in range(6)]
+
+
 # The rest.
+
+
+def test_the_futures_of_all_calls_are_known_wherever_the_calls_are(scene):
+    """Those that wait, those that a job has, and those that a job has returned."""
+    side = scene.start(0, 3)
+    side.outcome("c0.0", took=0.01)
+    scene.turn()
+    scene.submit(1, 2, options=replace(WARM, commands={"request_cpus": "2"}))
+    side.say(kind="returned", calls=["c0.2"], leaving=True)
+    scene.fleets.read()
+    assert sorted(future.key for future in scene.fleets.futures()) == ["c0.1", "c0.2", "c1.0", "c1.1"]
 
 
 def test_nothing_is_left_when_no_call_is_wanted(scene):
