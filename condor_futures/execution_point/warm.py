@@ -36,7 +36,7 @@ from .bundle import NO_LINE
 from .child import STAGE_SIZE, Child
 from .exchange import LARGEST, Exchange
 from .frames import read_frames
-from .line import PASSING, PIECE, LineError
+from .line import NO_SPACE, PASSING, PIECE, LineError
 from .supervisor import fork, how_it_died, new_stage
 
 TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
