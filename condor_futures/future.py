@@ -71,18 +71,16 @@ class Progress(NamedTuple):
 
     @classmethod
     def of(cls, fraction: object, text: object) -> Progress | None:
-        r"""Return what a call says of itself; None if it makes no sense. Executors use this.
+        r"""Return what a call says of itself; None if it makes no sense. For executors.
 
         Example:
-            >>> from condor_futures.future import Progress
             >>> Progress.of(0.25, "step\n1"), Progress.of(2, "step 2")
             (Progress(fraction=0.25, text='step 1'), None)
 
         """
-        if not (isinstance(fraction, (int, float)) and 0 <= fraction <= 1 and isinstance(text, str)):
-            return None
-        # It goes to terminals, where other characters may do anything.
-        return cls(float(fraction), "".join(c if c.isprintable() else " " for c in text[:200]))
+        if isinstance(fraction, (int, float)) and 0 <= fraction <= 1 and isinstance(text, str):  # shown by terminals
+            return cls(float(fraction), "".join(c if c.isprintable() else " " for c in text[:200]))
+        return None
 
 
 class CondorFuture(Future[T]):
@@ -367,19 +365,14 @@ class CondorFuture(Future[T]):
                     self._state = RUNNING
 
     def let_go(self) -> None:
-        """Release the future's lock if this thread holds it, because Ctrl-C came as it took the lock; for executors.
-
-        The standard library takes the lock by functions written in Python, whose end an interruption may skip: in
-        ``result()``, and in ``wait()``, which takes the locks of all futures. Any thread that resolves the future would
-        then wait forever.
+        """Release the future's lock if this thread kept it, as it was interrupted in ``result()``; for executors.
 
         Example:
-            >>> from condor_futures import CondorFuture
-            >>> future = CondorFuture("c000000")
-            >>> future.let_go()
+            >>> CondorFuture("c000000").let_go()
 
         """
-        with contextlib.suppress(RuntimeError):  # this thread does not hold it
+        # An interruption may skip the end of the functions, written in Python, by which result() takes it.
+        with contextlib.suppress(RuntimeError):
             while True:
                 self._condition.release()
 
