@@ -14,6 +14,9 @@ from typing import Any
 
 from tests.faults.workload import digest, read_journal
 
+#: Seconds that the client may take to notice that an outcome has arrived. If it has just given the call to another job,
+#: it cancels the call there, which may take the second time.
+NOTICED, STOPPED = 0.5, 2.0
 #: Seconds for which a fault may still have an effect: a killed schedd restarts, or a slot is lost.
 AFTERMATH = 30.0
 
@@ -60,7 +63,8 @@ class Call:
     ends: list[dict[str, Any]] = field(default_factory=list)
     #: When it was made, and the bundle of the job that made it, as the call itself has noted.
     made: list[tuple[float, str]] = field(default_factory=list)
-    #: When an outcome that a warm job wrote was first seen in the session directory.
+    #: When warm jobs were given the call, and when an outcome of theirs was first seen in the session directory.
+    given: list[float] = field(default_factory=list)
     arrived: float | None = None
 
     def hit_by(self, fault: Injected) -> bool:
@@ -85,12 +89,11 @@ class Verdict:
         self.generations = 0
         self._read(read_journal(directory))
         self._made = {path.name: path.read_text().splitlines() for path in (directory / "made").iterdir()}
-        arrived = _first_arrivals(directory / "arrived")
         for call in self.calls.values():
             for line in self._made.get(call.name, ()):
                 began, _, bundle = line.partition(" ")
                 call.made.append((float(began), bundle))
-            call.arrived = arrived.get(call.key)
+        self._read_lines(directory / "lines")
         for call in self.calls.values():
             self._judge_again(call)
             self._judge_end(call)
@@ -182,14 +185,31 @@ class Verdict:
     def _tampered(self, call: Call) -> bool:
         return any(fault.bundles and call.bundle in fault.bundles for fault in self.faults)
 
+    def _read_lines(self, file: Path) -> None:
+        for line in file.read_text().splitlines() if file.exists() else ():
+            kind, key, when, _ = line.split()
+            call = self.calls.get(key)
+            if call is not None and kind == "call":
+                call.given.append(float(when))
+            elif call is not None and call.arrived is None:
+                call.arrived = float(when)
+
     def _judge_again(self, call: Call) -> None:
         """Look for a call that was made again after it had an outcome that counts."""
         if self._tampered(call):
             return  # its outcome was destroyed
-        for known, who in ((call.settled, "its client knew"), (call.arrived, "the access point had")):
-            late = [began for began, _ in call.made if known is not None and began > known]
-            if late:
-                self.again.append((call, f"it was made again {late[-1] - known:.2f} s after {who} its outcome"))
+        made, arrived = [began for began, _ in call.made], call.arrived
+        for times, known, what in (
+            (made, call.settled, "it was made again after its client knew its outcome"),
+            (made, arrived and arrived + STOPPED, "it was made again after its outcome had arrived"),
+            (
+                call.given,
+                arrived and arrived + NOTICED,
+                "it was given to a job after its outcome had arrived",
+            ),
+        ):
+            if known is not None and times and max(times) > known:
+                self.again.append((call, f"{what}, {max(times) - known:.2f} s too late"))
 
     def _judge_made(self, call: Call) -> None:
         made = len(call.made)
@@ -247,13 +267,3 @@ class Verdict:
             for call in self.calls.values()
         )
         return ", ".join(f"{how} {count}" for how, count in counts.most_common())
-
-
-def _first_arrivals(file: Path) -> dict[str, float]:
-    """Return when each call first had an outcome at the access point, of those that warm jobs made."""
-    arrived: dict[str, float] = {}
-    if file.exists():
-        for line in file.read_text().splitlines():
-            key, when, _ = line.split()
-            arrived.setdefault(key, float(when))
-    return arrived

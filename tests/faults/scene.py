@@ -41,7 +41,7 @@ class Scene:
             state/      of the personal pool; its spool is a small file system of its own
             session/    a small file system, with the session s
             made/       a file for each call, with one line for each time that the call ran
-            arrived     when the outcomes of warm jobs arrived at the access point, seen from outside
+            lines       when warm jobs were given calls, and when their outcomes arrived, seen from outside
             order       calls that the client is to submit next; it exists when a fault needs them
             journal     the clients' journal
             faults      the monkey's notes
@@ -76,7 +76,7 @@ class Scene:
             place.mkdir(parents=True, exist_ok=True)
         if small_disks:
             for place in (directory / "session", self.spool):
-                subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "none", place], check=True)
+                subprocess.run(["mount", "-t", "tmpfs", "-o", "size=768m", "none", place], check=True)
 
     def start(self) -> None:
         """Start the pool and the client."""
@@ -159,7 +159,10 @@ class Scene:
         pids = self.pool.pids(name)
         if not pids:
             raise NoTargetError(name)
-        return psutil.Process(rng.choice(sorted(pids)))
+        try:
+            return psutil.Process(rng.choice(sorted(pids)))
+        except psutil.NoSuchProcess:
+            raise NoTargetError(f"{name}: it has just ended") from None
 
     def lines(self) -> Iterator[tuple[psutil.Process, Path]]:
         """Yield the shadow of each warm job that runs, and the file of outcomes that the shadow has open for it."""
@@ -221,6 +224,9 @@ def full_disk(place: Path) -> None:
     """Fill the file system of *place* for a while."""
     ballast = place / "ballast"
     try:
+        with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
+            about = os.statvfs(place)
+            os.posix_fallocate(file.fileno(), 0, about.f_bavail * about.f_frsize)
         for size in (1 << 20, 1 << 12):
             with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
                 while True:
@@ -231,7 +237,7 @@ def full_disk(place: Path) -> None:
 
 
 class Arrivals:
-    """Notes when the outcomes of warm jobs arrive at the access point: from then on, nobody may make these calls again.
+    """Notes when the outcomes of warm jobs arrive at the access point, and when the client gives calls to warm jobs.
 
     It looks at the files by itself, so that the evidence does not depend on the executor.
     """
@@ -250,11 +256,12 @@ class Arrivals:
         self._thread.join()
 
     def _watch(self) -> None:
-        with (self._scene.directory / "arrived").open("a", buffering=1) as notes:
+        with (self._scene.directory / "lines").open("a", buffering=1) as notes:
             while not self._over.wait(0.1):
-                for path in self._scene.session.glob("lines/b*/*.outcomes"):
-                    with contextlib.suppress(OSError):
-                        self._look(path, notes)
+                for path in self._scene.session.glob("lines/b*/*.*s"):
+                    if path.suffix in (".outcomes", ".calls"):
+                        with contextlib.suppress(OSError):
+                            self._look(path, notes)
 
     def _look(self, path: Path, notes: TextIO) -> None:
         at = self._ends.get(path, 0)
@@ -264,8 +271,8 @@ class Arrivals:
             file.seek(at)
             for header, _, end in skim(file):
                 self._ends[path] = end
-                if header.get("kind") == "outcome":
-                    notes.write(f"{header['call']} {time.time()} {path.parent.name}\n")
+                if header.get("kind") == ("call" if path.suffix == ".calls" else "outcome"):
+                    notes.write(f"{header['kind']} {header['call']} {time.time()} {path.parent.name}\n")
 
 
 def remains(scene: Scene) -> list[str]:

@@ -18,7 +18,7 @@ from tests.faults.scene import Fault, NoTargetError, Scene, full_disk, paused
 #: Seconds until the client must have submitted the large calls that were ordered, and until their values come.
 ORDERED, COMES = 10.0, 20.0
 #: Bytes of a value that takes a while to get through the line.
-LARGE = 6 << 20
+LARGE = 12 << 20
 
 
 class WarmFault(Fault):
