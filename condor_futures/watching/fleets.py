@@ -345,6 +345,7 @@ class Fleets:
             self._resolver.forget(other.bundle, [key])
             self._stop(other, key)
         if call is not None:
+            call.future.bundle = job.bundle
             self._resolver.give(job.bundle, {key: call.future})
         return call
 

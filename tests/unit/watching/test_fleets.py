@@ -566,6 +566,7 @@ def test_outcomes_that_a_job_kept_for_its_next_attempt_count(scene, where):
     scene.turn()
     if where in ("waits", "is with another job"):
         assert scene.told() == ["b000000 finished", f"{kept.key} has c0.0"]
+        assert scene.where()["c0.0"] == kept.key
     else:
         assert scene.told() == []
     if where == "is with another job":
