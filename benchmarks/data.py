@@ -7,7 +7,9 @@ import os
 import resource
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import work
 from bare import Bare
 from measuring import Goal, Row, Run, condor, in_new_process
 
+from condor_futures.calls import stored_calls
 from condor_futures.execution_point import line
 
 MB = 1 << 20
@@ -86,18 +89,33 @@ def highest(_: int = 0) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def share(size: int, count: int) -> dict[str, float]:
-    """Share an array of *size* bytes with some calls."""
+@contextmanager
+def hidden() -> Iterator[None]:
+    """Hide the session's directory from warm jobs, as on another machine: they then use the line."""
+    write = stored_calls.write_frame
+
+    def write_frame(file: Any, secret: bytes, header: Any, *segments: Any) -> None:
+        write(file, secret, {**header, "objects": "/nowhere"}, *segments)
+
+    stored_calls.write_frame = write_frame  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        stored_calls.write_frame = write
+
+
+def share(size: int, count: int, *, line: bool, **options: Any) -> dict[str, float]:
+    """Share an array of *size* bytes with some calls; through the *line* only, or as the jobs of this pool do."""
     import numpy as np
 
-    with condor() as executor:
+    with hidden() if line else nullcontext(), condor(**options) as executor:
         before, of_job = highest(), max(executor.map(highest, range(work.SLOTS)))
         array = np.ones(size, np.uint8)
         began = time.perf_counter()
         handle = executor.share(Counted(array))
         shared = time.perf_counter() - began
         del array
-        told = [future.result() for future in [executor.submit(look, handle, number) for number in range(count)]]
+        told = list(executor.map(look, repeat(handle), range(count), chunksize=-(-count // work.SLOTS)))
         done = time.perf_counter() - began
         objects = executor.session / "objects"
         stored = sum(path.stat().st_size for path in objects.iterdir())
@@ -113,10 +131,12 @@ def share(size: int, count: int) -> dict[str, float]:
 
 
 def shared(run: Run) -> list[Row]:
-    """The copies in the jobs' processes are counted: each has come to its job once."""
+    """The copies in the jobs' processes are counted: each has come to its job once, through the line."""
     size, count = run.size(1 << 30, 1 << 20), run.size(100, 8)
     run.free_the_slots()
-    taken = [in_new_process(share, size, count) for _ in range(run.rounds)]
+    taken = [in_new_process(share, size, count, line=True) for _ in range(run.rounds)]
+    seen = [in_new_process(share, size, count, line=False) for _ in range(run.rounds)]
+    closed = [in_new_process(share, size, count, line=False, warm=0) for _ in range(run.rounds)]
     what = f"{'1 GB' if size == 1 << 30 else '1 MB'} shared by {count} calls:"
     rows = []
     for name, words, unit, goal in (
@@ -126,10 +146,12 @@ def shared(run: Run) -> list[Row]:
         ("client", "peak memory of the client", "copies", Goal(2)),
         ("job", "peak memory of a job", "copies", Goal(2)),
         ("share", "executor.share", "s", None),
-        ("done", "all done", "s", None),
     ):
         numbers = [one[name] for one in taken]
         rows.append(Row(f"shared-{name}", f"{what} {words}", unit, numbers, goals=[goal] if goal else []))
+    for words, measured in (("through the line", taken), ("read in the session", seen), ("a job per chunk", closed)):
+        done = [one["done"] for one in measured]
+        rows.append(Row(f"shared-done-{words.replace(' ', '-')}", f"{what} all done, {words}", "s", done))
     return rows
 
 

@@ -135,10 +135,10 @@ def processes(count: int = work.SLOTS) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(count, mp_context=get_context("forkserver"))
 
 
-def in_new_process(program: Callable[..., T], *arguments: Any) -> T:
+def in_new_process(program: Callable[..., T], *arguments: Any, **options: Any) -> T:
     """Run *program* in a process whose memory and threads have no history."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
-        return executor.submit(program, *arguments).result()
+        return executor.submit(program, *arguments, **options).result()
 
 
 def wait_until_quiet(patience: float) -> None:

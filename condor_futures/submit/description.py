@@ -256,6 +256,7 @@ def describe(
     shipped: Sequence[Path] = (),
     inputs_variable: str | None = None,
     objects: Sequence[str] = (),
+    common: Sequence[Path] = (),
     should_transfer_files: Literal["YES", "IF_NEEDED"] = "YES",
     own_log: bool = False,
     lines: Path | None = None,
@@ -277,6 +278,7 @@ def describe(
             the batch.
         shipped: files and directories from which the jobs import.
         inputs_variable: the name of a variable that has more input files of each job, separated by commas.
+        common: files that all jobs of the batch get, which are transferred once to each machine.
         objects: files of shared objects, relative to the directories with the bundles' files.
         should_transfer_files: `IF_NEEDED` only if execution points share the access point's file system.
         lines: for warm jobs, the directory that contains a directory for each job: the only one that it may use.
@@ -337,6 +339,9 @@ def describe(
         f"MY.{attributes.CALLS}": "$(calls)",
         "log": f"{key}.log" if own_log else "",
     }
+    if common:
+        files_of_all = (quote_file("transfer_common_input", path) for path in common)
+        ours["transfer_common_input"] = ", ".join(filter(None, [*files_of_all, commands.get("transfer_common_input")]))
     if lines is not None:
         # LimitDirectoryAccess confines the shadow to these files, whatever the job asks of it through Chirp
         # (limit_directory_access.cpp; seen with 23.9 and 25.14), though not with every operation: see security.md.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import logging
@@ -10,9 +11,10 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Literal, Protocol
 
-from condor_futures.access_point.helper.words import LimitReached, NoRoom, Submitted
+from condor_futures.access_point.helper.words import TRANSFERS_COMMON_INPUT, LimitReached, NoRoom, Submitted
 from condor_futures.access_point.requests import AccessPoint, AwayError
 from condor_futures.access_point.schedd import Request, Schedd
 from condor_futures.calls.bundle import Bundle
@@ -23,6 +25,7 @@ from condor_futures.session.session import Session
 from condor_futures.state_machine.states import Event, State
 from condor_futures.submit import attributes
 from condor_futures.submit.description import describe
+from condor_futures.submit.file_names import is_one_name
 from condor_futures.watching.queue_limit import QueueLimit
 
 __all__ = ["Submissions"]
@@ -33,6 +36,10 @@ logger = logging.getLogger(__name__)
 #: 0.2 ms.
 QUIET, GATHER = 0.005, 0.1
 LARGEST_CLUSTER = 1000
+#: Shared objects of so many bytes are transferred once to each machine, where HTCondor can do that.
+COMMON = 10 << 20
+#: Jobs with these commands do not see the files of their machine.
+_OTHER_FILES = frozenset({"container_image", "docker_image"})
 #: A bundle that does not fit into a shared spool directory is tried alone this often: for about 20 minutes.
 LONE_REFUSALS = 40
 
@@ -91,6 +98,7 @@ class Submissions:
         self.early: list[Event] = []
         self.stuck = False
         self._schedd = Schedd(access_point)
+        self._access_point = access_point
         self._session = session
         self._live = live
         self._max_jobs = max_jobs
@@ -202,6 +210,7 @@ class Submissions:
         else:
             del self._pending[key]
         name = next(self._names)
+        transferred, common = self._object_files(batch[0])
         description = describe(
             options.commands,
             session_id=self._session.id,
@@ -209,7 +218,8 @@ class Submissions:
             directory=self._session.bundles,
             event_log=self._session.event_log,
             shipped=options.ship.files,
-            objects=[Session.object_from_bundle(name) for name in batch[0].shared],
+            objects=transferred,
+            common=common,
             # An unspooled job needs file transfer for the user's own files.
             should_transfer_files="YES" if options.own_files and not options.spool else self._transfer,
             own_log=options.keep_logs is not None,
@@ -231,6 +241,23 @@ class Submissions:
         ]
         batch_of_name = f'{attributes.BATCH} == "{name}"'
         self._ask(self._schedd.submit(description, items, options.spool, batch_of_name))
+
+    def _object_files(self, bundle: Bundle) -> tuple[Sequence[str], Sequence[Path]]:
+        """Return the files of shared objects that each job of *bundle*'s cluster gets, and those for all its jobs."""
+        session, commands = self._session, bundle.options.commands
+        if self._transfer == "IF_NEEDED" and _OTHER_FILES.isdisjoint(commands):
+            return (), ()  # the jobs read them where they are
+        paths = [session.objects / name for name in bundle.shared]
+        if self._transfers_common_input and all(map(is_one_name, map(str, paths))):
+            # Not for small files: the jobs wait seconds for a slot that does nothing but receive the common files.
+            with contextlib.suppress(OSError):  # a file that was removed is noticed when the jobs are submitted
+                if sum(path.stat().st_size for path in paths) >= COMMON:
+                    return (), paths
+        return [session.object_from_bundle(name) for name in bundle.shared], ()
+
+    @property
+    def _transfers_common_input(self) -> bool:
+        return bool(self._access_point.about.get(TRANSFERS_COMMON_INPUT))
 
     def _ask(self, request: Request[Submitted | LimitReached | NoRoom]) -> None:
         request.send(functools.partial(self._submitted, request))

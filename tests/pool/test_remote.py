@@ -64,6 +64,13 @@ def test_values_come_back(remote, executor):
     assert (executor.session / "event_log").read_bytes() == b""
 
 
+def test_only_the_jobs_that_take_a_shared_object_get_it(executor):
+    handle = executor.share(b"shared")
+    calls = [executor.submit(lambda name, *_: Path(name).exists(), handle.name, *more) for more in ([handle], [])]
+    assert executor.submit(bytes.decode, handle).result() == "shared"
+    assert [call.result() for call in calls] == [True, False]
+
+
 def test_an_exception_comes_back_as_itself(executor):
     with pytest.raises(ZeroDivisionError) as caught:
         executor.submit(lambda: 1 / 0).result()

@@ -13,6 +13,8 @@ import pytest
 from condor_futures import CondorExecutor, PayloadError, SharedObjectError
 from condor_futures.calls import stored_calls
 from condor_futures.inspection import inspect_file
+from condor_futures.personal import PersonalPool
+from condor_futures.watching import submissions
 
 pytestmark = pytest.mark.pool
 
@@ -87,11 +89,17 @@ def test_warm_jobs_take_a_shared_object(warm, monkeypatch, spool, seen):
     assert executor.submit(sum, handle).result() == 6
 
 
-def test_only_the_jobs_that_need_it_get_it(new_executor):
-    executor = new_executor()
-    handle = executor.share([1, 2, 3])
-    calls = [executor.submit(lambda name, *_: Path(name).exists(), handle.name, *more) for more in ([handle], [])]
-    assert [call.result() for call in calls] == [True, False]
+def test_a_large_object_is_sent_once_to_a_machine(release, monkeypatch, tmp_path):
+    """The jobs of one machine have hard links to one file, unless a setting forbids this, as in our personal pools."""
+    config = {"GUIDANCE_KEEP_CALM_AND": "False", "KEEP_DATA_CLAIM_IDLE": "1"}
+    with PersonalPool(release=release, slots=2, config=config, temporary=True) as pool:
+        for name, value in pool.environment().items():
+            monkeypatch.setenv(name, value)
+        with CondorExecutor(session=tmp_path / "session") as executor:
+            handle = executor.share(bytes(submissions.COMMON))
+            links = [executor.submit(lambda _, name: Path(name).stat().st_nlink, handle, handle.name) for _ in range(2)]
+            assert min(future.result() for future in links) > 1
+        assert (executor.session / "event_log").read_text().count("Started transferring common files") == 1
 
 
 def test_mistakes_are_told_before_anything_is_submitted(new_executor):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 from typing import Any
 
-from condor_futures.access_point.helper.words import Operations
+from condor_futures.access_point.helper.words import TRANSFERS_COMMON_INPUT, Operations
 
 __all__ = ["AwayError", "Located"]
 
+#: The first version of HTCondor whose schedd transfers common input files.
+COMMON_INPUT = (25, 14)
+_TRUE = frozenset({"true", "t", "yes", "1"})
 #: The largest number of schedds that a message lists.
 _NAMES = 10
 
@@ -51,7 +55,22 @@ class Located(Operations):
         ad = self._locate()
         self._check_permission()
         about = {key: str(ad.get(key, "")) for key in ("Name", "Machine", "MyAddress", "CondorVersion")}
+        about[TRANSFERS_COMMON_INPUT] = "yes" if self._transfers_common_input(about) else ""
         return {**about, "Pool": pool or self._htcondor.param.get("COLLECTOR_HOST") or ""}
+
+    def _transfers_common_input(self, about: dict[str, str]) -> bool:
+        """Return whether the schedd transfers common input files, and sees the files of this machine.
+
+        Schedds before 25.14 ignore the submit command transfer_common_input. With GUIDANCE_KEEP_CALM_AND, shadows of
+        25.14 do not prepare the files: the job that should receive them makes its calls without them, and the other
+        jobs of the cluster never start.
+        """
+        param = self._htcondor.param
+        version = re.search(r"(\d+)\.(\d+)\.", about["CondorVersion"])
+        knows = version is not None and tuple(map(int, version.groups())) >= COMMON_INPUT
+        here = about["Machine"] == param.get("FULL_HOSTNAME")
+        set_otherwise = ("GUIDANCE_KEEP_CALM_AND", "FORBID_COMMON_FILE_TRANSFER")
+        return knows and here and not any(str(param.get(name)).lower() in _TRUE for name in set_otherwise)
 
     def _reach(self) -> None:
         """Find the schedd, and make sure that it answers and authorizes the user.

@@ -20,6 +20,7 @@ from typing import Any, TypedDict, final
 __all__ = [
     "NEVER_RAN",
     "SUBMISSIONS",
+    "TRANSFERS_COMMON_INPUT",
     "Ad",
     "Answer",
     "LimitReached",
@@ -41,6 +42,9 @@ __all__ = [
 
 #: The reason for the removal of a job that another copy or attempt replaces. The client looks for it in the event log.
 NEVER_RAN = "condor_futures: this job does not count"
+
+#: In the answer to connect(): not empty if the schedd, which is on this machine, transfers common input files.
+TRANSFERS_COMMON_INPUT = "TransfersCommonInput"
 
 #: A job ad, or the requested attributes of one, as plain values.
 Ad = dict[str, Any]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from condor_futures.access_point.helper.words import TRANSFERS_COMMON_INPUT
 from condor_futures.access_point.requests import AwayError
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
+from condor_futures.session.names import SessionNames
 from condor_futures.state_machine.states import Job, Note, Refused, Submitted, Unwanted
 from condor_futures.state_machine.transitions import advance
 from condor_futures.watching import submissions
@@ -25,6 +28,7 @@ class AccessPoint:
 
     def __init__(self):
         self.requests = []
+        self.about = {}
 
     def request(self, operation, answer, **arguments):
         assert operation == "submit"
@@ -43,7 +47,14 @@ class Scene:
         self.number = self.clusters = 0
         self.submissions = Submissions(
             self.access_point,
-            SimpleNamespace(id="s", runner=directory / "runner", bundles=directory, event_log=directory / "event_log"),
+            SimpleNamespace(
+                id="s",
+                runner=directory / "runner",
+                bundles=directory,
+                event_log=directory / "event_log",
+                objects=directory / "objects",
+                object_from_bundle=SessionNames.object_from_bundle,
+            ),
             self.live,
             dependencies=SimpleNamespace(awaits=lambda _: False),
             schedd_said=SimpleNamespace(
@@ -58,13 +69,14 @@ class Scene:
             },
         )
 
-    def add(self, options, count):
+    def add(self, options, count, shared=()):
         bundles = []
         for _ in range(count):
             self.number += 1
             key = f"b{self.number:06d}"
             call = f"c{self.number:06d}"
-            bundles.append(Bundle(key, self.directory, options, {call: CondorFuture(call)}, Job(key, True)))
+            futures = {call: CondorFuture(call)}
+            bundles.append(Bundle(key, self.directory, options, futures, Job(key, True), shared=shared))
             bundles[-1].path("calls").touch()
         self.submissions.add(bundles, complete=True)
         return bundles
@@ -85,6 +97,13 @@ class Scene:
             return None
         [(_, arguments)] = self.access_point.requests
         return [item["bundle"] for item in arguments["items"]]
+
+    def files(self):
+        """Return the input files of the jobs that are being submitted, without ours, and their common input files."""
+        [(_, arguments)] = self.access_point.requests
+        description = arguments["description"]
+        own = description["transfer_input_files"].split(", ")
+        return own[1:], description.get("transfer_common_input", "")
 
     def answer(self, **result):
         [(answer, _)] = self.access_point.requests
@@ -290,3 +309,58 @@ def test_access_point_that_is_away_is_asked_the_same_again(scene):
     answer(None, AwayError("it does not answer"))
     assert scene.access_point.requests == []
     assert scene.submissions.empty
+
+
+# Shared objects.
+
+
+def store(scene, *sizes):
+    """Make the files of shared objects of some sizes; return their names."""
+    objects = scene.directory / "objects"
+    objects.mkdir()
+    for number, size in enumerate(sizes):
+        with (objects / f"object{number}").open("wb") as file:
+            file.truncate(size)
+    return [f"object{number}" for number in range(len(sizes))]
+
+
+def test_jobs_get_the_objects_that_their_calls_take(scene):
+    """Jobs that take others, or none, are in other clusters."""
+    scene = scene()
+    first, second = store(scene, 100, 1 << 30)
+    scene.add(PLAIN, 2, [first])
+    scene.add(PLAIN, 1)
+    scene.add(PLAIN, 1, [first, second])
+    scene.add(PLAIN, 1, [first])
+    taken = []
+    for _ in range(3):
+        taken.append((scene.submitted(), scene.files()))
+        scene.answer(cluster=len(taken), first=0, warnings=[])
+    assert taken == [
+        (["b000001", "b000002", "b000005"], (["../../objects/object0"], "")),
+        (["b000003"], ([], "")),
+        (["b000004"], (["../../objects/object0", "../../objects/object1"], "")),
+    ]
+
+
+def test_large_objects_are_common_files_where_the_access_point_has_them(scene):
+    scene = scene()
+    scene.access_point.about = {TRANSFERS_COMMON_INPUT: "yes"}
+    small, large = store(scene, 100, submissions.COMMON)
+    scene.add(PLAIN, 1, [small])
+    scene.add(replace(PLAIN, commands={"transfer_common_input": "/data/a"}), 1, [small, large])
+    assert (scene.submitted(), scene.files()) == (["b000001"], (["../../objects/object0"], ""))
+    scene.answer(cluster=1, first=0, warnings=[])
+    assert scene.submitted() == ["b000002"]
+    objects = scene.directory / "objects"
+    assert scene.files() == ([], f"{objects / small}, {objects / large}, /data/a")
+
+
+def test_jobs_that_see_the_session_are_sent_no_objects(scene):
+    scene = scene(transfer="IF_NEEDED")
+    [name] = store(scene, 100)
+    scene.add(PLAIN, 1, [name])
+    scene.add(replace(PLAIN, commands={"container_image": "docker://debian"}), 1, [name])
+    assert (scene.submitted(), scene.files()) == (["b000001"], ([], ""))
+    scene.answer(cluster=1, first=0, warnings=[])
+    assert (scene.submitted(), scene.files()) == (["b000002"], (["../../objects/object0"], ""))

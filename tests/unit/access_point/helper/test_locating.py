@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
+
 from condor_futures.access_point.helper import locating
 
 
@@ -33,3 +37,24 @@ def test_schedd_is_looked_up_only_if_it_is_not_the_one_that_is_configured(monkey
     assert found("ap1", local=True) == "here"
     assert found("ap2", local=True) == "by cm"
     assert found("ap1", local=False) == "by cm"
+
+
+@pytest.mark.parametrize(
+    ("change", "transfers"),
+    [
+        ({}, True),
+        ({"CondorVersion": "$CondorVersion: 26.0.1 2027-01-01 $"}, True),
+        ({"CondorVersion": "$CondorVersion: 25.13.0 2026-07-01 $"}, False),
+        ({"CondorVersion": ""}, False),
+        ({"Machine": "ap1.example.org"}, False),
+        ({"GUIDANCE_KEEP_CALM_AND": "True"}, False),
+        ({"FORBID_COMMON_FILE_TRANSFER": "true"}, False),
+        ({"FORBID_COMMON_FILE_TRANSFER": "False"}, True),
+    ],
+)
+def test_common_files_need_a_schedd_of_this_machine_that_prepares_them(monkeypatch, change, transfers):
+    performer = locating.Located()
+    settings = {"FULL_HOSTNAME": "here.example.org", **change}
+    monkeypatch.setattr(performer, "_htcondor", SimpleNamespace(param=settings))
+    about = {"CondorVersion": "$CondorVersion: 25.14.1 2026-10-16 $", "Machine": "here.example.org", **change}
+    assert performer._transfers_common_input(about) is transfers
