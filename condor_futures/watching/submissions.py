@@ -245,8 +245,8 @@ class Submissions:
     def _object_files(self, bundle: Bundle) -> tuple[Sequence[str], Sequence[Path]]:
         """Return the files of shared objects that each job of *bundle*'s cluster gets, and those for all its jobs."""
         session, commands = self._session, bundle.options.commands
-        if self._transfer == "IF_NEEDED" and _OTHER_FILES.isdisjoint(commands):
-            return (), ()  # the jobs read them where they are
+        if not bundle.shared or (self._transfer == "IF_NEEDED" and _OTHER_FILES.isdisjoint(commands)):
+            return (), ()  # the jobs take none, or read them where they are
         paths = [session.objects / name for name in bundle.shared]
         if self._transfers_common_input and all(map(is_one_name, map(str, paths))):
             # Not for small files: the jobs wait seconds for a slot that does nothing but receive the common files.
