@@ -163,6 +163,8 @@ class AccessPoint:
             if self.location.name is not None:
                 meant = difflib.get_close_matches(self.location.name.lower(), ["personal"], cutoff=0.75)
                 more = f"; did you mean {meant[0]!r}, a pool of your own?" if meant else ""
+            if "SEC_FS_ENFORCE_CHANNEL_BINDING" in str(error):
+                more = ""  # the schedd is there
             raise AccessPointError(f"{self.location} cannot be used: {error}{more}") from None
         with self._lock:
             self.about = about

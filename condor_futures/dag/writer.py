@@ -1,4 +1,4 @@
-"""Write the nodes as the files that condor_submit_dag reads, by means of htcondor2.dags."""
+"""Write the nodes as the files that condor_submit_dag reads, by means of HTCondor's own module for DAGs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from htcondor2 import dags
-from htcondor2.dags.writer import CONFIG_FILE_NAME, DAGWriter
-
 from condor_futures.dag.graph import Graph, Node
+from condor_futures.dag.htcondor_dags import dags, writer
 from condor_futures.options.options import Options
 from condor_futures.state_machine.hold_codes import JobStatus
 from condor_futures.submit import attributes
@@ -165,7 +163,7 @@ class _Dag(dags.DAG):  # type: ignore[misc]
         return super().node_to_parents
 
 
-class _Writer(DAGWriter):  # type: ignore[misc]
+class _Writer(writer.DAGWriter):  # type: ignore[misc]
     """A writer that corrects two kinds of lines that DAGMan would refuse as htcondor2.dags (25.14) writes them."""
 
     def write(self, dag_dir: Path, dag_file_name: str) -> Path:
@@ -178,6 +176,6 @@ class _Writer(DAGWriter):  # type: ignore[misc]
             if word == "CATEGORY":  # MAXJOBS sets the limit of a category; CATEGORY sets the category of a node
                 yield f"MAXJOBS {rest}"
             elif word == "CONFIG":  # DAGMan takes a relative path from the directory that it was submitted from
-                yield f"CONFIG {self._directory / CONFIG_FILE_NAME}"
+                yield f"CONFIG {self._directory / writer.CONFIG_FILE_NAME}"
             else:
                 yield line

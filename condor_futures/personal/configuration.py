@@ -47,6 +47,7 @@ class PoolConfiguration:
         ...
         """
         release = self.release
+        older = _OLDER_SERVER if int(release.version.partition(".")[0]) < _SAME_DIRECTORY else ""
         condor_ids = f"CONDOR_IDS = {self.condor_ids}\n" if self.condor_ids else ""
         extra = "".join(f"{name} = {value}\n" for name, value in self.extra.items())
         return _TEMPLATE.format(
@@ -59,9 +60,18 @@ class PoolConfiguration:
             slots=self.slots,
             user=self.user,
             condor_ids=condor_ids,
+            older=older,
             extra=extra,
         )
 
+
+#: Daemons and bindings from this version on agree on the name of the directory for FS authentication.
+_SAME_DIRECTORY = 25
+
+_OLDER_SERVER = """\
+# Newer bindings expect another name of the directory in which a client proves who it is, and refuse these daemons.
+SEC_FS_ENFORCE_CHANNEL_BINDING = False
+"""
 
 _TEMPLATE = """\
 # Written by condor_futures at each start of the pool; changes made here are lost.
@@ -106,7 +116,7 @@ COLLECTOR_BOOTSTRAP_SSL_CERTIFICATE = False
 # --- Only the pool's owner may use the pool. Authentication with the file system needs no keys.
 SEC_DEFAULT_AUTHENTICATION = REQUIRED
 SEC_DEFAULT_AUTHENTICATION_METHODS = FS
-POOL_USER = {user}@$(UID_DOMAIN)
+{older}POOL_USER = {user}@$(UID_DOMAIN)
 ALLOW_READ = $(POOL_USER)
 ALLOW_WRITE = $(POOL_USER)
 ALLOW_DAEMON = $(POOL_USER)

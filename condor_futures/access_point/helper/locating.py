@@ -9,13 +9,17 @@ from typing import Any
 
 from condor_futures.access_point.helper.words import TRANSFERS_COMMON_INPUT, Operations
 
-__all__ = ["AwayError", "Located"]
+__all__ = ["AwayError", "Located", "bindings_version"]
 
 #: The first version of HTCondor whose schedd transfers common input files.
 COMMON_INPUT = (25, 14)
 _TRUE = frozenset({"true", "t", "yes", "1"})
 #: The largest number of schedds that a message lists.
 _NAMES = 10
+
+
+#: The error of bindings that expect another name of the directory for FS authentication.
+_OTHER_DIRECTORY = "Directory name doesn't match server's network address"
 
 
 class AwayError(Exception):
@@ -87,6 +91,8 @@ class Located(Operations):
 
     def _check_permission(self) -> None:
         """Make sure that the schedd accepts jobs from this user; often every user may query the queue."""
+        if not hasattr(self._htcondor, "ping"):
+            return  # bindings 24.0: a submission tells
         try:
             permission = self._htcondor.ping(self._ad, "WRITE")
         except self._htcondor.HTCondorException as error:
@@ -115,7 +121,8 @@ class Located(Operations):
         except htcondor.HTCondorException as error:
             if "AUTHENTICATE" not in str(error):
                 raise
-            raise htcondor.HTCondorException(f"it does not accept how you authenticate: {error}") from None
+            older = _older(error, str(ad.get("CondorVersion", "")), str(htcondor.version()))
+            raise htcondor.HTCondorException(older or f"it does not accept how you authenticate: {error}") from None
         self._schedd, self._ad = schedd, ad
         self._name, self._address = str(ad.get("Name", "")), str(ad.get("MyAddress", ""))
         return ad
@@ -140,7 +147,9 @@ class Located(Operations):
                 return ad
             known = [str(ad["Name"]) for ad in collector.locateAll(htcondor.DaemonType.Schedd)]
         except htcondor.HTCondorException as error:
-            raise htcondor.HTCondorException(_why_no_collector(collector_host, error)) from None
+            raise htcondor.HTCondorException(
+                _why_no_collector(collector_host, error, str(htcondor.version()))
+            ) from None
         from difflib import get_close_matches  # imported only here, because most helpers never need it
 
         near = [other for other in known if name in other.split("@")] or get_close_matches(name, known, n=1)
@@ -159,7 +168,37 @@ class Located(Operations):
         return sum(int(ad.get("TotalSlotCpus") or ad.get("Cpus") or 0) for ad in ads)
 
 
-def _why_no_collector(where: str, error: Exception) -> str:
+def _older(error: Exception, theirs: str, ours: str) -> str | None:
+    """Return why *error* happens if the daemon is older than the bindings; None for other errors.
+
+    An older server names the directory of FS authentication in another way than the bindings expect (seen with 23.9.6;
+    condor_auth_fs.cpp).
+
+    >>> error = OSError("FS:1004:Directory name doesn't match server's network address")
+    >>> _older(error, "$CondorVersion: 23.9.6 2024-08-08 $", "$CondorVersion: 25.14.1 2026-08-21 $")
+    "it runs HTCondor 23.9.6, and your HTCondor bindings 25.14.1 refuse its FS authentication; use bindings ..."
+
+    """
+    if _OTHER_DIRECTORY not in str(error):
+        return None
+    their, our = _number(theirs), _number(ours)
+    return (
+        f"it runs HTCondor {their}, and your HTCondor bindings {our} refuse its FS authentication; use bindings of its "
+        "version, or set _condor_SEC_FS_ENFORCE_CHANNEL_BINDING=false in the environment of your program"
+    )
+
+
+def _number(version: str) -> str:
+    """Return the number in a text such as "$CondorVersion: 23.9.6 2024-08-08 BuildID: ... $"."""
+    return next((word for word in version.split() if word[:1].isdigit()), "of an earlier version")
+
+
+def bindings_version(htcondor: Any) -> str:
+    """Return the version of HTCondor's Python bindings."""
+    return _number(str(htcondor.version()))
+
+
+def _why_no_collector(where: str, error: Exception, ours: str) -> str:
     """Return why the collector failed; the bindings' error is the same if it is unreachable or rejects the user."""
     host, _, port = where.partition(",")[0].strip().rpartition(":")
     if not port.isdigit():
@@ -168,4 +207,6 @@ def _why_no_collector(where: str, error: Exception) -> str:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
     except OSError as reason:
         return f"the collector {where} does not answer: {reason.strerror or reason}"
+    if older := _older(error, "", ours):
+        return f"the collector {where} does not accept how you authenticate: {older}"
     return f"the collector {where} runs but does not accept how you authenticate: {error}"

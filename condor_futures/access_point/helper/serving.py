@@ -8,15 +8,16 @@ every thread of the client for six seconds. So this module calls them in a separ
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from condor_futures.access_point.backoff import Backoff
-from condor_futures.access_point.helper.locating import AwayError
+from condor_futures.access_point.helper.locating import AwayError, bindings_version
 from condor_futures.access_point.helper.retrieving import Retrieving
 from condor_futures.access_point.helper.submitting import Submitting
 from condor_futures.access_point.helper.words import SUBMISSIONS, Answer, MessageError, encode, request_from
@@ -49,7 +50,8 @@ class Performer(Submitting, Retrieving):
             try:
                 if self._schedd is None and operation != "connect":
                     self._reach()  # this helper was started while the schedd was unreachable
-                return getattr(self, operation)(**arguments)
+                with self._needing_methods():
+                    return getattr(self, operation)(**arguments)
             except (self._htcondor.HTCondorException, AwayError) as error:
                 if operation == "connect":
                     raise
@@ -68,6 +70,19 @@ class Performer(Submitting, Retrieving):
                 time.sleep(pause)
                 if operation in SUBMISSIONS:
                     arguments = {**arguments, "again": True}
+
+    @contextlib.contextmanager
+    def _needing_methods(self) -> Iterator[None]:
+        """Convert the error about something that older bindings lack."""
+        try:
+            yield
+        except AttributeError as error:
+            if not (type(error.obj).__module__.startswith("htcondor2") or error.obj is self._htcondor):
+                raise
+            raise NotImplementedError(
+                f"your HTCondor bindings {bindings_version(self._htcondor)} have no {error.name}; install newer ones "
+                "with `pip install --upgrade htcondor`"
+            ) from None
 
 
 def serve(performs: Callable[[], Performer] = Performer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import re
 import warnings
@@ -41,7 +42,7 @@ class Submitting(JobsInQueue):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
-                result = self._schedd.submit(submit, spool=spool, itemdata=iter(items))
+                result = self._add(submit, items, spool=spool)
             except self._htcondor.HTCondorException as error:
                 refusal = self._refusal(str(error))
                 if refusal is None:
@@ -67,6 +68,21 @@ class Submitting(JobsInQueue):
             "first": result.first_proc(),
             "warnings": [str(warning.message) for warning in caught],
         }
+
+    def _add(self, submit: Any, items: list[dict[str, str]] | None = None, *, spool: bool = False) -> Any:
+        """Submit one cluster with a job per item, or one job."""
+
+        def add() -> Any:
+            of = {} if items is None else {"itemdata": iter(items)}
+            return self._schedd.submit(submit, spool=spool, **of)
+
+        with contextlib.redirect_stdout(io.StringIO()):  # bindings 24.0 print the description
+            try:
+                return add()
+            except IndexError:
+                # Bindings 24.0 fail if the description has no queue statement, although they need none.
+                submit.setQArgs("1 in (x)")
+                return add()
 
     def _refusal(self, error: str) -> LimitReached | None:
         """Return the schedd's limit that made a submission fail, or None if none did (error messages of 25.14)."""
@@ -122,7 +138,7 @@ class Submitting(JobsInQueue):
         if self._htcondor.param.get("SEC_CREDENTIAL_PRODUCER"):
             self.store_credentials(kerberos=True, services={})
             submit["MY.SendCredential"] = "True"
-        return {"cluster": self._schedd.submit(submit).cluster()}
+        return {"cluster": self._add(submit).cluster()}
 
     def store_credentials(self, kerberos: bool, services: dict[str, str]) -> Stored:
         """Store the credentials that jobs need to act as the user in the access point's condor_credd.
