@@ -182,6 +182,26 @@ ELSEWHERE: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
 Used only for advice in errors, because their spelling is not similar.
 """
 
+NEWER: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
+    {
+        **dict.fromkeys(("docker_send_credentials", "primary_unix_group", "want_job_networking"), (25, 0)),
+        **dict.fromkeys(
+            (
+                "container_is_common",
+                "on_evict_checks",
+                "project_name",
+                "retry_request_disk",
+                "retry_request_memory",
+                "retry_request_memory_increase",
+                "retry_request_memory_max",
+                "transfer_common_input",
+            ),
+            (25, 1),
+        ),
+    }
+)
+"""Commands that bindings 24.0.24 or 25.0.14 ignore -> the first version of the bindings that may have them."""
+
 KNOWN: Final[frozenset[str]] = COMMANDS | ALIASES.keys()
 """All names that condor_submit reads, except those that match `PATTERNS`."""
 

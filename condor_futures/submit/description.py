@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, Literal, NoReturn
 
 from condor_futures.submit import attributes
-from condor_futures.submit.commands import ALIASES, ELSEWHERE, KNOWN, OPTIONS, OWNED, OWNED_ATTRIBUTES, PATTERNS
+from condor_futures.submit.commands import ALIASES, ELSEWHERE, KNOWN, NEWER, OPTIONS, OWNED, OWNED_ATTRIBUTES, PATTERNS
 from condor_futures.submit.expressions import check_expression
 from condor_futures.submit.values import Sourced, quote_file, quote_value
 
@@ -129,6 +129,7 @@ def merge(base: Mapping[str, str], changes: Mapping[str, object]) -> dict[str, s
         for inherited in [key for key in base if command and key in merged and sets_the_same(name, key)]:
             del merged[inherited]
         if value is not None:
+            _check_bindings(name)
             text = quote_value(name, _flavour(value) if given.lower() == "job_flavour" else value)
             merged[name] = Sourced.copy(text, value)
         elif name in _REMOVABLE_DEFAULTS:
@@ -136,6 +137,19 @@ def merge(base: Mapping[str, str], changes: Mapping[str, object]) -> dict[str, s
     for name in map(canonical_name, changes):
         check_expression(name, merged.get(name, ""), merged)
     return merged
+
+
+def _check_bindings(name: str) -> None:
+    """Raise ValueError for a command that HTCondor's Python bindings, which make the job from it, would ignore."""
+    if name in NEWER:
+        import htcondor2
+
+        version = re.search(r"(\d+)\.(\d+)\.\d+", htcondor2.version())
+        if version is not None and (int(version[1]), int(version[2])) < NEWER[name]:
+            raise ValueError(
+                f"HTCondor's Python bindings {version[0]} ignore the submit command {name!r}; install newer ones with "
+                "`pip install --upgrade htcondor`"
+            )
 
 
 def sets_the_same(name: str, other: str) -> bool:

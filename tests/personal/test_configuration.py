@@ -1,5 +1,6 @@
 """The text of a pool's configuration."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -53,3 +54,10 @@ def test_the_pools_own_settings_win():
 def test_expressions_reach_htcondor_as_they_are():
     """HTCondor keeps the braces of the template."""
     assert settings()["JOB_DEFAULT_REQUESTDISK"] == "MAX({10, (TransferInputSizeMB+1) * 1.25}) * 1024"
+
+
+def test_bindings_do_not_refuse_an_older_pool():
+    """Only its owner on this machine can use it. Newer daemons need no exception."""
+    older = dataclasses.replace(RELEASE, version="23.9.6")
+    assert settings(release=older)["SEC_FS_ENFORCE_CHANNEL_BINDING"] == "False"
+    assert "SEC_FS_ENFORCE_CHANNEL_BINDING" not in settings()

@@ -176,7 +176,7 @@ def _older(error: Exception, theirs: str, ours: str) -> str | None:
 
     >>> error = OSError("FS:1004:Directory name doesn't match server's network address")
     >>> _older(error, "$CondorVersion: 23.9.6 2024-08-08 $", "$CondorVersion: 25.14.1 2026-08-21 $")
-    "it runs HTCondor 23.9.6, and your HTCondor bindings 25.14.1 refuse its FS authentication; use bindings ..."
+    'it runs HTCondor 23.9.6, and your HTCondor bindings 25.14.1 refuse its FS authentication; use bindings ...'
 
     """
     if _OTHER_DIRECTORY not in str(error):

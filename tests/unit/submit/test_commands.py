@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 
 from condor_futures import CondorExecutor, DagExecutor
-from condor_futures.submit.commands import ALIASES, COMMANDS, KNOWN, OPTIONS, OWNED, OWNED_ATTRIBUTES
+from condor_futures.submit.commands import ALIASES, COMMANDS, KNOWN, NEWER, OPTIONS, OWNED, OWNED_ATTRIBUTES
 
 
 def test_aliases_lead_to_first_names() -> None:
     """No alias is an alias of an alias, and each leads to a command."""
     assert set(ALIASES.values()) <= COMMANDS
     assert not COMMANDS & ALIASES.keys()
+    assert NEWER.keys() <= COMMANDS
     assert OWNED.keys() - {"request_gpu_memory", "request_gpus_memory"} <= COMMANDS
 
 

@@ -127,6 +127,25 @@ class TestNames:
         with pytest.raises(TypeError, match="twice, as 'prio' and as 'Priority'"):
             check_submit_commands({"prio": 1, "Priority": 2})
 
+    @pytest.mark.parametrize(
+        ("version", "known"),
+        [
+            ("24.0.24", set()),
+            ("25.0.14", {"primary_unix_group"}),
+            ("25.14.1", {"primary_unix_group", "retry_request_memory"}),
+        ],
+    )
+    def test_what_older_bindings_ignore_is_refused(self, monkeypatch, version: str, known: set[str]) -> None:
+        """The job would silently be without it."""
+        monkeypatch.setattr(htcondor2, "version", lambda: f"$CondorVersion: {version} 2026-09-24 $")
+        for name in ("primary_unix_group", "retry_request_memory"):
+            if name in known:
+                assert check_submit_commands({name: "1"})
+            else:
+                with pytest.raises(ValueError, match=f"bindings {version} ignore the submit command '{name}'"):
+                    check_submit_commands({name: "1"})
+            assert merge({}, {name: None}) == {}
+
     def test_a_job_flavour_is_cerns(self) -> None:
         """It becomes the attribute that CERN's schedds read. A misspelled flavour is an error."""
         assert check_submit_commands({"job_flavour": "tomorrow"}) == {"MY.JobFlavour": '"tomorrow"'}

@@ -197,3 +197,41 @@ def test_request_that_a_schedd_refuses_is_tried_twice(monkeypatch):
     with pytest.raises(schedd.operations._htcondor.HTCondorException, match="no"):
         schedd.operations.perform("ask", {}, 60.0)
     assert refused == [0.0, 0.5]
+
+
+def test_what_older_bindings_lack_is_told_in_a_sentence(monkeypatch):
+    """Other attributes that do not exist are bugs of ours."""
+    operations = Schedd(monkeypatch).operations
+    operations.ask = lambda: getattr(operations._htcondor, "frobnicate")()  # noqa: B009 - looked up by the request
+    with pytest.raises(
+        NotImplementedError, match=r"bindings \d+\.\d+\.\d+ have no frobnicate; install newer ones with"
+    ):
+        operations.perform("ask", {}, 60.0)
+    operations.ask = lambda: getattr(operations, "frobnicate")()  # noqa: B009
+    with pytest.raises(AttributeError, match="frobnicate"):
+        operations.perform("ask", {}, 60.0)
+
+
+def test_bindings_24_are_given_a_queue_statement(monkeypatch, capsys):
+    """They fail without one, although they make their own, and they print the description."""
+    operations = Schedd(monkeypatch).operations
+    submitted = []
+
+    class Bindings24:
+        def submit(self, submit, *, spool, itemdata=None):
+            print("a description")
+            submit.getQArgs()[-2]
+            submitted.append((dict(submit), spool, itemdata and list(itemdata)))
+            return len(submitted)
+
+    operations._schedd = Bindings24()
+    assert operations._add(operations._htcondor.Submit({"a": "b"}), [{"c": "d"}], spool=True) == 1
+    assert operations._add(operations._htcondor.Submit({"a": "b"})) == 2
+    assert submitted == [({"a": "b"}, True, [{"c": "d"}]), ({"a": "b"}, False, None)]
+    assert capsys.readouterr().out == ""
+
+
+def test_bindings_without_ping_check_no_permission(monkeypatch):
+    operations = serving.Performer()
+    monkeypatch.setattr(operations, "_htcondor", object())
+    operations._check_permission()
