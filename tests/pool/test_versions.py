@@ -24,6 +24,9 @@ from condor_futures import (
 )
 from condor_futures.personal import PersonalPool
 
+#: Installing HTCondor takes a minute on a busy machine.
+pytestmark = pytest.mark.timeout(400)
+
 SUITE = os.environ.get("CONDOR_FUTURES_SUITE", "trixie")
 
 
