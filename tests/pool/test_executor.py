@@ -19,17 +19,17 @@ pytestmark = pytest.mark.pool
 
 
 @pytest.mark.parametrize("spool", [True, False])
-def test_a_hundred_calls_become_one_cluster_and_leave_nothing(pool, new_executor, spool):
-    """The 100 calls of one map are one cluster. Each job is spooled on request.
+def test_forty_calls_become_one_cluster_and_leave_nothing(pool, new_executor, spool):
+    """The 40 calls of one map are one cluster. Each job is spooled on request.
 
     Afterwards, queue and spool are empty.
     """
     executor = new_executor(spool=spool)
     with executor:
-        assert list(executor.map(pow, range(100), itertools.repeat(2))) == [n * n for n in range(100)]
+        assert list(executor.map(pow, range(40), itertools.repeat(2))) == [n * n for n in range(40)]
     assert pool.queue(executor) == []
-    ads = pool.history(executor, 100)
-    assert len(ads) == 100
+    ads = pool.history(executor, 40)
+    assert len(ads) == 40
     assert len({ad["ClusterId"] for ad in ads}) == 1
     assert all(("StageInStart" in ad) is spool for ad in ads)
     assert {ad["JobStatus"] for ad in ads} == {4}, "they left as completed, not as removed"

@@ -55,9 +55,9 @@ def test_cancelling_a_call_that_is_being_submitted_costs_no_other(pool, new_exec
     """The access point is about to read the files of all the calls."""
     executor = new_executor()
     submissions = executor._engine.watcher._under_way.effects.submissions
-    futures = [executor.submit(pow, n, 2) for n in range(200)]
+    futures = [executor.submit(pow, n, 2) for n in range(60)]
     until(lambda: len(submissions.under_way) > 1, pause=0.001)
-    cancelled = [future.cancel() for future in futures[len(submissions.under_way) // 2 :: 10]]
+    cancelled = [future.cancel() for future in futures[len(submissions.under_way) // 2 :: 4]]
     assert any(cancelled)  # on a busy machine, some have ended by now
     assert [future.result(100) for future in futures if not future.cancelled()] == [
         n * n for n, future in enumerate(futures) if not future.cancelled()

@@ -221,7 +221,7 @@ def test_full_disk_refuses_the_calls_of_a_dag_that_do_not_fit(small_disk):
 
 def test_outcome_that_does_not_fit_costs_no_other(small_disk, new_executor, monkeypatch):
     """Outcomes that fit arrive at once. The client asks for the other one several times, and then gives up."""
-    monkeypatch.setattr(retrievals, "AGAIN", Backoff(2.0, 32.0))
+    monkeypatch.setattr(retrievals, "AGAIN", Backoff(1.0, 16.0))
     executor = new_executor(session=small_disk / "session")
     flag = small_disk / "flag"
     sizes = [MIB, MIB, 9 * MIB, 1, MIB, 1]
