@@ -1,4 +1,4 @@
-"""The fault harness in a short run: a fixed seed, and every fault once or twice."""
+"""The fault harness in a short run: a fixed seed, and most faults once."""
 
 from __future__ import annotations
 
