@@ -78,10 +78,9 @@ def _entry(entry: InspectedCall | InspectedOutcome, inspection: Inspection, full
     said = _text(f"{entry.result}{where}{given}", "green" if entry.result == "value" else "red")
     if entry.traceback:
         return Group(said, _text(_cut(entry.traceback.rstrip(), full, end=True)))
-    if entry.result in ("crashed", "python", "dependency"):
-        facts = {
-            name: entry.header.get(name) for name in ("signal", "exit_status", "stage", "here", "wanted", "parent")
-        }
+    if entry.result in ("crashed", "python", "dependency", "shared"):
+        names = ("signal", "exit_status", "stage", "here", "wanted", "parent", "object", "reason")
+        facts = {name: entry.header.get(name) for name in names}
         return Group(said, _text(", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)))
     return Group(said, _text(_shorten(entry.value, full)))
 

@@ -22,7 +22,7 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
-from condor_futures import CondorExecutor, CondorFuturesError, PayloadError
+from condor_futures import CondorExecutor, CondorFuturesError, PayloadError, SharedObject
 
 #: The seconds between two submissions. The load on the machine is not under test.
 PAUSE = (0.05, 0.5)
@@ -33,6 +33,8 @@ WARM, WAIT = 0.5, 20.0
 #: as arguments.
 KINDS = {"value": 6, "raises": 1, "crashes": 1, "retried": 1, "unspooled": 4, "bundle": 2, "child": 3}
 CANCELS = 0.04
+#: The share of the calls that take the shared object, and its size.
+SHARED, TABLE = 0.3, 2_000_000
 #: Seconds to wait for an access point to return while attaching to a session.
 ATTACHING = 120.0
 
@@ -42,8 +44,16 @@ def digest(name: str, parents: Sequence[str]) -> str:
     return hashlib.sha256(" ".join([name, *parents]).encode()).hexdigest()
 
 
-def make(directory: str, name: str, kind: str, seconds: float, size: int, parents: Sequence[Any] = ()) -> Any:
+def table() -> bytes:
+    """Return the object that calls share."""
+    return random.Random("table").randbytes(TABLE)
+
+
+def make(
+    directory: str, name: str, kind: str, seconds: float, size: int, parents: Sequence[Any] = (), shared: bytes = b""
+) -> Any:
     """One call: it writes a line to a file, takes some time, and ends as its kind says."""
+    assert shared in (b"", table()), "the shared object is another one"
     bundle = Path("/proc/self/cmdline").read_bytes().split(b"\0")[-2].decode()  # the last argument of the job's process
     with Path(directory, "made", name).open("a+") as file:
         file.write(f"{time.time()} {bundle}\n")
@@ -81,6 +91,7 @@ class Client:
         self.journal.write("\n")  # the previous client may have been killed in the middle of a line
         self.futures: dict[str, Future[Any]] = {}
         self.digests: dict[str, str] = {}
+        self.table: SharedObject[bytes] | None = None
         self.names = 0
         self.next_key = 0
 
@@ -169,7 +180,8 @@ class Client:
         if what == "bundle":
             [futures] = executor._intake.submit_chunks(make, iter(calls), len(calls), None)
         else:
-            futures = [executor.submit(make, *calls[0], [self.futures[key] for key in parents])]
+            shared = [self.table] if self.table is not None and self.rng.random() < SHARED else []
+            futures = [executor.submit(make, *calls[0], [self.futures[key] for key in parents], *shared)]
         self.accepted(keys, futures)
 
     def serve_order(self, executor: CondorExecutor) -> None:
@@ -212,6 +224,8 @@ class Client:
 
     def run(self) -> None:
         executor = self.open()
+        with contextlib.suppress(PayloadError):  # the disk is full
+            self.table = executor.share(table())
         while not (self.directory / "stop").exists():
             self.serve_order(executor)
             if sum(not future.done() for future in self.futures.values()) < self.under_way:

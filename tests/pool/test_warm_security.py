@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from warm_calls import Gate, ask_the_proxy, directory_of_the_call
 
-from condor_futures import CondorExecutor
+from condor_futures import CondorExecutor, SharedObjectError
 
 pytestmark = pytest.mark.pool
 
@@ -51,7 +51,8 @@ def places(executor, other, tmp_path):
     for name in ("file", "second"):
         (executor.session / name).write_text("the user's")
     (tmp_path / "file").write_text("the user's")
-    yield {"home": tmp_path, "session": executor.session, "other": other}
+    shared = executor.session / "objects" / executor.share("of all calls").name
+    yield {"home": tmp_path, "session": executor.session, "other": other, "shared": shared}
     (executor.session / "hard").unlink(missing_ok=True)
 
 
@@ -92,6 +93,10 @@ def ask(home: Path, *requests: str) -> list[int]:
         "unlink {home}/file",
         "unlink {session}/event_log",
         "unlink {other}",
+        "open {shared} r 0",
+        "open {shared} w 0",
+        "unlink {shared}",
+        "rename {shared} {own}/file",
         "truncate {home}/file 0",
         "truncate {session}/event_log 0",
         "mkdir {home}/new 448",
@@ -135,6 +140,23 @@ def test_a_hard_link_gives_no_access_to_a_file_of_the_same_file_system(executor,
     requests = (f"link {executor.session}/second OWN/second", "open OWN/second r 0")
     _, opened = executor.submit(ask, places["home"], *requests).result(60)
     assert opened < 0
+
+
+def test_a_job_that_changes_a_shared_object_fails_the_calls_that_take_it(executor):
+    """No call gets what it did not share, and an object that is shared again can be had again."""
+    handle = executor.share({"shared": "by many calls"})
+
+    def change(_, name):
+        path = directory_of_the_call() / name
+        data = path.read_bytes()
+        path.chmod(0o600)
+        path.write_bytes(data.replace(b"many", b"evil"))
+
+    executor.submit(change, handle, handle.name).result(60)
+    other = executor.with_options(request_memory=150)
+    assert isinstance(other.submit(str, handle).exception(60), SharedObjectError)
+    assert executor.share({"shared": "by many calls"}) == handle
+    assert other.submit(dict, handle).result(60) == {"shared": "by many calls"}
 
 
 def test_the_attributes_of_a_job_stay_as_they_are(pool, executor, gate):
