@@ -65,13 +65,13 @@ class Located(Operations):
     def _transfers_common_input(self, about: dict[str, str]) -> bool:
         """Return whether the schedd transfers common input files, and sees the files of this machine.
 
-        Schedds before 25.14 ignore the submit command transfer_common_input. With GUIDANCE_KEEP_CALM_AND, shadows of
-        25.14 do not prepare the files: the job that should receive them makes its calls without them, and the other
-        jobs of the cluster never start.
+        Schedds and bindings before 25.14 ignore the submit command transfer_common_input. With GUIDANCE_KEEP_CALM_AND,
+        shadows of 25.14 do not prepare the files: the job that should receive them makes its calls without them, and
+        the other jobs of the cluster never start.
         """
         param = self._htcondor.param
-        version = re.search(r"(\d+)\.(\d+)\.", about["CondorVersion"])
-        knows = version is not None and tuple(map(int, version.groups())) >= COMMON_INPUT
+        versions = (re.search(r"(\d+)\.(\d+)\.", text) for text in (about["CondorVersion"], self._htcondor.version()))
+        knows = all(version and tuple(map(int, version.groups())) >= COMMON_INPUT for version in versions)
         here = about["Machine"] == param.get("FULL_HOSTNAME")
         set_otherwise = ("GUIDANCE_KEEP_CALM_AND", "FORBID_COMMON_FILE_TRANSFER")
         return knows and here and not any(str(param.get(name)).lower() in _TRUE for name in set_otherwise)

@@ -46,6 +46,7 @@ def test_schedd_is_looked_up_only_if_it_is_not_the_one_that_is_configured(monkey
         ({"CondorVersion": "$CondorVersion: 26.0.1 2027-01-01 $"}, True),
         ({"CondorVersion": "$CondorVersion: 25.13.0 2026-07-01 $"}, False),
         ({"CondorVersion": ""}, False),
+        ({"bindings": "$CondorVersion: 25.0.14 2026-07-01 $"}, False),
         ({"Machine": "ap1.example.org"}, False),
         ({"GUIDANCE_KEEP_CALM_AND": "True"}, False),
         ({"FORBID_COMMON_FILE_TRANSFER": "true"}, False),
@@ -55,6 +56,8 @@ def test_schedd_is_looked_up_only_if_it_is_not_the_one_that_is_configured(monkey
 def test_common_files_need_a_schedd_of_this_machine_that_prepares_them(monkeypatch, change, transfers):
     performer = locating.Located()
     settings = {"FULL_HOSTNAME": "here.example.org", **change}
-    monkeypatch.setattr(performer, "_htcondor", SimpleNamespace(param=settings))
-    about = {"CondorVersion": "$CondorVersion: 25.14.1 2026-10-16 $", "Machine": "here.example.org", **change}
+    recent = "$CondorVersion: 25.14.1 2026-10-16 $"
+    bindings = SimpleNamespace(param=settings, version=lambda: change.get("bindings", recent))
+    monkeypatch.setattr(performer, "_htcondor", bindings)
+    about = {"CondorVersion": recent, "Machine": "here.example.org", **change}
     assert performer._transfers_common_input(about) is transfers
