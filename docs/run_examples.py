@@ -33,6 +33,7 @@ def examples(page: Path) -> list[tuple[int, str]]:
 
 def run_page(page: Path, access_point: str) -> None:
     """Run the blocks of *page* in this process, as its main module."""
+    sys.path.insert(0, "")  # as in a notebook
     namespace = {"__name__": "__main__"}
     for line, code in examples(page):
         where = 'access_point="personal"' if access_point == "personal" else "access_point=None"

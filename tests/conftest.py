@@ -6,11 +6,13 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import pytest
 
 # This comes before any import of the package. In the tests, each thread may change only what it owns.
@@ -21,6 +23,7 @@ from support import FAILED, QUICK, Pool
 
 from condor_futures import CondorExecutor
 from condor_futures.errors import InstallError
+from condor_futures.options import ship
 from condor_futures.personal import HTCondorRelease, PersonalPool, find_htcondor, install
 
 #: The environment variable with the ``XDG_DATA_HOME`` in which all processes of a test run install HTCondor, once.
@@ -82,6 +85,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {name: number for number, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: ranks.get(item.location[0], len(ranks) + item.location[0].startswith("tests/unit")))
     findings.set_reruns(items)
+
+
+def pytest_collection_finish() -> None:
+    """Let the tests' modules be pickled by value, as the definitions of a script are, and not be sent as files.
+
+    Importing them, and pytest with them, would take a second in every job. Tests of one job say what they need.
+    """
+    here = Path(__file__).parent
+    tests = []
+    for name, module in sys.modules.copy().items():
+        file = Path(getattr(module, "__file__", None) or "/")
+        if file.is_relative_to(here):
+            tests.append(name)
+            if not (file.is_relative_to(here / "unit" / "execution_point") or name in ("sandbox", "warm_sandbox")):
+                cloudpickle.register_pickle_by_value(module)
+    ship.NEVER |= {name.partition(".")[0] for name in tests}
 
 
 #: The test that runs.

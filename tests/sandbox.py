@@ -9,14 +9,19 @@ import ctypes
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 from condor_futures.calls import pickling
 from condor_futures.calls.calls_file import Call, Manner, write_bundle
+from condor_futures.calls.code import CodePacker
 from condor_futures.calls.outcomes_file import read_outcomes
 from condor_futures.calls.pickling import pickle_object
+from condor_futures.execution_point.code import MEMBER
 from condor_futures.execution_point.packing import pack_runner
+from condor_futures.options.ship import Shipping
 from condor_futures.resolving.failures import value_or_error
+from condor_futures.session.session import Session
 from condor_futures.session.shared_objects import SharedObjects
 
 SESSION, SECRET, BUNDLE = "20260101-000000-0a1b2c3d", bytes(range(32)), "b000000"
@@ -33,8 +38,8 @@ class Sandbox:
         self.outcomes_file = path / f"{BUNDLE}.outcomes"
         self.install([PYTHON])
 
-    def install(self, pythons) -> None:
-        (self.path / "runner").write_bytes(pack_runner(pythons))
+    def install(self, pythons, modules=None) -> None:
+        (self.path / "runner").write_bytes(pack_runner(pythons, modules=modules))
         (self.path / "runner").chmod(0o700)
 
     def write(
@@ -64,6 +69,30 @@ class Sandbox:
             manner = Manner(initializer=pickled_initializer, **options)
             about = {"session": SESSION, "bundle": BUNDLE, "secret": SECRET}
             write_bundle(file, made, **about, objects=objects, manner=manner)
+
+    def run_as_shipped(self, *calls, ship="auto") -> list:
+        """Run calls as an executor with the option *ship* does: in a job that has the client's modules."""
+        shipping = Shipping(ship)
+        made = [
+            Call(
+                f"c{number:06d}",
+                pickle_object(fn, "function", ship=shipping),
+                pickle_object((tuple(args), {}), "(args, kwargs)", ship=shipping),
+            )
+            for number, (fn, *args) in enumerate(calls)
+        ]
+        session = Session.create(self.path / "session")
+        packer = CodePacker(session)
+        for call in made:
+            packer.want(call.function.modules | call.arguments.modules)
+        code = packer.code(shipping)
+        modules = zipfile.ZipFile(session.runner_with(code)).read(MEMBER) if code is not None else None
+        self.install([PYTHON], modules)
+        session.remove()
+        with (self.path / f"{BUNDLE}.calls").open("wb") as file:
+            write_bundle(file, made, session=SESSION, bundle=BUNDLE, secret=SECRET, code=code)
+        self.finish(PYTHONPATH="")
+        return self.results()
 
     def start(self, **environment: str) -> subprocess.Popen:
         """Start the job as the starter does, with files for its standard output and error."""

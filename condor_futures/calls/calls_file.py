@@ -26,7 +26,7 @@ from condor_futures.errors import (
 )
 from condor_futures.execution_point.frames import skim, write_frame
 from condor_futures.files.private_files import open_regular
-from condor_futures.options.ship import Shipping
+from condor_futures.options.ship import Code, Shipping
 
 __all__ = [
     "Call",
@@ -128,14 +128,15 @@ def write_bundle(
     bundle: str,
     secret: bytes,
     archives: Sequence[str] = (),
+    code: Code | None = None,
     options: Mapping[str, Any] = MappingProxyType({}),
     objects: Path | None = None,
     manner: Manner | None = None,
 ) -> None:
     """Write the contents of ``BUNDLE.calls``. A function that several calls share is written once.
 
-    The job imports from *archives*, which are zip files in its sandbox. A client that attaches to the session reads
-    *options*. The directory *objects* has the shared objects.
+    The job imports from *archives*, which are zip files in its sandbox, and finds the modules *code* in its executable.
+    A client that attaches to the session reads *options*. The directory *objects* has the shared objects.
     """
     manner = manner or Manner()
     head: dict[str, Any] = {
@@ -159,6 +160,10 @@ def write_bundle(
         "objects": str(objects) if objects is not None else None,
     }
     head.update({name: value for name, value in optional.items() if value})
+    if code is not None:
+        head["code"] = list(code.names)
+        if code.script:
+            head["main"] = code.script
     head.update(options=dict(options), discard=bool(options.get("discard")))
     write_frame(file, secret, head, manner.initializer.segments if manner.initializer else ())
     if manner.retried is not None:

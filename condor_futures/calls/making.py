@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import Call, Manner, write_bundle, writing_calls
+from condor_futures.calls.code import CodePacker
 from condor_futures.calls.pickling import Pickled, pickle_object
 from condor_futures.execution_point.shell import shell
 from condor_futures.execution_point.unpickling import PROTOCOL, shared_object
@@ -44,14 +45,16 @@ class CallPickler:
 
     Attributes:
         key_of: returns the key by which calls refer to the value of a future, or raises TypeError to refuse the future.
-        ship: the modules whose functions and classes are pickled by value.
+        ship: the modules that jobs import from the same files.
         objects: the shared objects of the session.
+        packer: packs the modules that jobs import.
 
     """
 
     key_of: Callable[[Future[Any]], str]
     ship: Shipping
     objects: SharedObjects
+    packer: CodePacker
 
     def function(self, fn: object, *, numbered: bool = False) -> Pickled:
         """Pickle the function of a call. An object that is not callable is refused here, before it fails in the job.
@@ -86,10 +89,12 @@ class CallPickler:
             return pickled
         with writing_calls(self.objects.directory):
             handle = self.objects.store(pickled.segments, kind, pickled.shared)
-        return Pickled([pickle.dumps(_Reference(handle.name), PROTOCOL)], shared=handle.needs)
+        return Pickled([pickle.dumps(_Reference(handle.name), PROTOCOL)], shared=handle.needs, modules=pickled.modules)
 
     def _pickle(self, obj: object, what: str, *, numbered: bool) -> Pickled:
-        return pickle_object(obj, what, self.key_of, self.ship, needs=self.objects.needs, numbered=numbered)
+        pickled = pickle_object(obj, what, self.key_of, self.ship, needs=self.objects.needs, numbered=numbered)
+        self.packer.want(pickled.modules)
+        return pickled
 
     def share(self, obj: T) -> SharedObject[T]:
         """Store *obj* in the session, for any number of calls.
@@ -100,6 +105,7 @@ class CallPickler:
 
         """
         pickled = pickle_object(obj, "the object", ship=self.ship, needs=self.objects.needs)
+        self.packer.want(pickled.modules)
         with writing_calls(self.objects.directory, "a shared object"):
             return self.objects.store(pickled.segments, type(obj).__name__, pickled.shared)
 
@@ -136,6 +142,7 @@ def write_files(session: Session, bundle: Bundle, calls: Sequence[Call], manner:
                 bundle=bundle.key,
                 secret=session.secret,
                 archives=bundle.options.ship.archives,
+                code=bundle.options.code,
                 options=bundle.options.record(),
                 objects=session.objects,
                 manner=manner,

@@ -62,7 +62,8 @@ def _is_outcome(header: Mapping[str, Any]) -> bool:
 
     A check is needed because a call has the session's secret, and may write anything.
     """
-    result, optional = header.get("result"), (header.get("unpicklable", ""), header.get("stage", ""))
+    result = header.get("result")
+    optional = [header.get(name, "") for name in ("unpicklable", "stage", "script")]
     texts = [header.get(name) for name in ("call", "host", *_TEXTS.get(str(result), ()))]
     numbers = [header.get(name) for name in ("signal", "exit_status")]
     ranges = [header.get(stream, [0, 0]) for stream in ("stdout", "stderr")]

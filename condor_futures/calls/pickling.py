@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import io
-import itertools
-import operator
+import math
 import pickle
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor, Future
-from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import _lru_cache_wrapper
-from types import CodeType, FunctionType, MappingProxyType, ModuleType
-from typing import Any, NoReturn, TypeGuard
+from types import ModuleType
+from typing import Any, NoReturn
 
-import cloudpickle
-from cloudpickle.cloudpickle import _should_pickle_by_reference
-
-from condor_futures.calls.culprit import locate_culprit
+from condor_futures.calls.culprit import SearchEndedError, locate_culprit
+from condor_futures.calls.main_script import main_script, variables_of
 from condor_futures.calls.procid import ProcId
 from condor_futures.errors import PayloadError, words
-from condor_futures.execution_point.shipped_modules import (
-    cached,
-    dispatching,
-    register_all,
-    set_variables,
-    travelled_module,
-)
+from condor_futures.execution_point import by_value
 from condor_futures.execution_point.unpickling import PROTOCOL, shared_object, value_of_call
 from condor_futures.options.ship import Shipping
 from condor_futures.session.shared_objects import ForeignObjectError, SharedObject
 
-__all__ = ["Pickled", "pickle_object"]
+__all__ = ["Pickled", "definitions_of_script", "pickle_object"]
+
+#: Bytes of a variable of the script that importing the script also sets: a larger one is as the import sets it.
+_LARGEST_VARIABLE = 10 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +39,7 @@ class Pickled:
         futures: the futures that it refers to, by key.
         shared: the sizes of the shared objects that it refers to, by name.
         numbered: whether it contains :data:`procid`, so that it is another object in each call.
+        modules: the modules that its functions import while they run.
 
     """
 
@@ -52,6 +47,7 @@ class Pickled:
     futures: Mapping[str, Future[Any]] = field(default_factory=dict)
     shared: Mapping[str, int] = field(default_factory=dict)
     numbered: bool = False
+    modules: AbstractSet[str] = frozenset()
 
     @property
     def size(self) -> int:
@@ -59,87 +55,135 @@ class Pickled:
         return sum(memoryview(segment).nbytes for segment in self.segments)
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    """cloudpickle with references to futures and shared objects, at any depth: the pickler visits every object."""
+class _Pickler(by_value.Pickler):
+    """Pickles references to futures and shared objects, at any depth, because the pickler visits every object."""
 
     def __init__(
         self,
-        file: io.BytesIO,
-        buffers: list[pickle.PickleBuffer],
+        file: Any,
+        protocol: int,
+        buffer_callback: Callable[[pickle.PickleBuffer], object] | None = None,
+        *,
         key_of: Callable[[Any], str],
         needs: Callable[[SharedObject[Any]], Mapping[str, int]],
+        ship: Shipping,
         numbered: bool,
+        looks_up: bool = True,
     ) -> None:
-        super().__init__(file, PROTOCOL, buffer_callback=buffers.append)
+        super().__init__(file, protocol, buffer_callback, looks_up)
         self.futures: dict[str, Future[Any]] = {}
         self.shared: dict[str, int] = {}
         self.has_number = False
         self._key_of = key_of
         self._needs = needs
+        self._ship = ship
+        self._script = main_script() if ship.auto else None
+        self._of_script: dict[int, object] = {}
         self._numbered = numbered
 
-    def reducer_override(self, obj: object) -> Any:  # noqa: PLR0911 - a table of kinds
-        if isinstance(obj, (Future, SharedObject)):
-            return self._reference(obj)
-        if isinstance(obj, Executor):
-            raise TypeError(
-                f"a {type(obj).__name__} cannot be used in a job; submit from here, or create one in the job"
-            )
-        if isinstance(obj, ProcId):
-            self._allow_number()
-        if isinstance(obj, CodeType):
-            make, arguments = self.dispatch_table[CodeType](obj)
-            # cloudpickle 3.1.3 replaces the file's name by a constant, so that pickles are equal. A remote traceback
-            # would then not name the files.
-            return make, tuple(
-                obj.co_filename if isinstance(part, str) and part == "<dynamic-code>" else part for part in arguments
-            )
-        if isinstance(obj, ModuleType) and not _should_pickle_by_reference(obj):
-            # The module is created before its variables are set, because it may refer to itself. (cloudpickle alone
-            # would recurse forever.)
-            variables = {name: value for name, value in vars(obj).items() if name != "__builtins__"}
-            return travelled_module, (obj.__name__,), variables, None, None, set_variables
-        if isinstance(obj, _lru_cache_wrapper) and _travels_by_value(obj):
-            return cached, (obj.__wrapped__, obj.cache_parameters())
-        if _dispatches(obj) and _travels_by_value(obj):
-            return dispatching, (obj.__name__,), dict(obj.registry), None, None, register_all
-        if type(obj) is functools.cached_property:  # it contains a lock up to Python 3.11
-            return functools.cached_property, (obj.func,), {"attrname": obj.attrname}
+    def another(self, file: Any) -> _Pickler:
+        return _Pickler(
+            file,
+            PROTOCOL,
+            key_of=_refuse_future,
+            needs=_refuse_shared,
+            ship=self._ship,
+            numbered=self._numbered,
+            looks_up=False,
+        )
+
+    def imports(self, module: ModuleType) -> bool:
+        return (module.__name__ == "__main__" and self._script is not None) or super().imports(module)
+
+    def whole(self, module: ModuleType) -> bool:
+        own = module.__name__ == "__main__" or self._ship.imports_here(module)
+        return own and self.imports(module)
+
+    def is_of_script(self, name: str, obj: object) -> bool:
+        self._of_script[id(obj)] = obj
+        return self._script is not None and self._script.sets(name)
+
+    def dump(self, obj: object) -> None:
+        """Pickle *obj*, and the variables of the script that functions in it use."""
+        super().dump(obj)
+        if self._of_script and self._looks_up:
+            variables = self._variables_of_script()
+            if variables:
+                super().dump(variables)
+
+    def _variables_of_script(self) -> dict[str, bytes]:
+        """Pickle the variables of the script that the functions and classes in this pickle use.
+
+        The job has those that importing the script sets, but perhaps with other values.
+        """
+        assert self._script is not None
+        found: dict[str, bytes] = {}
+        namespace = vars(sys.modules["__main__"])
+        used, looks_up = variables_of(self._of_script.values(), namespace)
+        for name, value in {**namespace, **used}.items() if looks_up else used.items():
+            if name.startswith("__"):
+                continue
+            sets = self._script.sets(name)
+            if sets and (isinstance(value, (type, ModuleType)) or callable(value)):
+                continue
+            file = by_value.Bounded(math.inf if name in used and not sets else _LARGEST_VARIABLE)
+            try:
+                self.another(file).dump(value)
+            except Exception:
+                if not sets and name in used:
+                    raise
+            else:
+                found[name] = b"".join(file.parts)
+        return found
+
+    def reducer(self, kind: Any) -> Any:
+        if issubclass(kind, Future):
+            return self._reduce_future
+        if issubclass(kind, SharedObject):
+            return self._reduce_shared
+        if issubclass(kind, Executor):
+            return self._refuse_executor
+        if kind is ProcId:
+            return self._reduce_number
         connection = getattr(sys.modules.get("multiprocessing.connection"), "_ConnectionBase", None)
-        if connection is not None and isinstance(obj, connection):
-            # The pickle would contain only the number of a file descriptor, which is another file in the job.
-            raise TypeError("a pipe of this machine cannot be used in a job")
-        return super().reducer_override(obj)
+        if connection is not None and issubclass(kind, connection):
+            return self._refuse_pipe
+        return super().reducer(kind)
 
-    def _allow_number(self) -> None:
-        if not self._numbered:
-            raise TypeError("procid has a value only in the calls of submit_cluster()")
-        self.has_number = True
-
-    def _reference(self, obj: Future[Any] | SharedObject[Any]) -> Any:
-        if isinstance(obj, SharedObject):
-            self.shared.update(self._needs(obj))
-            return shared_object, (obj.name,)
+    def _reduce_future(self, obj: Future[Any]) -> Any:
         key = self._key_of(obj)
         self.futures[key] = obj
         return value_of_call, (key,)
 
+    def _reduce_shared(self, obj: SharedObject[Any]) -> Any:
+        self.shared.update(self._needs(obj))
+        return shared_object, (obj.name,)
 
-def _dispatches(obj: Any) -> TypeGuard[Any]:
-    """Return whether ``functools.singledispatch`` made *obj*: an ordinary function with this attribute."""
-    return isinstance(obj, FunctionType) and isinstance(getattr(obj, "registry", None), MappingProxyType)
+    @staticmethod
+    def _refuse_executor(obj: Executor) -> NoReturn:
+        raise TypeError(f"a {type(obj).__name__} cannot be used in a job; submit from here, or create one in the job")
+
+    def _reduce_number(self, obj: ProcId) -> Any:
+        if not self._numbered:
+            raise TypeError("procid has a value only in the calls of submit_cluster()")
+        self.has_number = True
+        return obj.__reduce__()
+
+    @staticmethod
+    def _refuse_pipe(_: object) -> NoReturn:
+        # The pickle would contain only the number of a file descriptor, which is another file in the job.
+        raise TypeError("a pipe of this machine cannot be used in a job")
 
 
-def _travels_by_value(obj: Any) -> bool:
-    """Return whether cloudpickle would pickle a function in the place of *obj* by value."""
-    module = obj.__module__ or "__main__"
-    packages = itertools.accumulate(module.split("."), "{}.{}".format)
-    if module == "__main__" or not cloudpickle.list_registry_pickle_by_value().isdisjoint(packages):
-        return True
-    try:
-        return operator.attrgetter(obj.__qualname__)(sys.modules[module]) is not obj
-    except (AttributeError, KeyError):
-        return True
+class _TimedPickler(_Pickler):
+    """Gives up at a time of ``time.monotonic()``."""
+
+    deadline = math.inf
+
+    def reducer_override(self, obj: Any) -> Any:
+        if time.monotonic() > self.deadline:
+            raise SearchEndedError
+        return super().reducer_override(obj)
 
 
 def _refuse_future(future: Future[Any]) -> str:
@@ -148,6 +192,32 @@ def _refuse_future(future: Future[Any]) -> str:
 
 def _refuse_shared(handle: SharedObject[Any]) -> NoReturn:
     raise TypeError(f"{handle!r} can only be an argument of a call; pass the object itself here")
+
+
+class _DefinitionsPickler(_Pickler):
+    """Pickles definitions of the script by value, for jobs that cannot import it. They share its namespace."""
+
+    bare = True
+
+    def imports(self, module: ModuleType) -> bool:
+        return module.__name__ != "__main__" and super().imports(module)
+
+    def another(self, file: Any) -> _Pickler:
+        raise NotImplementedError
+
+
+def definitions_of_script(ship: Shipping) -> dict[str, bytes]:
+    """Return the variables of the script that can be pickled, by value."""
+    found: dict[str, bytes] = {}
+    like: Any = {"key_of": _refuse_future, "needs": _refuse_shared, "ship": ship, "numbered": False}
+    for name, value in list(vars(sys.modules["__main__"]).items()):
+        if name.startswith("__"):
+            continue
+        file = by_value.Bounded(_LARGEST_VARIABLE)
+        with contextlib.suppress(Exception):
+            _DefinitionsPickler(file, PROTOCOL, looks_up=False, **like).dump(value)
+            found[name] = b"".join(file.parts)
+    return found
 
 
 def pickle_object(
@@ -164,7 +234,7 @@ def pickle_object(
     Args:
         obj: the object.
         what: the object's name in errors: ``"function"``, ``"arguments"``.
-        ship: the modules whose functions and classes are pickled by value.
+        ship: the modules that jobs import from the same files.
         key_of: returns the call key of a future inside *obj*, or raises TypeError to refuse the future.
         needs: returns the shared objects that a handle inside *obj* needs, or raises TypeError to refuse the handle.
         numbered: the call has a number in a cluster, which :data:`procid` stands for.
@@ -182,23 +252,25 @@ def pickle_object(
     """
     buffers: list[pickle.PickleBuffer] = []
     file = io.BytesIO()
-    pickler = _Pickler(file, buffers, key_of, needs, numbered)
-    with ship.by_value() if ship is not None else nullcontext():
-        try:
-            pickler.dump(obj)
-        except ForeignObjectError:
-            raise
-        except Exception as error:
-            # cloudpickle converts a RecursionError into a PicklingError
-            if isinstance(error, RecursionError) or isinstance(error.__cause__ or error.__context__, RecursionError):
-                message = f"{what} cannot be pickled: it is nested too deeply for Python's recursion limit"
-                raise PayloadError(message) from error
-            try:
-                path, culprit = locate_culprit(
-                    obj, what, lambda part: _Pickler(io.BytesIO(), [], key_of, needs, numbered).dump(part)
-                )
-            except Exception:  # noqa: BLE001 - inspecting an object may run its code
-                path, culprit = what, ""
-            raise PayloadError(f"{path} cannot be pickled: {culprit or words(error)}") from error
+    like: Any = {"key_of": key_of, "needs": needs, "ship": ship or Shipping(()), "numbered": numbered}
+    pickler = _Pickler(file, PROTOCOL, buffers.append, **like)
+    try:
+        pickler.dump(obj)
+    except ForeignObjectError:
+        raise
+    except Exception as error:
+        # cloudpickle converts a RecursionError into a PicklingError
+        if isinstance(error, RecursionError) or isinstance(error.__cause__ or error.__context__, RecursionError):
+            message = f"{what} cannot be pickled: it is nested too deeply for Python's recursion limit"
+            raise PayloadError(message) from error
+
+        def dump(part: object, deadline: float) -> None:
+            file, ignore = io.BytesIO(), list[pickle.PickleBuffer]()
+            other = _TimedPickler(file, PROTOCOL, ignore.append, looks_up=False, **like)
+            other.deadline = deadline
+            other.dump(part)
+
+        path, culprit = locate_culprit(obj, what, dump)
+        raise PayloadError(f"{path} cannot be pickled: {culprit or words(error)}") from error
     segments: list[bytes | memoryview] = [file.getvalue(), *(buffer.raw() for buffer in buffers)]
-    return Pickled(segments, pickler.futures, pickler.shared, pickler.has_number)
+    return Pickled(segments, pickler.futures, pickler.shared, pickler.has_number, pickler.modules)

@@ -81,9 +81,8 @@ class StoredCalls:
                             self._shared[header["call"]] = list(header["shared"])
                     case "outcome":
                         self._outcomes[header["call"]] = start
-        alike = {
-            name: self.head.get(name) for name in ("python", "scratch", "max_tasks_per_child", "archives", "discard")
-        }
+        names = "python", "scratch", "max_tasks_per_child", "archives", "code", "main", "discard"
+        alike = {name: self.head.get(name) for name in names}
         digest = blake2b(repr(sorted(alike.items())).encode())
         for segment in self.initializer:
             digest.update(segment)

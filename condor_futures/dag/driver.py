@@ -12,6 +12,7 @@ from condor_futures.access_point.emptying import wait_until_gone
 from condor_futures.access_point.job_info import JobInfo
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
+from condor_futures.calls.code import CodePacker
 from condor_futures.dag.checks import warn_of_old_dagman
 from condor_futures.dag.dag_future import DagFuture
 from condor_futures.dag.dagman import Dagman
@@ -38,6 +39,7 @@ class Driver:
     def __init__(self, graph: Graph, dagman: Mapping[str, object]) -> None:
         """Use *graph*: an empty graph, or a loaded one, which :meth:`resume` then follows or completes."""
         self.graph = graph
+        self.packer = CodePacker(graph.session)
         self.dagman = dagman
         self.sealed = False
         """The DAG has been run or attached to, so that it cannot get more nodes."""

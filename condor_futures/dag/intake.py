@@ -80,7 +80,8 @@ class NodeIntake:
 
     @property
     def _pickler(self) -> CallPickler:
-        return CallPickler(self.driver.graph.key_of, self.options.ship, self.driver.graph.session.shared)
+        graph = self.driver.graph
+        return CallPickler(graph.key_of, self.options.ship, graph.session.shared, self.driver.packer)
 
     def _call(self, function: Pickled, arguments: Pickled, number: int | None = None) -> Call:
         return Call(Session.call_key(next(self.driver.graph.call_numbers)), function, arguments, number)
@@ -93,12 +94,13 @@ class NodeIntake:
         # All bundles are in one directory, because the jobs of a node have one submit description.
         with writing_calls(graph.session.directory):
             directory = graph.session.bundle_directory(numbers[0])
+        options = replace(self.options, code=self.driver.packer.code(self.options.ship))
         bundles = []
         for number, calls in zip(numbers, jobs, strict=True):
             key = Session.bundle_key(number)
             own = {call.key: futures[call.key] for call in calls}
             job = Job(key, spooled=False)
-            bundles.append(Bundle(key, directory, self.options, own, job, shared=shared_by(calls, Manner())))
+            bundles.append(Bundle(key, directory, options, own, job, shared=shared_by(calls, Manner())))
         inputs = graph.parents(future for calls in jobs for call in calls for future in call.futures.values())
         parents = list(dict.fromkeys([*inputs, *self.after]))
         label = str(getattr(fn, "__name__", type(fn).__name__))

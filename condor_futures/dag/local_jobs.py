@@ -154,7 +154,7 @@ class LocalJobs:
             outcomes = f"{key}.outcomes"
             shutil.copy(at / outcomes, sandbox)
             status = self._execute(
-                [self._session.runner, key],
+                [self._session.runner_with(bundle.options.code), key],
                 lambda: self._goes_on() and are_wanted([bundle]),
                 calls=bundle,
                 cwd=sandbox,

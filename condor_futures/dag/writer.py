@@ -115,7 +115,7 @@ class _Descriptions:
         return describe(
             {**options.commands, **_removal(options.commands)},
             session_id=session.id,
-            runner=session.runner,
+            runner=session.runner_with(options.code),
             directory=session.bundles,
             event_log=None,
             shipped=options.ship.files,

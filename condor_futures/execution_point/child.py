@@ -5,6 +5,7 @@ import sys
 import time
 
 from .bundle import NoObjectError
+from .main_module import main_module
 from .unpickling import NoValueError, current_call, dumps, loads
 
 TYPE_CHECKING = False  # importing typing would take milliseconds in every job; type checkers know this name.
@@ -110,6 +111,8 @@ class Child:
         self._flush()
         if os.getpid() != self.pid:
             os._exit(0)  # the call forked, and this is the copy: only the original process reports the outcome
+        if main_module.failure is not None:
+            details["script"], main_module.failure = main_module.failure, None  # once is enough
         details.update(started=started, ended=time.time(), stdout=[out, _position(1)], stderr=[err, _position(2)])
         try:
             bundle.report(key, result, pickled, **details)

@@ -15,6 +15,7 @@ from types import CodeType
 
 import cloudpickle
 
+from condor_futures.execution_point.code import MEMBER
 from condor_futures.execution_point.supervisor import BOOT
 
 __all__ = ["pack_runner"]
@@ -34,11 +35,12 @@ exit 127
 """
 
 
-def pack_runner(pythons: Sequence[str] | None = None) -> bytes:
+def pack_runner(pythons: Sequence[str] | None = None, *, modules: bytes | None = None) -> bytes:
     r"""Return the jobs' executable: shell commands that find a Python, then a zip file that this Python imports from.
 
     Args:
         pythons: candidates, of which the first that exists on the execution point is used; by default :data:`PYTHONS`.
+        modules: modules of the client, in the form that :mod:`condor_futures.execution_point.code` unpacks.
 
     One file is enough, because other data may precede a zip file (see the documentation of ``zipapp``). HTCondor spools
     an executable once per cluster, but an input file once per job.
@@ -61,18 +63,25 @@ def pack_runner(pythons: Sequence[str] | None = None) -> bytes:
         for name in _PARTS:  # the source only, for tracebacks, and for Python versions that cannot use the bytecode
             file.write(here / f"{name}.py", f"{_PACKAGE}/{name}.py")
         add(f"{_PACKAGE}/__init__", here / "__init__.py", *_PARTS)
-        for name in ("shell", "reporting", "line", "fetching", "exchange", "warm"):  # imported where they are needed
+        # These are imported where they are needed.
+        for name in ("by_value", "shell", "reporting", "line", "fetching", "exchange", "warm"):
             add(f"{_PACKAGE}/{name}", here / f"{name}.py")
+        add("condor_futures/__init__", here / "in_jobs.py")
+        assert _ERRORS is not None
+        add("condor_futures/errors", Path(str(_ERRORS.origin)))
+        if modules is not None:
+            file.writestr(MEMBER, modules)
         for path in Path(cloudpickle.__file__).parent.glob("*.py"):
             add(f"cloudpickle/{path.stem}", path)
     header = _HEADER.format(boot=BOOT, pythons=" ".join(map(shlex.quote, pythons or PYTHONS)))
     return header.encode() + archive.getvalue()
 
 
+_ERRORS = importlib.util.find_spec("condor_futures.errors")
 _PACKAGE = "condor_futures_execution_point"
 
 #: The modules that every job needs, each after those that it imports.
-_PARTS = ("frames", "bundle", "shipped_modules", "unpickling", "child", "supervisor")
+_PARTS = ("frames", "bundle", "code", "rebuilding", "main_module", "unpickling", "child", "supervisor")
 
 #: Appended to the package's own code: creates the modules from their bytecode, which replaces the constant. Six imports
 #: from the zip file would take 0.6 ms of a job's 18 ms; this code takes 0.2 ms (``benchmarks/start.py``).

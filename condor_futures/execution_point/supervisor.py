@@ -14,6 +14,8 @@ import sys
 
 from .bundle import CRASHED, RAISED, Bundle
 from .child import STAGE_SIZE, Child
+from .code import finder
+from .main_module import main_module
 
 TYPE_CHECKING = False  # importing typing would take milliseconds in every job; type checkers know this name.
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ def fork(work: "Callable[[], None]") -> int:
         os.setpgid(0, 0)  # otherwise a call that kills its process group (`kill 0` in a script) kills the supervisor
         # The calls get a __main__ of their own, not this file.
         sys.modules["__main__"] = type(sys)("__main__")
+        main_module.stand_in(sys.modules["__main__"])
         work()
     except BaseException:
         import traceback
@@ -149,6 +152,8 @@ def main(argv: "list[str]") -> "NoReturn":
     sys.path[0] = os.path.abspath(argv[0])
     bundle = Bundle(argv[1])
     refusal = _check_python(bundle, argv)
+    finder.use(bundle.head.get("code"))
+    main_module.script = bundle.head.get("main", "")
     _import_from([os.getcwd()] + [os.path.abspath(archive) for archive in bundle.head.get("archives", ())])
     if bundle.head.get("scratch"):
         os.chdir(os.environ.get("_CONDOR_SCRATCH_DIR", "."))

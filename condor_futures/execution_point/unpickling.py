@@ -7,7 +7,8 @@ if a user inspects them.
 import pickle
 import sys
 
-from . import shipped_modules
+from . import rebuilding
+from .main_module import NAMES, main_module
 
 TYPE_CHECKING = False  # importing typing would take milliseconds in every job; type checkers know this name.
 if TYPE_CHECKING:
@@ -21,15 +22,17 @@ PROTOCOL = 5
 
 
 def dumps(value: object) -> "list[Buffer]":
-    """Pickle to ``[pickle, *buffers]`` with pickle, or with cloudpickle if pickle fails."""
+    """Pickle to ``[pickle, *buffers]``, with pickle if possible. Nobody else can import the ``__main__`` of a job."""
     buffers = []  # type: list[pickle.PickleBuffer]
     try:
         data = pickle.dumps(value, PROTOCOL, buffer_callback=buffers.append)
     except Exception:
-        import cloudpickle
+        data = b"__main__"
+    if b"__main__" in data:
+        from . import by_value
 
         del buffers[:]
-        data = cloudpickle.dumps(value, PROTOCOL, buffer_callback=buffers.append)
+        data = by_value.dumps(value, PROTOCOL, buffers.append)
     return [data, *(buffer.raw() for buffer in buffers)]
 
 
@@ -93,16 +96,17 @@ _RUNNERS = ("condor_futures.runner", "condor_futures_runner")
 _OF_RUNNER = {
     "value_of_call": "unpickling",
     "number_in_cluster": "unpickling",
-    "cached": "shipped_modules",
-    "dispatching": "shipped_modules",
-    "register_all": "shipped_modules",
-    "travelled_module": "shipped_modules",
-    "set_variables": "shipped_modules",
+    "cached": "rebuilding",
+    "dispatching": "rebuilding",
+    "register_all": "rebuilding",
+    "travelled_module": "rebuilding",
+    "set_variables": "rebuilding",
     "FrameError": "frames",
 }
+_RENAMED = {"shipped_modules": "rebuilding"}
 _HERE = __name__.rpartition(".")[0]
 # The modules with state. If a call clears sys.modules, they must not be imported again, without their state.
-_WITH_STATE = {module.__name__: module for module in (sys.modules[__name__], shipped_modules)}
+_WITH_STATE = {module.__name__: module for module in (sys.modules[__name__], rebuilding)}
 
 
 def found_here(module: str, name: str) -> str:
@@ -110,7 +114,7 @@ def found_here(module: str, name: str) -> str:
     if module.startswith("condor_futures"):
         package, _, part = module.rpartition(".")
         if package in _PACKAGES:
-            return _HERE + "." + part
+            return _HERE + "." + _RENAMED.get(part, part)
         if module in _SHELLS:
             return _HERE + ".shell"
         if module in _RUNNERS and name in _OF_RUNNER:
@@ -133,8 +137,17 @@ class Unpickler(pickle.Unpickler):
         super().__init__(*args, **kwargs)
         self._made = []  # type: list[type]
 
+    def load(self) -> "Any":
+        begun = rebuilding.begin()
+        try:
+            return super().load()
+        finally:
+            rebuilding.finish(begun)
+
     def find_class(self, module: str, name: str) -> "Any":
         module = found_here(module, name)
+        if module == "__mp_main__" and module not in sys.modules:
+            module = "__main__"  # of the client, from a job that has imported its script
         if module in _WITH_STATE:
             return getattr(_WITH_STATE[module], name)
         found = super().find_class(module, name)
@@ -176,15 +189,21 @@ class _CallUnpickler(Unpickler):
     """Uses the namespace of their module for functions that are pickled by value."""
 
     def find_class(self, module: str, name: str) -> "Any":
-        if module == "cloudpickle.cloudpickle" and name in shipped_modules.REPLACEMENTS:
-            return shipped_modules.REPLACEMENTS[name]
-        return super().find_class(module, name)
+        if module in NAMES:
+            main_module.load()
+        found = super().find_class(module, name)
+        if name in rebuilding.REPLACEMENTS and found is getattr(rebuilding, name):
+            return rebuilding.REPLACEMENTS[name]
+        return found
 
 
 def loads(segments: "Sequence[Buffer]") -> "Any":
     """Unpickle a function, arguments or a value for a call, in a job."""
     import io
 
-    value = _CallUnpickler(io.BytesIO(segments[0]), buffers=segments[1:]).load()
-    shipped_modules.note_contents()
+    file = io.BytesIO(segments[0])
+    unpickler = _CallUnpickler(file, buffers=segments[1:])
+    value = unpickler.load()
+    if file.tell() < len(segments[0]):  # the variables of the script that functions in it use
+        main_module.set_variables(unpickler.load())
     return value

@@ -69,10 +69,10 @@ class CondorExecutor(Executor):
             access point must be able to access the session directory.
         session: a directory for the session, which is then kept; None for a directory that is removed with the last of
             its futures.
-        ship: modules that the execution point cannot import. A list may have modules or their names, whose functions
-            and classes are pickled by value. It may also have paths of packages, zip files or wheels, which are
-            transferred, so that the job can import from them. ``"auto"``, alone or in the list, selects all modules
-            that are not part of the Python installation.
+        ship: the modules that jobs get as files. ``"auto"``, alone or in a list, selects the modules that are not part
+            of the Python installation, and the script. A list may add modules or their names, which stand for their
+            whole package, and remove them: ``"-name"``. It may also have paths of packages, zip files or wheels, which
+            are transferred as they are, so that the job can import from them.
         warm: the seconds for which a job without a call waits for further calls before it leaves. The default, 0, gives
             each call (or each chunk of ``map``) a job of its own, as do options that concern a whole job, such as
             ``max_retries``, and access points that do not see the session. See "Warm jobs" in the documentation.

@@ -16,6 +16,7 @@ from condor_futures.access_point.choosing import Place
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.code import CodePacker
 from condor_futures.calls.stored_calls import StoredCalls
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CredentialError
 from condor_futures.executor import at_exit
@@ -60,6 +61,7 @@ class Engine:
         self, session: Session, watcher: Watcher, max_workers: int, categories: Categories, numbers: Numbers
     ) -> None:
         self.session = session
+        self.packer = CodePacker(session)
         self.watcher = watcher
         self.max_workers = max_workers
         self.categories = categories

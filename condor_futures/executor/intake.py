@@ -18,10 +18,11 @@ from condor_futures.calls.making import CallPickler, batched, shared_by, write_f
 from condor_futures.calls.pickling import Pickled
 from condor_futures.calls.retry_exceptions import Retries
 from condor_futures.calls.stored_calls import StoredCalls
-from condor_futures.errors import PayloadError
+from condor_futures.errors import CondorFuturesError, PayloadError
 from condor_futures.executor.engine import Engine
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
+from condor_futures.options.ship import Code
 from condor_futures.session.session import Session
 from condor_futures.session.shared_objects import ForeignObjectError, SharedObject
 from condor_futures.state_machine.states import Job
@@ -50,6 +51,7 @@ class CallStorage:
         self._lock = threading.Lock()
         self._bundle: Bundle | None = None
         self._calls: StoredCalls | None = None
+        self._code: Code | None = None
 
     def add(self, intake: Intake, made: Sequence[tuple[CondorFuture[Any], Call]]) -> None:
         """Store calls, and have them made. If they cannot be stored, their futures fail.
@@ -62,10 +64,12 @@ class CallStorage:
         with self._lock:
             try:
                 with writing_calls(intake.engine.session.directory):
-                    if self._calls is None or self._bundle is None or self._calls.full:
+                    code = intake.code
+                    if self._calls is None or self._bundle is None or self._calls.full or code != self._code:
                         self._bundle, self._calls = intake.new_storage()
+                        self._code = code
                     self._calls.append(calls)
-            except PayloadError as failure:
+            except (CondorFuturesError, OSError, ValueError) as failure:
                 intake.fail(made, failure)
                 return
             for future, _ in made:
@@ -208,8 +212,20 @@ class Intake:
         return [(future, call) for future, call in made if call is not None and call.futures]
 
     @property
+    def code(self) -> Code | None:
+        """The modules that the jobs of further calls have as files.
+
+        Raises:
+            ValueError, OSError, CondorFuturesError: they are too large, or cannot be packed.
+
+        """
+        if self.initializer is not None:
+            self.engine.packer.want(self.initializer.modules)
+        return self.engine.packer.code(self.options.ship)
+
+    @property
     def _pickler(self) -> CallPickler:
-        return CallPickler(self.engine.key_of, self.options.ship, self.engine.session.shared)
+        return CallPickler(self.engine.key_of, self.options.ship, self.engine.session.shared, self.engine.packer)
 
     # Making calls and bundles.
 
@@ -240,7 +256,7 @@ class Intake:
             return None
         try:
             return self._write_bundle(made)
-        except PayloadError as failure:
+        except (CondorFuturesError, OSError, ValueError) as failure:
             self.fail(made, failure)
             return None
 
@@ -266,13 +282,14 @@ class Intake:
         session = self.engine.session
         number = next(self.engine.numbers.bundles)
         key = Session.bundle_key(number)
+        options = replace(self.options, code=self.code)
         manner = self._manner()
         with writing_calls(session.directory):
             directory = session.bundle_directory(number)
         bundle = Bundle(
             key,
             directory,
-            self.options,
+            options,
             {call.key: future for future, call in calls},
             Job(key, self.options.spool, policy=self.options.on_hold.policy),
             {call.key: call.futures for _, call in calls if call.futures},

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from condor_futures.options.arguments import check_flag
 from condor_futures.options.on_hold import OnHold
-from condor_futures.options.ship import Shipping
+from condor_futures.options.ship import Code, Shipping
 from condor_futures.submit.description import description_key, merge
 from condor_futures.submit.files_here import check_spoolable
 
@@ -37,7 +37,8 @@ class Options:
     Attributes:
         commands: the submit commands, checked and as text.
         spool: whether the jobs are spooled.
-        ship: the modules and files that are sent with the calls.
+        ship: the modules and files that are sent with the jobs.
+        code: the modules that the jobs have as files; None if there are none.
         category: the category whose limit in the executor's ``categories`` holds for the jobs; None for no category.
         discard: whether the return values of the calls are discarded.
         cluster: the name of the cluster that the bundles with these options form alone; None if other bundles may join.
@@ -60,6 +61,7 @@ class Options:
     warm: float = 0.0
     warm_lifetime: float = 3600.0
     open: bool = False
+    code: Code | None = None
 
     def changed(
         self,
@@ -105,7 +107,8 @@ class Options:
         """The key; bundles whose options have equal keys can share a cluster."""
         files = tuple(self.ship.files)
         warm = self.warm, self.warm_lifetime, self.open
-        return description_key(self.commands), self.spool, files, self.category, self.cluster, self.keep_logs, warm
+        description = description_key(self.commands)
+        return description, self.spool, files, self.category, self.cluster, self.keep_logs, warm, self.code
 
     @property
     def own_files(self) -> bool:
@@ -131,6 +134,7 @@ class Options:
             "warm": self.warm,
             "warm_lifetime": self.warm_lifetime,
             "open": self.open,
+            "code": [self.code.key, self.code.names, self.code.script] if self.code is not None else None,
         }
 
     @classmethod
@@ -139,4 +143,6 @@ class Options:
         fields = dict(record)
         ship, logs = Shipping.of_files(map(Path, fields.pop("files"))), fields.pop("keep_logs")
         on_hold = OnHold.from_record(fields.pop("on_hold"))
+        code = fields.pop("code", None)
+        fields["code"] = Code(code[0], tuple(code[1]), *code[2:]) if code is not None else None
         return cls(ship=ship, keep_logs=Path(logs) if logs is not None else None, on_hold=on_hold, **fields)

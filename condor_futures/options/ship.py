@@ -1,73 +1,120 @@
-"""The option ``ship``: modules and files that the execution point does not have, and that are sent with the calls."""
+"""The option ``ship``: which modules are sent as files, and which further files are sent with the jobs."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import site
 import sys
 import sysconfig
-import threading
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-import cloudpickle
-
 from condor_futures.submit.values import quote_value
 
-__all__ = ["Shipping", "file_of_the_users"]
+__all__ = ["Code", "Shipping", "file_of_the_users", "is_installed"]
 
-#: cloudpickle has one list of modules for the whole process. A thread holds this lock while it pickles with a changed
-#: list.
-_LOCK = threading.RLock()
-
-#: cloudpickle is sent with the runner. If it pickled itself by value, pickling would never end.
-_NEVER = {"__main__", "cloudpickle", "condor_futures"}
+#: The runner has these.
+NEVER: frozenset[str] = frozenset({"__main__", "__mp_main__", "cloudpickle", "condor_futures"})
 
 #: Installed modules are below these directories, wherever they are: also on the PYTHONPATH of a site's software view.
 _INSTALLED = {"site-packages", "dist-packages"}
+#: A file system of software, which execution points see too.
+_SOFTWARE = "/cvmfs"
 
 
-def _installed_places() -> tuple[Path, ...]:
+@cache
+def _installed_places() -> tuple[str, ...]:
     places = {sys.prefix, sys.base_prefix, sys.exec_prefix, *site.getsitepackages(), site.getusersitepackages()}
     places.update(sysconfig.get_paths().values())
-    return tuple(Path(place).resolve() for place in places)
+    # As they are named, too: resolving the links in the path of each of some thousand modules takes a second.
+    named = {os.path.normpath(place) for place in places} | {os.path.realpath(place) for place in places}
+    return tuple(place.rstrip("/") + "/" for place in (*named, _SOFTWARE) if place != "/")
 
 
-def _import(name: str) -> ModuleType:
+@cache
+def is_installed(path: str) -> bool:
+    """Return whether the file or directory *path* is part of the Python installation, or of a software distribution.
+
+    >>> is_installed("/usr/lib/python3/dist-packages/numpy"), is_installed("/home/me/analysis/helper.py")
+    (True, False)
+    """
+    if not _INSTALLED.isdisjoint(path.split("/")) or path.startswith(_installed_places()):
+        return True
+    resolved = os.path.realpath(path)
+    # Also where the file is as imported: in Debian's Python, sitecustomize.py is a link to a file below /etc.
+    imported = str(Path(os.path.realpath(Path(path).parent), Path(path).name))
+    below = any(one.startswith(_installed_places()) for one in (resolved, imported))
+    return below or not _INSTALLED.isdisjoint(resolved.split("/"))
+
+
+def _top_level(name: str) -> str:
+    """Return the name of the package of a module that can be imported.
+
+    Raises:
+        ImportError: there is no such module.
+
+    """
     try:
-        return __import__(name, fromlist=["*"])
+        spec = importlib.util.find_spec(name)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"the module {name!r} in ship cannot be imported: {error}; to ship a file, use Path({name!r})",
-            name=error.name,
-        ) from None
+        spec = None
+        missing: str | None = error.name
     except ValueError:
         raise ImportError(f"{name!r} in ship is not the name of a module") from None
+    else:
+        missing = name
+    if spec is None:
+        raise ModuleNotFoundError(
+            f"the module {name!r} in ship cannot be imported: No module named {missing!r}; "
+            f"to ship a file, use Path({name!r})",
+            name=missing,
+        )
+    return name.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class Code:
+    """The modules that jobs have as files.
+
+    Attributes:
+        key: names the runner that has them.
+        names: the modules and packages at the top level.
+        script: the file of the script, if jobs import it; with ``-m``, its module after a minus; otherwise empty.
+
+    """
+
+    key: str
+    names: tuple[str, ...]
+    script: str = ""
 
 
 class Shipping:
-    """Lets cloudpickle pickle functions and classes of certain modules by value.
+    """Says which modules the jobs get as files.
 
-    ``"auto"`` means every module that was imported from a file outside the Python installation and any site-packages,
-    such as modules beside a script and a package in development. Installed modules are pickled by name, and must be
-    installed on the execution point too.
+    ``"auto"`` means the modules that are not installed: those beside the script, on PYTHONPATH, in a package in
+    development. Installed modules must be installed on the execution point too.
+
+    Attributes:
+        auto: whether ``"auto"`` was given.
+        added: packages that are sent although they are installed.
+        removed: packages that are not sent.
+        files: files and directories that are transferred as they are, from which the job can import too.
 
     Example:
-        >>> import json
-        >>> json in Shipping("auto").modules()
-        False
-        >>> [module.__name__ for module in Shipping([json, "email"]).modules()]
-        ['json', 'email']
+        >>> shipping = Shipping(["auto", "json.decoder", "-helper"])
+        >>> shipping.auto, shipping.added, shipping.removed
+        (True, ('json',), frozenset({'helper'}))
 
     """
 
     def __init__(self, ship: Literal["auto"] | Iterable[ModuleType | str | Path]) -> None:
-        """Accept ``"auto"``, or an iterable of modules, module names, paths of files, and ``"auto"``.
+        """Accept ``"auto"``, or an iterable of modules, module names, names after a minus, paths, and ``"auto"``.
 
         Raises:
             TypeError: *ship* is something else, or contains something else.
@@ -79,21 +126,20 @@ class Shipping:
         items = [ship] if ship == "auto" else ship
         if isinstance(items, (str, Path)) or not isinstance(items, Iterable):
             raise TypeError(f"ship must be 'auto', or a list of modules, module names and paths, not {ship!r}")
-        self._auto = False
-        self._known: dict[str, ModuleType] = {}
-        self._users: dict[str, ModuleType] = {}
-        self._state: object = None
-        self._named: list[ModuleType] = []
+        self.auto = False
+        added: dict[str, None] = {}
+        removed: set[str] = set()
         self.files: list[Path] = []
-        """Files and directories that are transferred to the job, which can import modules from them."""
         for item in items:
             match item:
                 case "auto":
-                    self._auto = True
+                    self.auto = True
+                case str() if item.startswith("-"):
+                    removed.add(item[1:].partition(".")[0])
                 case str():
-                    self._named.append(_import(item))
+                    added[_top_level(item)] = None
                 case ModuleType():
-                    self._named.append(item)
+                    added[item.__name__.partition(".")[0]] = None
                 case Path():
                     if not item.exists():
                         raise FileNotFoundError(f"the file {str(item)!r} in ship does not exist")
@@ -101,6 +147,8 @@ class Shipping:
                     self.files.append(item.absolute())
                 case _:
                     raise TypeError(f"ship takes modules, module names and paths, not {type(item).__name__}")
+        self.added = tuple(added)
+        self.removed = frozenset(removed)
 
     @classmethod
     def of_files(cls, files: Iterable[Path]) -> Shipping:
@@ -114,80 +162,32 @@ class Shipping:
         """The names of the files that are zip files, wheels included; the job adds them to Python's search path."""
         return [file.name for file in self.files if file.is_file() and zipfile.is_zipfile(file)]
 
-    @cached_property
-    def _places(self) -> Sequence[Path]:
-        return _installed_places()
-
-    def modules(self) -> list[ModuleType]:
-        """Return the modules that are pickled by value."""
-        if not self._auto:
-            return self._named
-        # This runs before each call is pickled, so it must be fast. New modules are at the end of sys.modules.
-        newest = next(reversed(sys.modules))
-        state = (len(sys.modules), newest, sys.modules.get(newest))
-        if state != self._state:
-            for name, module in sys.modules.copy().items():
-                if self._known.get(name) is not module:  # new, or imported again
-                    self._known[name] = module
-                    self._users.pop(name, None)
-                    if self.is_the_users(name, module):
-                        self._users[name] = module
-            self._state = state
-        return [*self._named, *self._users.values()]
-
-    def is_the_users(self, name: str, module: ModuleType) -> bool:
-        """Return whether *module* is pickled by value: its file is neither installed nor transferred."""
-        # cloudpickle always pickles __main__ by value.
-        file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or name.partition(".")[0] in _NEVER:
+    def sends(self, name: str, path: str) -> bool:
+        """Return whether the module *name*, whose file is *path*, is sent as a file of its own."""
+        top = name.partition(".")[0]
+        if top in NEVER or top in self.removed or self._has_file(top, path):
             return False
-        path = Path(file).resolve()
-        # Also where the file is as imported: in Debian's Python, sitecustomize.py is a link to a file below /etc.
-        imported = Path(file).parent.resolve() / Path(file).name
-        if not _INSTALLED.isdisjoint(path.parts) or self._has_file(name, path):
+        return top in self.added or (self.auto and not is_installed(path))
+
+    def _has_file(self, top: str, path: str) -> bool:
+        """Return whether jobs import the module from a file that is transferred as it is."""
+        if not self.files:
             return False
-        installed = any(one.is_relative_to(place) for one in (path, imported) for place in self._places)
-        return path.suffix == ".py" and not installed
+        files = {file.resolve() for file in self.files if file.stem == top}
+        resolved = Path(path).resolve()
+        return resolved in files or not files.isdisjoint(resolved.parents)
 
-    def _has_file(self, name: str, path: Path) -> bool:
-        """Return whether jobs import the module from a shipped file.
-
-        If the module were pickled by value too, each of its classes would exist twice.
-        """
-        files = {file.resolve() for file in self.files if file.stem == name.partition(".")[0]}
-        return path in files or not files.isdisjoint(path.parents)
-
-    @contextmanager
-    def by_value(self) -> Iterator[None]:
-        """Pickle functions and classes of these modules by value until the block ends."""
-        with _LOCK:
-            registered = cloudpickle.list_registry_pickle_by_value()
-            entered = []
-            for module in self.modules():
-                # cloudpickle refuses a module that is no longer in sys.modules.
-                if module.__name__ not in registered and sys.modules.get(module.__name__) is module:
-                    cloudpickle.register_pickle_by_value(module)
-                    entered.append(module)
-            try:
-                yield
-            finally:
-                for module in entered:
-                    cloudpickle.unregister_pickle_by_value(module)
+    def imports_here(self, module: ModuleType) -> bool:
+        """Return whether jobs import *module* from the same file as this process."""
+        places: Sequence[object] = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+        return any(isinstance(place, str) and self.sends(module.__name__, place) for place in places)
 
 
 def file_of_the_users(name: str) -> Path | None:
     """Return the file, or the package's directory, of an imported module that is not installed; None for others."""
     name = name.partition(".")[0]
-    module = sys.modules.get(name)
-    if module is None or not Shipping("auto").is_the_users(name, module):
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if not isinstance(file, str) or not Shipping("auto").sends(name, file):
         return None
-    path = Path(str(module.__file__))
+    path = Path(file)
     return path.parent if path.name == "__init__.py" else path
-
-
-def _replace_lock() -> None:
-    global _LOCK  # noqa: PLW0603 - a thread of the parent process may hold it
-    _LOCK = threading.RLock()
-
-
-os.register_at_fork(after_in_child=_replace_lock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import signal
 from concurrent.futures import CancelledError
@@ -45,6 +46,8 @@ __all__ = [
     "value_or_error",
 ]
 
+logger = logging.getLogger(__name__)
+
 _UNEXPECTED: Final = re.compile(r"got an unexpected keyword argument '(\w+)'")
 
 
@@ -53,6 +56,7 @@ def value_or_error(outcome: Outcome, job_id: str | None, stderr_tail: str = "") 
 
     This never raises: if unpickling fails, it returns the error as the exception.
     """
+    _warn_of_script(outcome.header.get("session"), outcome.header.get("script"))
     if outcome.result == "crashed":
         return None, _crash(outcome, job_id, stderr_tail)
     if outcome.result == "python":
@@ -74,6 +78,20 @@ def value_or_error(outcome: Outcome, job_id: str | None, stderr_tail: str = "") 
     if outcome.result == "value":
         return loaded, None
     return None, _raised(outcome, loaded, job_id)
+
+
+_warned: set[tuple[object, str]] = set()
+
+
+def _warn_of_script(session: object, why: str | None) -> None:
+    """Warn once in each session that jobs cannot import the script."""
+    if why is not None and (session, why) not in _warned:
+        _warned.add((session, why))
+        logger.warning(
+            "the script cannot be imported in a job (%s), so its definitions came by value; install the module where "
+            "the jobs run, or import it where the client alone uses it: in the block under if __name__ == '__main__'",
+            why,
+        )
 
 
 def _raised(outcome: Outcome, error: BaseException | None, job_id: str | None) -> BaseException:
@@ -285,7 +303,7 @@ def _advice(error: BaseException) -> str:
             return f"If {name} is meant for the job: executor.with_options({name}=...).submit(...)"
     if type(error) is ModuleNotFoundError and error.name and (file := file_of_the_users(error.name)):
         return (
-            f"A module that the function imports itself must be where its job runs: ship=['auto', Path({str(file)!r})] "
-            "sends this one with the job."
+            f"ship=['auto', {error.name.partition('.')[0]!r}] sends this module, which is not installed, with the job: "
+            f"{str(file)!r}."
         )
     return ""

@@ -6,7 +6,8 @@
         session.json             0600  who and where; the secret that outcomes are authenticated with (record)
         lock                     0600  held by the process that uses the session (files.process_lock)
         event_log                the job event log of all jobs of the session
-        runner                   the executable of all jobs: a zip file with a shell's first lines (see packing)
+        runner                   the executable of jobs: a zip file with a shell's first lines (see packing)
+        runner-0123456789abcdef  the same, with modules of the client (see calls.code)
         bundles/000/             initialdir of the jobs of the first 1,000 bundles, and so on
             b000017.calls        0600  sent to the execution point
             b000017.outcomes     sent back by the job
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from condor_futures.options.ship import Code
 from condor_futures.session.record import RECORD
 
 __all__ = ["BUNDLES_PER_DIRECTORY", "SessionNames"]
@@ -55,8 +57,12 @@ class SessionNames:
 
     @property
     def runner(self) -> Path:
-        """The executable of the jobs."""
+        """The executable of the jobs that have no modules of the client."""
         return self.directory / "runner"
+
+    def runner_with(self, code: Code | None) -> Path:
+        """The executable of the jobs that have the modules *code*."""
+        return self.directory / f"runner-{code.key}" if code is not None else self.runner
 
     @property
     def bundles(self) -> Path:

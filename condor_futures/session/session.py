@@ -19,6 +19,7 @@ from condor_futures.errors import CondorFuturesError
 from condor_futures.execution_point.packing import pack_runner
 from condor_futures.files.private_files import check_place, make_directory
 from condor_futures.files.process_lock import SessionLock
+from condor_futures.options.ship import Code
 from condor_futures.session.finding import find_directory, sessions_directory, usual_directories
 from condor_futures.session.lifetime import Disposal, check_empty, runs
 from condor_futures.session.names import SessionNames
@@ -343,34 +344,39 @@ class Session(SessionNames):
                 raise
         temporary.rename(path)
 
-    def write_runner(self) -> Path:
+    def write_runner(self, code: Code | None = None, modules: bytes | None = None) -> Path:
         """Write the packed runner, and return its path.
+
+        Args:
+            code: the modules that it has; None for none.
+            modules: these modules.
 
         Raises:
             CondorFuturesError: the runner cannot be written.
 
         """
         try:
-            with self.create_file(self.runner) as file:
+            with self.create_file(self.runner_with(code)) as file:
                 # Before the file gets its name: after an attach, jobs may start at any moment.
                 os.fchmod(file.fileno(), 0o700)
-                file.write(pack_runner())
+                file.write(pack_runner(modules=modules))
         except OSError as error:
             raise CondorFuturesError(
                 f"the session {self.directory} cannot be written to: {error.strerror or error}"
             ) from error
-        return self.runner
+        return self.runner_with(code)
 
-    def copy_runner(self, directory: Path) -> None:
-        """Write a copy of the runner for a job that can write to *directory*.
+    def copy_runner(self, directory: Path, code: Code | None) -> None:
+        """Write a copy of the runner with the modules *code* for a job that can write to *directory*.
 
         Raises:
             OSError: it cannot be written.
 
         """
-        with self.create_file(directory / self.runner.name) as file:
+        runner = self.runner_with(code)
+        with self.create_file(directory / runner.name) as file:
             os.fchmod(file.fileno(), 0o700)
-            file.write(self.runner.read_bytes())
+            file.write(runner.read_bytes())
 
 
 def own_sessions() -> Iterator[Session]:

@@ -556,7 +556,7 @@ class Fleets:
         line = {"directory": str(directory), "warm": options.warm, "lifetime": options.warm_lifetime}
         try:
             if not options.spool:
-                session.copy_runner(directory)
+                session.copy_runner(directory, options.code)
             for name in storage.calls.shared(()):
                 with contextlib.suppress(SharedObjectError):  # the job says so of each call
                     session.shared.lend(name, directory)

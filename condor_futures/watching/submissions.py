@@ -214,7 +214,7 @@ class Submissions:
         description = describe(
             options.commands,
             session_id=self._session.id,
-            runner=self._session.runner,
+            runner=self._session.runner_with(options.code),
             directory=self._session.bundles,
             event_log=self._session.event_log,
             shipped=options.ship.files,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import pickle
 import sys
 import threading
+import time
+import unittest.mock
 
 import pytest
 
+from condor_futures.calls import culprit
 from condor_futures.calls.culprit import locate_culprit
 from condor_futures.calls.pickling import pickle_object
 from condor_futures.errors import PayloadError
-from condor_futures.options.ship import Shipping
 
 
 class Thing:
@@ -53,6 +54,10 @@ def nested_closure():
 GLOBAL_LOCK = threading.Lock()
 
 
+def dump(part, _deadline):
+    pickle.dumps(part)
+
+
 def by_value(function):
     """Make a function that cloudpickle pickles like one of a user's script."""
     function.__module__ = "__main__"
@@ -69,6 +74,7 @@ def by_value(function):
         pytest.param(lambda: {1: [{"deep": (0, lock())}]}, "x[1][0]['deep'][1]", id="a mixture"),
         pytest.param(lambda: Thing(part=lock()), "x.part", id="an attribute"),
         pytest.param(lambda: Thing(part=[Thing(whole=1, other=lock())]), "x.part[0].other", id="attributes"),
+        pytest.param(lambda: slotted(lock()), "x.part", id="a slot"),
         pytest.param(lambda: Thing(part=lock()).method, "x.__self__.part", id="a bound method"),
         pytest.param(lambda: functools.partial(pow, 2, mod=lock()), "x.keywords['mod']", id="a partial's keyword"),
         pytest.param(lambda: functools.partial(pow, lock()), "x.args[0]", id="a partial's argument"),
@@ -96,24 +102,20 @@ def test_error_has_the_path_to_the_culprit(make, path):
     assert isinstance(caught.value, pickle.PicklingError)
 
 
-def test_culprit_in_a_module_that_travels_is_found(tmp_path, monkeypatch):
+def test_culprit_in_a_module_that_is_pickled_by_value_is_found():
     """The path leads through functions that are pickled by value, like the whole object."""
-    (tmp_path / "analysis_of_mine.py").write_text(
-        "import threading\nLOCK = threading.Lock()\ndef inner(): return LOCK\ndef outer(): return inner()\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    module = importlib.import_module("analysis_of_mine")
-    monkeypatch.delitem(sys.modules, "analysis_of_mine")
-    monkeypatch.setitem(sys.modules, "analysis_of_mine", module)
+    module = type(sys)("made_here")
+    text = "import threading\nLOCK = threading.Lock()\ndef inner(): return LOCK\ndef outer(): return inner()"
+    exec(text, vars(module))
     path = "function global variable 'inner' global variable 'LOCK' cannot be pickled"
     with pytest.raises(PayloadError, match=path):
-        pickle_object(module.outer, "function", ship=Shipping("auto"))
+        pickle_object(module.outer, "function")
 
 
 def test_culprit_without_parts_we_know_of_is_named_by_its_owner():
     """The error names the last known object on the path, and gives the real reason."""
     with pytest.raises(PayloadError, match=r"^x\[0\] cannot be pickled: cannot pickle '_thread\.lock' object$"):
-        pickle_object([slotted(lock())], "x")
+        pickle_object([iter([lock()])], "x")
 
 
 def test_culprit_in_a_cycle_is_found():
@@ -163,11 +165,81 @@ def test_generator_is_named_by_its_argument():
 
 def test_what_can_be_pickled_has_no_culprit():
     """If the object as a whole cannot be pickled, the caller's message is about the whole."""
-    assert locate_culprit([1, {"a": 2}], "x", pickle.dumps) == ("x", "")
+    assert locate_culprit([1, {"a": 2}], "x", dump) == ("x", "")
 
 
 def test_the_smallest_part_is_the_culprit():
     """The error is that of the part, not of its container."""
-    path, message = locate_culprit([1, {"a": (2, lock())}], "x", pickle.dumps)
+    path, message = locate_culprit([1, {"a": (2, lock())}], "x", dump)
     assert path == "x[1]['a'][1]"
     assert "cannot pickle '_thread.lock' object" in message
+
+
+class Proxy:
+    """Answers to every attribute with another of its kind, as RPC proxies and query builders do."""
+
+    asked = 0
+
+    def __init__(self):
+        self.__dict__["guard"] = lock()
+
+    def __getattr__(self, name):
+        if name.startswith("__getnewargs") or name == "__getstate__":
+            raise AttributeError(name)
+        Proxy.asked += 1
+        return Proxy()
+
+    @property
+    def costly(self):
+        raise AssertionError("the search reads no property")
+
+    def __iter__(self):
+        return iter(self.__next__, None)
+
+    def __next__(self):
+        return Proxy()
+
+
+def test_an_object_that_answers_to_every_attribute_is_not_asked():
+    """The search for the culprit would not end."""
+    with pytest.raises(PayloadError, match=r"^x\[0\]\.guard cannot be pickled: cannot pickle '_thread\.lock' object$"):
+        pickle_object([Proxy()], "x")
+    asked = Proxy.asked
+    pickle_object({"mock": unittest.mock.sentinel.one}, "x")
+    with pytest.raises(PayloadError):
+        pickle_object([unittest.mock.MagicMock(guard=lock())], "x")
+    assert Proxy.asked == asked
+
+
+class Deep(list):
+    """Its pickle contains another of its kind, so that the search finds ever new parts."""
+
+    def __iter__(self):
+        raise AssertionError("the search does not ask the object for its items")
+
+    def __reduce__(self):
+        raise ValueError("no")
+
+
+def test_the_search_ends_after_so_many_steps_and_says_so(monkeypatch):
+    nested = lock()
+    for _ in range(200):
+        nested = [nested]
+    with pytest.raises(PayloadError, match=r"^x(\[0\]){50} cannot be pickled: cannot pickle '_thread\.lock' object"):
+        pickle_object(nested, "x")
+    monkeypatch.setattr(culprit, "_PARTS", 3)
+    with pytest.raises(PayloadError, match=r"^x cannot be pickled: .*ended here, after too long a time"):
+        pickle_object([1, 2, 3, 4, Deep()], "x")
+
+
+def test_the_search_ends_after_some_seconds(monkeypatch):
+    """Pickling a part may take long. The parts that it has looked at are named."""
+    monkeypatch.setattr(culprit, "_SECONDS", 0.05)
+
+    class Slow:
+        def __reduce__(self):
+            time.sleep(0.1)
+            return int, ()
+
+    with pytest.raises(PayloadError, match=r"^x cannot be pickled: .*ended here, after too long a time"):
+        pickle_object([Slow(), [Slow(), lock()]], "x")

@@ -16,6 +16,7 @@ from condor_futures import procid, shell
 from condor_futures.calls import making
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import Call, Manner
+from condor_futures.calls.code import CodePacker
 from condor_futures.calls.making import CallPickler, batched, check_cluster, refuse_shell, shared_by, write_files
 from condor_futures.calls.pickling import pickle_object
 from condor_futures.errors import PayloadError
@@ -33,7 +34,7 @@ def session(tmp_path):
 
 @pytest.fixture
 def pickler(session):
-    return CallPickler(lambda future: f"c{id(future):x}", Shipping([]), session.shared)
+    return CallPickler(lambda future: f"c{id(future):x}", Shipping([]), session.shared, CodePacker(session))
 
 
 def bundle_of(session, **options):
@@ -123,7 +124,8 @@ def test_a_shared_object_can_contain_others(pickler):
 
 
 def test_a_handle_of_another_session_is_refused(pickler, tmp_path):
-    other = CallPickler(pickler.key_of, pickler.ship, Session.create(tmp_path / "other").shared)
+    session = Session.create(tmp_path / "other")
+    other = CallPickler(pickler.key_of, pickler.ship, session.shared, CodePacker(session))
     handle = other.share([1, 2])
     for pickle in (lambda: pickler.arguments(([handle],), {}), lambda: pickler.share([handle])):
         with pytest.raises(ValueError, match=r"list of .* was shared by an executor of another session; share\(\) the"):

@@ -15,7 +15,7 @@ from condor_futures.session.session import Session
 def test_disk_that_is_full_at_once_leaves_nothing(tmp_path, monkeypatch):
     """The same DAG can then be made when there is room."""
 
-    def full():
+    def full(**_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:

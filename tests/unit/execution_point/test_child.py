@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import os
 import pickle
 import sys
@@ -202,6 +203,7 @@ def test_chain_of_causes_is_in_the_traceback(job):
 def test_function_that_cannot_be_unpickled_is_an_error_of_its_call(job):
     """The usual case is a module that the execution point lacks. The error names it."""
     module = type(sys)("of_the_client")
+    module.__spec__ = importlib.machinery.ModuleSpec("of_the_client", None)
     exec("def function(): pass", module.__dict__)
     sys.modules["of_the_client"] = module
     try:

@@ -11,6 +11,7 @@ from chirp_proxy import BAD_DESCRIPTOR, OFFLINE
 from sandbox import kill_itself
 from support import until
 
+from condor_futures.calls.code import CodePacker
 from condor_futures.calls.making import CallPickler
 from condor_futures.calls.pickling import pickle_object
 from condor_futures.errors import JobCrashedError, SharedObjectError
@@ -27,7 +28,7 @@ def session(tmp_path):
 
 @pytest.fixture
 def share(session):
-    return CallPickler(pickle_object, Shipping([]), session.shared).share
+    return CallPickler(pickle_object, Shipping([]), session.shared, CodePacker(session)).share
 
 
 @pytest.fixture
@@ -193,7 +194,7 @@ def test_no_more_is_fetched_than_the_call_says(far_job, session, share):
 
 
 def test_a_large_initializer_is_fetched_before_the_first_call(far_job, session):
-    pickler = CallPickler(pickle_object, Shipping([]), session.shared)
+    pickler = CallPickler(pickle_object, Shipping([]), session.shared, CodePacker(session))
     once = pickler.once(pickle_object((load, (bytes(3 << 20),)), "(initializer, initargs)"), "initializer")
     session.shared.lend(next(iter(once.shared)), far_job.directory)
     far_job.open(pickled=once)

@@ -13,6 +13,7 @@ import pytest
 from sandbox import BUNDLE, SECRET, SESSION, Sandbox
 
 from condor_futures.calls.calls_file import Call, write_bundle
+from condor_futures.calls.code import CodePacker
 from condor_futures.calls.making import LARGE, CallPickler
 from condor_futures.calls.pickling import pickle_object
 from condor_futures.errors import BrokenCondorExecutor, SharedObjectError
@@ -35,7 +36,7 @@ def session(tmp_path):
 
 @pytest.fixture
 def share(session):
-    return CallPickler(pickle_object, Shipping([]), session.shared).share
+    return CallPickler(pickle_object, Shipping([]), session.shared, CodePacker(session)).share
 
 
 class Loud:
@@ -150,7 +151,7 @@ def test_an_object_that_is_not_there(job, session, share, there):
 
 def test_a_large_function_may_change_itself(job, session):
     """It was not shared by the user, so it is as it would be in a process pool."""
-    pickler = CallPickler(pickle_object, Shipping([]), session.shared)
+    pickler = CallPickler(pickle_object, Shipping([]), session.shared, CodePacker(session))
     function = pickler.function(functools.partial(change, Buffer(bytearray(LARGE))))
     call = Call("c000000", function, pickler.arguments((), {}))
     with (job.path / f"{BUNDLE}.calls").open("wb") as file:
@@ -165,7 +166,7 @@ def change(buffer):
 
 
 def test_a_large_initializer(job, session):
-    pickler = CallPickler(pickle_object, Shipping([]), session.shared)
+    pickler = CallPickler(pickle_object, Shipping([]), session.shared, CodePacker(session))
     once = pickler.once(pickle_object((load, (bytes(LARGE),)), "(initializer, initargs)"), "initializer")
     assert list(once.shared)
     options = {"pickled_initializer": once, "objects": session.objects, "shared": session.shared}

@@ -10,6 +10,7 @@ import pytest
 
 from condor_futures import PayloadError, procid
 from condor_futures.calls import stored_calls
+from condor_futures.calls.code import CodePacker
 from condor_futures.calls.stored_calls import StoredCalls
 from condor_futures.execution_point.frames import read_frames
 from condor_futures.executor import intake as module
@@ -34,6 +35,7 @@ class Engine:
             why_not_warm=lambda options: None if options.warm else "warm is 0",
         )
         self.cancel = self.watcher.cancel
+        self.packer = CodePacker(session)
         self.stored = []
         self.added = []
         self.refusal = None

@@ -1,51 +1,20 @@
-"""Which modules travel by value."""
+"""Which modules are sent as files."""
 
 import importlib
-import os
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 
-import cloudpickle
 import pytest
 
-import condor_futures
 from condor_futures.options import ship
-from condor_futures.options.ship import Shipping
+from condor_futures.options.ship import Shipping, file_of_the_users, is_installed
 
 
-def run(text, *places):
-    path = [*map(str, places), str(Path(condor_futures.__file__).parents[1])]
-    done = subprocess.run(
-        [sys.executable, "-c", text],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-@pytest.fixture
-def place(tmp_path):
-    """A directory with a module, and the module's name."""
-    directory = tmp_path / "lib" / "python3" / "site-packages"
-    directory.mkdir(parents=True)
-    (directory / "of_a_view.py").write_text("def f(): ...\n")
-    return directory
-
-
-_NAMES = "from condor_futures.options.ship import Shipping; print([m.__name__ for m in Shipping('auto').modules()])"
-
-
-def test_what_lies_in_site_packages_is_installed_wherever_those_are(place):
-    """An example is a site's software view in PYTHONPATH. Sending numpy by value would not help there."""
-    assert run(f"import of_a_view; {_NAMES}", place) == "[]"
-    (place.parent / "neighbour.py").write_text("")
-    assert run(f"import neighbour; {_NAMES}", place.parent) == "['neighbour']"
+def test_what_lies_in_site_packages_is_installed_wherever_those_are(tmp_path):
+    """An example is a site's software view in PYTHONPATH. Sending numpy would not help there."""
+    place = tmp_path / "lib" / "python3" / "site-packages"
+    assert is_installed(str(place / "of_a_view.py"))
+    assert not is_installed(str(place.parent / "neighbour.py"))
+    assert is_installed("/cvmfs/sw.example.org/view/lib/tool.py")
 
 
 def test_a_link_in_the_standard_library_is_installed(tmp_path, monkeypatch):
@@ -55,63 +24,67 @@ def test_a_link_in_the_standard_library_is_installed(tmp_path, monkeypatch):
         directory.mkdir()
     (elsewhere / "site_of_ours.py").write_text("")
     (library / "site_of_ours.py").symlink_to(elsewhere / "site_of_ours.py")
-    monkeypatch.syspath_prepend(library)
-    module = importlib.import_module("site_of_ours")
-    assert Shipping("auto").is_the_users("site_of_ours", module)
-    monkeypatch.setattr(ship, "_installed_places", lambda: (library.resolve(),))
-    assert not Shipping("auto").is_the_users("site_of_ours", module)
+    assert Shipping("auto").sends("site_of_ours", str(library / "site_of_ours.py"))
+    is_installed.cache_clear()
+    monkeypatch.setattr(ship, "_installed_places", lambda: (f"{library}/",))
+    assert not Shipping("auto").sends("site_of_ours", str(library / "site_of_ours.py"))
 
 
-def test_modules_whose_files_are_shipped_travel_by_name(place):
-    """If they also travelled by value, the job would have each of their classes twice.
-
-    A module of a package has another name there.
-    """
-    top = place.parent
+def test_modules_whose_files_are_transferred_as_they_are_are_not_sent_twice(tmp_path):
     for name in ("helper.py", "pack/__init__.py", "pack/inner.py", "whole/__init__.py", "whole/inner.py"):
-        (top / name).parent.mkdir(exist_ok=True)
-        (top / name).write_text("")
-    text = """
-import helper, pack.inner, whole.inner
-from pathlib import Path
-from condor_futures.options import ship
-from condor_futures.options.ship import Shipping
-top = Path(helper.__file__).parent
-ship = ["auto", top / "helper.py", top / "pack" / "inner.py", top / "whole"]
-print([module.__name__ for module in Shipping(ship).modules()])
-"""
-    assert run(text, top) == "['pack', 'pack.inner']"
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    shipping = Shipping(["auto", tmp_path / "helper.py", tmp_path / "pack" / "inner.py", tmp_path / "whole"])
+    sent = {
+        name: shipping.sends(name, str(tmp_path / file))
+        for name, file in {
+            "helper": "helper.py",
+            "pack": "pack/__init__.py",
+            "pack.inner": "pack/inner.py",
+            "whole": "whole/__init__.py",
+            "whole.inner": "whole/inner.py",
+        }.items()
+    }
+    assert sent == {"helper": False, "pack": True, "pack.inner": True, "whole": False, "whole.inner": False}
 
 
-def test_cloudpickle_outside_the_installation_does_not_pickle_itself(tmp_path):
-    """It did so until the recursion limit, and no call could be pickled."""
-    own = tmp_path / "own"
-    source = Path(cloudpickle.__file__).parent
-    shutil.copytree(source, own / "cloudpickle", ignore=shutil.ignore_patterns("__pycache__"))
-    text = """
-from condor_futures.calls.pickling import pickle_object
-from condor_futures.options import ship
-from condor_futures.options.ship import Shipping
-import cloudpickle
-print(cloudpickle.__file__)
-pickle_object(lambda: 1, "function", None, Shipping("auto"))
-"""
-    assert run(text, own) == str(own / "cloudpickle" / "__init__.py")
+def test_names_add_and_remove_packages(tmp_path):
+    """A submodule or a module object stands for its whole package."""
+    own = str(tmp_path / "own.py")
+    json_file = importlib.import_module("json").__file__
+    assert not Shipping("auto").sends("json", json_file)
+    assert Shipping(["auto", "json.decoder"]).sends("json.encoder", json_file)
+    assert Shipping([importlib.import_module("json.decoder")]).added == ("json",)
+    assert not Shipping(["json"]).sends("own", own)
+    assert not Shipping(["auto", "-own.inner"]).sends("own", own)
+    assert not Shipping([]).sends("own", own)
 
 
-def test_modules_that_are_imported_later_or_again_are_seen(tmp_path, monkeypatch):
-    """Between two calls, the user may import any module, or import a changed module again."""
+@pytest.mark.parametrize("name", ["condor_futures", "cloudpickle.cloudpickle", "__main__"])
+def test_what_the_runner_has_is_never_sent(name, tmp_path):
+    """Cloudpickle may be outside of the installation, as our package is in development."""
+    assert not Shipping("auto").sends(name, str(tmp_path / "x.py"))
+
+
+def test_a_package_that_is_not_there_is_refused():
+    with pytest.raises(ModuleNotFoundError, match=r"'no_such' in ship cannot be imported.*Path\('no_such'\)"):
+        Shipping(["no_such"])
+    with pytest.raises(ModuleNotFoundError, match="no_such"):
+        Shipping(["no_such.inner"])
+    with pytest.raises(ImportError, match="not the name of a module"):
+        Shipping([""])
+
+
+def test_the_file_of_a_module_of_the_users(tmp_path, monkeypatch):
+    """It is named in advice."""
+    (tmp_path / "a_package_of_mine").mkdir()
+    (tmp_path / "a_package_of_mine" / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    shipping = Shipping("auto")
-    before = shipping.modules()
-    (tmp_path / "a_neighbour.py").write_text("")
-    try:
-        for _ in range(2):
-            module = importlib.import_module("a_neighbour")
-            assert [m for m in shipping.modules() if m not in before] == [module]
-            del sys.modules["a_neighbour"]
-    finally:
-        sys.modules.pop("a_neighbour", None)
+    importlib.import_module("a_package_of_mine")
+    assert file_of_the_users("a_package_of_mine.inner") == tmp_path / "a_package_of_mine"
+    assert file_of_the_users("json") is None
+    assert file_of_the_users("no_such_module") is None
+    del sys.modules["a_package_of_mine"]
 
 
 @pytest.mark.parametrize("name", ["a,b.py", "a$$(b).py", "a\nb.py"])

@@ -40,7 +40,11 @@ class Scene:
         self.news: list[Event] = []
         self.usable = True
         session = SimpleNamespace(
-            id="s", constraint="true", runner=directory / "runner", bundles=directory, event_log=directory / "event_log"
+            id="s",
+            constraint="true",
+            runner_with=lambda _: directory / "runner",
+            bundles=directory,
+            event_log=directory / "event_log",
         )
         self.directory = directory
         self.effects = Effects(

@@ -49,7 +49,7 @@ class Scene:
             self.access_point,
             SimpleNamespace(
                 id="s",
-                runner=directory / "runner",
+                runner_with=lambda _: directory / "runner",
                 bundles=directory,
                 event_log=directory / "event_log",
                 objects=directory / "objects",

@@ -25,7 +25,11 @@ class Scene:
         self.failed: list = []
         self.usable = True
         session = SimpleNamespace(
-            id="s", constraint="true", runner=directory / "runner", bundles=directory, event_log=directory / "event_log"
+            id="s",
+            constraint="true",
+            runner_with=lambda _: directory / "runner",
+            bundles=directory,
+            event_log=directory / "event_log",
         )
         self.under_way = UnderWay(
             session,
