@@ -157,7 +157,11 @@ def set_cell(cell: "Any", contents: "tuple[Any]") -> None:
 
 
 def imported(name: str) -> "Any":
-    """Import the module with this *name*, which may be one of a package."""
+    """Import the module with this *name*, which may be one of a package, or the script."""
+    if name == "__main__":
+        from .main_module import main_module
+
+        main_module.load()
     __import__(name)
     return sys.modules[name]
 

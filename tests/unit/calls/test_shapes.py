@@ -11,7 +11,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 import condor_futures
@@ -201,7 +201,8 @@ def files_of(parts, *, guard):
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a failure names its call: no need to look for a smaller one
 )
-@given(st.lists(parts, min_size=8, max_size=14), st.booleans())
+@example(parts=[Part("subclass", "guard", by_name=False)], guard=True)  # a function by value, before anything by name
+@given(parts=st.lists(parts, min_size=8, max_size=14), guard=st.booleans())
 def test_a_program_of_any_shape_has_the_values_of_a_process_pool(parts, guard):
     path = [str(TESTS), str(TESTS / "shapes"), str(Path(condor_futures.__file__).parents[1])]
     with tempfile.TemporaryDirectory() as directory:
