@@ -70,9 +70,12 @@ class Sandbox:
             about = {"session": SESSION, "bundle": BUNDLE, "secret": SECRET}
             write_bundle(file, made, **about, objects=objects, manner=manner)
 
-    def run_as_shipped(self, *calls, ship="auto") -> list:
+    def run_as_shipped(self, *calls, ship="auto", initializer=None) -> list:
         """Run calls as an executor with the option *ship* does: in a job that has the client's modules."""
         shipping = Shipping(ship)
+        if initializer is not None:
+            fn, *args = initializer
+            initializer = pickle_object((fn, tuple(args)), "(initializer, initargs)", ship=shipping)
         made = [
             Call(
                 f"c{number:06d}",
@@ -90,7 +93,8 @@ class Sandbox:
         self.install([PYTHON], modules)
         session.remove()
         with (self.path / f"{BUNDLE}.calls").open("wb") as file:
-            write_bundle(file, made, session=SESSION, bundle=BUNDLE, secret=SECRET, code=code)
+            manner = Manner(initializer=initializer)
+            write_bundle(file, made, session=SESSION, bundle=BUNDLE, secret=SECRET, code=code, manner=manner)
         self.finish(PYTHONPATH="")
         return self.results()
 

@@ -58,7 +58,8 @@ class MainModule:
             exec(self._code(module), vars(module))  # noqa: S102
         except BaseException as error:
             self.failure = "%s: %s" % (type(error).__name__, error)
-            self._rebuild(error)
+            module = self._rebuild(error)
+        rebuilding.note_variables(vars(module))
 
     def _new(self) -> "Any":
         module = type(sys)("__mp_main__")
@@ -81,8 +82,8 @@ class MainModule:
         with open(module.__file__, "rb") as file:
             return compile(file.read(), module.__file__, "exec")
 
-    def _rebuild(self, error: BaseException) -> None:
-        """Let the module have the definitions that came by value."""
+    def _rebuild(self, error: BaseException) -> "Any":
+        """Return a module that has the definitions that came by value."""
         import marshal
 
         from .unpickling import loads
@@ -107,6 +108,7 @@ class MainModule:
             )
 
         module.__getattr__ = missing
+        return module
 
     def set_variables(self, pickles: "dict[str, bytes]") -> None:
         """Set variables of the script as in the client, if importing the script has set them otherwise."""
@@ -122,7 +124,7 @@ class MainModule:
                     changed[name] = value
             except Exception:
                 pass  # the import has set it
-        rebuilding.update(namespace, changed)
+        rebuilding.set_variables(sys.modules["__mp_main__"], changed)
 
 
 class _Missing:

@@ -87,13 +87,9 @@ def set_variables(module: "Any", variables: "dict[str, Any]") -> None:
     _set_variables(vars(module), variables)
 
 
-def update(namespace: "dict[str, Any]", variables: "dict[str, Any]") -> None:
-    """Set variables of the script that the job has imported, as in the client, unless they have been set since."""
-    received = _received.setdefault("__mp_main__", {})
-    for name, value in variables.items():
-        if name not in received or _is_unchanged(namespace, received, name):
-            namespace[name] = value
-            received[name] = value, None
+def note_variables(namespace: "dict[str, Any]") -> None:
+    """Record the variables of a script that has just been imported, to detect later changes."""
+    _received[namespace["__name__"]] = {name: (value, _contents(value)) for name, value in namespace.items()}
 
 
 def _set_variables(namespace: "dict[str, Any]", variables: "dict[str, Any]") -> None:

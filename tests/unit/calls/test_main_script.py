@@ -238,6 +238,31 @@ def test_where_the_import_fails_the_definitions_come_by_value(tmp_path):
     assert warnings.count("No module named 'client_only'), so its definitions came by value") == 1
 
 
+def test_what_the_initializer_and_calls_set_in_the_script_stays(tmp_path):
+    """Each call brings the client's values, which count only as long as nothing has been set in the job."""
+    (tmp_path / "script.py").write_text("""
+STATE, TABLE = "unset", {}
+def initialize(value):
+    global STATE
+    STATE = value
+    TABLE["a"] = value
+def state(): return STATE, TABLE, LATE
+def change():
+    global LATE
+    LATE += 1
+if __name__ == "__main__":
+    from pathlib import Path
+    from sandbox import Sandbox
+    import json, tempfile
+    LATE = 1
+    with tempfile.TemporaryDirectory() as directory:
+        calls = (state,), (change,), (state,), (lambda: state(),)
+        print(json.dumps(Sandbox(Path(directory)).run_as_shipped(*calls, initializer=(initialize, "set"))))
+""")
+    found, _ = run("script.py", directory=tmp_path)
+    assert found == [["set", {"a": "set"}, 1], None, ["set", {"a": "set"}, 2], ["set", {"a": "set"}, 2]]
+
+
 def test_what_others_pickle_by_name_is_found(tmp_path):
     """Libraries pickle functions themselves, and pass bytes."""
     (tmp_path / "script.py").write_text("""
