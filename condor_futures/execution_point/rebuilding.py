@@ -440,5 +440,37 @@ def begin() -> int:
     return len(_unfinished)
 
 
+# Pickles of earlier versions, whose functions cloudpickle itself rebuilds: a client attaches to their sessions.
+
+
+def _make_cloudpickled(code: "Any", namespace: "dict[str, Any]", *rest: "Any") -> "Any":
+    from cloudpickle.cloudpickle import _make_function
+
+    variables = vars(travelled_module(namespace.get("__name__", "")))
+    _set_variables(variables, namespace)
+    return _make_function(code, variables, *rest)
+
+
+def _set_cloudpickled(function: "Any", state: "tuple[dict[str, Any], dict[str, Any]]") -> None:
+    from cloudpickle.cloudpickle import _function_setstate
+
+    attributes, slots = state
+    _function_setstate(function, (attributes, dict(slots, __globals__={})))
+    _set_variables(function.__globals__, slots["__globals__"])
+
+
+def _import_cloudpickled(name: str, variables: "dict[str, Any]") -> "Any":
+    module = travelled_module(name)
+    set_variables(module, variables)
+    return module
+
+
+#: Replacements for functions of cloudpickle, for unpickling the function and the arguments of such a call in a job.
+OF_CLOUDPICKLE = {
+    "_make_function": _make_cloudpickled,
+    "_function_setstate": _set_cloudpickled,
+    "dynamic_subimport": _import_cloudpickled,
+}
+
 #: Replacements for the functions with these names, for unpickling the function and the arguments of a call in a job.
 REPLACEMENTS = {"make_function": _make_function_here, "set_function": _set_function_here, "set_class": _set_class_here}

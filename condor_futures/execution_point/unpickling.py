@@ -191,6 +191,8 @@ class _CallUnpickler(Unpickler):
     def find_class(self, module: str, name: str) -> "Any":
         if module in NAMES:
             main_module.load()
+        elif module == "cloudpickle.cloudpickle" and name in rebuilding.OF_CLOUDPICKLE:
+            return rebuilding.OF_CLOUDPICKLE[name]
         found = super().find_class(module, name)
         if name in rebuilding.REPLACEMENTS and found is getattr(rebuilding, name):
             return rebuilding.REPLACEMENTS[name]
