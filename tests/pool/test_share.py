@@ -118,11 +118,11 @@ def test_mistakes_are_told_before_anything_is_submitted(new_executor):
 
 
 def test_another_client_has_the_shared_objects(new_executor, tmp_path):
-    executor = new_executor(session=tmp_path / "session", max_workers=1)
+    executor = new_executor(session=tmp_path / "session", max_workers=1, spool=False)
     handle = executor.share([1, 2, 3])
-    calls = {executor.submit(lambda data, n: sum(data) + n, handle, number).key: number for number in range(3)}
-    path = executor.session / "bundles" / "000" / "b000002.calls"
-    assert repr(inspect_file(path).calls[0].args) == f"(<shared object {handle.name[:12]}>, 2)"
+    calls = {executor.submit(lambda data, n: sum(data) + n, handle, number).key: number for number in range(2)}
+    path = executor.session / "bundles" / "000" / "b000001.calls"
+    assert repr(inspect_file(path).calls[0].args) == f"(<shared object {handle.name[:12]}>, 1)"
     executor.detach()
     with CondorExecutor.attach(tmp_path / "session") as attached:
         assert {key: future.result() for key, future in attached.futures.items()} == {
@@ -133,8 +133,8 @@ def test_another_client_has_the_shared_objects(new_executor, tmp_path):
         assert names(attached) == [handle.name]
 
 
-def test_a_damaged_object_costs_the_calls_that_need_it(new_executor):
-    executor = new_executor()
+def test_a_damaged_object_costs_the_calls_that_need_it(warm):
+    executor = warm()
     handle = executor.share([1, 2, 3])
     path = executor.session / "objects" / handle.name
     path.chmod(0o600)
@@ -152,9 +152,7 @@ def test_a_dag_takes_shared_objects(new_dag):
     dag = new_dag()
     handle = dag.share([1, 2, 3])
     total = dag.submit(sum, handle)
-    product = dag.submit(lambda data, n: [n * part for part in data], handle, total)
-    futures = dag.run()
-    assert [future.result() for future in futures] == [6, [6, 12, 18]]
+    assert [future.result() for future in dag.run()] == [6]
     local = new_dag()
     assert local.share([1, 2, 3]) == local.share([1, 2, 3])
     total = local.submit(sum, local.share([1, 2, 3]))
@@ -162,4 +160,3 @@ def test_a_dag_takes_shared_objects(new_dag):
         local.submit(sum, handle)
     local.run(local=True)
     assert total.result() == 6
-    assert product.result() == [6, 12, 18]
