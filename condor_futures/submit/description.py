@@ -293,7 +293,8 @@ def describe(
         shipped: files and directories from which the jobs import.
         inputs_variable: the name of a variable that has more input files of each job, separated by commas.
         common: files that all jobs of the batch get, which are transferred once to each machine.
-        objects: files of shared objects, relative to the directories with the bundles' files.
+        objects: files of shared objects as the description names them, perhaps relative to the directories with the
+            bundles' files.
         should_transfer_files: `IF_NEEDED` only if execution points share the access point's file system.
         lines: for warm jobs, the directory that contains a directory for each job: the only one that it may use.
         spool: whether these jobs are spooled; others take their files from these directories.

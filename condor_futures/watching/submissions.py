@@ -26,6 +26,7 @@ from condor_futures.state_machine.states import Event, State
 from condor_futures.submit import attributes
 from condor_futures.submit.description import describe
 from condor_futures.submit.file_names import is_one_name
+from condor_futures.submit.values import quote_file
 from condor_futures.watching.queue_limit import QueueLimit
 
 __all__ = ["Submissions"]
@@ -243,17 +244,22 @@ class Submissions:
         self._ask(self._schedd.submit(description, items, options.spool, batch_of_name))
 
     def _object_files(self, bundle: Bundle) -> tuple[Sequence[str], Sequence[Path]]:
-        """Return the files of shared objects that each job of *bundle*'s cluster gets, and those for all its jobs."""
+        """Return the files of shared objects that each job of *bundle*'s cluster gets, and those for all its jobs.
+
+        The files are absolute, for preserve_relative_paths, unless a submit description cannot name the directory.
+        """
         session, commands = self._session, bundle.options.commands
         if not bundle.shared or (self._transfer == "IF_NEEDED" and _OTHER_FILES.isdisjoint(commands)):
             return (), ()  # the jobs take none, or read them where they are
         paths = [session.objects / name for name in bundle.shared]
-        if self._transfers_common_input and all(map(is_one_name, map(str, paths))):
+        if not all(map(is_one_name, map(str, paths))):
+            return [session.object_from_bundle(name) for name in bundle.shared], ()
+        if self._transfers_common_input:
             # Not for small files: the jobs wait seconds for a slot that does nothing but receive the common files.
             with contextlib.suppress(OSError):  # a file that was removed is noticed when the jobs are submitted
                 if sum(path.stat().st_size for path in paths) >= COMMON:
                     return (), paths
-        return [session.object_from_bundle(name) for name in bundle.shared], ()
+        return [quote_file("transfer_input_files", path) for path in paths], ()
 
     @property
     def _transfers_common_input(self) -> bool:

@@ -161,10 +161,10 @@ def test_without_chirp_each_call_has_a_job(own_pool, caplog):
         caplog.clear()
         with CondorExecutor(access_point="personal", warm=60.0, spool=spool) as executor:
             with caplog.at_level(logging.WARNING):
-                jobs = list(executor.map(job_of_the_call, range(8), chunksize=2))
+                jobs = list(executor.map(job_of_the_call, [executor.share([3, 5])] * 8, chunksize=2))
             assert [len(set(jobs[n : n + 2])) for n in range(0, 8, 2)] == [1, 1, 1, 1]
             assert len(set(jobs)) == 4
-            assert executor.submit(pow, 2, 3).result(60) == 8
+            assert executor.submit(sum, executor.share([3, 5])).result(60) == 8
             assert "warm jobs are not possible" in caplog.text
             assert list(executor.map(pow, range(8), [2] * 8, chunksize=4)) == [n**2 for n in range(8)]
         assert own_pool.queue(executor) == []

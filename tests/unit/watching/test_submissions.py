@@ -116,8 +116,8 @@ class Scene:
 
 @pytest.fixture
 def scene(tmp_path, monkeypatch):
-    def make(**options):
-        made = Scene(tmp_path, **options)
+    def make(directory=tmp_path, **options):
+        made = Scene(directory, **options)
         monkeypatch.setattr(submissions, "time", SimpleNamespace(monotonic=lambda: made.now))
         return made
 
@@ -336,11 +336,21 @@ def test_jobs_get_the_objects_that_their_calls_take(scene):
     for _ in range(3):
         taken.append((scene.submitted(), scene.files()))
         scene.answer(cluster=len(taken), first=0, warnings=[])
+    objects = scene.directory / "objects"
     assert taken == [
-        (["b000001", "b000002", "b000005"], (["../../objects/object0"], "")),
+        (["b000001", "b000002", "b000005"], ([f"{objects / first}"], "")),
         (["b000003"], ([], "")),
-        (["b000004"], (["../../objects/object0", "../../objects/object1"], "")),
+        (["b000004"], ([f"{objects / first}", f"{objects / second}"], "")),
     ]
+
+
+def test_objects_in_a_directory_that_no_list_of_files_can_name(tmp_path, scene):
+    (tmp_path / "a, b").mkdir()
+    made = scene(directory=tmp_path / "a, b")
+    [name] = store(made, submissions.COMMON)
+    made.access_point.about = {TRANSFERS_COMMON_INPUT: "yes"}
+    made.add(PLAIN, 1, [name])
+    assert (made.submitted(), made.files()) == (["b000001"], (["../../objects/object0"], ""))
 
 
 def test_large_objects_are_common_files_where_the_access_point_has_them(scene):
@@ -349,7 +359,7 @@ def test_large_objects_are_common_files_where_the_access_point_has_them(scene):
     small, large = store(scene, 100, submissions.COMMON)
     scene.add(PLAIN, 1, [small])
     scene.add(replace(PLAIN, commands={"transfer_common_input": "/data/a"}), 1, [small, large])
-    assert (scene.submitted(), scene.files()) == (["b000001"], (["../../objects/object0"], ""))
+    assert (scene.submitted(), scene.files()) == (["b000001"], ([f"{scene.directory}/objects/{small}"], ""))
     scene.answer(cluster=1, first=0, warnings=[])
     assert scene.submitted() == ["b000002"]
     objects = scene.directory / "objects"
@@ -363,4 +373,4 @@ def test_jobs_that_see_the_session_are_sent_no_objects(scene):
     scene.add(replace(PLAIN, commands={"container_image": "docker://debian"}), 1, [name])
     assert (scene.submitted(), scene.files()) == (["b000001"], ([], ""))
     scene.answer(cluster=1, first=0, warnings=[])
-    assert (scene.submitted(), scene.files()) == (["b000002"], (["../../objects/object0"], ""))
+    assert (scene.submitted(), scene.files()) == (["b000002"], ([f"{scene.directory}/objects/{name}"], ""))
