@@ -42,7 +42,8 @@ __all__ = ["Fleets"]
 
 logger = logging.getLogger(__name__)
 
-#: Seconds for which idle jobs stay in the queue when no call waits.
+#: Seconds for which idle jobs stay in the queue when no call waits; and for which another job is idle before jobs
+#: without calls leave their slots to it: most jobs find a free slot sooner.
 SPARE: Final = 5.0
 #: Seconds for which a job that lost its slot keeps its calls if the schedd does not say whether it is to run again.
 EVICTED: Final = 20.0
@@ -466,9 +467,8 @@ class Fleets:
                 self._remove(job)
 
     def _others_wait(self, fleet: Fleet) -> bool:
-        """Whether other jobs of the session wait for a slot, or for room in the queue."""
-        idle = (bundle.job.state is State.IDLE and bundle not in fleet.jobs for bundle in self._jobs.values())
-        return self._submissions.full or any(idle)
+        """Whether other jobs of the session have waited for a slot for a while, or wait for room in the queue."""
+        return self._submissions.full or any(bundle not in fleet.jobs for bundle in self._jobs.idle_for(SPARE))
 
     def _open(self, call: WaitingCall, fleet: Fleet) -> Bundle:
         """Make the open bundle of a new job of *fleet*."""

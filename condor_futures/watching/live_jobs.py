@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
@@ -61,6 +63,7 @@ class LiveJobs(Mapping[str, Bundle]):
         """Create it without jobs. *carrier* carries out the effects of events."""
         self._carrier = carrier
         self._bundles: dict[str, Bundle] = {}
+        self._idle_since: dict[Bundle, float] = {}  # the longest first
 
     def __getitem__(self, job_id: str) -> Bundle:
         return self._bundles[job_id]
@@ -73,15 +76,29 @@ class LiveJobs(Mapping[str, Bundle]):
 
     def put(self, job_id: str, bundle: Bundle) -> None:
         """Assign the job to *bundle*, even if it belonged to another bundle."""
+        earlier = self._bundles.get(job_id)
+        if earlier is not None and earlier is not bundle:
+            self._idle_since.pop(earlier, None)
         self._bundles[job_id] = bundle
 
     def drop(self, job_id: str) -> None:
         """Forget the job, if it is known."""
-        self._bundles.pop(job_id, None)
+        bundle = self._bundles.pop(job_id, None)
+        if bundle is not None:
+            self._idle_since.pop(bundle, None)
 
     def clear(self) -> None:
         """Forget all jobs."""
         self._bundles.clear()
+        self._idle_since.clear()
+
+    def idle_for(self, seconds: float) -> Iterator[Bundle]:
+        """Return the bundles whose jobs have waited in the queue for more than *seconds* without a slot.
+
+        The time counts from the moment when this client learned that the job is idle. The longest wait comes first.
+        """
+        latest = time.monotonic() - seconds
+        return itertools.takewhile(lambda bundle: self._idle_since[bundle] < latest, self._idle_since)
 
     def is_its_own(self, bundle: Bundle) -> bool:
         """Return whether the id of the bundle's job has not been reused for another bundle."""
@@ -108,6 +125,10 @@ class LiveJobs(Mapping[str, Bundle]):
             logger.exception("bundle %s: %s", bundle.key, error.line())
             self._carrier.illegal(bundle, error)
             return
+        if bundle.job.state is not State.IDLE:
+            self._idle_since.pop(bundle, None)
+        elif self.get(bundle.job.job_id or "") is bundle:
+            self._idle_since.setdefault(bundle, time.monotonic())
         for effect in effects:
             if isinstance(effect, states.MarkRunning):
                 for future in list(bundle.futures.values()):

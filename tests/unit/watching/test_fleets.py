@@ -22,7 +22,7 @@ from condor_futures.files.growth import Growth
 from condor_futures.options.options import Options
 from condor_futures.recovery.evidence import find_bundles
 from condor_futures.session.session import Session
-from condor_futures.state_machine.states import Aborted, Job, State, Terminated, Unwanted
+from condor_futures.state_machine.states import Aborted, State, Terminated, Unwanted
 from condor_futures.watching import fleets as module
 from condor_futures.watching.fleets import EVICTED, FIRST_JOBS, NO_LINE, SPARE, STUCK, Fleets
 
@@ -43,6 +43,10 @@ class Jobs(dict):
 
     def __init__(self):
         self.unwanted = []
+        self.idle = {}  # seconds, by bundle
+
+    def idle_for(self, seconds):
+        return (bundle for bundle, idle in self.idle.items() if idle > seconds)
 
     def advance(self, bundle, event):
         assert isinstance(event, Unwanted)
@@ -969,14 +973,16 @@ def test_an_idle_job_in_the_queue_is_removed_when_no_call_has_waited_for_a_while
 
 
 def test_free_jobs_leave_for_jobs_with_other_options_that_wait_for_a_slot(scene):
-    """A job that makes a call stays."""
+    """A job that makes a call stays. Jobs of the same fleet do not count."""
     first, second = scene.start(0, 2, jobs=2)
     first.outcome("c0.0")
     scene.turn()
     first.heard()
     waits = write_calls(scene.session, 50, ["c50"], options=Options({}, spool=True))
-    waits.job = Job("b000050", True, State.IDLE)
-    scene.jobs[waits.key] = waits
+    scene.jobs.idle = dict.fromkeys(scene.opened, SPARE * 1.1) | {waits: SPARE * 0.9}
+    scene.turn()
+    assert first.heard() == [], "the other job may find a free slot"
+    scene.jobs.idle[waits] = SPARE * 1.1
     scene.turn()
     assert first.heard() == ["leave"]
     assert "leave" not in second.heard()

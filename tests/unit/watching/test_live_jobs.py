@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from condor_futures.calls.bundle import Bundle
@@ -10,6 +12,7 @@ from condor_futures.options.options import Options
 from condor_futures.state_machine.replaying import replay
 from condor_futures.state_machine.states import (
     Aborted,
+    Evicted,
     Executing,
     Held,
     Job,
@@ -23,6 +26,7 @@ from condor_futures.state_machine.states import (
     Unwanted,
 )
 from condor_futures.state_machine.transitions import IllegalTransition
+from condor_futures.watching import live_jobs as module
 from condor_futures.watching.live_jobs import LiveJobs
 
 JOB = "7.0"
@@ -140,3 +144,36 @@ def test_an_illegal_event_may_be_answered_by_another_one(jobs, carrier, live):
     jobs.handle(Executing(JOB, "ep1"))
     assert live.job.state is State.DISCARDED
     assert carrier.told == [Remove(), (State.PENDING, State.DISCARDED)]
+
+
+def test_it_is_known_for_how_long_jobs_have_been_idle(jobs, tmp_path, monkeypatch):
+    """Since they lost their slot, if they had one."""
+    now = SimpleNamespace(monotonic=lambda: now.seconds, seconds=100.0)
+    monkeypatch.setattr(module, "time", now)
+    bundles = {}
+    for number in range(4):
+        job_id = f"{number}.0"
+        bundle = Bundle(f"b{number}", tmp_path, Options({}, spool=True), {}, Job(f"b{number}", spooled=True))
+        jobs.put(job_id, bundle)
+        jobs.advance(bundle, Submitted(job_id))
+        bundles[bundle] = number
+        now.seconds += 1.0
+
+    def idle_for(seconds):
+        return [bundles[bundle] for bundle in jobs.idle_for(seconds)]
+
+    assert idle_for(1.5) == [0, 1, 2]
+    jobs.handle(Note("0.0"))
+    jobs.handle(Executing("1.0", "ep1"))
+    jobs.handle(Unwanted("2.0"))
+    assert idle_for(0.0) == [0, 3]
+    jobs.handle(Evicted("1.0"))
+    now.seconds += 0.5
+    assert (idle_for(1.0), idle_for(0.0)) == ([0, 3], [0, 3, 1])
+    jobs.drop("3.0")
+    assert idle_for(0.0) == [0, 1]
+    other = Bundle("b9", tmp_path, Options({}, spool=True), {}, Job("b9", spooled=True))
+    jobs.put("0.0", other)  # the schedd has lost its queue
+    assert idle_for(0.0) == [1]
+    jobs.clear()
+    assert idle_for(0.0) == []
