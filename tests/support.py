@@ -37,9 +37,13 @@ class Pool:
         return json.loads(text) if text.strip() else []
 
     def remove_all(self) -> None:
-        """Remove all jobs from the queue, if the schedd responds."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        """Remove all jobs, and wait until they have left the queue, if the schedd responds.
+
+        Otherwise a client that still watches a job could take the removal for one of the next test.
+        """
+        with contextlib.suppress(subprocess.TimeoutExpired, AssertionError):
             subprocess.run(["condor_rm", "-all"], env=self.environment, capture_output=True, timeout=30, check=False)
+            until(lambda: self.ads("condor_q") == [], timeout=30, pause=0.2)
 
     def queue(self, executor: CondorExecutor) -> list[dict[str, Any]]:
         """Return the jobs of an executor's session that are in the queue."""

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import io
 import os
-import socket
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from support import until
+from warm_calls import Gate, ask_the_proxy, directory_of_the_call
 
 from condor_futures import CondorExecutor, OutcomeError
 from condor_futures.calls.stored_calls import bundle_secret
@@ -37,79 +36,51 @@ HTCONDOR = pytest.mark.xfail(
 )
 
 
-def ask(*requests: str) -> list[int]:
-    """What the Chirp proxy of the job that makes this call replies to each request; negative if it refuses."""
-    scratch = os.environ["_CONDOR_SCRATCH_DIR"]
-    path = os.environ.get("_CONDOR_CHIRP_CONFIG") or f"{scratch}/.chirp.config"
-    host, port, cookie = Path(path).read_text().split()[:3]
-    replies = []
-    for request in requests:
-        # A connection for each, because data follow some replies.
-        with socket.create_connection((host, int(port))) as connection, connection.makefile("rwb", buffering=0) as file:
-            for line in (f"cookie {cookie}", request):
-                file.write(line.encode() + b"\n")
-                reply = int(file.readline())
-            replies.append(reply)
-    return replies
-
-
-class Gate:
-    """Calls that begin, and end when they may."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-
-    def call(self, name: str) -> str:
-        begun = self.directory / f"{name}.{os.getpid()}"
-        begun.touch()
-        while not (self.directory / "open").exists():
-            time.sleep(0.01)
-        return name
-
-    def wait_for(self, name: str) -> None:
-        until(lambda: list(self.directory.glob(f"{name}.*")))
-
-    def open(self) -> None:
-        (self.directory / "open").touch()
-
-
-@pytest.fixture
-def gate(open_directory):
-    made = Gate(open_directory)
-    yield made
-    made.open()
-
-
-@pytest.fixture
-def warm(new_executor):
-    return lambda **options: new_executor(**{"warm": 60.0, "max_workers": 4, **options})
-
-
 # What a job asks of the shadow.
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["spooled", "not spooled"])
-def place(request, pool, tmp_path_factory):
-    """A warm job, another one beside it, and a directory of the user."""
-    home = Path(tmp_path_factory.mktemp("home"))
+def executor(request, pool):
+    """An executor whose jobs stay."""
     with CondorExecutor(access_point="personal", warm=60.0, max_workers=4, spool=request.param) as executor:
-        call = executor.submit(ask)
-        other = executor.with_options(request_memory=200).submit(ask)
-        call.result(60), other.result(60)
-        places = {
-            "own": call.bundle.line,
-            "other": next(other.bundle.line.glob("*.calls")),
-            "session": executor.session,
-            "home": home,
-        }
-        # On the file system of the session, as a home directory may be.
-        for name in ("file", "second", "third"):
-            (executor.session / name).write_text("the user's")
-        (home / "file").write_text("the user's")
-        (call.bundle.line / "outwards").symlink_to(home)
-        (call.bundle.line / "dangling").symlink_to(home / "not yet")
-        yield executor, places
+        yield executor
     assert pool.queue(executor) == []
+
+
+@pytest.fixture(scope="module")
+def other(executor, tmp_path_factory):
+    """The calls of another job of this user, which makes the first of them all the time."""
+    directory = tmp_path_factory.mktemp("other")
+    directory.chmod(0o777)
+    gate = Gate(directory)
+    call = executor.with_options(request_memory=200).submit(gate.call)
+    gate.wait_for(1)
+    yield next(call.bundle.line.glob("*.calls"))
+    gate.open()
+
+
+@pytest.fixture
+def places(executor, other, tmp_path):
+    """Files that a job must not touch, and names for them in a request."""
+    # On the file system of the session, as a home directory may be.
+    for name in ("file", "second"):
+        (executor.session / name).write_text("the user's")
+    (tmp_path / "file").write_text("the user's")
+    yield {"home": tmp_path, "session": executor.session, "other": other}
+    (executor.session / "hard").unlink(missing_ok=True)
+
+
+def ask(home: Path, *requests: str) -> list[int]:
+    """What the shadow replies, in a job whose own directory has links out of it."""
+    own = directory_of_the_call()
+    links = {"outwards": home, "dangling": home / "not yet"}
+    for name, target in links.items():
+        (own / name).symlink_to(target)
+    try:
+        return ask_the_proxy(*(request.replace("OWN", str(own)) for request in requests))
+    finally:
+        for name in (*links, "file", "hard", "second"):
+            (own / name).unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -160,46 +131,51 @@ def place(request, pool, tmp_path_factory):
         pytest.param("symlink {own}/program {home}/.profile", marks=HTCONDOR),
     ],
 )
-def test_the_shadow_refuses(place, request_):
-    executor, places = place
-    ((reply),) = executor.submit(ask, request_.format(**places)).result(60)
+def test_the_shadow_refuses(executor, places, request_):
+    ((reply),) = executor.submit(ask, places["home"], request_.format(own="OWN", **places)).result(60)
     assert reply < 0
     assert [path.name for path in places["home"].iterdir()] == ["file"]
     assert (places["home"] / "file").read_text() == "the user's"
 
 
+def test_the_shadow_allows_what_is_in_the_own_directory(executor, places):
+    """Otherwise the refusals above would prove nothing."""
+    requests = ("open OWN/file wc 384", "putfile OWN/second 384 0", "rename OWN/second OWN/hard", "unlink OWN/hard")
+    assert min(executor.submit(ask, places["home"], *requests).result(60)) >= 0
+
+
 @HTCONDOR
-def test_a_hard_link_gives_no_access_to_a_file_of_the_same_file_system(place):
+def test_a_hard_link_gives_no_access_to_a_file_of_the_same_file_system(executor, places):
     """It does: LimitDirectoryAccess protects files only from a job that does not mean harm."""
-    executor, places = place
-    own, session = places["own"], places["session"]
-    executor.submit(ask, f"link {session}/second {own}/second").result(60)
-    try:
-        (reply,) = executor.submit(ask, f"open {own}/second r 0").result(60)
-    finally:
-        (own / "second").unlink(missing_ok=True)
-    assert reply < 0
+    requests = (f"link {executor.session}/second OWN/second", "open OWN/second r 0")
+    _, opened = executor.submit(ask, places["home"], *requests).result(60)
+    assert opened < 0
 
 
-def test_the_attributes_of_a_job_stay_as_they_are(pool, place):
+def test_the_attributes_of_a_job_stay_as_they_are(pool, executor, gate):
     """Also those that a job may set in any case, with a prefix, change nothing; and the job starts again as before."""
-    executor, places = place
     names = ("Iwd", "Cmd", "TransferInput", "LimitDirectoryAccess", "CondorFuturesBundle", "Owner", "Requirements")
-    call = executor.submit(ask)
-    call.result(60)
-    constraint = f'CondorFuturesBundle == "{call.bundle.key}"'
-    (before,) = pool.ads("condor_q", constraint)
     delayed = [f"set_job_attr_delayed {name} true" for name in names]
     now = [f"set_job_attr {name} true" for name in names]
-    executor.submit(ask, *delayed, *now, "set_job_attr_delayed ChirpOwn true", "ulog words").result(60)
-    pool.run("condor_vacate_job", call.job_id)
-    until(lambda: len(list(places["own"].glob("*.outcomes"))) > 1)
-    again = executor.submit(ask)
-    assert again.result(60) == []
-    assert again.job_id == call.job_id
-    (after,) = pool.ads("condor_q", constraint)
-    assert {name: after.get(name) for name in names} == {name: before.get(name) for name in names}
-    assert "words" not in (places["session"] / "event_log").read_text()
+
+    def ad() -> dict[str, Any]:
+        (found,) = pool.ads("condor_q", f'CondorFuturesBundle == "{first.bundle.key}"')
+        return {name: found.get(name) for name in names}
+
+    first = executor.submit(ask_the_proxy)
+    first.result(60)
+    before = ad()
+    asked = executor.submit(ask_the_proxy, *delayed, *now, "set_job_attr_delayed ChirpOwn true", "ulog words")
+    asked.result(60)
+    running = executor.submit(gate.call)
+    gate.wait_for(1)
+    pool.run("condor_vacate_job", running.job_id)
+    gate.wait_for(2)  # until then, this call keeps the job in the queue
+    assert {asked.job_id, running.job_id} == {first.job_id}
+    assert ad() == before
+    gate.open()
+    running.result(60)
+    assert "words" not in (executor.session / "event_log").read_text()
 
 
 # What a job writes for the client to read.
@@ -213,8 +189,7 @@ class Hostile:
         self.others = executor.with_options(request_memory=200)
         self.beside = self.others.submit(gate.call, "beside")
         self.future = executor.submit(gate.call, "own")
-        gate.wait_for("own")
-        gate.wait_for("beside")
+        gate.wait_for(2)
         bundle = self.future.bundle
         self.job, self.key, self.line = self.future.job_id, bundle.key, bundle.line
         self.session = executor._engine.session
@@ -261,7 +236,7 @@ class Hostile:
 
 @pytest.fixture
 def hostile(pool, warm, gate):
-    made = Hostile(pool, warm(), gate)
+    made = Hostile(pool, warm(max_workers=4), gate)
     peak, over = [psutil.Process().memory_info().rss], threading.Event()
 
     def watch() -> None:
@@ -452,8 +427,7 @@ def test_a_job_cannot_claim_the_calls_of_another(pool, gate, tmp_path):
     """A client that attaches believes no job that it was given a call, and no outcome of a call that it was not."""
     executor = CondorExecutor(access_point="personal", warm=60.0, max_workers=2, session=tmp_path / "session")
     first, second = (executor.submit(gate.call, name) for name in ("first", "second"))
-    for name in ("first", "second"):
-        gate.wait_for(name)
+    gate.wait_for(2)
     session, bundle = executor._engine.session, first.bundle
     secret = bundle_secret(session.secret, bundle.key)
     executor.detach()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support import Pool, until
-from warm_calls import job_of_the_call
+from warm_calls import ask_the_proxy, job_of_the_call
 
 from condor_futures import (
     CondorExecutor,
@@ -122,21 +121,6 @@ def test_values_of_an_earlier_client_are_arguments(pool, tmp_path):
 
 
 # What a job may do at the access point.
-
-
-def ask_the_proxy(*requests: str) -> list[int]:
-    """What the Chirp proxy of the job that makes the call replies."""
-    scratch = os.environ["_CONDOR_SCRATCH_DIR"]
-    path = os.environ.get("_CONDOR_CHIRP_CONFIG") or f"{scratch}/.chirp.config"
-    host, port, cookie = Path(path).read_text().split()[:3]
-    replies = []
-    with socket.create_connection((host, int(port))) as connection, connection.makefile("rwb", buffering=0) as file:
-        for request in (f"cookie {cookie}", *requests):
-            file.write(request.encode() + b"\n")
-            replies.append(int(file.readline()))
-            if request.startswith("open") and replies[-1] >= 0:
-                file.readline()  # its status
-    return replies[1:]
 
 
 @pytest.mark.parametrize("spool", [True, False])
