@@ -159,7 +159,7 @@ class Counted:
         return int, (self.n,)  # the job gets a number, so that only the client's instances count
 
 
-@pytest.mark.parametrize(("count", "buffersize"), [(20_000, None), (100_000, 2)])
+@pytest.mark.parametrize(("count", "buffersize"), [(5_000, None), (20_000, 2)])
 def test_many_arguments_are_not_held_all_at_once(executor, monkeypatch, count, buffersize):
     """They come from a generator.
 
