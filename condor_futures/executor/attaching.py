@@ -27,7 +27,7 @@ from condor_futures.session.finding import check_session_directory
 from condor_futures.session.session import Session
 from condor_futures.state_machine import states
 from condor_futures.state_machine.states import Job
-from condor_futures.submit.description import canonical_name
+from condor_futures.submit.command_names import canonical_name
 
 __all__ = ["Left", "attach"]
 

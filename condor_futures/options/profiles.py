@@ -18,7 +18,7 @@ from typing import Any
 import platformdirs
 
 from condor_futures.errors import CondorFuturesError
-from condor_futures.submit.description import canonical_name
+from condor_futures.submit.command_names import canonical_name
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -184,9 +184,12 @@ class Shipping:
 
 
 def file_of_the_users(name: str) -> Path | None:
-    """Return the file, or the package's directory, of an imported module that is not installed; None for others."""
+    """Return the file, or the package's directory, of a module that can be imported and is not installed, or None."""
     name = name.partition(".")[0]
-    file = getattr(sys.modules.get(name), "__file__", None)
+    if name in sys.modules:
+        file = getattr(sys.modules[name], "__file__", None)
+    else:
+        file = getattr(importlib.util.find_spec(name), "origin", None)
     if not isinstance(file, str) or not Shipping("auto").sends(name, file):
         return None
     path = Path(file)

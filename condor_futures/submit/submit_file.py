@@ -13,8 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from condor_futures.submit.command_names import canonical_name, sets_the_same, suggestions
 from condor_futures.submit.commands import ALIASES, OPTIONS, OWNED, OWNED_ATTRIBUTES
-from condor_futures.submit.description import canonical_name, check_submit_commands, sets_the_same, suggestions
+from condor_futures.submit.description import check_submit_commands
 from condor_futures.submit.expressions import check_expression
 from condor_futures.submit.file_names import absolute, file_names, is_elsewhere, quote_pairs, remap_pairs
 from condor_futures.submit.files_here import CLIENT_FILES, CLIENT_LISTS

@@ -28,6 +28,11 @@ NAME = "fedcba9876543210"  # of the attempt that the hostile job begins
 # What a job writes for the client to read.
 
 
+def jobs_of(pool: Any, session: Any, bundle: str) -> list[dict[str, Any]]:
+    """The job of a bundle, if it is in the queue. Sessions of other tests have bundles of the same name."""
+    return pool.ads("condor_q", f'CondorFuturesSession == "{session.id}" && CondorFuturesBundle == "{bundle}"')
+
+
 class Hostile:
     """The job of a call that runs: a test writes in its place."""
 
@@ -43,10 +48,10 @@ class Hostile:
         self.secret = bundle_secret(self.session.secret, self.key)
 
     def begin(self, name: str = NAME) -> Path:
-        """Begin another attempt, and wait until the client hands the call to it; return its files' name."""
+        """Begin another attempt, say hello, and wait until the client hands the call to it; return its files' name."""
         path = self.line / name
         path.with_suffix(".calls").touch()
-        path.with_suffix(".outcomes").touch()
+        path.with_suffix(".outcomes").write_bytes(self.frame("hello"))
         until(lambda: path.with_suffix(".calls").stat().st_size)
         return path
 
@@ -67,9 +72,13 @@ class Hostile:
     def outcome(self, value: object = "forged", **header: Any) -> bytes:
         return self.frame("outcome", value, **{"call": self.future.key, "result": "value", **header})
 
+    def in_queue(self) -> bool:
+        """Whether the job is still there."""
+        return bool(jobs_of(self.pool, self.session, self.key))
+
     def end(self) -> None:
         """Remove the job, which the hostile attempt would keep in the queue."""
-        if self.pool.ads("condor_q", f'CondorFuturesBundle == "{self.key}"'):
+        if self.in_queue():
             self.pool.run("condor_rm", self.job)
 
 
@@ -175,7 +184,7 @@ REFUSED = {
 def test_a_job_that_writes_no_frames_is_removed(hostile, what):
     """Another job makes its call. If that one is removed for the same reason, it may be because of the call."""
     hostile.write(REFUSED[what](hostile))
-    until(lambda: not hostile.pool.ads("condor_q", f'CondorFuturesBundle == "{hostile.key}"'))
+    until(lambda: not hostile.in_queue())
     until(lambda: hostile.future.bundle.key != hostile.key and hostile.future.running() and hostile.future.bundle.line)
     if what == "garbage":
         until(lambda: list(hostile.future.bundle.line.glob("*.calls")))
@@ -282,7 +291,7 @@ def test_thousands_of_attempts(hostile):
         path = hostile.line / f"{number:016x}"
         path.with_suffix(".calls").touch()
         path.with_suffix(".outcomes").touch()
-    until(lambda: not hostile.pool.ads("condor_q", f'CondorFuturesBundle == "{hostile.key}"'))
+    until(lambda: not hostile.in_queue())
     hostile.gate.open()
     assert hostile.future.done() or hostile.future.result(60) == "own"
 
@@ -352,8 +361,7 @@ def test_a_job_cannot_claim_the_calls_of_another(pool, gate, tmp_path):
         assert not futures[second.key].done()
         gate.open()
         assert futures[second.key].result(60) == "second"
-        hostile = pool.ads("condor_q", f'CondorFuturesBundle == "{bundle.key}"')
-        for ad in hostile:  # what it wrote in its place hides the outcome of its own call
+        for ad in jobs_of(pool, session, bundle.key):  # what it wrote in its place hides the outcome of its own call
             pool.run("condor_rm", f"{ad['ClusterId']}.{ad['ProcId']}")
         futures[first.key].exception(60)
     assert pool.queue(executor) == []

@@ -80,6 +80,8 @@ def test_the_file_of_a_module_of_the_users(tmp_path, monkeypatch):
     (tmp_path / "a_package_of_mine").mkdir()
     (tmp_path / "a_package_of_mine" / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
+    assert file_of_the_users("a_package_of_mine") == tmp_path / "a_package_of_mine"
+    assert "a_package_of_mine" not in sys.modules
     importlib.import_module("a_package_of_mine")
     assert file_of_the_users("a_package_of_mine.inner") == tmp_path / "a_package_of_mine"
     assert file_of_the_users("json") is None
