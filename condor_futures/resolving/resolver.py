@@ -261,7 +261,8 @@ class Resolver:
     def hand_down(self, bundle: Bundle, answer: Callable[[Mapping[str, BaseException]], None]) -> None:
         """Append the outcomes of its parents to the calls of *bundle*, in this thread because they may be large.
 
-        *answer* is called with the errors, by call, of values that could not be appended.
+        *answer* is called with the errors, by call, of values that could not be appended. If this thread has just ended
+        the last of the parents, this happens at once.
         """
 
         def hand_down() -> None:
@@ -273,7 +274,10 @@ class Resolver:
                     failed.update((call, error) for call, needed in bundle.parents.items() if key in needed)
             answer(failed)
 
-        self._work.put(hand_down)
+        if self.is_current_thread():
+            hand_down()
+        else:
+            self._work.put(hand_down)
 
     def _append(self, bundle: Bundle, key: str, parent: Future[Any]) -> None:
         """Append the value of *parent* to the calls of *bundle*; if this fails, leave the file unchanged."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
@@ -36,6 +37,22 @@ class _Barrier:
     failed: list[Future[Any]] = field(default_factory=list)
 
 
+class _Countdown:
+    """Counts what a bundle waits for. Any thread may count: the one that ends the last future goes on at once."""
+
+    def __init__(self, count: int, over: Callable[[], None]) -> None:
+        self._count = count
+        self._lock = threading.Lock()
+        self._over = over
+
+    def one_less(self) -> None:
+        with self._lock:
+            self._count -= 1
+            over = not self._count
+        if over:
+            self._over()
+
+
 @owned()
 class Dependencies:
     """Keeps bundles until their parents have ended, and has the parents' outcomes added to their calls.
@@ -60,7 +77,7 @@ class Dependencies:
         self._resolver = resolver
         self._post = post
         self._waiting = waiting
-        self._unfinished: dict[Bundle, int] = {}
+        self._unfinished: dict[Bundle, _Countdown] = {}
         #: By the identity of ``Bundle.after``, which is one object for all calls of a derived executor.
         self._barriers: dict[int, _Barrier] = {}
         #: Waiting bundles by cluster: a counter, because it is looked up whenever bundles may be submitted.
@@ -83,14 +100,14 @@ class Dependencies:
     def add(self, bundle: Bundle) -> None:
         """Wait for the parents of *bundle*, and for the futures that it comes after."""
         awaited = [([call], parent) for call, needed in bundle.parents.items() for parent in needed.values()]
-        self._unfinished[bundle] = len(awaited) + bool(bundle.after)
+        left = _Countdown(len(awaited) + bool(bundle.after), functools.partial(self._hand_down, bundle))
+        self._unfinished[bundle] = left
         self._of_cluster[bundle.options.cluster] += 1
         for calls, parent in awaited:
             # The callback runs in the thread that ends the parent, or in this thread, immediately, if the parent has
             # ended. It has no reference to the parent: a future keeps its callbacks, so in such a cycle the parent's
             # value would stay until the next garbage collection.
-            ended = functools.partial(self._ended, bundle, calls)
-            parent.add_done_callback(lambda parent, ended=ended: self._post(functools.partial(ended, parent)))  # type: ignore[misc]
+            parent.add_done_callback(functools.partial(self._ended, bundle, calls, left))
         if bundle.after:
             self._add_after(bundle)
 
@@ -116,7 +133,8 @@ class Dependencies:
             bundles, barrier.bundles = barrier.bundles, []
             barrier.futures, barrier.failed = (), []  # their callbacks refer to the barrier
             for bundle in bundles:
-                self._one_less(bundle)
+                if bundle in self._unfinished:
+                    self._unfinished[bundle].one_less()
 
     def discard(self, bundle: Bundle) -> None:
         """Forget *bundle*, which is not wanted any more."""
@@ -135,9 +153,19 @@ class Dependencies:
         self._of_cluster[bundle.options.cluster] -= 1
         return True
 
-    def _ended(self, bundle: Bundle, calls: Sequence[str], parent: Future[Any]) -> None:
-        self._fail(bundle, calls, parent)
-        self._one_less(bundle)
+    def _ended(self, bundle: Bundle, calls: Sequence[str], left: _Countdown, parent: Future[Any]) -> None:
+        """Called in the thread that ended *parent*."""
+        if parent.cancelled() or parent.exception() is not None:
+            self._post(functools.partial(self._fail, bundle, calls, parent))
+        left.one_less()
+
+    def _hand_down(self, bundle: Bundle) -> None:
+        """Called in any thread: mostly the resolver's, which has ended the last parent and has the values at hand.
+
+        The watcher's thread would only ask it to do this. In a chain of warm calls, that took two changes of threads
+        for each call.
+        """
+        self._resolver.hand_down(bundle, lambda failed: self._post(lambda: self._handed_down(bundle, failed)))
 
     def _fail(self, bundle: Bundle, calls: Sequence[str], parent: Future[Any]) -> None:
         error = CancelledError() if parent.cancelled() else parent.exception()
@@ -145,12 +173,6 @@ class Dependencies:
             if bundle in self._unfinished and call not in bundle.cancelled:
                 self._resolver.fail_call(bundle, call, cast("BaseException", error))
                 self._waiting.forget(bundle, call)
-
-    def _one_less(self, bundle: Bundle) -> None:
-        if bundle in self._unfinished:
-            self._unfinished[bundle] -= 1
-            if self._unfinished[bundle] == 0:
-                self._resolver.hand_down(bundle, lambda failed: self._post(lambda: self._handed_down(bundle, failed)))
 
     def _handed_down(self, bundle: Bundle, failed: Mapping[str, BaseException]) -> None:
         for call, error in failed.items():

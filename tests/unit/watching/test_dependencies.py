@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -118,6 +119,34 @@ def test_a_cluster_is_awaited_until_none_of_it_waits(watcher, end):
             dependencies.clear()
     assert not dependencies.awaits("k000000")
     assert dependencies.bundles() == []
+
+
+def test_the_thread_that_ends_the_last_parent_hands_the_values_down(watcher):
+    """The watcher hears of it afterwards. A parent that fails is the watcher's affair before that."""
+    heard, posted, handed = [], [], []
+    resolver = Resolver()
+    resolver.hand_down = lambda one, then: (handed.append(threading.current_thread().name), then({}))
+    resolver.fail_call = lambda one, call, cause: heard.append((call, type(cause)))
+    dependencies = Dependencies(resolver, posted.append, Waiting(heard.append))
+    one, parents = bundle(watcher, 0), [Future() for _ in range(20)]
+    one.parents = {"c000000": {str(number): parent for number, parent in enumerate(parents)}}
+    dependencies.add(one)
+
+    def end(some):
+        for parent in some:
+            parent.set_exception(OSError()) if parent is parents[7] else parent.set_result(None)
+
+    threads = [threading.Thread(target=end, args=(parents[k::4],), name=str(k)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(handed) == 1
+    assert handed[0] in "0123"
+    assert heard == []
+    for call in posted:
+        call()
+    assert heard == [("c000000", OSError), one]
 
 
 def test_only_the_calls_fail_that_take_a_value_which_cannot_be_had(watcher):
