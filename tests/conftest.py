@@ -206,19 +206,22 @@ def pool(release: HTCondorRelease) -> Iterator[Pool]:
 
 @pytest.fixture(scope="session")
 def executor(pool: Pool) -> Iterator[CondorExecutor]:
-    """One executor for all tests that leave it unchanged."""
-    with CondorExecutor(access_point="personal") as executor:
+    """One executor for all tests that leave it unchanged. Each bundle has a job of its own."""
+    with CondorExecutor(access_point="personal", warm=0) as executor:
         yield executor
     assert pool.queue(executor) == []
 
 
 @pytest.fixture
 def new_executor(pool: Pool, request: pytest.FixtureRequest) -> Iterator[Callable[..., CondorExecutor]]:
-    """Make executors for one test. They are shut down after it, and must leave nothing behind."""
+    """Make executors for one test. They are shut down after it, and must leave nothing behind.
+
+    Each bundle has a job of its own, unless the test asks for warm jobs.
+    """
     made: list[CondorExecutor] = []
 
     def make(**options: Any) -> CondorExecutor:
-        made.append(CondorExecutor(access_point="personal", **options))
+        made.append(CondorExecutor(**{"access_point": "personal", "warm": 0, **options}))
         return made[-1]
 
     yield make

@@ -41,6 +41,7 @@ from condor_futures.options.on_hold import OnHold, OnHoldOption
 from condor_futures.options.options import Options
 from condor_futures.options.profiles import load_profile
 from condor_futures.options.ship import Shipping
+from condor_futures.options.warm import default_warm
 from condor_futures.session.shared_objects import SharedObject
 from condor_futures.submit.description import check_submit_commands
 from condor_futures.submit.files_here import check_spoolable
@@ -73,9 +74,10 @@ class CondorExecutor(Executor):
             of the Python installation, and the script. A list may add modules or their names, which stand for their
             whole package, and remove them: ``"-name"``. It may also have paths of packages, zip files or wheels, which
             are transferred as they are, so that the job can import from them.
-        warm: the seconds for which a job without a call waits for further calls before it leaves. The default, 0, gives
-            each call (or each chunk of ``map``) a job of its own, as do options that concern a whole job, such as
-            ``max_retries``, and access points that do not see the session. See "Warm jobs" in the documentation.
+        warm: the seconds for which a job without a call waits for further calls before it leaves. 0 gives each call (or
+            each chunk of ``map``) a job of its own, as do options that concern a whole job, such as ``max_retries``,
+            and access points that do not see the session. The default, None, means 20 in a personal pool, and 0
+            elsewhere. See "Warm jobs" in the documentation.
         warm_lifetime: the seconds after which a warm job takes no more calls, and leaves its slot when its call ends.
         credentials: credentials to store at the access point before the first job is submitted: ``"kerberos"``,
             ``"scitokens"``, ``"oauth:SERVICE"`` or ``"oauth:SERVICE*HANDLE"``, or several of these. They are renewed
@@ -128,7 +130,7 @@ class CondorExecutor(Executor):
         spool: bool = True,
         session: str | Path | None = None,
         ship: Literal["auto"] | Iterable[ModuleType | str | Path] = "auto",
-        warm: float = 0.0,
+        warm: float | None = None,
         warm_lifetime: float = 3600.0,
         credentials: str | Sequence[str] | None = None,
         keep_logs: str | Path | None = None,
@@ -152,7 +154,8 @@ class CondorExecutor(Executor):
             check_spoolable(commands)
         shipping = Shipping(ship)
         logs = log_directory(keep_logs)
-        check_warm("warm", warm, least=0.0)
+        if warm is not None:
+            check_warm("warm", warm, least=0.0)
         check_warm("warm_lifetime", warm_lifetime, least=1.0)
         options = Options(
             commands,
@@ -160,7 +163,6 @@ class CondorExecutor(Executor):
             shipping,
             keep_logs=logs,
             on_hold=OnHold().changed(on_hold, memory_max),
-            warm=float(warm),
             warm_lifetime=float(warm_lifetime),
         )
         retries = Retries().changed(retry_exceptions, commands, shipping)
@@ -172,6 +174,9 @@ class CondorExecutor(Executor):
         self._engine = engine.start(session, *where) if self._left is None else attaching.attach(self._left, *where)
         # Derived executors share the engine. No more calls can come when the last of these executors is gone.
         weakref.finalize(self._engine, self._engine.watcher.close).atexit = False
+        if warm is None:
+            warm = default_warm(self._engine.session.record.access_point)
+        options = replace(options, warm=float(warm))
         self._intake = Intake.of(self._engine, options, retries, pickled, max_tasks_per_child)
 
     @classmethod
@@ -329,7 +334,7 @@ class CondorExecutor(Executor):
         """Why the calls of this executor get jobs of their own; None if warm jobs make them, as far as is known.
 
         Example:
-            >>> executor = CondorExecutor(access_point="personal", warm=60)
+            >>> executor = CondorExecutor(access_point="personal")
             >>> print(executor.why_not_warm)
             None
             >>> executor.with_options(max_retries=3).why_not_warm

@@ -8,7 +8,10 @@ from typing import Final
 from condor_futures.options.options import Options
 from condor_futures.submit.description import retried
 
-__all__ = ["closed_because"]
+__all__ = ["closed_because", "default_warm"]
+
+#: Seconds for which a warm job of a personal pool waits for calls, unless the user says how long.
+_PERSONAL: Final = 20.0
 
 #: Submit commands that count, limit or keep what one call does, by what they do to a job.
 _OF_A_JOB: Final = {
@@ -29,6 +32,19 @@ _OF_A_JOB: Final = {
 }
 #: Attributes that the executor sets in the ads of warm jobs, to limit what they can do through the proxy.
 _LIMITS: Final = {"my.limitdirectoryaccess", "my.wantioproxy", "my.wantremoteupdates"}
+
+
+def default_warm(access_point: object) -> float:
+    """Return the seconds for which warm jobs wait for calls at an *access_point*, unless the user says how long.
+
+    By HTCondor's own channel a warm job can reach files of its owner at the access point. The shadow of HTCondor 25.14
+    does not limit all of these accesses, so at other access points it is for the user to decide. In a personal pool a
+    job runs on the same machine, as the same user as its shadow: the channel gives it nothing that it does not have.
+
+    >>> default_warm("personal"), default_warm(None)
+    (20.0, 0.0)
+    """
+    return _PERSONAL if access_point == "personal" else 0.0
 
 
 @functools.lru_cache(maxsize=64)  # each submit() asks it

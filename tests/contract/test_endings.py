@@ -139,7 +139,7 @@ def test_cancelling_pending_calls_leaves_what_runs(new_executor):
 FORKING = """
     import os, sys
     from condor_futures import CondorExecutor
-    executor = CondorExecutor(access_point="personal")
+    executor = CondorExecutor(access_point="personal", warm=0)
     print(executor.submit(pow, 2, 2).result(), flush=True)
     if os.fork() == 0:
         for use in (lambda: executor.submit(pow, 2, 3), lambda: executor.map(abs, [1])):
@@ -178,7 +178,7 @@ def test_nothing_is_submitted_at_the_end_of_the_interpreter(pool):
             except RuntimeError as error:
                 print(error)
         from condor_futures import CondorExecutor
-        executor = CondorExecutor(access_point="personal")
+        executor = CondorExecutor(access_point="personal", warm=0)
         print(executor.submit(pow, 2, 3).result())
     """)
     first, *errors = out.splitlines()
@@ -193,7 +193,7 @@ def test_an_executor_that_was_not_waited_for_does_not_keep_the_interpreter(pool)
     out, err, status = run("""
         from concurrent.futures import wait
         from condor_futures import CondorExecutor
-        executor = CondorExecutor(access_point="personal", requirements="false")
+        executor = CondorExecutor(access_point="personal", warm=0, requirements="false")
         future = executor.submit(pow, 2, 3)
         executor.shutdown(wait=False, cancel_futures=True)
         wait([future], 30)

@@ -24,7 +24,7 @@ MAIN = """
 if __name__ == "__main__":
     from condor_futures import CondorExecutor
 
-    with CondorExecutor(access_point="personal", initializer=initialize, initargs=("set",)) as executor:
+    with CondorExecutor(access_point="personal", warm=0, initializer=initialize, initargs=("set",)) as executor:
         print(executor.submit(state).result(60), *executor.map(lambda _: state(), range(2), chunksize=2))
 """
 
@@ -65,7 +65,7 @@ def use(value):
 if __name__ == "__main__":
     from condor_futures import CondorExecutor
 
-    with CondorExecutor(access_point="personal", initializer=initialize, initargs=(7,)) as executor:
+    with CondorExecutor(access_point="personal", warm=0, initializer=initialize, initargs=(7,)) as executor:
         print(executor.submit(settings.get).result(60), *executor.map(use, [1, 1], chunksize=2))
 """
 

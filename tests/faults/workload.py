@@ -103,7 +103,7 @@ class Client:
         """Begin the session, or attach to it."""
         session = self.directory / "session" / "s"
         if self.generation == 0:
-            executor = CondorExecutor(access_point="personal", session=session)
+            executor = CondorExecutor(access_point="personal", warm=0, session=session)
         else:
             deadline = time.monotonic() + ATTACHING
             while True:

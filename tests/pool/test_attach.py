@@ -111,7 +111,7 @@ def attach(pool, client) -> Iterator[Callable[..., CondorExecutor]]:
 def test_calls_that_ran_while_the_client_was_killed(client, attach, spool):
     """Some calls ended and were reported, some run, and some are idle. Each runs once."""
     client.start(f"""
-        executor = CondorExecutor(access_point="personal", session=SESSION, spool={spool})
+        executor = CondorExecutor(access_point="personal", warm=0, session=SESSION, spool={spool})
         done = [executor.submit(call, n) for n in range(3)]
         [future.result() for future in done]
         running = [executor.submit(call, n, "go") for n in range(3, 6)]
@@ -142,7 +142,7 @@ def test_calls_that_ran_while_the_client_was_killed(client, attach, spool):
 def test_jobs_that_ended_while_nobody_looked(client, attach, pool):
     """Values and errors are both available. The jobs leave the queue when they have been retrieved."""
     client.start("""
-        executor = CondorExecutor(access_point="personal", session=SESSION)
+        executor = CondorExecutor(access_point="personal", warm=0, session=SESSION)
         futures = [executor.submit(call, n, "go") for n in range(3)]
         futures.append(executor.submit(lambda: 1 / 0))
         futures.append(executor.submit(shell("kill -9 $PPID")))
@@ -172,7 +172,7 @@ def test_an_initializer_that_failed_once_does_not_break_who_attaches(new_executo
     def fail():
         raise ValueError("no calibration")
 
-    with CondorExecutor(access_point="personal", session=tmp_path / "session", initializer=fail) as executor:
+    with CondorExecutor(access_point="personal", warm=0, session=tmp_path / "session", initializer=fail) as executor:
         assert isinstance(executor.submit(pow, 2, 3).exception(100), BrokenCondorExecutor)
     executor = attach(tmp_path / "session", initializer=print)
     (failed,) = executor.futures.values()
@@ -182,7 +182,7 @@ def test_an_initializer_that_failed_once_does_not_break_who_attaches(new_executo
 
 def test_a_call_that_was_refused_is_not_made_by_who_attaches(attach, tmp_path):
     """Its files were ready before the client knew that the call would be refused."""
-    executor = CondorExecutor(access_point="personal", session=tmp_path / "session")
+    executor = CondorExecutor(access_point="personal", warm=0, session=tmp_path / "session")
     values = executor.map(abs, range(6), buffersize=2)
     assert next(values) == 0
     executor.shutdown()
@@ -196,7 +196,7 @@ def test_a_call_that_was_refused_is_not_made_by_who_attaches(attach, tmp_path):
 def test_calls_that_had_not_been_submitted(client, attach):
     """max_workers delayed them. They are submitted once, with their own submit commands."""
     client.start("""
-        executor = CondorExecutor(access_point="personal", session=SESSION, max_workers=1)
+        executor = CondorExecutor(access_point="personal", warm=0, session=SESSION, max_workers=1)
         first = executor.submit(call, 0, "go")
         rest = [executor.submit(call, n) for n in range(1, 4)]
         noted = executor.with_options(environment={"NOTE": "kept"}, category="x").submit(shell("echo $NOTE"))
@@ -236,7 +236,7 @@ def test_calls_that_wait_for_others(client, attach):
     client.start("""
         from concurrent.futures import Future
         stranger = Future()
-        executor = CondorExecutor(access_point="personal", session=SESSION)
+        executor = CondorExecutor(access_point="personal", warm=0, session=SESSION)
         first = executor.submit(call, 2, "go")
         failing = executor.submit(lambda n: n / 0, first)
         children = [executor.submit(lambda a, b: a + b, first, first)]
@@ -263,7 +263,7 @@ def test_calls_that_wait_for_others(client, attach):
 
 def test_what_was_cancelled_stays_so(client, attach):
     client.start("""
-        executor = CondorExecutor(access_point="personal", session=SESSION, max_workers=2)
+        executor = CondorExecutor(access_point="personal", warm=0, session=SESSION, max_workers=2)
         running = [executor.submit(call, n, "go") for n in range(2)]
         pending = [executor.submit(call, n) for n in range(2, 4)]
         while any(future.state != "running" for future in running):
@@ -352,7 +352,7 @@ def test_a_call_fails_of_the_same_as_before(new_executor, attach, tmp_path):
 
 def test_a_held_job_stays_an_error(client, attach, pool):
     client.start("""
-        executor = CondorExecutor(access_point="personal", session=SESSION)
+        executor = CondorExecutor(access_point="personal", warm=0, session=SESSION)
         future = executor.with_options(requirements="false").submit(call, 1)
         while future.state != "idle":
             time.sleep(0.02)
@@ -491,7 +491,7 @@ def test_jobs_whose_files_never_arrived(client, attach, tmp_path):
     client.start("""
         from condor_futures.access_point import helper_process
         helper_process._HELPER = directory / "helper.py"
-        executor = CondorExecutor(access_point="personal", session=SESSION)
+        executor = CondorExecutor(access_point="personal", warm=0, session=SESSION)
         futures = [executor.submit(call, n) for n in range(3)]
         while not (directory / "submitted").exists():
             time.sleep(0.02)
@@ -514,7 +514,7 @@ def test_jobs_whose_files_never_arrived(client, attach, tmp_path):
 def test_a_submission_that_is_still_under_way_is_waited_for(client, attach):
     """The helper of a killed client continues until its last request is finished."""
     client.start("""
-        executor = CondorExecutor(access_point="personal", session=SESSION)
+        executor = CondorExecutor(access_point="personal", warm=0, session=SESSION)
         n = 0
         while n < 50 or not executor._engine.watcher._under_way.effects.submissions.under_way:
             executor.submit(call, n)
@@ -560,7 +560,7 @@ def test_a_session_in_use_is_refused(executor, new_executor):
 
 def test_a_session_in_use_by_another_process_is_refused(client, attach):
     client.start("""
-        executor = CondorExecutor(access_point="personal", session=SESSION)
+        executor = CondorExecutor(access_point="personal", warm=0, session=SESSION)
         said("ready")
         time.sleep(600)
     """)
@@ -581,7 +581,7 @@ def test_a_fork_of_the_client_does_not_keep_the_session(client, attach):
     """The user's program may fork, and its children may outlive it."""
     client.start("""
         import os
-        executor = CondorExecutor(access_point="personal", session=SESSION)
+        executor = CondorExecutor(access_point="personal", warm=0, session=SESSION)
         future = executor.submit(call, 3)
         future.result()
         child = os.fork()
@@ -606,7 +606,7 @@ def test_values_of_other_executors_that_had_arrived_are_there(client, attach):
     """When a value has been written to the call's file, the call no longer needs the client."""
     client.start("""
         from concurrent.futures import ThreadPoolExecutor
-        executor = CondorExecutor(access_point="personal", session=SESSION, max_workers=1)
+        executor = CondorExecutor(access_point="personal", warm=0, session=SESSION, max_workers=1)
         first = executor.submit(call, 1, "go")
         with ThreadPoolExecutor() as threads:
             child = executor.submit(call, threads.submit(int, 6))
@@ -623,7 +623,7 @@ def test_values_of_other_executors_that_had_arrived_are_there(client, attach):
 
 def test_attaching_from_a_thread(client, attach, pool):
     client.start("""
-        executor = CondorExecutor(access_point="personal", session=SESSION)
+        executor = CondorExecutor(access_point="personal", warm=0, session=SESSION)
         futures = list(executor.map(call, range(40), chunksize=7))
         said("ready")
         time.sleep(600)
@@ -639,7 +639,7 @@ def test_attaching_from_a_thread(client, attach, pool):
 def test_held_jobs_keep_their_policy(pool, client, attach):
     """Earlier holds no longer count. The current hold is treated according to the old options, or the new ones."""
     client.start("""
-        executor = CondorExecutor(access_point="personal", session=SESSION)
+        executor = CondorExecutor(access_point="personal", warm=0, session=SESSION)
         waits = executor.with_options(on_hold="wait").submit(call, 1, "go")
         asks = executor.with_options(on_hold=lambda job: "wait").submit(call, 2, "go")
         released = executor.with_options(on_hold=lambda job: "wait").submit(call, 3, "go")

@@ -132,7 +132,7 @@ def test_a_schedd_that_is_killed_costs_no_call(new_executor, pool, tmp_path):
 
 def test_a_schedd_that_is_away_for_long_costs_no_call(own_pool, tmp_path, caplog):
     """It loses neither the calls that it has nor those that are submitted when it is back."""
-    with CondorExecutor(access_point="personal") as executor:
+    with CondorExecutor(access_point="personal", warm=0) as executor:
         executor._engine.watcher.access_point.patience = 3.0  # 60 s by default
         calls = Calls(executor, tmp_path)
         own_pool.run("condor_off", "-daemon", "schedd", "-peaceful")
@@ -150,7 +150,7 @@ def test_a_schedd_that_is_away_for_long_costs_no_call(own_pool, tmp_path, caplog
 
 def test_who_shuts_down_at_once_does_not_wait_for_a_schedd_that_is_away(own_pool, caplog):
     """The calls that were to be submitted are no longer wanted."""
-    with CondorExecutor(access_point="personal") as executor:
+    with CondorExecutor(access_point="personal", warm=0) as executor:
         executor._engine.watcher.access_point.patience = 1.0
         own_pool.run("condor_off", "-daemon", "schedd", "-fast")
         until(lambda: not own_pool.pids("condor_schedd"))
@@ -172,7 +172,7 @@ def wipe(pool: Pool) -> None:
 
 def test_a_queue_that_is_lost_fails_its_calls(own_pool, tmp_path):
     """Neither an event nor the history reports it."""
-    with CondorExecutor(access_point="personal") as executor:
+    with CondorExecutor(access_point="personal", warm=0) as executor:
         calls = Calls(executor, tmp_path)
         wipe(own_pool)
         for future in calls.futures:
@@ -184,7 +184,7 @@ def test_a_queue_that_is_lost_fails_its_calls(own_pool, tmp_path):
 
 def test_job_ids_that_are_given_again_are_not_mixed_up(own_pool, tmp_path, monkeypatch):
     """New calls get the ids of lost jobs before the client notices the loss."""
-    with CondorExecutor(access_point="personal") as executor:
+    with CondorExecutor(access_point="personal", warm=0) as executor:
         calls = Calls(executor, tmp_path)
         monkeypatch.setattr(queue_looks, "AUDIT_INTERVAL", 1000.0)
         vars(executor._engine.watcher._under_way.effects.queue_looks)["_due"] = time.monotonic() + 1000
@@ -195,7 +195,9 @@ def test_job_ids_that_are_given_again_are_not_mixed_up(own_pool, tmp_path, monke
 
 def test_an_access_point_that_is_rebooted_costs_no_call(own_pool, tmp_path):
     """Its jobs run again from the beginning."""
-    with CondorExecutor(access_point="personal", job_lease_duration=5) as executor:  # otherwise it takes a minute
+    with CondorExecutor(
+        access_point="personal", warm=0, job_lease_duration=5
+    ) as executor:  # otherwise it takes a minute
         calls = Calls(executor, tmp_path)
         idle = executor.with_options(rank="0").submit(pow, 2, 5)
         own_pool.personal.stop()
@@ -283,7 +285,7 @@ def test_slots_that_a_killed_schedd_had_claimed_are_given_up(pool, own_pool, tmp
     It waits for six of the intervals, or for the lease of the last job: a minute in a personal pool.
     """
     assert pool.run("condor_config_val", "ALIVE_INTERVAL", "JOB_DEFAULT_LEASE_DURATION").split() == ["10", "60"]
-    with CondorExecutor(access_point="personal", job_lease_duration=12) as executor:
+    with CondorExecutor(access_point="personal", warm=0, job_lease_duration=12) as executor:
         calls = Calls(executor, tmp_path, 4)
         calls.let_go()
         assert [future.result(BOUND) for future in calls.futures] == [0, 1, 4, 9]

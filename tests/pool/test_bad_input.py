@@ -37,8 +37,8 @@ LATER_CASES = [case for cases in LATER.values() for case in cases]
 @pytest.fixture(scope="module")
 def own(pool):
     """An executor for all cases, and one that was shut down."""
-    with CondorExecutor(access_point="personal") as executor:
-        closed = CondorExecutor(access_point="personal")
+    with CondorExecutor(access_point="personal", warm=0) as executor:
+        closed = CondorExecutor(access_point="personal", warm=0)
         closed.shutdown()
         yield {"executor": executor, "closed": closed}
     assert pool.queue(executor) == []

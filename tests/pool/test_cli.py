@@ -87,7 +87,7 @@ def test_into_a_pipe_a_line_is_whole(pool, tmp_path):
     directory = tmp_path / ("a" * 90) / "session"
     status, text = run("pool", "status", "--directory", directory, COLUMNS="40")
     assert (status, f"directory  {directory}" in text) == (3, True)
-    executor = CondorExecutor(access_point="personal", session=directory)
+    executor = CondorExecutor(access_point="personal", warm=0, session=directory)
     try:
         waiting = executor.with_options(requirements="false").submit_cluster(abs, 1, count=12)
         running = executor.submit(shell("sleep 600"))
@@ -155,7 +155,7 @@ def observe(star, *, filters):
 def looked_at(pool, tmp_path_factory):
     """A kept session with the jobs of three calls: one takes the value of another, and one raises."""
     directory = tmp_path_factory.mktemp("sessions") / "kept"
-    with CondorExecutor(access_point="personal", session=directory) as executor:
+    with CondorExecutor(access_point="personal", warm=0, session=directory) as executor:
         first = executor.submit(observe, "Vega", filters=["red"])
         futures = [first, executor.submit(observe, "Deneb", filters=first), executor.submit(observe, "Sun", filters=[])]
         wait(futures)

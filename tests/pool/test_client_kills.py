@@ -32,7 +32,7 @@ def call(n):
 if (directory / "session" / "session.json").exists():
     executor = CondorExecutor.attach(directory / "session")
 else:
-    executor = CondorExecutor(access_point="personal", session=directory / "session")
+    executor = CondorExecutor(access_point="personal", warm=0, session=directory / "session")
 print("begun", flush=True)
 n = len(executor.futures)
 while n < calls:

@@ -68,7 +68,7 @@ class Checker(doctest.OutputChecker):
 @pytest.fixture(scope="module")
 def shared(pool):
     """The executor for most examples. They have one of their own, because they define categories and long jobs."""
-    with Unspooled(access_point="personal") as executor:
+    with Unspooled(access_point="personal", warm=0) as executor:
         yield executor
     assert pool.queue(executor) == []
 

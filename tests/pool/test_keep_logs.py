@@ -49,7 +49,7 @@ def test_each_job_has_its_three_files(new_executor, tmp_path, spool):
 
 
 def test_files_stay_after_the_session(pool, tmp_path):
-    executor = CondorExecutor(access_point="personal", keep_logs=tmp_path)
+    executor = CondorExecutor(access_point="personal", warm=0, keep_logs=tmp_path)
     future = executor.submit(speak, 1)
     wait([future])
     job_id, session = future.job_id, executor.session

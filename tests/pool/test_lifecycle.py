@@ -116,7 +116,7 @@ def test_an_executor_that_nobody_holds_finishes_its_work(pool, new_executor):
     """Its thread and helper process end."""
     from condor_futures import CondorExecutor
 
-    executor = CondorExecutor(access_point="personal")
+    executor = CondorExecutor(access_point="personal", warm=0)
     watcher = executor._engine.watcher
     constraint = session_constraint(executor)
     future = executor.submit(pow, 2, 5)
@@ -145,7 +145,7 @@ def test_an_ephemeral_session_goes_with_its_last_future(new_executor):
     """Until then, its files can be read."""
     from condor_futures import CondorExecutor
 
-    executor = CondorExecutor(access_point="personal")
+    executor = CondorExecutor(access_point="personal", warm=0)
     directory = executor.session
     future = executor.submit(print, "hello")
     executor.shutdown()
@@ -235,7 +235,7 @@ def test_a_script_that_ends_without_shutdown_has_its_results(pool):
     """Its callbacks run, and nothing is left."""
     text = """
         from condor_futures import CondorExecutor
-        executor = CondorExecutor(access_point="personal")
+        executor = CondorExecutor(access_point="personal", warm=0)
         print(executor._engine.session.id, flush=True)
         executor.submit(pow, 2, 10).add_done_callback(lambda future: print(future.result(), flush=True))
     """
@@ -257,7 +257,7 @@ def test_an_interrupted_script_removes_its_jobs(pool, body):
     text = """
         import time
         from condor_futures import CondorExecutor
-        executor = CondorExecutor(access_point="personal")
+        executor = CondorExecutor(access_point="personal", warm=0)
         print(executor._engine.session.id, flush=True)
         future = executor.submit(time.sleep, 300)
         def wait(first=lambda: None):
@@ -292,7 +292,7 @@ def test_a_script_that_is_interrupted_while_it_waits_removes_its_jobs(pool, body
     text = """
 import time
 from condor_futures import CondorExecutor
-executor = CondorExecutor(access_point="personal")
+executor = CondorExecutor(access_point="personal", warm=0)
 watcher = executor._engine.watcher
 print(watcher.session.id, flush=True)
 future = executor.submit(time.sleep, 300)
@@ -325,7 +325,7 @@ def test_an_interruption_of_something_else_removes_no_jobs(pool):
         from condor_futures import CondorExecutor
         sys.last_value = KeyboardInterrupt()
         sys.last_type = KeyboardInterrupt
-        executor = CondorExecutor(access_point="personal")
+        executor = CondorExecutor(access_point="personal", warm=0)
         executor.submit(pow, 2, 10).add_done_callback(lambda future: print(future.result(), flush=True))
     """
     with client(pool, text) as script:
@@ -343,7 +343,7 @@ def test_a_process_of_multiprocessing_that_ends_without_shutdown_has_its_results
         from condor_futures import CondorExecutor
 
         def main():
-            executor = CondorExecutor(access_point="personal")
+            executor = CondorExecutor(access_point="personal", warm=0)
             print(executor.session, flush=True)
             executor.submit(pow, 2, 10).add_done_callback(lambda future: print(future.result(), flush=True))
 
@@ -369,7 +369,7 @@ def test_a_process_of_multiprocessing_may_leave_its_session(pool):
 
         def main():
             global executor
-            executor = CondorExecutor(access_point="personal")
+            executor = CondorExecutor(access_point="personal", warm=0)
             executor.submit(pow, 2, 10)
             print(executor.detach(), flush=True)
 
@@ -388,7 +388,7 @@ def test_a_second_ctrl_c_ends_a_program_whose_jobs_cannot_be_removed(pool):
     text = """
         import time
         from condor_futures import CondorExecutor
-        with CondorExecutor(access_point="personal") as executor:
+        with CondorExecutor(access_point="personal", warm=0) as executor:
             print(executor._engine.session.id, executor._engine.watcher.access_point._process.pid, flush=True)
             future = executor.submit(time.sleep, 300)
             while not future.running():

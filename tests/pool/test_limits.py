@@ -61,7 +61,7 @@ def zeros_after(flag: Path, size: int) -> bytes:
 def test_calls_beyond_a_limit_wait_and_go_on(limit, spool, pool_with, tmp_path, caplog):
     """The executor submits more jobs as others leave, whichever limit applies."""
     pool = pool_with(**{limit: LIMIT})
-    with CondorExecutor(access_point="personal", spool=spool) as executor:
+    with CondorExecutor(access_point="personal", warm=0, spool=spool) as executor:
         futures = [executor.submit(wait_for, tmp_path / "flag", n) for n in range(3 * LIMIT)]
         queue = until(lambda: len(found := pool.queue(executor)) >= LIMIT and found)
         if limit != "MAX_JOBS_PER_SUBMISSION":
@@ -78,7 +78,10 @@ def test_calls_beyond_a_limit_wait_and_go_on(limit, spool, pool_with, tmp_path, 
 def test_jobs_of_others_count_too(pool_with, tmp_path):
     """Another session of the same user uses the whole limit. Calls wait until it has ended, and can be cancelled."""
     pool = pool_with(MAX_JOBS_PER_OWNER=LIMIT)
-    with CondorExecutor(access_point="personal") as other, CondorExecutor(access_point="personal") as executor:
+    with (
+        CondorExecutor(access_point="personal", warm=0) as other,
+        CondorExecutor(access_point="personal", warm=0) as executor,
+    ):
         theirs = [other.submit(wait_for, tmp_path / "flag", n) for n in range(LIMIT)]
         until(lambda: all(future.running() for future in theirs))
         mine = [executor.submit(pow, n, 2) for n in range(3)]
@@ -94,7 +97,7 @@ def test_jobs_of_others_count_too(pool_with, tmp_path):
 def test_cluster_waits_until_there_is_room_for_all_of_it(pool_with, tmp_path):
     """The jobs are one cluster or none. A cluster that can never fit fails at once with the reason."""
     pool = pool_with(MAX_JOBS_PER_OWNER=LIMIT)
-    with CondorExecutor(access_point="personal") as executor:
+    with CondorExecutor(access_point="personal", warm=0) as executor:
         first = [executor.submit(wait_for, tmp_path / "flag", n) for n in range(2)]
         until(lambda: all(future.running() for future in first))
         never = executor.submit_cluster(pow, procid, 2, count=LIMIT + 1)
@@ -112,7 +115,7 @@ def test_cluster_waits_until_there_is_room_for_all_of_it(pool_with, tmp_path):
 def test_cluster_larger_than_a_submission_may_be_fails(pool_with):
     """With MAX_JOBS_PER_SUBMISSION, the executor splits batches of jobs, but not a cluster that the user requested."""
     pool_with(MAX_JOBS_PER_SUBMISSION=LIMIT)
-    with CondorExecutor(access_point="personal") as executor:
+    with CondorExecutor(access_point="personal", warm=0) as executor:
         with pytest.raises(AccessPointError, match=r"accepts at most 4 jobs \(MAX_JOBS_PER_SUBMISSION\), .* has 6$"):
             executor.submit_cluster(pow, procid, 2, count=6)[5].result(100)
         assert executor.submit(pow, 2, 3).result(100) == 8
@@ -133,7 +136,7 @@ def fixture_small_disk(tmp_path):
 def test_calls_wait_for_room_in_the_spool_directory(pool_with, small_disk):
     """Files that do not fit beside others are spooled when the others have left. Files that never fit fail alone."""
     pool = pool_with(ALTERNATE_JOB_SPOOL=f'"{small_disk}"')
-    with CondorExecutor(access_point="personal") as executor:
+    with CondorExecutor(access_point="personal", warm=0) as executor:
         calls = [os.urandom(3 * MIB), os.urandom(3 * MIB), os.urandom(9 * MIB), os.urandom(3 * MIB), b"short"]
         futures = [executor.submit(len, data) for data in calls]
         wait(futures, 100)
@@ -149,7 +152,7 @@ def test_calls_wait_for_room_in_the_spool_directory(pool_with, small_disk):
 def test_value_waits_for_room_on_the_disk_of_the_job(pool_with, small_disk, tmp_path):
     """If jobs run in the spool directory, files on the way to other jobs may fill it for some time."""
     pool_with(ALTERNATE_JOB_SPOOL=f'"{small_disk}"')
-    with CondorExecutor(access_point="personal") as executor:
+    with CondorExecutor(access_point="personal", warm=0) as executor:
         future = executor.submit(zeros_after, tmp_path / "flag", 2 * MIB)
         until(future.running)
         filler = small_disk / "filler"
@@ -164,7 +167,7 @@ def test_value_waits_for_room_on_the_disk_of_the_job(pool_with, small_disk, tmp_
 def test_value_that_the_disk_of_the_job_cannot_hold_fails_its_call_alone(pool_with, small_disk):
     """The other calls of the bundle have their values, both earlier and later ones."""
     pool_with(ALTERNATE_JOB_SPOOL=f'"{small_disk}"')
-    with CondorExecutor(access_point="personal") as executor:
+    with CondorExecutor(access_point="personal", warm=0) as executor:
         # The job runs in its spool directory, because access point and execution point are one machine.
         results = [executor.submit(os.urandom, n * MIB) for n in (9, 1)]
         with pytest.raises(OSError, match=r"No space left on device \(on the execution point") as caught:

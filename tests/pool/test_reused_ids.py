@@ -52,7 +52,7 @@ class Waiting:
 def test_a_job_is_not_taken_for_an_earlier_one_of_its_session(own_pool, tmp_path):
     """The log has a whole job 1.0, a whole job 2.0, and then the jobs that have these ids now."""
     wait, session = Waiting(tmp_path), tmp_path / "session"
-    executor = CondorExecutor(access_point="personal", session=session)
+    executor = CondorExecutor(access_point="personal", warm=0, session=session)
     done = executor.submit(pow, 2, 5)
     assert (done.result(60), done.job_id) == (32, "1.0")
     removed = executor.submit(wait, "removed")
@@ -96,7 +96,7 @@ def test_a_job_is_not_taken_for_an_earlier_one_of_its_session(own_pool, tmp_path
 def test_a_job_is_not_taken_for_one_of_another_session(own_pool, tmp_path, ended):
     """The client does not remove or retrieve the job of another session either."""
     wait = Waiting(tmp_path)
-    executor = CondorExecutor(access_point="personal", session=tmp_path / "session")
+    executor = CondorExecutor(access_point="personal", warm=0, session=tmp_path / "session")
     lost = executor.submit(wait, "lost")
     wait.begun("lost")
     assert lost.job_id == "1.0"
@@ -105,7 +105,7 @@ def test_a_job_is_not_taken_for_one_of_another_session(own_pool, tmp_path, ended
         wait.let_go("lost")
         until(lambda: [ad["JobStatus"] for ad in own_pool.ads("condor_q")] == [4])
     lose_the_queue(own_pool)
-    with CondorExecutor(access_point="personal") as other:
+    with CondorExecutor(access_point="personal", warm=0) as other:
         future = other.submit(wait, "other")
         wait.begun("other")
         assert future.job_id == "1.0"

@@ -37,7 +37,7 @@ def left(pool):
     made = []
 
     def leave(**options) -> CondorExecutor:
-        executor = CondorExecutor(**options)
+        executor = CondorExecutor(warm=0, **options)
         made.append(executor)
         assert executor.submit(pow, 2, 2).result() == 4
         running = executor.submit(shell("sleep 600"))

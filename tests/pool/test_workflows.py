@@ -229,7 +229,7 @@ def test_an_executor_from_a_submit_file(pool, tmp_path):
         queue 10
         """
     )
-    with CondorExecutor.from_submit_file(file, access_point="personal", Prio=5, batch_name="mine") as executor:
+    with CondorExecutor.from_submit_file(file, access_point="personal", warm=0, Prio=5, batch_name="mine") as executor:
         future = executor.submit(shell('echo "$A$B $(cat data)"; cat "$_CONDOR_JOB_AD"'))
         lines = future.result().stdout.splitlines()
     assert lines[0] == "12 4"
