@@ -114,9 +114,10 @@ class Bundle:
     def found(self, written: Written) -> None:
         """Record what the warm job wrote until a call ended: what it writes now is of the next one."""
         ends = cast("dict[str, tuple[str, int]]", self.ends)
+        attempt = written.path.stem
         for stream, (_, end) in written.ranges.items():
             if end is not None:
-                ends[stream] = written.path.stem, end
+                ends[stream] = attempt, end
 
     def overwritten(self, calls: Iterable[str]) -> None:
         """Forget the output of *calls*: the job runs again, and overwrites the files."""

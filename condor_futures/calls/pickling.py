@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import math
 import pickle
@@ -16,7 +17,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from condor_futures.calls.culprit import SearchEndedError, locate_culprit
-from condor_futures.calls.main_script import main_script, variables_of
+from condor_futures.calls.main_script import Script, main_script, variables_of
 from condor_futures.calls.procid import ProcId
 from condor_futures.errors import PayloadError, words
 from condor_futures.execution_point import by_value
@@ -77,9 +78,13 @@ class _Pickler(by_value.Pickler):
         self._key_of = key_of
         self._needs = needs
         self._ship = ship
-        self._script = main_script() if ship.auto else None
         self._of_script: dict[int, object] = {}
         self._numbered = numbered
+
+    @functools.cached_property
+    def _script(self) -> Script | None:
+        # Looked at only for what belongs to the script: that takes as long as pickling a number.
+        return main_script() if self._ship.auto else None
 
     def another(self, file: Any) -> _Pickler:
         return _Pickler(
