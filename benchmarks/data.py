@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -68,26 +67,7 @@ class Counted:
 
     def __reduce__(self) -> Any:
         Counted.pickled += 1
-        return bare_array, (self.array,)
-
-
-def bare_array(array: Any) -> Any:
-    return array
-
-
-def look(array: Any, number: int) -> tuple[int, int, int, int]:
-    """Read the array; return the process, the array in it, and the process's highest memory."""
-    total = int(array[number::1000].sum())
-    return os.getpid(), id(array), highest(), total
-
-
-def highest(_: int = 0) -> int:
-    """The highest resident memory of this process in bytes, with numpy."""
-    import numpy as np  # noqa: F401
-
-    # Not ru_maxrss, which begins with that of the parent process.
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+        return work.bare_array, (self.array,)
 
 
 @contextmanager
@@ -110,13 +90,13 @@ def share(size: int, count: int, *, line: bool, **options: Any) -> dict[str, flo
     import numpy as np
 
     with hidden() if line else nullcontext(), condor(**options) as executor:
-        before, of_job = highest(), max(executor.map(highest, range(work.SLOTS)))
+        before, of_job = work.highest(), max(executor.map(work.highest, range(work.SLOTS)))
         array = np.ones(size, np.uint8)
         began = time.perf_counter()
         handle = executor.share(Counted(array))
         shared = time.perf_counter() - began
         del array
-        told = list(executor.map(look, repeat(handle), range(count), chunksize=-(-count // work.SLOTS)))
+        told = list(executor.map(work.look, repeat(handle), range(count), chunksize=-(-count // work.SLOTS)))
         done = time.perf_counter() - began
         objects = executor.session / "objects"
         stored = sum(path.stat().st_size for path in objects.iterdir())
@@ -126,7 +106,7 @@ def share(size: int, count: int, *, line: bool, **options: Any) -> dict[str, flo
             "pickled": Counted.pickled,
             "stored": stored / size,
             "copies": len({(pid, place) for pid, place, *_ in told}),
-            "client": (highest() - before) / size,
+            "client": (work.highest() - before) / size,
             "job": (max(memory for _, _, memory, _ in told) - of_job) / size,
         }
 

@@ -183,25 +183,28 @@ def public_release(data_home: Path) -> HTCondorRelease:
     return found
 
 
-@pytest.fixture(scope="session")
-def pool(release: HTCondorRelease) -> Iterator[Pool]:
-    """The personal pool of `access_point="personal"`, in a state directory of the session's own."""
+@pytest.fixture(scope="session", autouse=True)
+def state_home() -> Iterator[Path]:
+    """A state directory of the session's own, before any module has another one for its tests: see the pool below."""
     # The directory is not below pytest's tmp_path: an ordinary user's job must be able to reach it, and the name of
     # tmp_path is long.
     state = Path(tempfile.mkdtemp(prefix="condor-futures-tests-"))
-    before = os.environ.get("XDG_STATE_HOME")
-    os.environ["XDG_STATE_HOME"] = str(state)
-    personal = PersonalPool(slots=8, release=release, config=QUICK)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(state))
+        yield state
+    shutil.rmtree(state)
+
+
+@pytest.fixture(scope="session")
+def pool(release: HTCondorRelease, state_home: Path) -> Iterator[Pool]:
+    """The personal pool of `access_point="personal"`."""
+    directory = state_home / "condor_futures" / "pools" / "personal"
+    personal = PersonalPool(directory, slots=8, release=release, config=QUICK)
     try:
         personal.start()
         yield Pool(personal)
     finally:
         personal.stop()
-        if before is None:
-            del os.environ["XDG_STATE_HOME"]
-        else:
-            os.environ["XDG_STATE_HOME"] = before
-        shutil.rmtree(state)
 
 
 @pytest.fixture(scope="session")

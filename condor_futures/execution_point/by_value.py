@@ -85,6 +85,14 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         """Return whether the other side imports *module* from the same file as this process."""
         return module.__name__.partition(".")[0] in finder.names and self.imports(module)
 
+    def dump(self, obj: "Any") -> None:
+        try:
+            super().dump(obj)
+        finally:
+            # They refer to this pickler, which would otherwise stay, with all that it has pickled, until the garbage
+            # collector runs.
+            self._reducers.clear()
+
     def reducer_override(self, obj: "Any") -> "Any":
         kind = type(obj)
         try:

@@ -60,15 +60,16 @@ def _top_level(name: str) -> str:
         ImportError: there is no such module.
 
     """
+    if not name:
+        raise ImportError("'' in ship is not the name of a module")
+    spec, missing = None, name
     try:
-        spec = importlib.util.find_spec(name)
+        if all(name.split(".")):
+            spec = importlib.util.find_spec(name)
     except ModuleNotFoundError as error:
-        spec = None
-        missing: str | None = error.name
+        missing = error.name or name
     except ValueError:
-        raise ImportError(f"{name!r} in ship is not the name of a module") from None
-    else:
-        missing = name
+        raise ImportError(f"the module {name!r} in ship does not say which file it is from") from None
     if spec is None:
         raise ModuleNotFoundError(
             f"the module {name!r} in ship cannot be imported: No module named {missing!r}; "

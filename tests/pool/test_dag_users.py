@@ -56,6 +56,7 @@ def test_root_without_user_namespaces(public_release, public_directory, monkeypa
     Root can still attach to the DAG.
     """
     monkeypatch.setenv("XDG_STATE_HOME", str(public_directory))
+    monkeypatch.setenv("PATH", f"{public_release.bin}:{os.environ['PATH']}")
     monkeypatch.setattr(identity, "_user_namespaces_work", lambda: False)
     with DagExecutor("theirs", public_directory / "dag", access_point="personal") as dag:
         one = dag.submit(os.getuid)

@@ -52,7 +52,8 @@ def test_calls_submitted_one_by_one_share_a_cluster(pool, new_executor):
     executor = new_executor()
     futures = [executor.submit(pow, n, 2) for n in range(30)]
     assert [future.result() for future in futures] == [n * n for n in range(30)]
-    assert len({future.job_id.split(".")[0] for future in futures}) <= 3
+    # One or two; more where the loop is interrupted by other programs for some milliseconds.
+    assert len({future.job_id.split(".")[0] for future in futures}) <= 10
 
 
 def test_a_chunk_of_calls_is_one_job(pool, new_executor):

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 
@@ -17,6 +18,7 @@ from condor_futures.access_point import helper_process
 from condor_futures.access_point.location import Location
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
+from condor_futures.watching.under_way import UnderWay
 
 pytestmark = pytest.mark.pool
 
@@ -243,9 +245,18 @@ def test_ctrl_c_before_the_calls_are_withdrawn_strands_no_future(new_executor, m
     futures = [executor.submit(pow, 2, n) for n in range(3)]
     until(lambda: all(future.state == "idle" for future in futures))
 
+    asked = threading.Event()
+    withdraw = UnderWay.withdraw_pending
+
+    def answer_late(self):
+        asked.wait(60)
+        return withdraw(self)
+
     def interrupt(*_):
+        asked.set()
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(UnderWay, "withdraw_pending", answer_late)
     monkeypatch.setattr(watcher, "wait", interrupt)
     with pytest.raises(KeyboardInterrupt):
         executor.shutdown(cancel_futures=True)

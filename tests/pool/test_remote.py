@@ -299,8 +299,8 @@ def test_a_session_stays_with_its_schedd(remote, monkeypatch, tmp_path):
     executor = CondorExecutor(session=tmp_path / "session")
     first = executor.submit(pow, 2, 3)
     assert first.result() == 8
-    executor.with_options(requirements="false").submit(pow, 2, 4)
-    until(lambda: len(remote.queue(executor)) == 1)
+    second = executor.with_options(requirements="false").submit(pow, 2, 4)
+    until(lambda: second.state == "idle" and len(remote.queue(executor)) == 1)
     executor.detach()
     monkeypatch.setenv("_CONDOR_COLLECTOR_HOST", "127.0.0.1:9")
     monkeypatch.setenv("_CONDOR_SCHEDD_HOST", "ap2@remote.example")

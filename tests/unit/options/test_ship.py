@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -66,13 +67,19 @@ def test_what_the_runner_has_is_never_sent(name, tmp_path):
     assert not Shipping("auto").sends(name, str(tmp_path / "x.py"))
 
 
-def test_a_package_that_is_not_there_is_refused():
+def test_a_package_that_is_not_there_is_refused(monkeypatch):
     with pytest.raises(ModuleNotFoundError, match=r"'no_such' in ship cannot be imported.*Path\('no_such'\)"):
         Shipping(["no_such"])
     with pytest.raises(ModuleNotFoundError, match="no_such"):
         Shipping(["no_such.inner"])
-    with pytest.raises(ImportError, match="not the name of a module"):
+    with pytest.raises(ImportError, match="'' in ship is not the name of a module"):
         Shipping([""])
+    for name in ("./no_such.py", ".no_such", "no_such."):
+        with pytest.raises(ModuleNotFoundError, match=r"cannot be imported.*to ship a file, use Path"):
+            Shipping([name])
+    monkeypatch.setitem(sys.modules, "made_here", ModuleType("made_here"))
+    with pytest.raises(ImportError, match="'made_here' in ship does not say which file"):
+        Shipping(["made_here"])
 
 
 def test_the_file_of_a_module_of_the_users(tmp_path, monkeypatch):
