@@ -22,8 +22,8 @@ from condor_futures import CondorExecutor
 
 T = TypeVar("T")
 
-#: Options of all executors. Warm jobs are not the default yet.
-OPTIONS: dict[str, Any] = {"access_point": "personal", "warm": 60.0}
+#: Options of all executors: the defaults, but for the pool.
+OPTIONS: dict[str, Any] = {"access_point": "personal"}
 PROCESSES = "ProcessPoolExecutor"
 
 
@@ -195,9 +195,9 @@ class Run:
 
     def _shared(self, name: str, make: Callable[[], Any]) -> Any:
         if name not in self._executors:
-            executor = self._executors[name] = self._open.enter_context(make())
-            if not self.quick:
-                work.warm_up(executor)
+            self._executors[name] = self._open.enter_context(make())
+        if not self.quick:
+            work.warm_up(self._executors[name])  # also after a case without it: jobs leave after 20 s without calls
         return self._executors[name]
 
     def free_the_slots(self) -> None:
