@@ -183,10 +183,10 @@ class CondorFuture(Future[T]):
         return f"{super().__repr__()[:-1]}, call {self.key} {self.state}{job}>"
 
     def cancel(self) -> bool:
-        """Cancel the call, even if it is running; its job is then removed from the queue.
+        """Cancel the call, even if it is running.
 
-        If the call shares its job with other calls, the job continues for those, and the result of this call is
-        ignored. A warm job kills the process of the call and stays.
+        A warm job kills the process of the call and stays. Any other job is removed from the queue. If the call shares
+        such a job with other calls, the job continues for those, and the result of this call is ignored.
 
         Returns:
             False if the call has already ended, else True.
@@ -217,7 +217,7 @@ class CondorFuture(Future[T]):
 
     @property
     def job_id(self) -> str | None:
-        """The id of the job, as ``cluster.proc``; None before the job is in the queue.
+        """The id of the job, as ``cluster.proc``; None before the job is in the queue, or before it is given the call.
 
         Example:
             >>> future.result()
@@ -234,7 +234,7 @@ class CondorFuture(Future[T]):
 
         One of ``pending`` (not in the queue yet), ``idle``, ``running``, ``held`` (if ``on_hold`` does not fail the
         call), ``completed`` (the job has ended and its outcome is being retrieved), ``done``, ``failed`` and
-        ``cancelled``.
+        ``cancelled``. A call is ``pending`` until it is given to a warm job.
 
         Example:
             >>> future.result()

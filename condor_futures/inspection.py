@@ -140,7 +140,7 @@ def inspect_file(path: str | Path, *, trust: bool = False) -> Inspection:
 
     Example:
         >>> from condor_futures.inspection import inspect_file
-        >>> with CondorExecutor(access_point="personal", session="scan") as executor:
+        >>> with CondorExecutor(access_point="personal", warm=0, session="scan") as executor:
         ...     powers = list(executor.map(pow, [2, 3], [10, 2], chunksize=2))
         >>> for outcome in inspect_file("scan/bundles/000/b000000.outcomes").outcomes:
         ...     print(outcome.key, outcome.result, outcome.value)
@@ -180,6 +180,8 @@ def inspect_file(path: str | Path, *, trust: bool = False) -> Inspection:
 
 def find_job(job_id: str, session: Path | None = None) -> list[Path]:
     """Return the files of a job: its calls, if they have not been removed, and its outcomes, if it has any yet.
+
+    The calls and outcomes of a warm job are in other files.
 
     Args:
         job_id: the job, as ``cluster.proc``.

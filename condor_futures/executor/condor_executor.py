@@ -61,7 +61,7 @@ class CondorExecutor(Executor):
         mp_context: ignored; accepted so that code written for ``ProcessPoolExecutor`` runs. A job is always a new
             process.
         initializer: called in each process that makes calls, before the first call: once per job, and again after a
-            crash.
+            crash or, in a warm job, after a running call was cancelled.
         initargs: the initializer's arguments.
         max_tasks_per_child: a process makes at most this many calls; then a new process starts.
         access_point: None for the schedd of the local HTCondor configuration; ``"personal"`` for a personal pool, which
@@ -76,8 +76,9 @@ class CondorExecutor(Executor):
             are transferred as they are, so that the job can import from them.
         warm: the seconds for which a job without a call waits for further calls before it leaves. 0 gives each call (or
             each chunk of ``map``) a job of its own, as do options that concern a whole job, such as ``max_retries``,
-            and access points that do not see the session. The default, None, means 20 in a personal pool, and 0
-            elsewhere. See "Warm jobs" in the documentation.
+            and access points that do not see the session. The default, None, means 20 in a personal pool
+            (``access_point="personal"``), and 0 elsewhere, because a warm job can reach your files at the access point.
+            See "Warm jobs" in the documentation.
         warm_lifetime: the seconds after which a warm job takes no more calls, and leaves its slot when its call ends.
         credentials: credentials to store at the access point before the first job is submitted: ``"kerberos"``,
             ``"scitokens"``, ``"oauth:SERVICE"`` or ``"oauth:SERVICE*HANDLE"``, or several of these. They are renewed
@@ -242,8 +243,9 @@ class CondorExecutor(Executor):
     def detach(self) -> str:
         """Leave the session while its jobs continue. Return its id or its directory, for :meth:`attach`.
 
-        In this process, unfinished futures fail with a :class:`CondorFuturesError` that says so. Calls that are not in
-        the queue yet, because of ``max_workers`` or because they wait for other calls, are submitted when a client
+        In this process, unfinished futures fail with a :class:`CondorFuturesError` that says so. Calls that wait for
+        warm jobs are given to those that run, or get jobs of their own if none runs. Calls that are not in the queue
+        after that, because of ``max_workers`` or because they wait for other calls, are submitted when a client
         attaches.
 
         Raises:
@@ -465,10 +467,11 @@ class CondorExecutor(Executor):
         return self._intake.share(obj)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> CondorFuture[T]:
-        """Submit the call ``fn(*args, **kwargs)`` as a job of its own, and return its future immediately.
+        """Submit the call ``fn(*args, **kwargs)``, and return its future immediately.
 
-        The future fails with a :class:`PayloadError` if the call cannot be pickled or written, with a TypeError if *fn*
-        is not callable, and with a FileNotFoundError if an input file does not exist.
+        Without warm jobs, the call is a job of its own. The future fails with a :class:`PayloadError` if the call
+        cannot be pickled or written, with a TypeError if *fn* is not callable, and with a FileNotFoundError if an input
+        file does not exist.
 
         Raises:
             TypeError: *fn* is :func:`shell` itself, without a command.
@@ -539,16 +542,16 @@ class CondorExecutor(Executor):
             fn: called with one item of each iterable.
             iterables: read immediately, or as far as *buffersize* allows.
             timeout: seconds from this call on, after which waiting for a result raises TimeoutError.
-            chunksize: calls per job. ``"auto"`` makes about four jobs for each core of the pool, or for each of
-                *max_workers* if these are fewer. A call that raises an exception, or crashes its Python process, does
-                not affect the other calls in its job.
+            chunksize: calls per job; warm jobs are given the calls one by one instead. ``"auto"`` makes about four jobs
+                for each core of the pool, or for each of *max_workers* if these are fewer. A call that raises an
+                exception, or crashes its Python process, does not affect the other calls in its job.
             buffersize: submit at most this many chunks ahead of the results taken (as in Python 3.14).
 
         Raises:
             ValueError: *chunksize* or *buffersize* is below 1, or *chunksize* is ``"auto"`` with a *buffersize*.
 
         Example:
-            >>> for square in executor.map(pow, range(4), [2] * 4, chunksize=2):  # two jobs
+            >>> for square in executor.map(pow, range(4), [2] * 4, chunksize=2):
             ...     print(square)
             0
             1
@@ -646,7 +649,7 @@ class CondorExecutor(Executor):
 
         Example:
             >>> from condor_futures import report
-            >>> with CondorExecutor(access_point="personal", warm=20) as executor:
+            >>> with CondorExecutor(access_point="personal") as executor:
             ...     future = executor.submit(report, 0.5, "half of it")
             ...     running = executor.reports()
 
