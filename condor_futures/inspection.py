@@ -7,6 +7,7 @@ cannot run code.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -16,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from condor_futures.calls.stored_calls import bundle_secret
 from condor_futures.errors import CondorFuturesError
 from condor_futures.execution_point import unpickling
 from condor_futures.execution_point.frames import TAG_SIZE, FrameError, read_frames, skim
 from condor_futures.execution_point.unpickling import Unpickler, found_here
+from condor_futures.files.attempts import find_attempts
 from condor_futures.session.event_log import EventLog
 from condor_futures.session.finding import sessions_directory
 from condor_futures.session.session import Session, own_sessions
@@ -125,13 +128,13 @@ class Inspection:
 
 
 def inspect_file(path: str | Path, *, trust: bool = False) -> Inspection:
-    """Return the contents of a session's file: ``BUNDLE.calls`` or ``BUNDLE.outcomes``.
+    """Return the contents of a session's file: ``BUNDLE.calls`` or ``BUNDLE.outcomes``, or a file of a warm job.
 
     Only authentic frames are unpickled. The tag of an authentic frame is valid under the secret in the session's
     ``session.json``, which must belong to you, and which nobody else may be able to read or write.
 
     Args:
-        path: the file, in the place where it was written: ``SESSION/bundles/000``.
+        path: the file, in the place where it was written: ``SESSION/bundles/000`` or ``SESSION/lines/BUNDLE``.
         trust: unpickle the whole file, authentic or not. The author of the file can then run any code in your process.
 
     Raises:
@@ -154,7 +157,7 @@ def inspect_file(path: str | Path, *, trust: bool = False) -> Inspection:
         raise CondorFuturesError(f"{path} holds neither calls nor outcomes: it is not a regular file")
     with path.open("rb") as file:
         try:
-            secret, distrust = Session.of_file(path).secret, None
+            secret, distrust = _secret_of(path, file), None
         except CondorFuturesError as error:
             secret, distrust = None, f"the file cannot be authenticated: {error}"
         end, broken = 0, ""
@@ -178,10 +181,28 @@ def inspect_file(path: str | Path, *, trust: bool = False) -> Inspection:
     )  # fmt: skip
 
 
+def _secret_of(path: Path, file: BinaryIO) -> bytes:
+    """Return the secret that authenticates a file of a session.
+
+    A warm job has a secret of its own. The name of its bundle is that of the directory in which it and the client
+    write, or that of the file in which it brings back the rest.
+    """
+    session = Session.of_file(path)
+    own = path.resolve()
+    key = own.parent.name if own.parent.parent == session.lines else own.stem
+    of_job = bundle_secret(session.secret, key)
+    with contextlib.suppress(FrameError):
+        if next(read_frames(file, of_job), None) is not None:
+            file.seek(0)
+            return of_job
+    file.seek(0)
+    return session.secret
+
+
 def find_job(job_id: str, session: Path | None = None) -> list[Path]:
     """Return the files of a job: its calls, if they have not been removed, and its outcomes, if it has any yet.
 
-    The calls and outcomes of a warm job are in other files.
+    Each attempt of a warm job has its own files, and the outcomes that it brought back at its end are in another one.
 
     Args:
         job_id: the job, as ``cluster.proc``.
@@ -224,7 +245,10 @@ def find_job(job_id: str, session: Path | None = None) -> list[Path]:
         names = ", ".join(map(str, found))
         raise CondorFuturesError(f"several sessions have a job {job_id}; name one with --session: {names}")
     [(directory, key)] = found.items()
-    files = [file for kind in ("calls", "outcomes") for file in directory.glob(f"bundles/*/{key}.{kind}")]
+    line = directory / "lines" / key
+    kinds = ("calls", "outcomes")
+    files = [line / f"{name}.{kind}" for name in find_attempts(line) for kind in kinds]
+    files += [file for kind in kinds for file in directory.glob(f"bundles/*/{key}.{kind}")]
     if not files:
         raise CondorFuturesError(f"the files of the job {job_id}, {key}.*, have been removed from {directory}")
     return files

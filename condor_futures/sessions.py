@@ -13,6 +13,7 @@ from typing import Any, Literal
 from condor_futures.access_point.choosing import Place
 from condor_futures.access_point.emptying import wait_until_gone
 from condor_futures.access_point.requests import AccessPoint
+from condor_futures.calls.lines import find_cancelled
 from condor_futures.dag.files import read_manifest
 from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.execution_point.frames import skim
@@ -70,7 +71,7 @@ class SessionInfo:
     def of(cls, session: Session) -> SessionInfo:
         """Describe a session from its files, which may be changing."""
         used = session.lock.holder is not None
-        calls, ended, size = _count(session.directory)
+        calls, ended, size = _count(session)
         state: Literal["in use", "left", "finished"] = "in use" if used else "left"
         if not used and (session.record.finished or calls == ended):
             state = "finished"
@@ -188,25 +189,27 @@ def _of_dag(session: Session) -> tuple[Any, str]:
     return about["access_point"], about["name"]
 
 
-def _count(directory: Path) -> tuple[int, int, int]:
+def _count(session: Session) -> tuple[int, int, int]:
     """Return the number of calls, the number of calls with an outcome, and the total size of all files.
 
     Only headers are read, and nothing is authenticated: a forged file can do no more than make a number wrong.
     """
-    calls, ended, size = 0, 0, 0
-    for place, _, names in os.walk(directory):
-        keys: dict[str, set[str]] = {"call": set(), "outcome": set()}
+    calls: set[str] = set()
+    ended: set[str] = set()
+    size = 0
+    of_warm_jobs = find_cancelled(session)
+    for place, _, names in os.walk(session.directory):
         cancelled = {name.removesuffix(".cancelled") for name in names if name.endswith(".cancelled")}
         for name in names:
             path = Path(place, name)
             with contextlib.suppress(OSError):
                 size += path.lstat().st_size
-                if path.suffix in (".calls", ".outcomes") and path.stem not in cancelled:
-                    kind = "call" if path.suffix == ".calls" else "outcome"
-                    keys[kind].update(_keys(path, kind))
-        calls += len(keys["call"] | keys["outcome"])
-        ended += len(keys["outcome"])
-    return calls, ended, size
+                if path.suffix == ".outcomes" and path.stem not in cancelled:
+                    ended.update(_keys(path, "outcome"))
+                elif path.suffix == ".calls" and session.bundles in path.parents:
+                    # (What the client handed to warm jobs is in other files too, also where nobody waits for it.)
+                    calls.update(key for key in _keys(path, "call") if key not in of_warm_jobs.get(path.stem, ()))
+    return len(calls | ended), len(ended), size
 
 
 def _keys(path: Path, kind: str) -> Iterator[str]:

@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     c_values, gamma_values = (C[1::2], GAMMA[1::2]) if options.coarse else (C, GAMMA)
     points = list(itertools.product(c_values, gamma_values))
-    console.print(f"{len(points)} classifiers, three to a job. Starting HTCondor ...")
+    console.print(f"{len(points)} classifiers. Starting HTCondor ...")
     # One core a job: the linear algebra underneath would otherwise start as many threads as the machine has cores.
     with (
         CondorExecutor(

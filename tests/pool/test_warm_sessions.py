@@ -13,12 +13,37 @@ import pytest
 from support import until
 from warm_calls import ask_the_proxy, job_of_the_call
 
-from condor_futures import (
-    CondorExecutor,
-    CondorFuturesError,
-)
+from condor_futures import CondorExecutor, CondorFuturesError, sessions
+from condor_futures.inspection import find_job, inspect_file
 
 pytestmark = pytest.mark.pool
+
+
+# What is seen of a session.
+
+
+def test_calls_of_warm_jobs_are_counted_once_and_can_be_inspected(pool, warm, tmp_path):
+    executor = warm(session=tmp_path / "session")
+    futures = [executor.submit(pow, 2, number) for number in range(3)]
+    waits = executor.submit(time.sleep, 600)
+    never = executor.with_options(requirements="false").submit(abs, -1)
+    assert [future.result(60) for future in futures] == [1, 2, 4]
+
+    def counted() -> tuple[int, int]:
+        [info] = [info for info in sessions(tmp_path) if info.directory == executor.session]
+        return info.ended, info.calls
+
+    assert counted() == (3, 5)
+    for future in (waits, never):
+        assert future.cancel()
+    until(lambda: counted() == (3, 3))
+    jobs = {future.job_id for future in futures}
+    found = [inspect_file(file) for job in jobs for file in find_job(job, executor.session)]
+    assert [one.distrust for one in found] == [None] * len(found)
+    values = {outcome.key: outcome.value for one in found for outcome in one.outcomes}
+    assert values == {future.key: future.result() for future in futures}
+    calls = {call.key: (call.function, call.args) for one in found for call in one.calls}
+    assert [calls[future.key] for future in futures] == [(pow, (2, number)) for number in range(3)]
 
 
 # Their time.
