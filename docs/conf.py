@@ -24,7 +24,8 @@ extensions = [
     "sphinx.ext.napoleon",  # which are in Google style
     "sphinx.ext.graphviz",  # draws processes and threads
 ]
-exclude_patterns = ["_build", "_generated"]  # what is generated is included by pages, and is not a page
+# What is generated is included by pages, and is not a page.
+exclude_patterns = ["_build", "_generated", "explanation/performance"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3  # so that pages can link to each other's sections

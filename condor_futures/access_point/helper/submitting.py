@@ -63,6 +63,10 @@ class Submitting(JobsInQueue):
                     "error": str(error),
                     "others": bool(self._schedd.query(others, ["ClusterId"], limit=1)),
                 }
+            # As condor_submit does. Without it, the first jobs of a personal pool that had just started waited for
+            # another second (25.14.1): the schedd had asked for a negotiation before the files were there.
+            with contextlib.suppress(self._htcondor.HTCondorException):
+                self._schedd.reschedule()
         return {
             "cluster": result.cluster(),
             "first": result.first_proc(),
