@@ -62,7 +62,7 @@ def environment() -> dict[str, Any]:
 
 
 def write_json(path: Path, rows: list[Row], versions: dict[str, str]) -> list[Row]:
-    """Write the rows into a JSON file; rows that the file has of earlier runs remain if they were not measured now.
+    """Write the rows into a JSON file; what the file has of earlier runs remains if it was not measured now.
 
     Returns:
         All rows of the file.
@@ -73,7 +73,12 @@ def write_json(path: Path, rows: list[Row], versions: dict[str, str]) -> list[Ro
         old = json.loads(path.read_text())
         known = {row["name"]: row for row in old["rows"]}
         versions = {**old["peers"], **versions}
-    known.update({row.name: asdict(row) for row in rows})
+    for row in rows:
+        old = known.get(row.name, {})
+        new = asdict(row)
+        for field in ("references", "loads"):
+            new[field] = {**old.get(field, {}), **new[field]}
+        known[row.name] = new
     for row in known.values():
         row["ours"] = [float(f"{value:.5g}") for value in thinned(row["ours"])]
         row["references"] = {
@@ -90,7 +95,8 @@ def thinned(values: list[float]) -> list[float]:
     return values if len(values) <= 100 else sorted(values)[:: -(-len(values) // 100)]
 
 
-def write_markdown(path: Path, rows: list[Row], versions: dict[str, str]) -> None:
+def write_markdown(path: Path, rows: list[Row]) -> None:
+    versions = json.loads(path.with_name("results.json").read_text())["peers"]
     days = sorted({time.strftime("%-d %B %Y", time.gmtime(row.measured)) for row in rows})
     peers = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     loads = [row.load for row in rows]

@@ -172,6 +172,6 @@ def main() -> None:
     everything = report.write_json(output / "results.json", rows, versions)
     report.plot(output, everything)
     if options.docs:
-        report.write_markdown(output / "table.md", everything, versions)
+        report.write_markdown(output / "table.md", everything)
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")
