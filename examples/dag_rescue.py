@@ -51,6 +51,9 @@ def main(directory: Path) -> None:
             print("killed in the middle")
             by_hand("condor_rm", cluster)
             wait(dag.futures)
+            nodes = "-allusers", "-constraint", f"DAGManJobId == {cluster}", "-autoformat", "ClusterId"
+            while by_hand("condor_q", *nodes).split():  # the jobs of the nodes leave a moment after DAGMan
+                time.sleep(0.1)
             for future in dag.futures:
                 print(f"  {future.key}: {future.state}, {future.exception() or future.result()}")
 
