@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.table import Table
 
 from condor_futures import CondorExecutor
-from condor_futures.progress import progress
 
 C = np.logspace(-1, 2.5, 8)
 GAMMA = np.logspace(-5, -2, 6)
@@ -69,6 +68,8 @@ def draw(accuracies: np.ndarray, c_values: np.ndarray, gamma_values: np.ndarray,
 
 def main(arguments: list[str] | None = None) -> None:
     """Sweep, print the best points, draw the map."""
+    from condor_futures.progress import progress  # here, because the jobs, which import this file, do not have it
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--access-point", default="personal", help="as CondorExecutor's access_point (default: personal)"
