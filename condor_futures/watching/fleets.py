@@ -5,12 +5,10 @@ It is long because one table says where each call is: waiting, or given to a job
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import math
 import os
-import shutil
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -32,9 +30,10 @@ from condor_futures.ownership import owned, reads
 from condor_futures.resolving.resolver import Resolver
 from condor_futures.session.session import Session
 from condor_futures.state_machine import states
-from condor_futures.state_machine.states import Job, State
+from condor_futures.state_machine.states import State
 from condor_futures.watching.connections import Connection
 from condor_futures.watching.fleet import STUCK, Fleet, WarmJob
+from condor_futures.watching.fleet_bundles import chunk_size, closed_bundle, open_bundle
 from condor_futures.watching.live_jobs import LiveJobs
 from condor_futures.watching.waiting import GivenCall, Storage
 
@@ -541,34 +540,12 @@ class Fleets:
 
     def _open(self, storage: Storage) -> Bundle:
         """Make the open bundle of a new job of the fleet of *storage*."""
-        session, options = self._session, replace(storage.bundle.options, open=True)
-        number = self._next_bundle()
-        key = Session.bundle_key(number)
-        directory = session.line_directory(key)
-        bundle = Bundle(
-            key,
-            session.bundle_directory(number),
-            options,
-            {},
-            Job(key, options.spool, policy=options.on_hold.policy),
-            line=directory,
-        )
-        line = {"directory": str(directory), "warm": options.warm, "lifetime": options.warm_lifetime}
-        try:
-            if not options.spool:
-                session.copy_runner(directory, options.code)
-            for name in storage.calls.shared(()):
-                with contextlib.suppress(SharedObjectError):  # the job says so of each call
-                    session.shared.lend(name, directory)
-            with session.create_file(bundle.path("calls")) as file:
-                storage.calls.write_open(file, key, options.record(), line)
-        except BaseException:
-            shutil.rmtree(directory, ignore_errors=True)
-            raise
-        job = WarmJob(bundle, directory, bundle_secret(session.secret, key))
-        storage.fleet.jobs[bundle] = self._warm[bundle] = self._of_directory[directory] = job
+        bundle = open_bundle(self._session, storage, self._next_bundle())
+        assert bundle.line is not None
+        job = WarmJob(bundle, bundle.line, bundle_secret(self._session.secret, bundle.key))
+        storage.fleet.jobs[bundle] = self._warm[bundle] = self._of_directory[bundle.line] = job
         self._resolver.takes(bundle)
-        self._growth.watch_directory(directory)
+        self._growth.watch_directory(bundle.line)
         return bundle
 
     def _dismiss(self, job: WarmJob) -> None:
@@ -702,7 +679,7 @@ class Fleets:
 
     def _submit_closed(self, storage: Storage, calls: Sequence[GivenCall]) -> None:
         """Have *calls* of *storage* made by jobs of their own."""
-        size = _chunk(storage, calls)
+        size = chunk_size(storage, calls)
         parts: list[Bundle] = []
         for start in range(0, len(calls), size):
             try:
@@ -720,16 +697,9 @@ class Fleets:
 
     def _part(self, storage: Storage, calls: Sequence[GivenCall]) -> Bundle:
         """Make a bundle of some calls of *storage* for a job of their own."""
-        number = self._next_bundle()
-        key = Session.bundle_key(number)
-        directory = self._session.bundle_directory(number)
-        with self._session.create_file(directory / f"{key}.calls") as file:
-            storage.calls.write_part(file, key, [call.key for call in calls])
-        futures = {call.key: call.future for call in calls}
-        job, shared = replace(storage.bundle.job, bundle=key), storage.calls.shared(futures)
-        part = Bundle(key, directory, storage.bundle.options, futures, job, shared=shared)
+        part = closed_bundle(self._session, storage, calls, self._next_bundle())
         self._resolver.takes(part)
-        self._resolver.give(part, futures)
+        self._resolver.give(part, part.futures)
         return part
 
     def cancel(self, bundle: Bundle, key: str) -> bool:
@@ -761,9 +731,9 @@ class Fleets:
             for storage in list(fleet.waiting.storages()):
                 # What exceeds the room in the queue waits for a client that attaches.
                 calls = fleet.waiting.take_all(storage)
-                count = max(self._max_jobs - len(self._jobs) - closed, 0) * _chunk(storage, calls)
+                count = max(self._max_jobs - len(self._jobs) - closed, 0) * chunk_size(storage, calls)
                 self._submit_closed(storage, calls[:count])
-                closed += -(-len(calls[:count]) // _chunk(storage, calls))
+                closed += -(-len(calls[:count]) // chunk_size(storage, calls))
                 fleet.waiting.put_back(calls[count:])
 
     def withdraw(self) -> list[CondorFuture[Any]]:
@@ -808,8 +778,3 @@ class Fleets:
         self._growth.close()
         if self._given is not None:
             os.close(self._given)
-
-
-def _chunk(storage: Storage, calls: Sequence[GivenCall]) -> int:
-    """Return how many calls of *storage* one job makes, if they have jobs of their own."""
-    return storage.calls.head.get("chunk", 0) or max(len(calls), 1)

@@ -42,6 +42,7 @@ WITHOUT: dict[str, str] = {
     "personal/pool.py": "tests/personal/test_pool.py, test_pool_lifetime.py",
     "personal/processes.py": "tests/personal/test_pool_lifetime.py ends processes with it",
     "personal/release.py": "tests/personal/test_release.py",
+    "watching/fleet_bundles.py": "tests/unit/watching/test_fleets.py reads the files that it writes",
     "sessions.py": _POOL + "tests/pool/test_sessions.py",
 }
 
