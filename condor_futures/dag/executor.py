@@ -39,6 +39,7 @@ from condor_futures.options.ship import Shipping
 from condor_futures.session.session import Session
 from condor_futures.session.shared_objects import SharedObject
 from condor_futures.submit.description import check_submit_commands
+from condor_futures.submit.exit_statuses import check_exit_statuses
 from condor_futures.submit.submit_file import add_submit_file
 
 __all__ = ["DagExecutor"]
@@ -105,6 +106,7 @@ class DagExecutor(Executor):
         check_access_point(access_point)
         settings = check_settings(dagman or {})
         commands = check_submit_commands(submit_commands)
+        check_exit_statuses(commands, dag=True)
         shipping = Shipping(ship)
         options = Options(commands, spool=False, ship=shipping)
         session = Session.create(Path(directory))
@@ -272,6 +274,8 @@ class DagExecutor(Executor):
             intake = intake.coming_after(check_after(after.futures if isinstance(after, Results) else after))
         if category is not None:
             check_name("a category", category)
+        options = intake.options.changed(submit_commands, ship=ship, category=category, discard_result=discard_result)
+        check_exit_statuses(options.commands, dag=True)
         own = intake.node_options
         derived._intake = replace(
             intake,
@@ -280,9 +284,7 @@ class DagExecutor(Executor):
                 own.pre_script if pre_script is None else command_line(pre_script, "before"),
                 own.post_script if post_script is None else command_line(post_script, "after"),
             ),
-            options=intake.options.changed(
-                submit_commands, ship=ship, category=category, discard_result=discard_result
-            ),
+            options=options,
         )
         return derived
 

@@ -44,6 +44,7 @@ from condor_futures.options.ship import Shipping
 from condor_futures.options.warm import default_warm
 from condor_futures.session.shared_objects import SharedObject
 from condor_futures.submit.description import check_submit_commands
+from condor_futures.submit.exit_statuses import check_exit_statuses
 from condor_futures.submit.files_here import check_spoolable
 from condor_futures.submit.submit_file import add_submit_file
 
@@ -150,6 +151,7 @@ class CondorExecutor(Executor):
         commands = check_submit_commands(submit_commands)
         commands |= Credentials.parse(credentials).commands(commands)
         check_services(commands)
+        check_exit_statuses(commands)
         check_flag("spool", spool)
         if spool:
             check_spoolable(commands)
@@ -427,6 +429,7 @@ class CondorExecutor(Executor):
         old = intake.options
         new = old.changed(submit_commands, spool=spool, ship=ship, category=category, discard_result=discard_result)
         check_services(new.commands)
+        check_exit_statuses(new.commands)
         check_stored(new.commands, old.commands)
         logs = old.keep_logs if keep_logs is None else log_directory(None if keep_logs is False else keep_logs)
         if warm is not None:

@@ -6,6 +6,7 @@ import functools
 from typing import Final
 
 from condor_futures.options.options import Options
+from condor_futures.submit.command_names import attribute_of
 from condor_futures.submit.description import retried
 
 __all__ = ["closed_because", "default_warm"]
@@ -62,7 +63,8 @@ def closed_because(options: Options) -> str | None:
 
     """
     policy = options.on_hold.policy
-    reasons = {f"{command} {why}": bool(options.commands.get(command)) for command, why in _OF_A_JOB.items()}
+    given = {attribute_of(command) for command, value in options.commands.items() if value}  # also as MY.<attribute>
+    reasons = {f"{command} {why}": attribute_of(command) in given for command, why in _OF_A_JOB.items()}
     reasons |= {f"{command} is a limit of warm jobs": command.lower() in _LIMITS for command in options.commands}
     reasons |= {
         "HTCondor counts the retries of a job": retried(options.commands),

@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 
 from condor_futures.submit.commands import ALIASES, ELSEWHERE, KNOWN, OPTIONS, OWNED, OWNED_ATTRIBUTES, PATTERNS
 
-__all__ = ["canonical_name", "sets_the_same", "suggestions"]
+__all__ = ["attribute_of", "canonical_name", "sets_the_same", "suggestions"]
 
 _COMMAND_PATTERN: Final = re.compile("|".join(f"(?:{pattern})" for pattern in PATTERNS), re.ASCII)
 _CUSTOM_ATTRIBUTE: Final = re.compile(r"(?:\+|my\.)([a-z_]\w*)", re.ASCII | re.IGNORECASE)
@@ -23,11 +23,9 @@ _CUSTOM_ATTRIBUTE: Final = re.compile(r"(?:\+|my\.)([a-z_]\w*)", re.ASCII | re.I
 _OTHER_ATTRIBUTES: Final = {
     "acctgroup": "accounting_group",
     "acctgroupuser": "accounting_group_user",
-    "checkpointfiles": "transfer_checkpoint_files",
     "dontappend": "erase_output_and_error_on_restart",
     "jobdescription": "description",
     "periodicvacate": "periodic_vacate",
-    "successcheckpointexitcode": "checkpoint_exit_code",
 }
 
 
@@ -119,10 +117,10 @@ def sets_the_same(name: str, other: str) -> bool:
         (False, True)
 
     """
-    return _attribute_of(name) == _attribute_of(other)
+    return attribute_of(name) == attribute_of(other)
 
 
-def _attribute_of(name: str) -> str:
+def attribute_of(name: str) -> str:
     """Return the command that sets the same attribute as *name*, without "_", or the attribute's name in lower case."""
     attribute = name.lower().removeprefix("my.")
     attribute = _OTHER_ATTRIBUTES.get(attribute, ALIASES.get(attribute, attribute))

@@ -231,6 +231,10 @@ _DESTINATION = (
 )
 _MATERIALIZE = "the access point would create the jobs one by one, without their spooled files; use max_workers"
 _NOOP = "the job would end without making its calls; remove this command"
+_CHECKPOINT = (
+    "HTCondor would wait for an exit status of the job, which is the runner's; write checkpoints to storage that your "
+    "calls can reach, for example in a handler of SIGTERM"
+)
 _GPUS = "HTCondor rejects it; use gpus_minimum_memory"
 
 OWNED: Final[Mapping[str, str]] = MappingProxyType(
@@ -238,6 +242,8 @@ OWNED: Final[Mapping[str, str]] = MappingProxyType(
         "allow_arguments_v1": _ARGUMENTS,
         "arguments": _ARGUMENTS,
         "arguments2": _ARGUMENTS,
+        "checkpoint_destination": _CHECKPOINT,
+        "checkpoint_exit_code": _CHECKPOINT,
         "dagman_log": _LOG,
         "error": _OUTPUT,
         "executable": _RUNNER,
@@ -276,6 +282,7 @@ OWNED: Final[Mapping[str, str]] = MappingProxyType(
         # condor_event.cpp).
         "submit_event_notes_attrs": _NOTES,
         "submit_event_user_notes": _NOTES,
+        "transfer_checkpoint_files": _CHECKPOINT,
         "transfer_error": _OUTPUT,
         "transfer_executable": _TRANSFER,
         "transfer_input": _INPUT,
@@ -310,6 +317,10 @@ OWNED_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "args": "arguments",
         "arguments": "arguments",
+        "checkpointdestination": "checkpoint_destination",
+        "checkpointexitcode": "checkpoint_exit_code",
+        "checkpointfiles": "transfer_checkpoint_files",
+        "checkpointsig": "checkpoint_exit_code",
         "cmd": "executable",
         "dagmannodeslog": "dagman_log",
         "dagmannodesmask": "dagman_log",  # selects the events for the log
@@ -330,6 +341,10 @@ OWNED_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType(
         "submiteventnotes": "submit_event_notes",
         "submiteventnotesattrs": "submit_event_notes_attrs",
         "submiteventusernotes": "submit_event_user_notes",
+        "successcheckpointexitbysignal": "checkpoint_exit_code",
+        "successcheckpointexitcode": "checkpoint_exit_code",
+        "successcheckpointexitsignal": "checkpoint_exit_code",
+        "transfercheckpoint": "transfer_checkpoint_files",
         "transfererr": "transfer_error",
         "transferexecutable": "transfer_executable",
         "transferin": "transfer_input",
@@ -338,6 +353,8 @@ OWNED_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType(
         "transferoutput": "transfer_output_files",
         "userlog": "log",
         "userlogusexml": "log_xml",
+        "wantcheckpointsignal": "checkpoint_exit_code",
+        "wantftoncheckpoint": "checkpoint_exit_code",
         "whentotransferoutput": "when_to_transfer_output",
     }
 )

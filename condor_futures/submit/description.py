@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from condor_futures.submit import attributes
-from condor_futures.submit.command_names import canonical_name, sets_the_same
+from condor_futures.submit.command_names import attribute_of, canonical_name, sets_the_same
 from condor_futures.submit.commands import NEWER
 from condor_futures.submit.expressions import check_expression
 from condor_futures.submit.values import Sourced, quote_file, quote_value
@@ -28,7 +28,8 @@ from condor_futures.submit.values import Sourced, quote_file, quote_value
 # When a claim is kept for 20 s, the next call of the same kind starts without a negotiation cycle. Nobody with 10,000
 # calls wants a mail for each job.
 _DEFAULTS: Final[Mapping[str, str]] = {"keep_claim_idle": "20", "notification": "never"}
-_RETRYING: Final = frozenset({"max_retries", "on_exit_remove", "retry_until", "success_exit_code"})
+#: As attribute_of() returns them.
+_RETRYING: Final = frozenset({"maxretries", "onexitremove", "retryuntil", "successexitcode"})
 
 _FLAVOURS: Final = {
     "espresso": 20 * 60,
@@ -280,7 +281,7 @@ def retried(commands: Mapping[str, str]) -> bool:
         (True, False)
 
     """
-    return not _RETRYING.isdisjoint(commands)
+    return not _RETRYING.isdisjoint(map(attribute_of, commands))
 
 
 def description_key(commands: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

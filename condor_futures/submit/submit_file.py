@@ -33,7 +33,7 @@ _QUEUE_VARIABLES: Final = re.compile(r"((?:[a-z_.][\w.]*[\s,]+)*)(?<!\S)(?:in|fr
 _NUMBERED: Final = re.compile(r"\$\((?:cluster(?:id)?|jobid)\)", re.IGNORECASE)
 _UNIVERSES: Final = {"vanilla", "docker", "container", "5"}
 #: The commands that the executor owns without a substitute, so that leaving them out needs a warning.
-_MISSED: Final = frozenset({"hold", "noop_job", "output_destination", "skip_if_dataflow"})
+_MISSED: Final = frozenset({"checkpoint_exit_code", "hold", "noop_job", "output_destination", "skip_if_dataflow"})
 
 
 def read_submit_file(path: str | Path, own: Mapping[str, object] = MappingProxyType({})) -> dict[str, str]:

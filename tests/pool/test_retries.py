@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from condor_futures import JobCrashedError, RemoteTraceback
+from condor_futures import JobCrashedError, JobHeldError, RemoteTraceback
 
 pytestmark = pytest.mark.pool
 
@@ -139,6 +139,33 @@ def test_crashes_and_exceptions_in_one_job(executor, tmp_path):
     futures = bundle(executor.with_options(max_retries=3, retry_exceptions=OSError), call, 3)
     assert [future.result(100) for future in futures] == [0, 1, 4]
     assert Counter({n: call.times(n) for n in range(3)}) == {0: 3, 1: 1, 2: 2}
+
+
+@pytest.mark.parametrize("name", ["on_exit_remove", "MY.OnExitRemove"])
+def test_on_exit_remove_decides_by_the_runners_status(executor, tmp_path, name):
+    """A crash is status 3, whatever the call exits with. The other calls are not made again, nor is one that raised."""
+
+    def trouble(n, times):
+        if n == 0 and times < 3:
+            os._exit(7)
+        if n == 1:
+            raise ValueError("no luck")
+
+    call = Flaky(tmp_path, trouble)
+    crashed, wrong, well = bundle(executor.with_options(**{name: "ExitCode =!= 3"}), call, 3)
+    assert (crashed.result(100), well.result(100)) == (0, 4)
+    assert isinstance(wrong.exception(), ValueError)
+    assert [call.times(n) for n in range(3)] == [3, 1, 1]
+
+
+def test_on_exit_hold_holds_a_job_that_crashed(executor):
+    """A job that succeeded is not held."""
+    strict = executor.with_options(on_exit_hold="ExitCode == 3", on_exit_hold_reason='strcat("status ", ExitCode)')
+    crashed, well = strict.submit(os._exit, 7), strict.submit(pow, 2, 3)
+    error = crashed.exception(100)
+    assert isinstance(error, JobHeldError)
+    assert (error.code, error.reason) == (3, "status 3")
+    assert well.result(100) == 8
 
 
 def test_what_cannot_be_retried_is_refused_at_once(executor):

@@ -33,7 +33,7 @@ def test_what_each_call_needs_is_no_obstacle(spool):
         ("cron_hour", "3"),
         ("deferral_time", "1000"),
         ("job_machine_attrs", "Machine"),
-        ("on_exit_hold", "true"),
+        ("on_exit_hold", "ExitCode == 3"),
         ("output_destination", "s3://there"),
         ("transfer_output_files", "a.root"),
         ("transfer_output_remaps", "a.root=b.root"),
@@ -45,6 +45,12 @@ def test_a_command_for_a_whole_job_is_named(command, value):
     assert command in KNOWN
     assert why({command: value}).startswith(f"{command} ")
     assert why({command: ""}) is None
+
+
+def test_an_attribute_counts_like_its_command():
+    """HTCondor prefers the attribute."""
+    assert why({"MY.OnExitHold": "ExitCode == 3"}) == "on_exit_hold depends on the exit status of a job"
+    assert why({"MY.OnExitRemove": "ExitCode == 0"}) == "HTCondor counts the retries of a job"
 
 
 @pytest.mark.parametrize(
