@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 _LONGEST_TEXT = 1 << 18  # characters; JSON may need six times as many bytes
 STAGE_SIZE = 128
-"""Size in bytes of the memory in which a child records its stage: the key of a call, or a word."""
+"""Size in bytes of the memory in which a child records its stage: the key of a call, or a word.
+
+One more byte follows. The supervisor sets it before it passes on a signal with which HTCondor stops the job.
+"""
 
 
 def _initialize(segments: "Segments") -> None:
@@ -48,6 +51,8 @@ class Child:
         done = bundle.reported()
         limit = bundle.head.get("max_tasks_per_child")
         failed = self.initialize(bundle)
+        if self.is_stopping():
+            self.leave()
         if failed:
             for key in bundle.call_keys():
                 if key not in done:
@@ -58,7 +63,7 @@ class Child:
             if header["kind"] == "function":
                 functions.append(segments)
             else:
-                if limit and made == limit:
+                if (limit and made == limit) or self.is_stopping():
                     self.leave()
                 self.call(bundle, header, segments, functions, loaded)
                 made += 1
@@ -104,6 +109,8 @@ class Child:
         except NoObjectError as error:
             result, details, pickled = "shared", {"object": error.args[0], "reason": error.args[1]}, []
         except BaseException as error:
+            if self.is_stopping() and os.getpid() == self.pid:
+                self.leave()  # the handler of the signal raised it, and the job runs again: no outcome
             result, details = "exception", self._exception(error)
             pickled = details.pop("pickled")
             if self._is_retried(bundle, error):
@@ -169,7 +176,11 @@ class Child:
         return dict(about, pickled=pickled, type_name=name)
 
     def _enter(self, stage: str) -> None:
-        self.stage[:] = stage.encode().ljust(STAGE_SIZE)
+        self.stage[:STAGE_SIZE] = stage.encode().ljust(STAGE_SIZE)
+
+    def is_stopping(self) -> bool:
+        """Whether HTCondor stops the job: then no other call begins."""
+        return self.stage[STAGE_SIZE] != 0
 
     def leave(self) -> "NoReturn":
         """Exit normally. The stage distinguishes this from an ``os._exit(0)`` of a call."""

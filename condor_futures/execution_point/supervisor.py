@@ -29,6 +29,16 @@ BOOT = (
 """Starts this module from the zip file. Running the zip file itself would import runpy, which takes 3 ms per job."""
 
 
+PASSED_ON = (
+    *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGTERM),
+    *(signal.SIGXCPU, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO),
+)
+"""The signals with which HTCondor may stop a job: SIGTERM, or those of ``kill_sig`` and similar submit commands.
+
+The supervisor passes them on to the child. Each of them ends a process that does not handle it.
+"""
+
+
 def fork(work: "Callable[[], None]") -> int:
     """Start a process that does *work*, in which a child makes calls; return its id."""
     pid = os.fork()
@@ -38,7 +48,8 @@ def fork(work: "Callable[[], None]") -> int:
         import faulthandler
 
         faulthandler.enable()  # writes the Python stack to the job's standard error after a segmentation fault
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        handle(signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Python's own: KeyboardInterrupt
         os.setpgid(0, 0)  # otherwise a call that kills its process group (`kill 0` in a script) kills the supervisor
         # The calls get a __main__ of their own, not this file.
         sys.modules["__main__"] = type(sys)("__main__")
@@ -54,7 +65,18 @@ def fork(work: "Callable[[], None]") -> int:
 
 def new_stage() -> "mmap.mmap":
     """Memory in which a child says what it is doing; not a file, because the disk may be full."""
-    return mmap.mmap(-1, STAGE_SIZE)
+    return mmap.mmap(-1, STAGE_SIZE + 1)
+
+
+def stage_of(stage: "mmap.mmap") -> str:
+    """What the child was doing last."""
+    return stage[:STAGE_SIZE].decode().strip()
+
+
+def handle(handler: "Any") -> None:
+    """Set the handler of the signals that stop a job."""
+    for number in PASSED_ON:
+        signal.signal(number, handler)
 
 
 def how_it_died(status: int) -> "dict[str, Any]":
@@ -80,12 +102,14 @@ def supervise(bundle: Bundle) -> bool:
         before = bundle.reported()
         if len(before) == len(calls):
             return well
-        stage[:] = b"start".ljust(STAGE_SIZE)
+        stage[:STAGE_SIZE] = b"start".ljust(STAGE_SIZE)
         child = fork(make_calls)
 
         def stop(number: int, _: object, child: int = child) -> None:
-            # HTCondor's soft kill (eviction, hold, removal): kill the child, then this process, with the same signal.
-            # No outcome is written, because the job runs again.
+            # HTCondor's soft kill (eviction, hold, removal). The call may handle the signal, for as long as HTCondor
+            # lets it: HTCondor kills the job after kill_sig_timeout or job_max_vacate_time. Then this process ends by
+            # the same signal. No outcome is written, because the job runs again.
+            stage[STAGE_SIZE] = 1
             try:
                 os.kill(child, number)
                 os.waitpid(child, 0)
@@ -94,10 +118,10 @@ def supervise(bundle: Bundle) -> bool:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
-        signal.signal(signal.SIGTERM, stop)
+        handle(stop)
         _, status = os.waitpid(child, 0)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        at = stage[:].decode().strip()
+        handle(signal.SIG_DFL)
+        at = stage_of(stage)
         bundle.cut_torn()
         after = bundle.reported()
         if at == "left" and len(after) > len(before):  # the second condition guarantees that the loop ends

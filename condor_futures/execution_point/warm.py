@@ -37,7 +37,7 @@ from .child import STAGE_SIZE, Child
 from .exchange import LARGEST, Exchange
 from .frames import read_frames
 from .line import NO_SPACE, PASSING, PIECE, LineError
-from .supervisor import fork, how_it_died, new_stage
+from .supervisor import PASSED_ON, fork, handle, how_it_died, new_stage, stage_of
 
 TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class _Child(Child):
             while not (limit and made == limit):
                 self._enter("idle")
                 token = _take(tokens, wait=True)
-                if token is None:
+                if token is None or self.is_stopping():
                     break
                 queue_file.seek(token)
                 frames = read_frames(queue_file, bundle.secret)
@@ -152,7 +152,7 @@ class WarmJob:
         self.first = None  # type: int | None
         self.stage = new_stage()
         self.reports, self.reported, self.report_due = mmap.mmap(-1, reporting.REPORT_SIZE), 0, 0.0
-        self.child = None  # type: int | None
+        self.child = self.told = None  # type: int | None  # told: the child to which a signal was passed on
         self.failed_start = False
         self.terminated = None  # type: int | None
 
@@ -289,11 +289,11 @@ class WarmJob:
             if child:
                 self.died(status)
         elif self.is_child_wanted():
-            self.stage[:] = b"start".ljust(STAGE_SIZE)
+            self.stage[:STAGE_SIZE] = b"start".ljust(STAGE_SIZE)
             # The child would take a signal with the handler of this process, and go on, until it has set its own.
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+            signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
             self.child = fork(self.make_calls)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
 
     def is_child_wanted(self) -> bool:
         """Whether a child can be started, and has something to do, or may get it."""
@@ -303,7 +303,7 @@ class WarmJob:
 
     def make_calls(self) -> None:
         """Make calls, in the child, until the pipe ends."""
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         os.close(self.give)
         self.exchange.close()  # a call that looks for open sockets does not find the line
         _Child(self.stage).serve(self.bundle, self.functions, self.queue, self.taken, self.tell, self.reports)
@@ -313,7 +313,7 @@ class WarmJob:
         self.child = None
         if self.terminated is not None:
             return  # it was killed with this process, and its call is made by another job
-        at = self.stage[:].decode().strip()
+        at = stage_of(self.stage)
         self.exchange.cut_torn()
         call = self.begun()
         if call is None and at in ("start", "initializer"):
@@ -338,6 +338,11 @@ class WarmJob:
         """HTCondor's soft kill (eviction, hold, removal): pass the signal on to the child."""
         self.terminated = number
         self.exchange.hurry()
+        self.tell_child(number)
+
+    def tell_child(self, number: int) -> None:
+        self.stage[STAGE_SIZE] = 1
+        self.told = self.child
         if self.child is not None:
             try:
                 os.kill(self.child, number)
@@ -347,10 +352,12 @@ class WarmJob:
     def die(self, number: int) -> "NoReturn":
         """Die of the signal, without an outcome for the call that runs: other jobs make it. Others count."""
         if self.child is not None:
+            if self.told != self.child:  # it was started after the signal came
+                self.tell_child(number)
+            os.close(self.give)  # a child with a handler, which an earlier call has left, may be waiting for a call
             try:
-                os.kill(self.child, number)  # it may have been started after the handler came
                 os.waitpid(self.child, 0)
-            except (ProcessLookupError, ChildProcessError):
+            except ChildProcessError:
                 pass
         self.exchange.last()
         signal.signal(number, signal.SIG_DFL)
@@ -362,7 +369,7 @@ class WarmJob:
     def run(self) -> int:
         """Make calls until there is no reason to stay; return the job's exit status."""
         self.exchange.say(kind="hello", bundle=self.bundle.key, host=os.uname()[1])
-        signal.signal(signal.SIGTERM, self.stop)
+        handle(self.stop)
         frames = self.begin()
         if frames is None:
             return NO_LINE
@@ -442,6 +449,7 @@ class WarmJob:
         os.close(self.give)
         if self.child is not None:
             os.waitpid(self.child, 0)  # its threads may take their time
+            self.child = None
         if self.terminated is not None:
             self.die(self.terminated)
         self.exchange.say(kind="left")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -260,6 +261,67 @@ def test_an_evicted_job_is_idle_and_runs_again(pool, executor, watched, how):
     assert future.state == "running"
     watched.let_go()
     assert future.result(60) == 2
+
+
+def test_signals_that_stop_a_job_reach_the_handler_of_the_call(pool, executor, warm, open_directory):
+    """The handler saves its work and ends the call, also before a hold, and in a warm job."""
+
+    def work(name, *numbers):
+        saved = open_directory / name
+        if saved.exists():
+            return saved.read_text()
+
+        def save(number, frame):
+            saved.write_text(signal.Signals(number).name)
+            sys.exit(85)
+
+        for number in numbers:
+            signal.signal(number, save)
+        (open_directory / f"{name}.begun").touch()
+        time.sleep(600)
+
+    everything = signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGINT
+    cases = {
+        "default": (executor, "SIGTERM"),
+        "kill_sig": (executor.with_options(kill_sig="SIGUSR1"), "SIGUSR1"),
+        "warm": (warm(kill_sig="SIGUSR2"), "SIGUSR2"),
+        # HTCondor uses remove_kill_sig for every end, and hold_kill_sig for none.
+        "both": (executor.with_options(kill_sig="SIGUSR1", remove_kill_sig="SIGUSR2"), "SIGUSR2"),
+        "hold": (executor.with_options(on_hold="release", kill_sig="SIGUSR2", hold_kill_sig="SIGHUP"), "SIGUSR2"),
+        "remove": (executor.with_options(remove_kill_sig="SIGINT"), "SIGINT"),
+    }
+    futures = {name: its.submit(work, name, *everything) for name, (its, _) in cases.items()}
+    until(lambda: all((open_directory / f"{name}.begun").exists() for name in futures))
+    pool.run("condor_vacate_job", *(futures[name].job_id for name in ("default", "kill_sig", "warm", "both")))
+    pool.run("condor_hold", futures["hold"].job_id)
+    pool.run("condor_rm", futures["remove"].job_id)
+    assert isinstance(futures.pop("remove").exception(60), JobRemovedError)
+    assert {name: future.result(100) for name, future in futures.items()} == {
+        name: number for name, (_, number) in cases.items() if name != "remove"
+    }
+    until(lambda: (open_directory / "remove").exists() and (open_directory / "remove").read_text() == "SIGINT")
+
+
+def test_a_call_that_ignores_the_signal_is_killed_when_its_time_is_over(pool, executor, warm, open_directory):
+    """Without the limit, it would keep the slot for ten minutes."""
+
+    def stay(name):
+        begun = open_directory / name
+        if begun.exists():
+            return "again"
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        begun.touch()
+        time.sleep(600)
+
+    limited = {
+        "job_max_vacate_time": executor.with_options(job_max_vacate_time=1),
+        "kill_sig_timeout": executor.with_options(kill_sig_timeout=1),
+        "warm": warm(job_max_vacate_time=1),
+    }
+    futures = [its.submit(stay, name) for name, its in limited.items()]
+    until(lambda: all((open_directory / name).exists() for name in limited))
+    pool.run("condor_vacate_job", *(future.job_id for future in futures))
+    assert [future.result(100) for future in futures] == ["again"] * 3
 
 
 @pytest.mark.parametrize("daemon", ["condor_starter", "condor_shadow"])

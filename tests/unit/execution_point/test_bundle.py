@@ -106,8 +106,8 @@ def test_values_that_find_no_room_are_not_waited_for_without_end(small_disk):
         return unpickling.current_call.bundle.patience
 
     job = Sandbox(small_disk)
-    hurried, value, *errors, left = job.run((hurry,), *[(os.urandom, 500_000)] * 4, (patience,))
-    assert (hurried, len(value), left) == (None, 500_000, 0.0)
+    hurried, value, *errors, left = job.run((hurry,), *[(os.urandom, 400_000)] * 4, (patience,))
+    assert (hurried, len(value), left) == (None, 400_000, 0.0)
     assert [error.errno for error in errors] == [errno.ENOSPC] * 3
 
 

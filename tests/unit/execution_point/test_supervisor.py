@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from condor_futures.errors import (
     PythonMismatchError,
 )
 from condor_futures.execution_point.bundle import CRASHED
+from condor_futures.execution_point.supervisor import PASSED_ON
 
 pytestmark = pytest.mark.usefixtures("by_value")
 
@@ -226,6 +228,132 @@ def test_sigterm_ends_the_call_and_the_job(job):
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert job.results() == [4]
+
+
+def stopped(job, call, number: int, **options) -> list:
+    """Start *call* between two others, send *number* to the job when it has begun; return the outcomes."""
+    os.mkfifo(job.path / "started")
+    job.write((pow, 2, 2), (call,), noted("later"), **options)
+    with job.start() as process:
+        (job.path / "started").read_text()
+        process.send_signal(number)
+        assert process.wait(60) == -number
+    assert not (job.path / "traces").exists()
+    return job.results()
+
+
+def begin():
+    """Tell :func:`stopped` that the call has begun."""
+    Path("started").write_text("x")
+
+
+@pytest.mark.parametrize("number", PASSED_ON, ids=lambda number: signal.Signals(number).name)
+def test_every_signal_that_stops_a_job_ends_a_call_without_a_handler(job, number):
+    """KeyboardInterrupt, which SIGINT raises, is no outcome either."""
+
+    def wait():
+        begin()
+        threading.Event().wait()
+
+    assert stopped(job, wait, number) == [4]
+    assert ("KeyboardInterrupt" in job.stderr) is False
+
+
+@pytest.mark.parametrize(
+    ("number", "ending"),
+    [
+        (signal.SIGTERM, "exit"),
+        (signal.SIGTERM, "os.kill"),
+        (signal.SIGUSR1, "_exit"),
+        (signal.SIGINT, "raise"),
+    ],
+)
+def test_a_handler_of_the_call_saves_its_work_and_ends_it(job, number, ending):
+    """However it ends the call, there is no outcome, and the job ends by the signal."""
+
+    def save(number, frame):
+        time.sleep(0.2)  # the supervisor waits
+        Path("saved").write_text(str(number))
+        if ending == "exit":
+            sys.exit(85)
+        if ending == "_exit":
+            os._exit(85)
+        if ending == "raise":
+            raise RuntimeError("stopped")
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def wait():
+        signal.signal(number, save)
+        begin()
+        threading.Event().wait()
+
+    assert stopped(job, wait, number) == [4]
+    assert int((job.path / "saved").read_text()) == number
+
+
+def test_a_call_that_catches_the_interrupt_saves_its_work(job):
+    """As a program does that is stopped with Ctrl-C."""
+
+    def wait():
+        try:
+            begin()
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            Path("saved").touch()
+            raise
+
+    assert stopped(job, wait, signal.SIGINT) == [4]
+    assert (job.path / "saved").exists()
+
+
+def test_a_call_that_returns_after_the_signal_has_its_value(job):
+    """But no other call begins."""
+
+    def finish():
+        stop = []
+        signal.signal(signal.SIGUSR2, lambda *_: stop.append(1))
+        begin()
+        while not stop:
+            time.sleep(0.01)
+        return "finished"
+
+    assert stopped(job, finish, signal.SIGUSR2) == [4, "finished"]
+
+
+def test_an_initializer_that_is_stopped_has_not_failed(job):
+    """The job runs again, and so does the initializer."""
+
+    def initialize():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        begin()
+        threading.Event().wait()
+
+    os.mkfifo(job.path / "started")
+    job.write((pow, 2, 2), initializer=(initialize,))
+    with job.start() as process:
+        (job.path / "started").read_text()
+        process.terminate()
+        assert process.wait(60) == -signal.SIGTERM
+    assert job.results() == []
+
+
+def test_the_next_process_of_a_job_is_told_too(job):
+    """After a crash another process makes the calls."""
+
+    def wait():
+        signal.signal(signal.SIGHUP, lambda *_: (Path("saved").touch(), sys.exit(0)))
+        begin()
+        threading.Event().wait()
+
+    os.mkfifo(job.path / "started")
+    job.write((os._exit, 1), (wait,))
+    with job.start() as process:
+        (job.path / "started").read_text()
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(60) == -signal.SIGHUP
+    assert (job.path / "saved").exists()
+    assert len(job.results()) == 1
 
 
 def test_nothing_is_left_in_the_sandbox(job):

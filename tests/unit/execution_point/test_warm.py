@@ -614,6 +614,46 @@ def test_sigterm_while_a_call_runs(warm_job, gate):
     assert list(warm_job.arrived) == [done]
 
 
+def count_and_exit(path, number):
+    """Install a handler that writes a line and exits; begin; wait."""
+
+    def save(number, frame):
+        with Path(path).open("a") as file:
+            file.write(f"{number}\n")
+        time.sleep(0.3)  # a second signal would come meanwhile
+        sys.exit(1)
+
+    signal.signal(number, save)
+    Path(path).write_text("")
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT], ids=lambda number: number.name)
+def test_handler_of_a_call_saves_its_work(warm_job, tmp_path, number):
+    """The handler runs once. The call has no outcome, and other jobs make it."""
+    warm_job.begin()
+    done, *_ = warm_job.give((echo, 1), (count_and_exit, str(tmp_path / "saved"), number), (echo, 3))
+    until((tmp_path / "saved").exists)
+    warm_job.process.send_signal(number)
+    assert warm_job.process.wait(30) == -number
+    assert (tmp_path / "saved").read_text() == f"{int(number)}\n"
+    warm_job.read()
+    assert list(warm_job.arrived) == [done]
+
+
+def ignore(number):
+    """Leave a handler behind, as a library may do."""
+    signal.signal(number, lambda *_: None)
+
+
+def test_handler_that_an_earlier_call_left_does_not_delay_the_end(warm_job):
+    """The process waits for a call, and its handler does nothing."""
+    warm_job.begin()
+    warm_job.make((ignore, signal.SIGUSR1))
+    warm_job.process.send_signal(signal.SIGUSR1)
+    assert warm_job.process.wait(30) == -signal.SIGUSR1
+
+
 def test_sigterm_while_no_call_runs(warm_job):
     warm_job.begin()
     warm_job.make((echo, 1))
