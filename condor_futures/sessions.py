@@ -13,7 +13,7 @@ from typing import Any, Literal
 from condor_futures.access_point.choosing import Place
 from condor_futures.access_point.emptying import wait_until_gone
 from condor_futures.access_point.requests import AccessPoint
-from condor_futures.calls.lines import find_cancelled
+from condor_futures.calls.lines import Notes
 from condor_futures.dag.files import read_manifest
 from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.execution_point.frames import skim
@@ -197,7 +197,7 @@ def _count(session: Session) -> tuple[int, int, int]:
     calls: set[str] = set()
     ended: set[str] = set()
     size = 0
-    of_warm_jobs = find_cancelled(session)
+    of_warm_jobs = Notes.of(session).cancelled
     for place, _, names in os.walk(session.directory):
         cancelled = {name.removesuffix(".cancelled") for name in names if name.endswith(".cancelled")}
         for name in names:

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ from condor_futures.files.private_files import open_regular
 from condor_futures.future import Progress
 from condor_futures.session.session import Session
 
-__all__ = ["Attempt", "Line", "cancelled_of", "find_cancelled", "find_lines", "last_report"]
+__all__ = ["Attempt", "Line", "Notes", "cancelled_of", "find_lines", "last_report"]
 
 _CANCELLED: Final = "cancelled:"
 #: Bytes at the end of a file of outcomes that contain the last report, if nothing else was written after it.
@@ -33,10 +33,13 @@ class Attempt:
 
     Attributes:
         name: the name of its files.
-        calls: the keys of the calls that the job was given and has not ended or returned, in order.
+        calls: the keys of the calls that the job was given and has not ended or returned, in order. No other job was
+            given them later.
         position: the file of outcomes was read up to here.
         greeted: whether the attempt has said hello. Before, it writes the outcomes that earlier attempts had kept.
-        lost: if it has not, the keys of the other calls that the job was given and that have no outcome yet.
+        lost: the keys of other calls that the job may still bring an outcome of: those that were given to another job
+            later, as this one had lost its slot, and if the attempt has not said hello, all others without an outcome.
+        earlier: the names of the files of earlier attempts.
 
     """
 
@@ -45,6 +48,7 @@ class Attempt:
     position: int
     greeted: bool = True
     lost: AbstractSet[str] = frozenset()
+    earlier: AbstractSet[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -63,23 +67,26 @@ class Line:
     last: Attempt | None = None
 
 
-def find_lines(session: Session) -> dict[str, Line]:
+def find_lines(session: Session, notes: Notes) -> dict[str, Line]:
     """Return the evidence of each warm job, by the key of its bundle."""
     lines = {}
-    given = _given(session)
     for directory in sorted(session.lines.glob("b*")):
         key = directory.name
         # HTCondor lets a job make links wherever its owner can (Chirp's symlink, seen with 25.14).
         if not re.fullmatch("b[0-9]+", key) or directory.is_symlink():
             continue
-        secret = bundle_secret(session.secret, key)
+        secret, allowed = bundle_secret(session.secret, key), notes.given.get(key, set())
+        held = {call for call in allowed if notes.holders[call] == key}
         outcomes: dict[str, tuple[Path, int]] = {}
         last = None
         for name in find_attempts(directory):
-            last = _read(directory, name, session.id, secret, given.get(key, set()), outcomes)
+            before = last
+            last = _read(directory, name, session.id, secret, allowed, held, outcomes)
+            if before is not None:
+                last = replace(last, earlier=before.earlier | {before.name})
         brought = session.bundles / session.directory_of_bundle(int(key[1:])).name / f"{key}.outcomes"
         for call, outcome in read_outcomes(brought, session=session.id, secret=secret)[0].items():
-            if call in given.get(key, set()):
+            if call in allowed:
                 outcomes.setdefault(call, (brought, outcome.start))
         lines[key] = Line(directory, outcomes, last)
     return lines
@@ -122,29 +129,41 @@ def cancelled_of(bundle: str) -> str:
     return _CANCELLED + bundle
 
 
-def find_cancelled(session: Session) -> dict[str, set[str]]:
-    """Return the calls that were cancelled, or moved to files of their own, by the key of the bundle that stored them.
+@dataclass(frozen=True)
+class Notes:
+    """The clients' notes, where no job can write: a hostile job may write outcomes of any calls into its files.
 
-    Warm jobs were to make them.
+    Attributes:
+        given: the calls that each job was given, by the key of its bundle.
+        holders: by call, the bundle of the job that was given the call last.
+        cancelled: the calls that were cancelled, or moved to files of their own, by the key of the bundle that stored
+            them. Warm jobs were to make them.
+
     """
-    given = _given(session).items()
-    return {key.removeprefix(_CANCELLED): calls for key, calls in given if key.startswith(_CANCELLED)}
 
+    given: Mapping[str, set[str]] = field(default_factory=dict)
+    holders: Mapping[str, str] = field(default_factory=dict)
+    cancelled: Mapping[str, set[str]] = field(default_factory=dict)
 
-def _given(session: Session) -> dict[str, set[str]]:
-    """Return the calls that each job was given, by its bundle's key, as the client noted where no job can write.
-
-    A hostile job may write outcomes of any calls; those of other calls do not count.
-    """
-    given: dict[str, set[str]] = {}
-    try:
-        text = session.given.read_text(errors="replace")
-    except OSError:
-        return given
-    for line in text.splitlines():
-        key, _, calls = line.partition(" ")
-        given.setdefault(key, set()).update(calls.split())
-    return given
+    @classmethod
+    def of(cls, session: Session) -> Notes:
+        """Read the notes of a session. Other lines, and what is left of a torn line, do no harm."""
+        given: dict[str, set[str]] = {}
+        holders: dict[str, str] = {}
+        cancelled: dict[str, set[str]] = {}
+        try:
+            text = session.given.read_text(errors="replace")
+        except OSError:
+            return cls()
+        for line in text.splitlines():
+            key, _, calls = line.partition(" ")
+            keys = calls.split()
+            if key.startswith(_CANCELLED):
+                cancelled.setdefault(key.removeprefix(_CANCELLED), set()).update(keys)
+            else:
+                given.setdefault(key, set()).update(keys)
+                holders.update(dict.fromkeys(keys, key))
+        return cls(given, holders, cancelled)
 
 
 def _read(
@@ -153,9 +172,13 @@ def _read(
     session: str,
     secret: bytes,
     allowed: AbstractSet[str],
+    held: AbstractSet[str],
     outcomes: dict[str, tuple[Path, int]],
 ) -> Attempt:
-    """Read the files of one attempt, which may hold what the job likes but for calls that it was *allowed* to make."""
+    """Read the files of one attempt, which may hold what the job likes but for calls that it was *allowed* to make.
+
+    It still has those of them that are *held*; the others were given to another job later.
+    """
     path = directory / f"{name}.outcomes"
     returned: Counter[str] = Counter()
     left = greeted = False
@@ -176,9 +199,10 @@ def _read(
     except (OSError, FrameError):
         pass  # the rest is not whole yet, or never will be
     given = _calls_of(directory / f"{name}.calls", allowed)
-    calls = [call for call, times in given.items() if times > returned[call] and call not in outcomes]
-    lost = frozenset(() if greeted else allowed - outcomes.keys() - set(calls))
-    return Attempt(name, () if left else tuple(calls), position, greeted, lost)
+    calls = [call for call, times in given.items() if not left and times > returned[call] and call not in outcomes]
+    own = tuple(call for call in calls if call in held)
+    lost = (allowed - outcomes.keys() if not greeted else set(calls)) - set(own)
+    return Attempt(name, own, position, greeted, frozenset(lost))
 
 
 def _calls_of(path: Path, allowed: AbstractSet[str]) -> Counter[str]:

@@ -31,26 +31,26 @@ def collect(session: Session, helper: AccessPoint, event_log: EventLog) -> Evide
         AccessPointError: the access point does not respond.
 
     """
-    bundles = find_bundles(session)
-    found = [bundle for bundle in bundles if bundle.counts]
     schedd = Schedd(helper)
     query = schedd.query(session.constraint, PROJECTION)
     queue = query.wait(LAST_REQUESTS)
-    # Read the log after querying the queue: the log then has every job that left the queue before the query.
-    log = LoggedJobs(event_log.read_all())
-    unused = unused_numbers(bundles, log, queue)
-    logged: Mapping[str, Sequence[LoggedJob]] = log.of_bundle
-    verdicts = judge(found, queue, logged)
-    if verdicts.pending and not log.bundles:  # the access point does not write the log, or the log was lost
-        logged = jobs_of_history(helper, session)
-        verdicts = judge(found, queue, logged)
-    half = verdicts.half
+    half = judge((), queue, {}).half
     if half:
         # The schedd takes a second to register that the files have arrived (25.14), so the constraint selects only jobs
         # that still wait for them.
         waiting = f"JobStatus == {JobStatus.HELD:d} && HoldReasonCode == {SPOOLING_INPUT}"
         schedd.remove(f"{waiting} && ({either(half)})", NEVER_RAN).wait(LAST_REQUESTS)
         queue = query.wait(LAST_REQUESTS)
+    # Read the log and the files after querying the queue. They then have the end of every job that left the queue
+    # before the query, and all that a warm job wrote.
+    log = LoggedJobs(event_log.read_all())
+    bundles = find_bundles(session)
+    found = [bundle for bundle in bundles if bundle.counts]
+    unused = unused_numbers(bundles, log, queue)
+    logged: Mapping[str, Sequence[LoggedJob]] = log.of_bundle
+    verdicts = judge(found, queue, logged, removed=half)
+    if verdicts.pending and not log.bundles:  # the access point does not write the log, or the log was lost
+        logged = jobs_of_history(helper, session)
         verdicts = judge(found, queue, logged, removed=half)
     schedd.remove(verdicts.stray + verdicts.half, NEVER_RAN).wait(LAST_REQUESTS)
     told = told_by_history(helper, session, verdicts.gone)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from condor_futures.access_point.helper.words import NEVER_RAN
 from condor_futures.calls.bundle import Place
-from condor_futures.calls.lines import Line, find_cancelled, find_lines
+from condor_futures.calls.lines import Line, Notes, find_lines
 from condor_futures.calls.outcomes_file import read_outcomes
 from condor_futures.execution_point.frames import skim
 from condor_futures.options.options import Options
@@ -235,12 +235,13 @@ def find_bundles(session: Session) -> list[Found]:
             path.unlink()  # the client exited while it wrote this file
         else:
             files.setdefault(key, (path.parent, set()))[1].add(kind)
-    lines = find_lines(session)
+    notes = Notes.of(session)
+    lines = find_lines(session, notes)
     found = [
         _find(session, key, directory, kinds if key not in lines else kinds - {"outcomes"})
         for key, (directory, kinds) in files.items()
     ]
-    found = _made_once(found, find_cancelled(session))
+    found = _made_once(found, notes.cancelled)
     known = {call for bundle, _ in found for call in bundle.calls}
     made = {call: (*place, key) for key, line in lines.items() for call, place in line.outcomes.items()}
     bundles = []
@@ -260,10 +261,11 @@ def find_bundles(session: Session) -> list[Found]:
         calls = {**bundle.calls, **dict.fromkeys(lost, ())}
         counts = bundle.counts and (bool(calls) or line is not None)
         ended = calls.keys() <= set(reported)
+        # A warm job was given a call of it: the calls that it waits for have ended.
+        after = () if any(call in notes.holders for call in bundle.calls) else bundle.after
         retrieved = (bundle.directory / f"{bundle.key}.stdout").exists()
-        bundles.append(
-            replace(bundle, calls=calls, counts=counts, ended=ended, retrieved=retrieved, places=places, line=line)
-        )
+        bundle = replace(bundle, calls=calls, after=after, counts=counts, ended=ended, retrieved=retrieved)  # noqa: PLW2901
+        bundles.append(replace(bundle, places=places, line=line))
     return sorted(bundles, key=lambda bundle: bundle.number)
 
 

@@ -211,10 +211,10 @@ class Effects:
             self.submissions.withdraw()
 
     def _told_status(self, bundle: Bundle, looked: Looked | None) -> None:
-        """Have other jobs make the calls of a warm job that lost its slot and is to run again."""
-        states_of_it = {ad.get("JobStatus") for ad in looked["ads"]} if looked is not None else set()
-        if states_of_it and states_of_it <= {JobStatus.IDLE, JobStatus.RUNNING}:
-            self.fleets.runs_again(bundle)
+        """Have other jobs make the calls of a warm job that lost its slot, unless it runs again."""
+        statuses = {ad.get("JobStatus") for ad in looked["ads"]} if looked is not None else set()
+        if statuses in ({JobStatus.IDLE}, {JobStatus.RUNNING}):
+            self.fleets.told_status(bundle, runs=statuses == {JobStatus.RUNNING})
 
     # For Submissions.
 

@@ -45,7 +45,7 @@ class WarmJob:
     #: When it was given calls, or ended one.
     heard: float = 0.0
     recalled: bool = False
-    #: When it lost its slot; its calls are kept until it is known why.
+    #: When it lost its slot; its calls are kept until it is known whether it runs again.
     interrupted: float | None = None
     #: It is given nothing more.
     leaving: bool = False
@@ -54,7 +54,7 @@ class WarmJob:
     @property
     def takes_calls(self) -> bool:
         """Whether it can be given calls."""
-        return self.connection is not None and self.greeted and not self.leaving
+        return self.connection is not None and self.greeted and self.interrupted is None and not self.leaving
 
     @property
     def free(self) -> bool:

@@ -218,9 +218,10 @@ class Fleets:
         job = WarmJob(bundle, bundle.line, bundle_secret(self._session.secret, bundle.key))
         fleet.jobs[bundle] = self._warm[bundle] = self._of_directory[bundle.line] = job
         self._growth.watch_directory(bundle.line)
-        job.attempts.update(find_attempts(bundle.line))
+        self._changed.add(bundle.line)  # it may have begun another attempt since the evidence was collected
         if last is None:
             return
+        job.attempts.update(last.earlier, [last.name])
         job.met = self._met = True
         job.greeted = last.greeted
         job.lost.update(last.lost)
@@ -231,11 +232,13 @@ class Fleets:
             return
         bundle.attempt = job.connection.path
         self._growth.watch_file(job.connection.outcomes)
-        for key in last.calls:
+        for key in dict.fromkeys(last.calls):
             call = self._find_waiting(key)
-            if call is not None:  # it was not cancelled
+            if call is not None:
                 self._assign(job, [call])
-        self._changed.add(bundle.line)
+            else:  # it was cancelled, or another job's outcome of it counts
+                job.connection.say(kind="cancel", call=key)
+        self._send(job.connection)
 
     def _find_waiting(self, key: str) -> GivenCall | None:
         """Remove the call *key* from those that wait, and return it."""
@@ -275,7 +278,7 @@ class Fleets:
         """Give calls to jobs, and see that there are as many jobs as are needed."""
         for job in list(self._warm.values()):
             if job.interrupted is not None and time.monotonic() - job.interrupted > EVICTED:
-                self._disconnect(job)
+                self._lose(job)
             if job.connection is not None and job.connection.behind and time.monotonic() >= self._no_room_until:
                 self._send(job.connection)
         for fleet in self._fleets.values():
@@ -286,7 +289,8 @@ class Fleets:
 
     # Between the client and one job.
 
-    def _read(self, job: WarmJob, *, new: bool) -> None:
+    def _read(self, job: WarmJob, *, new: bool, over: bool = False) -> None:
+        """Take in what a job has written, perhaps in *new* attempts; *over* says that it has ended."""
         if job.connection is not None:
             self._take_in(job, job.connection)
         if not new:
@@ -295,6 +299,10 @@ class Fleets:
             if name in job.attempts:
                 continue
             job.attempts.add(name)
+            if job.connection is not None:
+                self._take_in(job, job.connection)
+            if not over:
+                self._lose(job)
             self._disconnect(job)
             if job.bundle not in self._warm:
                 return  # what it wrote at last had it removed
@@ -550,7 +558,7 @@ class Fleets:
 
     def _dismiss(self, job: WarmJob) -> None:
         """Let a job without calls leave the queue."""
-        if job.connection is None:
+        if job.connection is None or not job.takes_calls:
             self._remove(job)
         else:
             job.leaving = True
@@ -575,21 +583,18 @@ class Fleets:
             call.suspect = True
         self._remove(job)
 
-    def _disconnect(self, job: WarmJob) -> None:
-        """What the job was given, it will not make: it begins anew, or is gone."""
-        self._close(job)
+    def _lose(self, job: WarmJob) -> None:
+        """What the job was given, its attempt will not make; but if it does, its outcomes count."""
         job.interrupted = None
+        job.recalled = job.greeted = False
         job.lost.update(job.calls)
         self._take_back(job, list(job.calls))
 
-    def _close(self, job: WarmJob) -> None:
-        if job.connection is not None:
-            self._take_in(job, job.connection)
+    def _disconnect(self, job: WarmJob) -> None:
         if job.connection is not None:  # the job is not removed because of what was taken in
             self._growth.forget(job.connection.outcomes)
             job.connection.close()
             job.connection = None
-            job.recalled = job.greeted = False
 
     # For the watcher.
 
@@ -601,27 +606,33 @@ class Fleets:
         for call in job.calls.values():
             self._finish(call, failed=True)
         job.calls.clear()
-        if job.connection is not None:
-            self._growth.forget(job.connection.outcomes)
-            job.connection.close()
-            job.connection = None
+        self._disconnect(job)
         for fleet in self._fleets.values():
             fleet.jobs.pop(bundle, None)
         self._of_directory.pop(job.directory, None)
         self._growth.forget(job.directory)
 
     def interrupted(self, bundle: Bundle) -> None:
-        """The job of an open bundle lost its slot. If it is not removed or held next, other jobs make its calls."""
+        """The job of an open bundle lost its slot, perhaps a while ago: its present attempt may be a later one.
+
+        It is given no further calls, until it is known whether it goes on. If it is not removed or held next, other
+        jobs make its calls.
+        """
         job = self._warm.get(bundle)
         if job is not None:
-            self._close(job)
             job.interrupted = time.monotonic()
 
-    def runs_again(self, bundle: Bundle) -> None:
-        """The job of an open bundle lost its slot, and is neither removed nor on hold."""
+    def told_status(self, bundle: Bundle, *, runs: bool) -> None:
+        """The job of an open bundle lost its slot, and now it *runs* again, or waits for another slot."""
         job = self._warm.get(bundle)
-        if job is not None and job.interrupted is not None:
-            self._disconnect(job)
+        if job is None or job.interrupted is None:
+            return
+        if runs:
+            # What is connected is its present attempt, or the one before. Then the calls are taken back when the
+            # present one begins its files.
+            job.interrupted = None
+        else:
+            self._lose(job)
 
     def ended(self, bundle: Bundle, cause: states.Event) -> None:
         """The job of an open bundle has ended, and all that it wrote is here."""
@@ -629,8 +640,7 @@ class Fleets:
         if job is None:
             return
         job.leaving = True
-        if job.connection is not None:
-            self._take_in(job, job.connection)
+        self._read(job, new=True, over=True)  # nothing has told yet of an attempt that has just begun
         # What did not get through the line came back as a file.
         self._resolver.deliver_rest(bundle, lambda calls: self._post(lambda: self._settle(job, cause, calls)))
 

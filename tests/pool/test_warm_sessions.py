@@ -133,6 +133,24 @@ def test_a_session_is_left_and_calls_that_wait_are_made(pool, warm, gate, tmp_pa
     assert sorted(gate.numbers()) == list(range(10))
 
 
+def test_a_client_that_attaches_goes_on_with_a_job_that_was_evicted_before(pool, gate, tmp_path):
+    """It reads of the eviction in the log, and hears the attempt that came after it."""
+    options = {"access_point": "personal", "max_workers": 1, "warm": 5.0}
+    executor = CondorExecutor(**options, session=tmp_path / "session")
+    future = executor.submit(gate.call, 7)
+    gate.wait_for(1)
+    pool.run("condor_vacate_job", future.job_id)
+    gate.wait_for(2)
+    job_id = future.job_id
+    executor.detach()
+    with CondorExecutor.attach(tmp_path / "session", max_workers=1) as executor:
+        [future] = executor.futures.values()
+        gate.open()
+        assert future.result(60) == 7
+        assert future.job_id == job_id
+    assert gate.numbers() == [7, 7]
+
+
 def test_values_of_an_earlier_client_are_arguments(pool, tmp_path):
     executor = CondorExecutor(access_point="personal", warm=60.0, session=tmp_path / "session")
     first = executor.submit(pow, 2, 5)

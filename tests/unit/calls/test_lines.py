@@ -7,7 +7,8 @@ import os
 import pytest
 from line_files import JobSide, write_calls
 
-from condor_futures.calls.lines import Attempt, Line, find_lines, last_report
+from condor_futures.calls.lines import Attempt, Line, Notes, cancelled_of, last_report
+from condor_futures.calls.lines import find_lines as lines_of
 from condor_futures.calls.stored_calls import StoredCalls, bundle_secret
 from condor_futures.execution_point.frames import write_frame
 from condor_futures.future import Progress
@@ -41,6 +42,10 @@ class Client:
 @pytest.fixture
 def client(session):
     return Client(session)
+
+
+def find_lines(session):
+    return lines_of(session, Notes.of(session))
 
 
 def last(session):
@@ -107,6 +112,7 @@ def test_the_last_attempt_has_the_calls_and_outcomes_of_all_count(session, job, 
     second = again.outcome("c2")
     line = find_lines(session)[KEY]
     assert line.last.name == again.path.name
+    assert line.last.earlier == {job.path.name}
     assert line.last.calls == ("c1",)
     assert line.outcomes == {
         "c0": (job.path.with_suffix(".outcomes"), start),
@@ -163,10 +169,31 @@ def test_an_attempt_that_has_not_said_hello_may_bring_outcomes_of_earlier_ones(s
     again.outcome("c1")
     at = size(again)
     os.utime(again.path.with_suffix(".outcomes"), (2e9, 2e9))
-    assert last(session) == Attempt(again.path.name, (), at, greeted=False, lost={"c2"})
+    earlier = {job.path.name}
+    assert last(session) == Attempt(again.path.name, (), at, greeted=False, lost={"c2"}, earlier=earlier)
     again.hello()
     os.utime(again.path.with_suffix(".outcomes"), (2e9, 2e9))
-    assert last(session) == Attempt(again.path.name, (), size(again))
+    assert last(session) == Attempt(again.path.name, (), size(again), earlier=earlier)
+
+
+def test_a_call_is_with_the_job_that_was_given_it_last(session, job, client):
+    """The other job had lost its slot, and may still bring an outcome; the call does not wait for it."""
+    client.gives(job, "c0", "c1")
+    other = JobSide(session, "b000006").hello()
+    client.gives(other, "c1")
+    assert last(session) == Attempt(job.path.name, ("c0",), size(job), lost={"c1"})
+    assert find_lines(session)["b000006"].last.calls == ("c1",)
+    client.gives(job, "c1")
+    assert last(session).calls == ("c0", "c1")
+    assert find_lines(session)["b000006"].last.lost == {"c1"}
+
+
+def test_a_cancelled_call_is_with_its_job_until_the_job_is_told(session, job, client):
+    client.gives(job, "c0", "c1")
+    with session.given.open("a") as file:
+        file.write(f"{cancelled_of('b000000')} c1\n")
+    assert last(session).calls == ("c0", "c1")
+    assert Notes.of(session).cancelled == {"b000000": {"c1"}}
 
 
 def test_a_frame_that_is_not_whole_is_read_later(session, job, client):

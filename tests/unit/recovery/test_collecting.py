@@ -8,6 +8,7 @@ from condor_futures.access_point.helper.words import NEVER_RAN
 from condor_futures.calls.calls_file import Call, write_bundle
 from condor_futures.calls.pickling import pickle_object
 from condor_futures.options.options import Options
+from condor_futures.recovery import collecting
 from condor_futures.recovery.collecting import collect
 from condor_futures.recovery.verdicts import settle
 from condor_futures.session.session import Session
@@ -49,11 +50,13 @@ def removals(helper):
     return [arguments for operation, arguments in helper.asked if operation == "remove" and arguments["jobs"]]
 
 
-def test_the_log_is_read_after_the_queue(session, helper):
-    """The log then has the jobs that left the queue between the query and the reading."""
-    helper.answers["query"] = [[RUNS]]
+def test_the_log_and_the_files_are_read_after_the_queue(session, helper, monkeypatch):
+    """They then have what happened until the query: jobs that left the queue, and outcomes of warm jobs."""
+    find = collecting.find_bundles
+    monkeypatch.setattr(collecting, "find_bundles", lambda of: helper.asked.append(("files", {})) or find(of))
+    helper.answers["query"] = [[HALF], [RUNS]]
     evidence = collect(session, helper, Log(helper))
-    assert [operation for operation, _ in helper.asked][:2] == ["query", "event log"]
+    assert [operation for operation, _ in helper.asked][:5] == ["query", "remove", "query", "event log", "files"]
     assert list(settle(evidence).under_way) == ["1.0"]
 
 

@@ -10,7 +10,7 @@ from line_files import JobSide
 
 from condor_futures.access_point.helper.words import NEVER_RAN
 from condor_futures.calls.bundle import Bundle
-from condor_futures.calls.calls_file import Call, write_bundle
+from condor_futures.calls.calls_file import Call, Manner, write_bundle
 from condor_futures.calls.pickling import pickle_object
 from condor_futures.execution_point.frames import write_frame
 from condor_futures.execution_point.unpickling import dumps
@@ -103,7 +103,7 @@ def session(tmp_path):
     session.remove()
 
 
-def write(session, number, calls, ended=(), *, directory=0):
+def write(session, number, calls, ended=(), *, directory=0, after=()):
     """Write the files of a bundle, as the client and the job do. The calls *ended* have an outcome."""
     key, place = session.bundle_key(number), session.bundle_directory(directory)
     futures = {call: CondorFuture(call) for call in calls}
@@ -112,7 +112,15 @@ def write(session, number, calls, ended=(), *, directory=0):
     with made.path("calls").open("wb") as file:
         calls = [Call(call, pickled, pickle_object(((1,), {}), "arguments")) for call in calls]
         options = made.options.record()
-        write_bundle(file, calls, session=session.id, bundle=key, secret=session.secret, options=options)
+        write_bundle(
+            file,
+            calls,
+            session=session.id,
+            bundle=key,
+            secret=session.secret,
+            options=options,
+            manner=Manner(after=after),
+        )
     report(session, made, ended)
     return made
 
@@ -216,6 +224,14 @@ def test_outcomes_that_a_warm_job_wrote_are_those_of_the_bundle_of_the_calls(ses
         assert (found[key].calls, found[key].places, found[key].counts) == ({}, {}, True)
     job.outcome("c000001")
     assert bundles(session)["b000000"].ended
+
+
+def test_a_bundle_waits_for_nothing_whose_calls_a_warm_job_was_given(session):
+    """What it waited for has ended. It would wait for a moment, and its calls would be given to another job then."""
+    write(session, 0, ["c000001"], after=["c000000"])
+    assert bundles(session)["b000000"].after == ["c000000"]
+    open_bundle(session, 1, "c000001")
+    assert bundles(session)["b000000"].after == ()
 
 
 def test_a_bundle_whose_calls_have_outcomes_of_both_kinds_has_ended(session):

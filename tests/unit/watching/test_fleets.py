@@ -514,8 +514,8 @@ def test_an_evicted_job_loses_its_calls_after_a_moment(scene):
     scene.turn()
     opened.job = replace(opened.job, state=State.IDLE)
     scene.fleets.interrupted(opened)
-    assert scene.told() == ["b000000 finished", "b000100 has c0.0"]
     scene.turn(EVICTED / 2)
+    assert scene.told() == ["b000000 finished", "b000100 has c0.0"]
     assert scene.where()["c1.0"] == "b000100"
     scene.turn(EVICTED)
     assert scene.where()["c1.0"] == "b000001"
@@ -523,6 +523,38 @@ def test_an_evicted_job_loses_its_calls_after_a_moment(scene):
     scene.turn()
     assert calls(again.heard()) == ["c1.0"]
     assert len(scene.opened) == 1
+
+
+def test_a_job_goes_on_whose_eviction_is_told_late(scene):
+    """The log may tell of the end of an attempt when a later one runs, above all to a client that attaches."""
+    side = scene.start(0, 2)
+    side.heard()
+    scene.fleets.interrupted(scene.opened[0])
+    side.outcome("c0.0", took=0.01)
+    scene.turn()
+    assert (scene.told(), side.heard()) == ([f"{scene.opened[0].key} has c0.0"], []), "it is given no further calls yet"
+    scene.fleets.told_status(scene.opened[0], runs=True)
+    scene.turn(EVICTED * 2)
+    assert calls(side.heard()) == ["c0.1"]
+    side.outcome("c0.1")
+    scene.turn()
+    assert scene.fleets.empty
+
+
+def test_an_outcome_counts_of_a_job_that_was_believed_to_be_evicted(scene):
+    """The schedd has not answered. The other job, which makes the call now, is told that nobody waits for it."""
+    side, other_side = scene.start(0, 2, jobs=2)
+    evicted, other = scene.opened
+    lost, also = sorted(scene.where(), key=lambda key: scene.where()[key])
+    other_side.outcome(also)
+    scene.fleets.interrupted(evicted)
+    scene.turn(EVICTED * 2)
+    assert scene.where()[lost] == other.key
+    scene.told(), other_side.heard()
+    side.outcome(lost)
+    scene.turn()
+    assert scene.told() == ["b000000 finished", f"{evicted.key} has {lost}"]
+    assert other_side.heard()[0] == f"cancel {lost}"
 
 
 def test_a_job_that_begins_again_has_lost_its_calls(scene):
@@ -544,7 +576,7 @@ def test_outcomes_that_a_job_kept_for_its_next_attempt_count(scene, where):
     scene.start(0)
     kept = scene.opened[0]
     scene.fleets.interrupted(kept)
-    scene.fleets.runs_again(kept)
+    scene.fleets.told_status(kept, runs=False)
     assert scene.where()["c0.0"] == "b000000"
     if where in ("is with another job", "has an outcome"):
         scene.fleets._told_cores(2)
@@ -581,7 +613,7 @@ def test_outcomes_of_lost_calls_do_not_count_after_the_hello(scene):
     """The job is given them anew, if it is given them; a hostile one can make up no others."""
     first, _ = scene.start(0, 2, jobs=2)
     scene.fleets.interrupted(scene.opened[0])
-    scene.fleets.runs_again(scene.opened[0])
+    scene.fleets.told_status(scene.opened[0], runs=False)
     first.heard()
     again = scene.run(scene.opened[0])
     scene.fleets.read()
@@ -1152,8 +1184,9 @@ def attach(scene, calls_given, *, calls_made=3):
     scene.fleets.add(again)
     scene.jobs[bundle.key] = bundle
     bundle.futures = {}
-    scene.fleets.adopt(bundle, Attempt(side.path.name, calls_given, 0))
     side.heard()
+    scene.fleets.adopt(bundle, Attempt(side.path.name, calls_given, 0))
+    scene.heard = side.heard()
     return side, bundle
 
 
@@ -1207,7 +1240,8 @@ def test_the_next_client_waits_for_outcomes_that_a_job_has_kept(scene):
     scene.fleets.add(write_calls_again(scene, 2))
     scene.jobs[bundle.key], bundle.futures = bundle, {}
     scene.told()
-    scene.fleets.adopt(bundle, Attempt(again.path.name, (), 0, greeted=False, lost={"c0.0", "c7.7"}))
+    last = Attempt(again.path.name, (), 0, greeted=False, lost={"c0.0", "c7.7"}, earlier={side.path.name})
+    scene.fleets.adopt(bundle, last)
     scene.turn()
     assert again.heard() == []
     again.outcome("c0.0")
@@ -1216,6 +1250,40 @@ def test_the_next_client_waits_for_outcomes_that_a_job_has_kept(scene):
     assert scene.told() == [f"{bundle.key} has c0.0"]
     assert calls(again.heard()) == ["c0.1"]
     assert side.path != again.path
+
+
+@pytest.mark.parametrize("ran", [True, False], ids=["it had run", "it had not run"])
+def test_an_attempt_counts_that_began_after_the_evidence_was_collected(scene, ran):
+    """Collecting takes as long as the schedd does. The attempt may begin with outcomes that the job had kept."""
+    scene.fleets._told_cores(1)
+    scene.submit(0, 2)
+    scene.turn()
+    bundle = scene.opened[0]
+    last = None
+    if ran:
+        side = scene.run(bundle)
+        scene.turn()
+        last = Attempt(side.path.name, ["c0.0"], 0)
+    scene.fleets.close()
+    scene.new(cores=1)
+    scene.fleets.add(write_calls_again(scene, 2))
+    scene.jobs[bundle.key], bundle.futures = bundle, {}
+    scene.told()
+    new = scene.run(bundle, hello=False)
+    if ran:
+        new.outcome("c0.0")
+    new.hello()
+    scene.fleets.adopt(bundle, last)
+    scene.turn()
+    assert scene.told() == ([f"{bundle.key} has c0.0"] if ran else [])
+    assert calls(new.heard()) == ["c0.1" if ran else "c0.0"]
+    assert bundle.attempt == new.path
+
+
+def test_calls_that_have_ended_or_were_cancelled_are_taken_from_a_job(scene):
+    """The client was killed before it told the job."""
+    attach(scene, ["c0.0", "c0.5"])
+    assert scene.heard == ["cancel c0.5"]
 
 
 def test_a_job_that_has_not_run_is_given_calls_when_it_does(scene):
