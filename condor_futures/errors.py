@@ -17,7 +17,7 @@ traceback (a :class:`RemoteTraceback`). All other errors are in this tree::
     │   ├── JobRemovedError         the job was removed
     │   ├── JobCrashedError         the job's Python exited: killed by a signal, os._exit(), or no Python at all
     │   ├── JobLostError            the job left the queue without a trace, or this package stopped retrying it
-    │   └── PythonMismatchError     the execution point has another version of Python
+    │   └── PythonMismatchError     the job has another version of Python, or its environment does not work
     ├── BrokenCondorExecutor    (also concurrent.futures.BrokenExecutor) the initializer failed
     └── PersonalPoolError       a personal pool cannot be found, started or stopped
         └── InstallError            HTCondor cannot be installed
@@ -203,7 +203,10 @@ class JobLostError(JobError):
 
 
 class PythonMismatchError(JobError):
-    """The execution point has another version of Python than the client, so they cannot exchange pickles."""
+    """The job's Python has another version than the client's, so they cannot exchange pickles.
+
+    Or the ``python_environment`` cannot be unpacked, or does not run, on the execution point.
+    """
 
 
 class BrokenCondorExecutor(CondorFuturesError, BrokenExecutor):  # noqa: N818 - as BrokenProcessPool

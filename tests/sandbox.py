@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from condor_futures.calls import pickling
@@ -38,8 +39,8 @@ class Sandbox:
         self.outcomes_file = path / f"{BUNDLE}.outcomes"
         self.install([PYTHON])
 
-    def install(self, pythons, modules=None) -> None:
-        (self.path / "runner").write_bytes(pack_runner(pythons, modules=modules))
+    def install(self, pythons, modules=None, environments: Path | None = None) -> None:
+        (self.path / "runner").write_bytes(pack_runner(pythons, modules=modules, environments=environments))
         (self.path / "runner").chmod(0o700)
 
     def write(
@@ -50,6 +51,7 @@ class Sandbox:
         pickled_initializer=None,
         shared: SharedObjects | None = None,
         objects: Path | None = None,
+        environment: Path | None = None,
         **options,
     ) -> None:
         """Write a bundle of calls, each ``(function, *args)``, with the keys c000000, c000001 ...
@@ -68,7 +70,7 @@ class Sandbox:
         with (self.path / f"{BUNDLE}.calls").open("wb") as file:
             manner = Manner(initializer=pickled_initializer, **options)
             about = {"session": SESSION, "bundle": BUNDLE, "secret": SECRET}
-            write_bundle(file, made, **about, objects=objects, manner=manner)
+            write_bundle(file, made, **about, objects=objects, environment=environment, manner=manner)
 
     def run_as_shipped(self, *calls, ship="auto", initializer=None) -> list:
         """Run calls as an executor with the option *ship* does: in a job that has the client's modules."""
@@ -98,11 +100,11 @@ class Sandbox:
         self.finish(PYTHONPATH="")
         return self.results()
 
-    def start(self, **environment: str) -> subprocess.Popen:
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen:
         """Start the job as the starter does, with files for its standard output and error."""
         with (self.path / "stdout").open("wb") as out, (self.path / "stderr").open("wb") as err:
             return subprocess.Popen(
-                ["./runner", BUNDLE],
+                ["./runner", BUNDLE, *arguments],
                 cwd=self.path,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -116,8 +118,8 @@ class Sandbox:
         self.finish(timeout)
         return self.results()
 
-    def finish(self, timeout: float = 60.0, **environment: str) -> int:
-        with self.start(**environment) as process:
+    def finish(self, timeout: float = 60.0, arguments: Sequence[str] = (), **environment: str) -> int:
+        with self.start(*arguments, **environment) as process:
             try:
                 self.status = process.wait(timeout)
             finally:

@@ -131,12 +131,14 @@ def write_bundle(
     code: Code | None = None,
     options: Mapping[str, Any] = MappingProxyType({}),
     objects: Path | None = None,
+    environment: Path | None = None,
     manner: Manner | None = None,
 ) -> None:
     """Write the contents of ``BUNDLE.calls``. A function that several calls share is written once.
 
     The job imports from *archives*, which are zip files in its sandbox, and finds the modules *code* in its executable.
-    A client that attaches to the session reads *options*. The directory *objects* has the shared objects.
+    A client that attaches to the session reads *options*. The directory *objects* has the shared objects. Only the
+    Python of the *environment*, the user's archive or directory, makes the calls.
     """
     manner = manner or Manner()
     head: dict[str, Any] = {
@@ -158,6 +160,7 @@ def write_bundle(
         "chunk": manner.chunk,
         "shared": manner.initializer.shared if manner.initializer else None,
         "objects": str(objects) if objects is not None else None,
+        "environment": str(environment) if environment is not None else None,
     }
     head.update({name: value for name, value in optional.items() if value})
     if code is not None:

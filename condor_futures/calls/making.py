@@ -145,6 +145,7 @@ def write_files(session: Session, bundle: Bundle, calls: Sequence[Call], manner:
                 code=bundle.options.code,
                 options=bundle.options.record(),
                 objects=session.objects,
+                environment=bundle.options.environment.source if bundle.options.environment is not None else None,
                 manner=manner,
             )
 

@@ -71,7 +71,7 @@ def _is_outcome(header: Mapping[str, Any]) -> bool:
     for name in ("call", "host", *_TEXTS[result]):
         if not isinstance(header.get(name), str):
             return False
-    for name in ("unpicklable", "stage", "script"):
+    for name in ("unpicklable", "stage", "script", "environment", "reason"):
         if not isinstance(header.get(name, ""), str):
             return False
     for name in ("signal", "exit_status"):

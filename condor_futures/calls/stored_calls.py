@@ -81,7 +81,7 @@ class StoredCalls:
                             self._shared[header["call"]] = list(header["shared"])
                     case "outcome":
                         self._outcomes[header["call"]] = start
-        names = "python", "scratch", "max_tasks_per_child", "archives", "code", "main", "discard"
+        names = "python", "scratch", "max_tasks_per_child", "archives", "code", "main", "discard", "environment"
         alike = {name: self.head.get(name) for name in names}
         digest = blake2b(repr(sorted(alike.items())).encode())
         for segment in self.initializer:

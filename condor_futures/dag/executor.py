@@ -35,7 +35,9 @@ from condor_futures.future import CondorFuture
 from condor_futures.options.arguments import check_after, check_count, check_optional_count, check_seconds
 from condor_futures.options.categories import Categories
 from condor_futures.options.options import Options
+from condor_futures.options.python_environment import python_environment as environment_of
 from condor_futures.options.ship import Shipping
+from condor_futures.session.environments import store_environment
 from condor_futures.session.session import Session
 from condor_futures.session.shared_objects import SharedObject
 from condor_futures.submit.description import check_submit_commands
@@ -66,6 +68,7 @@ class DagExecutor(Executor):
             :meth:`run` starts if it is not running.
         retries: how many times DAGMan retries a node whose call raised an exception or whose job failed.
         ship: as in :class:`CondorExecutor`.
+        python_environment: as in :class:`CondorExecutor`.
         dagman: settings of DAGMan for this DAG only, such as ``{"DAGMAN_MAX_JOBS_IDLE": 100}``; None omits a setting.
         submit_commands: any submit command of condor_submit, as in :class:`CondorExecutor`.
 
@@ -95,6 +98,7 @@ class DagExecutor(Executor):
         access_point: AccessPointName = None,
         retries: int = 0,
         ship: Literal["auto"] | Iterable[ModuleType | str | Path] = "auto",
+        python_environment: str | Path | None = None,
         dagman: Mapping[str, object] | None = None,
         **submit_commands: object,
     ) -> None:
@@ -108,10 +112,14 @@ class DagExecutor(Executor):
         commands = check_submit_commands(submit_commands)
         check_exit_statuses(commands, dag=True)
         shipping = Shipping(ship)
-        options = Options(commands, spool=False, ship=shipping)
+        environment = environment_of(python_environment)
+        if environment is not None:
+            environment.check_machine(commands)
+        options = Options(commands, spool=False, ship=shipping, environment=environment)
         session = Session.create(Path(directory))
         try:
             session.write_runner()
+            store_environment(session, environment)
         except BaseException:
             session.remove()
             raise
@@ -238,6 +246,7 @@ class DagExecutor(Executor):
         post_script: Script | None = None,
         discard_result: bool | None = None,
         ship: Literal["auto"] | Iterable[ModuleType | str | Path] | None = None,
+        python_environment: str | Path | Literal[False] | None = None,
         **submit_commands: object,
     ) -> DagExecutor:
         """Return an executor for the same DAG with other options; None keeps an option.
@@ -255,6 +264,7 @@ class DagExecutor(Executor):
                 all calls returned. When DAGMan retries such a node, all its calls are made again.
             discard_result: as in :meth:`CondorExecutor.with_options`.
             ship: as in the constructor.
+            python_environment: as in the constructor; False for the Python of the execution point.
             submit_commands: added to the submit commands of this executor; None removes a command.
 
         Raises:
@@ -274,8 +284,15 @@ class DagExecutor(Executor):
             intake = intake.coming_after(check_after(after.futures if isinstance(after, Results) else after))
         if category is not None:
             check_name("a category", category)
-        options = intake.options.changed(submit_commands, ship=ship, category=category, discard_result=discard_result)
+        options = intake.options.changed(
+            submit_commands,
+            ship=ship,
+            category=category,
+            discard_result=discard_result,
+            environment=python_environment,
+        )
         check_exit_statuses(options.commands, dag=True)
+        store_environment(self._driver.graph.session, options.environment)
         own = intake.node_options
         derived._intake = replace(
             intake,

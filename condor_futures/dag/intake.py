@@ -89,6 +89,8 @@ class NodeIntake:
     def _add(self, fn: object, jobs: Sequence[Sequence[Call]]) -> list[CondorFuture[Any]]:
         """Add a node whose jobs make these calls: write its bundles to disk, and return its futures."""
         graph = self.driver.graph
+        if self.options.environment is not None and (trouble := self.options.environment.trouble()) is not None:
+            raise trouble
         futures = {call.key: self.driver.future(call.key) for calls in jobs for call in calls}
         numbers = [next(graph.bundle_numbers) for _ in jobs]
         # All bundles are in one directory, because the jobs of a node have one submit description.

@@ -151,10 +151,14 @@ class LocalJobs:
                 (sandbox / path.name).symlink_to(path)
             for name in finds.files:
                 _transfer(name, sandbox)
+            command: list[str | Path] = [self._session.runner_with(bundle.options.code), key]
+            if (environment := bundle.options.environment) is not None:
+                (sandbox / environment.name).symlink_to(self._session.environments / environment.name)
+                command.append(environment.name)
             outcomes = f"{key}.outcomes"
             shutil.copy(at / outcomes, sandbox)
             status = self._execute(
-                [self._session.runner_with(bundle.options.code), key],
+                command,
                 lambda: self._goes_on() and are_wanted([bundle]),
                 calls=bundle,
                 cwd=sandbox,

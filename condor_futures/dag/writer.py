@@ -120,6 +120,8 @@ class _Descriptions:
             event_log=None,
             shipped=options.ship.files,
             inputs_variable="inputs",
+            objects=[session.environment_from_bundle(options.environment.name)] if options.environment else (),
+            environment=options.environment.name if options.environment else None,
             # The user's own files need a transfer to the execution point and back.
             should_transfer_files="YES" if options.own_files else self.transfer,
         )

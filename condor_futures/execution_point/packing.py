@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import marshal
+import os
 import shlex
 import sys
 import zipfile
@@ -24,23 +25,18 @@ __all__ = ["pack_runner"]
 #: under its name with or without the version.
 PYTHONS: Sequence[str] = (sys.executable, f"python{sys.version_info[0]}.{sys.version_info[1]}", "python3")
 
-_HEADER = """\
-#!/bin/sh
-: >> "$1.outcomes"
-for python in {pythons}; do
-    command -v "$python" > /dev/null 2>&1 && exec "$python" -c '{boot}' "$0" "$1"
-done
-echo "no Python on this execution point: tried" {pythons} >&2
-exit 127
-"""
 
-
-def pack_runner(pythons: Sequence[str] | None = None, *, modules: bytes | None = None) -> bytes:
+def pack_runner(
+    pythons: Sequence[str] | None = None, *, modules: bytes | None = None, environments: Path | None = None
+) -> bytes:
     r"""Return the jobs' executable: shell commands that find a Python, then a zip file that this Python imports from.
 
     Args:
         pythons: candidates, of which the first that exists on the execution point is used; by default :data:`PYTHONS`.
         modules: modules of the client, in the form that :mod:`condor_futures.execution_point.code` unpacks.
+        environments: the directory on the client that has the archives of Python environments. A job that has such an
+            archive, its second argument, and did not get the file, reads it there. The Python of the archive is the
+            only one that makes its calls.
 
     One file is enough, because other data may precede a zip file (see the documentation of ``zipapp``). HTCondor spools
     an executable once per cluster, but an input file once per job.
@@ -48,7 +44,7 @@ def pack_runner(pythons: Sequence[str] | None = None, *, modules: bytes | None =
     The shell first creates the outcome file. So a job without Python exits with status 127 and the reason on stderr,
     instead of going on hold because an output file is missing.
 
-    >>> pack_runner(["python3"]).startswith(b'#!/bin/sh\n: >> "$1.outcomes"\nfor python in python3; do')
+    >>> b'for python in python3; do' in pack_runner(["python3"])
     True
 
     """
@@ -73,8 +69,14 @@ def pack_runner(pythons: Sequence[str] | None = None, *, modules: bytes | None =
             file.writestr(MEMBER, modules)
         for path in Path(cloudpickle.__file__).parent.glob("*.py"):
             add(f"cloudpickle/{path.stem}", path)
-    header = _HEADER.format(boot=BOOT, pythons=" ".join(map(shlex.quote, pythons or PYTHONS)))
-    return header.encode() + archive.getvalue()
+    header = (here / "runner.sh").read_text("utf-8")
+    for name, text in {
+        "environments": shlex.quote(str(environments or "/")),
+        "boot": BOOT,
+        "pythons": " ".join(map(shlex.quote, pythons or PYTHONS)),
+    }.items():
+        header = header.replace(f"@{name}@", text)
+    return os.fsencode(header) + archive.getvalue()
 
 
 _ERRORS = importlib.util.find_spec("condor_futures.errors")

@@ -139,25 +139,37 @@ def supervise(bundle: Bundle) -> bool:
 
 
 def _check_python(bundle: Bundle, argv: "list[str]") -> "dict[str, Any] | None":
-    """Switch to the client's version of Python if it is installed here; else return what to report of each call."""
+    """Switch to the client's version of Python if it is installed here; else return what to report of each call.
+
+    If the job has an environment of its own, no other Python will do.
+    """
     here = "%d.%d" % sys.version_info[:2]
     wanted = bundle.head["python"]
+    environment = bundle.head.get("environment")
+    refused = os.environ.pop("CONDOR_FUTURES_REFUSED", None)
     moved = os.environ.pop("CONDOR_FUTURES_PYTHON", None)
+    found = {"here": here, "wanted": wanted, "executable": sys.executable}
+    if refused is not None:
+        return dict(found, environment=environment, reason=refused)
     if here == wanted:
         return None
+    if environment:
+        return dict(found, environment=environment)
     if moved is None:
         os.environ["CONDOR_FUTURES_PYTHON"] = here
         try:
             os.execvp("python" + wanted, ["python" + wanted, "-c", BOOT] + argv)
         except OSError:
             pass
-    return {"here": here, "wanted": wanted, "executable": sys.executable}
+    return found
 
 
 def _refuse(bundle: Bundle, refusal: "dict[str, Any]") -> int:
     bundle.keep_what_counts()
     for key in bundle.call_keys():
         bundle.report(key, "python", **refusal)
+    if "reason" in refusal:
+        return CRASHED  # on another machine, the environment may work
     return RAISED if bundle.head.get("strict") else 0
 
 

@@ -40,8 +40,10 @@ from condor_futures.options.keep_logs import log_directory
 from condor_futures.options.on_hold import OnHold, OnHoldOption
 from condor_futures.options.options import Options
 from condor_futures.options.profiles import load_profile
+from condor_futures.options.python_environment import python_environment as environment_of
 from condor_futures.options.ship import Shipping
 from condor_futures.options.warm import default_warm
+from condor_futures.session.environments import store_environment
 from condor_futures.session.shared_objects import SharedObject
 from condor_futures.submit.description import check_submit_commands
 from condor_futures.submit.exit_statuses import check_exit_statuses
@@ -75,6 +77,10 @@ class CondorExecutor(Executor):
             of the Python installation, and the script. A list may add modules or their names, which stand for their
             whole package, and remove them: ``"-name"``. It may also have paths of packages, zip files or wheels, which
             are transferred as they are, so that the job can import from them.
+        python_environment: an archive made by conda-pack, venv-pack or ``pixi-pack --create-executable``, or the
+            directory of a venv, which is packed. Each job gets the archive once and unpacks it, and its Python makes
+            the calls. It must have the minor version of Python of this program. None for a Python of the execution
+            point.
         warm: the seconds for which a job without a call waits for further calls before it leaves. 0 gives each call (or
             each chunk of ``map``) a job of its own, as do options that concern a whole job, such as ``max_retries``,
             and access points that do not see the session. The default, None, means 20 in a personal pool
@@ -106,8 +112,9 @@ class CondorExecutor(Executor):
         TypeError: a submit command is unknown (the error names the nearest known one), or the executor owns it.
         ValueError: ``max_workers``, ``max_tasks_per_child`` or ``warm_lifetime`` is below 1, or ``warm`` below 0; a
             submit description cannot contain a value, a file name or the name of the session's directory; the kind of a
-            credential or the word for *on_hold* is unknown; or *retry_exceptions* is given without ``max_retries``.
-        ImportError, FileNotFoundError: a module or path in *ship* does not exist.
+            credential or the word for *on_hold* is unknown; *retry_exceptions* is given without ``max_retries``; or
+            jobs cannot use the *python_environment*.
+        ImportError, FileNotFoundError: a module or path in *ship*, or *python_environment*, does not exist.
 
     Example:
         >>> from condor_futures import CondorExecutor
@@ -132,6 +139,7 @@ class CondorExecutor(Executor):
         spool: bool = True,
         session: str | Path | None = None,
         ship: Literal["auto"] | Iterable[ModuleType | str | Path] = "auto",
+        python_environment: str | Path | None = None,
         warm: float | None = None,
         warm_lifetime: float = 3600.0,
         credentials: str | Sequence[str] | None = None,
@@ -156,6 +164,9 @@ class CondorExecutor(Executor):
         if spool:
             check_spoolable(commands)
         shipping = Shipping(ship)
+        environment = environment_of(python_environment)
+        if environment is not None:
+            environment.check_machine(commands)
         logs = log_directory(keep_logs)
         if warm is not None:
             check_warm("warm", warm, least=0.0)
@@ -167,6 +178,7 @@ class CondorExecutor(Executor):
             keep_logs=logs,
             on_hold=OnHold().changed(on_hold, memory_max),
             warm_lifetime=float(warm_lifetime),
+            environment=environment,
         )
         retries = Retries().changed(retry_exceptions, commands, shipping)
         pickled: Pickled | None = None
@@ -177,6 +189,7 @@ class CondorExecutor(Executor):
         self._engine = engine.start(session, *where) if self._left is None else attaching.attach(self._left, *where)
         # Derived executors share the engine. No more calls can come when the last of these executors is gone.
         weakref.finalize(self._engine, self._engine.watcher.close).atexit = False
+        store_environment(self._engine.session, environment)
         if warm is None:
             warm = default_warm(self._engine.session.record.access_point)
         options = replace(options, warm=float(warm))
@@ -382,6 +395,7 @@ class CondorExecutor(Executor):
         category: str | None = None,
         discard_result: bool | None = None,
         ship: Literal["auto"] | Iterable[ModuleType | str | Path] | None = None,
+        python_environment: str | Path | Literal[False] | None = None,
         keep_logs: str | Path | Literal[False] | None = None,
         warm: float | None = None,
         on_hold: OnHoldOption | None = None,
@@ -400,6 +414,7 @@ class CondorExecutor(Executor):
             discard_result: do not return the values of the calls: the futures' results are None. Exceptions are raised
                 as usual. None keeps the setting.
             ship: as in the constructor; None keeps the setting.
+            python_environment: as in the constructor; None keeps the setting, False removes it.
             keep_logs: as in the constructor; None keeps the setting, False disables it.
             warm: as in the constructor; None keeps the setting.
             on_hold: as in the constructor; None keeps the setting.
@@ -427,7 +442,14 @@ class CondorExecutor(Executor):
                 )
             intake = intake.coming_after(check_after(after))
         old = intake.options
-        new = old.changed(submit_commands, spool=spool, ship=ship, category=category, discard_result=discard_result)
+        new = old.changed(
+            submit_commands,
+            spool=spool,
+            ship=ship,
+            category=category,
+            discard_result=discard_result,
+            environment=python_environment,
+        )
         check_services(new.commands)
         check_exit_statuses(new.commands)
         check_stored(new.commands, old.commands)
@@ -437,6 +459,7 @@ class CondorExecutor(Executor):
             new = replace(new, warm=float(warm))
         new = replace(new, keep_logs=logs, on_hold=old.on_hold.changed(on_hold, memory_max))
         retries = intake.retries.changed(retry_exceptions, new.commands, new.ship)
+        store_environment(self._engine.session, new.environment)
         derived._intake = replace(intake, options=new, retries=retries)
         return derived
 

@@ -272,6 +272,9 @@ class Intake:
                 return FileNotFoundError(errno.ENOENT, f"{command} names a file that does not exist", missing[1])
             if (file := unlistable(commands)) is not None:
                 return ValueError(f"HTCondor cannot transfer {file!r}: commas and blanks at the ends delimit names")
+        environment = self.options.environment
+        if environment is not None and (trouble := environment.trouble()) is not None:
+            return trouble
         if (link := lost_output(commands)) is not None:
             return FileNotFoundError(
                 errno.ENOENT, "transfer_output_remaps names a link to a file that does not exist", link

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from condor_futures.options.arguments import check_flag
 from condor_futures.options.on_hold import OnHold
+from condor_futures.options.python_environment import PythonEnvironment, python_environment
 from condor_futures.options.ship import Code, Shipping
 from condor_futures.submit.description import description_key, merge
 from condor_futures.submit.files_here import check_spoolable
@@ -47,6 +48,7 @@ class Options:
         warm_lifetime: the seconds after which a warm job takes no more calls.
         open: the job of this bundle is a warm job.
         on_hold: what happens to jobs that are put on hold.
+        environment: the environment whose Python makes the calls; None for a Python of the execution point.
 
     """
 
@@ -62,6 +64,7 @@ class Options:
     warm_lifetime: float = 3600.0
     open: bool = False
     code: Code | None = None
+    environment: PythonEnvironment | None = None
 
     def changed(
         self,
@@ -71,6 +74,7 @@ class Options:
         ship: Literal["auto"] | Iterable[ModuleType | str | Path] | None = None,
         category: str | None = None,
         discard_result: bool | None = None,
+        environment: str | Path | Literal[False] | None = None,
     ) -> Options:
         """Return a copy with the options that the user passes to ``with_options``; None keeps the old value.
 
@@ -93,6 +97,9 @@ class Options:
         commands, spool = merge(self.commands, submit_commands), self.spool if spool is None else spool
         if spool:
             check_spoolable(commands)
+        used = self.environment if environment is None else python_environment(environment)
+        if used is not None:
+            used.check_machine(commands)
         return replace(
             self,
             commands=commands,
@@ -100,6 +107,7 @@ class Options:
             ship=self.ship if ship is None else Shipping(ship),
             category=self.category if category is None else category,
             discard=self.discard if discard_result is None else discard_result,
+            environment=used,
         )
 
     @cached_property
@@ -108,7 +116,9 @@ class Options:
         files = tuple(self.ship.files)
         warm = self.warm, self.warm_lifetime, self.open
         description = description_key(self.commands)
-        return description, self.spool, files, self.category, self.cluster, self.keep_logs, warm, self.code
+        environment = self.environment.name if self.environment is not None else None
+        files_of_all = files, self.code, environment
+        return description, self.spool, files_of_all, self.category, self.cluster, self.keep_logs, warm
 
     @property
     def own_files(self) -> bool:
@@ -134,6 +144,7 @@ class Options:
             "warm": self.warm,
             "warm_lifetime": self.warm_lifetime,
             "open": self.open,
+            "environment": self.environment.record() if self.environment is not None else None,
             "code": [self.code.key, self.code.names, self.code.script] if self.code is not None else None,
         }
 
@@ -145,4 +156,6 @@ class Options:
         on_hold = OnHold.from_record(fields.pop("on_hold"))
         code = fields.pop("code", None)
         fields["code"] = Code(code[0], tuple(code[1]), *code[2:]) if code is not None else None
+        environment = fields.pop("environment", None)
+        fields["environment"] = PythonEnvironment.from_record(environment) if environment is not None else None
         return cls(ship=ship, keep_logs=Path(logs) if logs is not None else None, on_hold=on_hold, **fields)

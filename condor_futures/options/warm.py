@@ -73,5 +73,7 @@ def closed_because(options: Options) -> str | None:
         "keep_logs keeps the output of each job": options.keep_logs is not None,
         "on_hold and memory_max concern the call of a job": policy.action != "fail" or policy.memory_max is not None,
         "the access point would have to read files outside the session": options.own_files and not options.spool,
+        "a warm job with spool=False cannot get python_environment": options.environment is not None
+        and not options.spool,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)

@@ -154,6 +154,15 @@ def _no_object(outcome: Outcome) -> SharedObjectError:
 
 def _mismatch(outcome: Outcome, job_id: str | None) -> PythonMismatchError:
     header = outcome.header
+    if environment := header.get("environment"):
+        what, client = f"the environment {environment!r} in python_environment", header.get("wanted")
+        return PythonMismatchError(
+            f"{what} cannot be used on the execution point {header['host']}: {str(header['reason']).strip()}"
+            if "reason" in header
+            else f"{what} has Python {header['here']}, but the client runs Python {client}; make it with Python "
+            f"{client}",
+            job_id=job_id,
+        )
     return PythonMismatchError(
         f"the execution point {header['host']} runs Python {header['here']} ({header['executable']}) and has no "
         f"python{header['wanted']} on PATH, but the client runs Python {header['wanted']}; use a container_image "

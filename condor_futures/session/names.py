@@ -15,6 +15,8 @@
             b000017.stdout, b000017.stderr
         objects/                 0700
             0123...cdef          0400  a shared object; its name is the hash of its contents (shared_objects)
+        environments/            0700
+            0123456789abcdef.tar a link to an archive of python_environment, or the packed directory (environments)
         given                    0600  which calls the client gave to which warm jobs, and which were cancelled
         links/                   0700  links to files whose names HTCondor would misread (session.links)
         lines/b000018/           what the client and the warm job of an open bundle exchange (execution_point.warm)
@@ -82,6 +84,20 @@ class SessionNames:
         '../../objects/0123'
         """
         return f"../../objects/{name}"
+
+    @property
+    def environments(self) -> Path:
+        """The directory of the Python environments that jobs unpack."""
+        return self.directory / "environments"
+
+    @staticmethod
+    def environment_from_bundle(name: str) -> str:
+        """The path of the environment *name*, relative to the directory of any bundle.
+
+        >>> SessionNames.environment_from_bundle("0123.tar")
+        '../../environments/0123.tar'
+        """
+        return f"../../environments/{name}"
 
     @property
     def given(self) -> Path:

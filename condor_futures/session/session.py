@@ -311,6 +311,11 @@ class Session(SessionNames):
         self._make_directory(self.objects)
         return self.objects
 
+    def environments_directory(self) -> Path:
+        """Return the directory of Python environments; make it at first use."""
+        self._make_directory(self.environments)
+        return self.environments
+
     def line_directory(self, key: str) -> Path:
         """Make the directory that the warm job of the open bundle *key* may use."""
         self._make_directory(self.lines)
@@ -359,7 +364,7 @@ class Session(SessionNames):
             with self.create_file(self.runner_with(code)) as file:
                 # Before the file gets its name: after an attach, jobs may start at any moment.
                 os.fchmod(file.fileno(), 0o700)
-                file.write(pack_runner(modules=modules))
+                file.write(pack_runner(modules=modules, environments=self.environments))
         except OSError as error:
             raise CondorFuturesError(
                 f"the session {self.directory} cannot be written to: {error.strerror or error}"

@@ -175,6 +175,7 @@ ELSEWHERE: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         **dict.fromkeys(("job_name", "jobname", "name"), ("batch_name",)),
         **dict.fromkeys(("partition", "qos"), ("job_flavour", "accounting_group")),
         **dict.fromkeys(("account", "project"), ("accounting_group",)),
+        **dict.fromkeys(("conda_env", "conda_environment", "venv", "virtualenv"), ("python_environment",)),
     }
 )
 """Name in other systems and executors -> our keywords.
@@ -303,7 +304,7 @@ OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("access_point", "max_workers"), "CondorExecutor() and DagExecutor() only"),
         **dict.fromkeys(("after", "category", "discard_result"), "with_options() only"),
         **dict.fromkeys(
-            ("keep_logs", "memory_max", "on_hold", "retry_exceptions", "ship", "spool", "warm"),
+            ("keep_logs", "memory_max", "on_hold", "python_environment", "retry_exceptions", "ship", "spool", "warm"),
             "CondorExecutor() and its with_options()",
         ),
     }

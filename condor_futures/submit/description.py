@@ -165,6 +165,7 @@ def describe(
     common: Sequence[Path] = (),
     should_transfer_files: Literal["YES", "IF_NEEDED"] = "YES",
     own_log: bool = False,
+    environment: str | None = None,
     lines: Path | None = None,
     spool: bool = True,
 ) -> dict[str, str]:
@@ -191,6 +192,7 @@ def describe(
         lines: for warm jobs, the directory that contains a directory for each job: the only one that it may use.
         spool: whether these jobs are spooled; others take their files from these directories.
         own_log: whether each job also has its own log, `<key>.log`.
+        environment: the name of the archive whose Python makes the calls; letters, digits and ".".
 
     Raises:
         ValueError: a path is relative or cannot be written, or the session id has other characters.
@@ -229,7 +231,7 @@ def describe(
         # an absolute path inside the container (SetExecutable). So container and docker jobs run our runner like all
         # other jobs; the image needs a Python.
         "transfer_executable": "true",
-        "arguments": key,
+        "arguments": f"{key} {environment}" if environment else key,
         "transfer_input_files": ", ".join(filter(None, inputs)),
         "transfer_output_files": ", ".join(filter(None, outputs)),
         "output": f"{key}.stdout",

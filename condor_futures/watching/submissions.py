@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 #: 0.2 ms.
 QUIET, GATHER = 0.005, 0.1
 LARGEST_CLUSTER = 1000
-#: Shared objects of so many bytes are transferred once to each machine, where HTCondor can do that.
+#: Shared objects and environments of so many bytes are transferred once to each machine, where HTCondor can do that.
 COMMON = 10 << 20
 #: Jobs with these commands do not see the files of their machine.
 _OTHER_FILES = frozenset({"container_image", "docker_image"})
@@ -211,7 +211,7 @@ class Submissions:
         else:
             del self._pending[key]
         name = next(self._names)
-        transferred, common = self._object_files(batch[0])
+        transferred, common = self._files_of_all(batch[0])
         description = describe(
             options.commands,
             session_id=self._session.id,
@@ -224,6 +224,7 @@ class Submissions:
             # An unspooled job needs file transfer for the user's own files.
             should_transfer_files="YES" if options.own_files and not options.spool else self._transfer,
             own_log=options.keep_logs is not None,
+            environment=options.environment.name if options.environment is not None else None,
             lines=self._session.lines if options.open else None,
             spool=options.spool,
         )
@@ -243,23 +244,31 @@ class Submissions:
         batch_of_name = f'{attributes.BATCH} == "{name}"'
         self._ask(self._schedd.submit(description, items, options.spool, batch_of_name))
 
-    def _object_files(self, bundle: Bundle) -> tuple[Sequence[str], Sequence[Path]]:
-        """Return the files of shared objects that each job of *bundle*'s cluster gets, and those for all its jobs.
+    def _files_of_all(self, bundle: Bundle) -> tuple[Sequence[str], Sequence[Path]]:
+        """Return the files of shared objects, and of the environment, for *bundle*'s cluster.
 
-        The files are absolute, for preserve_relative_paths, unless a submit description cannot name the directory.
+        They are absolute, for preserve_relative_paths, unless a submit description cannot name the directory.
+
+        Returns:
+            The files that each job gets, and the files that all jobs of a machine get together.
+
         """
-        session, commands = self._session, bundle.options.commands
-        if not bundle.shared or (self._transfer == "IF_NEEDED" and _OTHER_FILES.isdisjoint(commands)):
+        session, options = self._session, bundle.options
+        files = {session.objects / name: session.object_from_bundle(name) for name in bundle.shared}
+        if (environment := options.environment) is not None:
+            path = session.environments / environment.name
+            files[path] = session.environment_from_bundle(environment.name)
+        if not files or (self._transfer == "IF_NEEDED" and _OTHER_FILES.isdisjoint(options.commands)):
             return (), ()  # the jobs take none, or read them where they are
-        paths = [session.objects / name for name in bundle.shared]
-        if not all(map(is_one_name, map(str, paths))):
-            return [session.object_from_bundle(name) for name in bundle.shared], ()
-        if self._transfers_common_input:
+        if not all(map(is_one_name, map(str, files))):
+            return list(files.values()), ()
+        # The shadow of a warm job may read no file of the session but its own.
+        if self._transfers_common_input and not options.open:
             # Not for small files: the jobs wait seconds for a slot that does nothing but receive the common files.
             with contextlib.suppress(OSError):  # a file that was removed is noticed when the jobs are submitted
-                if sum(path.stat().st_size for path in paths) >= COMMON:
-                    return (), paths
-        return [quote_file("transfer_input_files", path) for path in paths], ()
+                if sum(path.stat().st_size for path in files) >= COMMON:
+                    return (), list(files)
+        return [quote_file("transfer_input_files", path) for path in files], ()
 
     @property
     def _transfers_common_input(self) -> bool:

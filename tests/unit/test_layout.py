@@ -33,6 +33,7 @@ WITHOUT: dict[str, str] = {
     "cli/status.py": _POOL + "tests/pool/test_cli.py",
     "executor/attaching.py": _POOL + "tests/pool/test_attach.py, test_old_sessions.py; tests/unit/recovery",
     "executor/condor_executor.py": _POOL + "tests/pool/test_executor.py, tests/contract",
+    "options/environment_files.py": "tests/unit/options/test_python_environment.py",
     "personal/configuration.py": "tests/personal/test_configuration.py",
     "personal/daemons.py": "tests/personal/test_daemons.py",
     "personal/debian.py": "tests/personal/test_debian.py",
