@@ -16,7 +16,17 @@ import condor_futures
 _PACKAGE = Path(condor_futures.__file__).parent
 
 #: An example that uses one of these names needs a pool, and the preparations in tests/pool/test_docstrings.py.
-_NEEDS_POOL = {"CondorExecutor", "DagExecutor", "PersonalPool", "dag", "executor", "find_htcondor", "future", "install"}
+_NEEDS_POOL = {
+    "CondorExecutor",
+    "DagExecutor",
+    "PersonalPool",
+    "dag",
+    "examine",
+    "executor",
+    "find_htcondor",
+    "future",
+    "install",
+}
 
 
 def docstrings(*, pool: bool) -> dict[str, doctest.DocTest]:

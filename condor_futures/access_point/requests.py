@@ -32,6 +32,7 @@ from condor_futures.ownership import Owner, changes, owned
 __all__ = [
     "AccessPoint",
     "AwayError",
+    "missing_configuration",
 ]
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class _Request:
     sent_to: HelperProcess | None = None
 
 
-def _configuration() -> str:
+def missing_configuration() -> str:
     """Return what is wrong with CONDOR_CONFIG, as the end of a message; an empty string if it looks correct."""
     file = os.environ.get("CONDOR_CONFIG", "")
     if file in ("", "ONLY_ENV") or Path(file).exists():
@@ -128,6 +129,24 @@ class AccessPoint:
         self._lock_owner.takes(self, part="lock")
         self._reader_owner.takes(self, part="reader")
 
+    def start(self) -> None:
+        """Start the helper, which does not find the schedd yet: for an examination. :meth:`connect` does both.
+
+        Raises:
+            AccessPointError: if the system has no room for another process or thread.
+
+        """
+        try:
+            with self._lock:
+                self._start()
+            self._reader.start()
+            self._writer.start()
+        except (OSError, RuntimeError) as error:
+            self.kill()
+            raise AccessPointError(
+                f"the helper process for {self.location} cannot be started: {getattr(error, 'strerror', None) or error}"
+            ) from error
+
     def connect(self, timeout: float = 30.0, *, advice: str = "pass access_point='personal'") -> dict[str, str]:
         """Start the helper, and find the schedd; return the schedd's name, address and version.
 
@@ -139,16 +158,7 @@ class AccessPoint:
             AccessPointError: if there is no such schedd, or it does not answer in time.
 
         """
-        try:
-            with self._lock:
-                self._start()
-            self._reader.start()
-            self._writer.start()
-        except (OSError, RuntimeError) as error:  # the system may have no room for another process or thread
-            self.kill()
-            raise AccessPointError(
-                f"the helper process for {self.location} cannot be started: {getattr(error, 'strerror', None) or error}"
-            ) from error
+        self.start()
         try:
             about: dict[str, str] = self._wait(Operation.CONNECT, self._where(), 0.0, timeout)
         except FutureTimeoutError:
@@ -157,7 +167,7 @@ class AccessPoint:
         except AccessPointError as error:
             self.kill()
             more = (
-                f"{_configuration()}. Is HTCondor running on this machine? For a personal pool, {advice} "
+                f"{missing_configuration()}. Is HTCondor running on this machine? For a personal pool, {advice} "
                 "(`condor-futures pool install` installs HTCondor for it)."
             )
             if self.location.name is not None:

@@ -87,4 +87,6 @@ class Schedd:
     look = _request(Operations.look)
     past = _request(Operations.past)
     cores = _request(Operations.cores)
+    examine = _request(Operations.examine)
+    offers = _request(Operations.offers)
     store_credentials = _request(Operations.store_credentials)

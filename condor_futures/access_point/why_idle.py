@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from condor_futures.access_point.location import Location
 from condor_futures.errors import AccessPointError
 
-__all__ = ["explain", "why_idle"]
+__all__ = ["Analysis", "analyse", "explain", "why_idle"]
 
 _TIMEOUT = 120.0  # s; condor_q queries the ads of all slots in the pool
 
@@ -24,6 +24,21 @@ def why_idle(location: Location, job_id: str) -> str:
         AccessPointError: if there is no ``condor_q``, or ``condor_q`` fails.
 
     """
+    return explain(_ask(location, job_id))
+
+
+def analyse(location: Location, job_id: str) -> Analysis | None:
+    """Return HTCondor's analysis of an idle job; None if there is none, for example because the job is not idle.
+
+    Raises:
+        AccessPointError: as :func:`why_idle`.
+
+    """
+    return Analysis.parse(_ask(location, job_id))
+
+
+def _ask(location: Location, job_id: str) -> str:
+    """Return the output of ``condor_q -better-analyze``."""
     environment = {**os.environ, **(location.environment or {})}
     program = shutil.which("condor_q", path=environment.get("PATH", os.defpath))
     if program is None:
@@ -52,11 +67,11 @@ def why_idle(location: Location, job_id: str) -> str:
         raise AccessPointError(
             f"condor_q could not analyse the job {job_id}: {done.stderr.strip() or done.stdout.strip()}"
         )
-    return explain(done.stdout)
+    return done.stdout
 
 
 @dataclass
-class _Analysis:
+class Analysis:
     """The content of an analysis: numbers of slots, and the conditions of the job's requirements."""
 
     slots: int
@@ -68,8 +83,24 @@ class _Analysis:
     unmet: list[str]  # the conditions that no slot meets
     rejection: str  # the negotiator's last reason
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether the job will never run in the pool as it is, because no slot suits it even when it is free."""
+        return not self.slots or (self.slots == self.refused and bool(self.unmet))
+
+    @property
+    def sentence(self) -> str:
+        """The analysis as one sentence."""
+        met = self.slots - self.refused
+        if self.rejection not in ("", "no match found") and met > self.refusing:
+            return f"the negotiator says: {self.rejection}"
+        if not self.slots:
+            return "the pool has no slots"
+        return _some(self, met) if met else _requirements(self)
+
     @classmethod
-    def parse(cls, text: str) -> _Analysis | None:
+    def parse(cls, text: str) -> Analysis | None:
+        """Return the content of the output of ``condor_q -better-analyze``; None if it has no analysis."""
         total = re.search(r"Of (\d+) slots on \d+ machines", text)
         if total is None:
             return None
@@ -108,18 +139,13 @@ def explain(text: str) -> str:
     "none of the pool's 8 slots meets TARGET.Memory >= RequestMemory"
 
     """
-    found = _Analysis.parse(text)
+    found = Analysis.parse(text)
     if found is None:
         return "HTCondor has no analysis of the job"
-    met = found.slots - found.refused
-    if found.rejection not in ("", "no match found") and met > found.refusing:
-        return f"the negotiator says: {found.rejection}"
-    if not found.slots:
-        return "the pool has no slots"
-    return _some(found, met) if met else _requirements(found)
+    return found.sentence
 
 
-def _some(found: _Analysis, met: int) -> str:
+def _some(found: Analysis, met: int) -> str:
     """Explain why a job is idle although *met* slots meet its requirements."""
     if found.willing:
         return f"{_slots(found.willing)} of the pool would take it: its turn has not come yet"
@@ -138,7 +164,7 @@ def _some(found: _Analysis, met: int) -> str:
     return f"{some}, but {each} {'are' if met > 1 else 'is'} in use"
 
 
-def _requirements(found: _Analysis) -> str:
+def _requirements(found: Analysis) -> str:
     """Explain why a job is idle whose requirements no slot meets."""
     none, has, meets = f"none of the pool's {found.slots} slots", "has", "meets"
     if found.slots == 1:
@@ -164,7 +190,8 @@ def _lack(condition: str, attributes: Mapping[str, str]) -> str | None:
     if resource[2] in _RESOURCES:
         name, unit = _RESOURCES[resource[2]]
         return f"{_size(int(amount[1]) * unit)} of {name}"
-    return f"{amount[1]} {'cores' if resource[1] == 'Cpus' else resource[1]}"
+    name = "cores" if resource[1] == "Cpus" else resource[1]
+    return f"{amount[1]} {name if amount[1] != '1' else name.removesuffix('s')}"
 
 
 def _size(number: float) -> str:

@@ -15,6 +15,7 @@ import typer
 import condor_futures
 from condor_futures.cli import pool
 from condor_futures.cli.demo import demo
+from condor_futures.cli.doctor import doctor
 from condor_futures.cli.output import complain, console
 from condor_futures.cli.profiles import profiles
 from condor_futures.cli.sessions import purge, sessions
@@ -26,6 +27,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(no_args_is_help=True, help="Python calls as HTCondor jobs.")
 app.add_typer(pool.app, name="pool")
+app.command()(doctor)
 app.command()(show)
 app.command()(status)
 app.command()(sessions)

@@ -239,6 +239,30 @@ print(len(Path("produced").read_text().splitlines()))
         assert "you have no valid Kerberos ticket" in error
         assert rest == ["1", "1 1", "nobodys", "1", "2"]
 
+    def test_the_doctor_looks_at_the_ticket(self, site):
+        """The probe job gets a valid ticket. With an expired one, no job is submitted."""
+        text = f"""
+from condor_futures.doctor import examine
+
+def look():
+    found = {{finding.name: finding for finding in examine()}}
+    failed = [name for name, finding in found.items() if finding.level.value == "failed"]
+    print(json.dumps([failed, found["credentials"].sentence, found["probe job"].level.value]))
+    return found
+
+assert look()["Python"].details["ticket"]
+subprocess.run([*{site.kinit}, "-l", "1s"], check=True)
+while subprocess.run(["klist", "-s"]).returncode == 0:
+    time.sleep(0.1)
+look()
+"""
+        site.log_in()
+        good, expired = map(json.loads, site.run(in_the_job(site, text)).splitlines())
+        assert (good[0], good[2]) == ([], "ok")
+        assert good[1].startswith(f"a ticket of {site.user.name}@{site.realm.name}, until ")
+        assert (expired[0], expired[2]) == (["credentials"], "note")
+        assert expired[1].endswith("you have no valid Kerberos ticket (it has expired); get one with kinit")
+
     def test_a_renewal_that_fails_is_a_warning_and_tried_again(self, site):
         """The jobs continue. When there is a ticket again, the client stores it."""
         site.log_in()

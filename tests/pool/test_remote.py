@@ -24,6 +24,7 @@ from condor_futures import (
 )
 from condor_futures.access_point.backoff import Backoff
 from condor_futures.access_point.requests import AccessPoint
+from condor_futures.doctor import Level, examine
 from condor_futures.watching import queue_looks, retrievals
 
 pytestmark = pytest.mark.pool
@@ -254,6 +255,23 @@ def test_a_client_that_is_not_let_in(remote, monkeypatch, tmp_path):
         CondorExecutor(access_point=remote.access_point)
 
 
+def test_the_doctor_says_that_the_session_directory_is_not_seen(remote):
+    """Jobs run nevertheless. Their own logs tell how long each step took."""
+    found = {finding.name: finding for finding in examine(remote.access_point)}
+    assert {name for name, finding in found.items() if finding.level is not Level.OK} == {
+        "credentials",
+        "event log",
+        "warm jobs",
+    }
+    assert found["event log"].level is Level.WARNING
+    assert "does not see the session directory (it is another machine" in found["event log"].sentence
+    assert "the schedd would have to be on this machine" in found["warm jobs"].sentence
+    assert found["permission"].details["method"] == "IDTOKENS"
+    times = found["probe job"].details["seconds"]
+    assert None not in times.values()
+    assert times["match"] < times["total"]
+
+
 def test_jobs_that_left_the_queue_while_nobody_looked(remote):
     """No event log says so, but the access point has a history."""
 
@@ -383,6 +401,11 @@ def test_a_client_that_may_look_but_not_submit(neighbour, monkeypatch, tmp_path)
         monkeypatch.setenv("_CONDOR_SEC_TOKEN_DIRECTORY", str(tmp_path))
         with pytest.raises(AccessPointError, match="answers, but does not accept jobs from you"):
             CondorExecutor(access_point=neighbour.access_point)
+        found = {finding.name: finding for finding in examine(neighbour.access_point)}
+    assert [name for name, finding in found.items() if finding.level is Level.FAILED] == ["permission"]
+    assert "the schedd answers, but does not accept jobs from you" in found["permission"].sentence
+    assert "you have no token: `condor_token_fetch`" in found["permission"].sentence
+    assert found["probe job"].level is Level.NOTE
 
 
 def test_a_token_that_expires_costs_no_call(neighbour, monkeypatch, caplog, tmp_path):

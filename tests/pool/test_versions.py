@@ -22,6 +22,7 @@ from condor_futures import (
     JobHeldError,
     report,
 )
+from condor_futures.doctor import Level, examine
 from condor_futures.personal import PersonalPool
 
 #: Installing HTCondor takes a minute on a busy machine.
@@ -141,7 +142,11 @@ def test_authentication_that_the_bindings_refuse_is_told(older_release, tmp_path
             with pytest.raises(AccessPointError) as refused:
                 CondorExecutor(access_point="personal")
             assert "refuse its FS authentication; use bindings of its version, or set" in str(refused.value)
+            [finding] = [finding for finding in examine("personal") if finding.level is Level.FAILED]
+            assert finding.name == "versions"
+            assert "refuse its FS authentication; use bindings of its version, or set" in finding.sentence
         monkeypatch.setenv("_condor_SEC_FS_ENFORCE_CHANNEL_BINDING", "false")
         CondorExecutor(access_point="personal").shutdown()
+        assert [finding.name for finding in examine("personal") if finding.level is Level.FAILED] == []
     finally:
         personal.stop()

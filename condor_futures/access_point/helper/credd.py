@@ -20,7 +20,7 @@ from classad2 import ClassAd
 
 from condor_futures.errors import CredentialError
 
-__all__ = ["find", "request_tokens", "store_kerberos"]
+__all__ = ["check_ticket", "find", "request_tokens", "store_kerberos"]
 
 # The time limit in seconds for the site's program that makes a credential; the bindings have the same limit.
 _PRODUCER_TIMEOUT: Final = 20.0
@@ -84,7 +84,7 @@ def store_kerberos(credd: str) -> str:
         )
     if producer.upper() == "CREDENTIAL_ALREADY_STORED":
         return ""
-    listing, trouble = _check_ticket()
+    listing, trouble = check_ticket()
     if listing and trouble:
         raise CredentialError(trouble)
     # If add_user_cred() gets None instead of a credential, the bindings run the program. But they cut its output at the
@@ -158,7 +158,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _check_ticket() -> tuple[str, str]:
+def check_ticket() -> tuple[str, str]:
     """Return the output of klist, and what is wrong with the ticket; both are empty if there is no klist."""
     environment = {**os.environ, "LC_ALL": "C"}
 

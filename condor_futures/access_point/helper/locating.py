@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 from condor_futures.access_point.helper.words import TRANSFERS_COMMON_INPUT, Operations
 
-__all__ = ["AwayError", "Located", "bindings_version"]
+__all__ = ["AwayError", "Located", "bindings_version", "why_no_collector"]
 
 #: The first version of HTCondor whose schedd transfers common input files.
 COMMON_INPUT = (25, 14)
@@ -89,12 +90,17 @@ class Located(Operations):
         except Exception as error:
             raise AwayError(str(error)) from error
 
-    def _check_permission(self) -> None:
-        """Make sure that the schedd accepts jobs from this user; often every user may query the queue."""
+    def _check_permission(self) -> Mapping[str, Any]:
+        """Make sure that the schedd accepts jobs from this user; often every user may query the queue.
+
+        Returns:
+            The attributes of the connection; empty for bindings 24.0, which cannot ask.
+
+        """
         if not hasattr(self._htcondor, "ping"):
-            return  # bindings 24.0: a submission tells
+            return {}  # a submission tells
         try:
-            permission = self._htcondor.ping(self._ad, "WRITE")
+            permission: Mapping[str, Any] = self._htcondor.ping(self._ad, "WRITE")
         except self._htcondor.HTCondorException as error:
             raise PermissionError(
                 f"it answers, but does not accept jobs from you: authentication failed: {error}"
@@ -102,6 +108,7 @@ class Located(Operations):
         if not permission.get("AuthorizationSucceeded", True):
             user = permission.get("MyRemoteUserName", "an unknown user")
             raise PermissionError(f"it answers, but does not accept jobs from you; to the schedd, you are {user}")
+        return permission
 
     def _locate(self) -> Any:
         """Find the schedd, and send it a query, so that a schedd that does not answer is noticed now."""
@@ -147,9 +154,7 @@ class Located(Operations):
                 return ad
             known = [str(ad["Name"]) for ad in collector.locateAll(htcondor.DaemonType.Schedd)]
         except htcondor.HTCondorException as error:
-            raise htcondor.HTCondorException(
-                _why_no_collector(collector_host, error, str(htcondor.version()))
-            ) from None
+            raise htcondor.HTCondorException(why_no_collector(collector_host, error, str(htcondor.version()))) from None
         from difflib import get_close_matches  # imported only here, because most helpers never need it
 
         near = [other for other in known if name in other.split("@")] or get_close_matches(name, known, n=1)
@@ -198,15 +203,16 @@ def bindings_version(htcondor: Any) -> str:
     return _number(str(htcondor.version()))
 
 
-def _why_no_collector(where: str, error: Exception, ours: str) -> str:
+def why_no_collector(where: str, error: Exception, ours: str) -> str:
     """Return why the collector failed; the bindings' error is the same if it is unreachable or rejects the user."""
     host, _, port = where.partition(",")[0].strip().rpartition(":")
     if not port.isdigit():
         host, port = f"{host}:{port}".strip(":"), "9618"
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-    except OSError as reason:
-        return f"the collector {where} does not answer: {reason.strerror or reason}"
+    if port != "0":  # of a personal pool's collector, which wrote its port to a file
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        except OSError as reason:
+            return f"the collector {where} does not answer: {reason.strerror or reason}"
     if older := _older(error, "", ours):
         return f"the collector {where} does not accept how you authenticate: {older}"
     return f"the collector {where} runs but does not accept how you authenticate: {error}"

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from condor_futures.access_point.backoff import Backoff
+from condor_futures.access_point.helper.examining import Examining
 from condor_futures.access_point.helper.locating import AwayError, bindings_version
 from condor_futures.access_point.helper.retrieving import Retrieving
 from condor_futures.access_point.helper.submitting import Submitting
@@ -26,9 +27,11 @@ __all__ = ["Performer", "serve"]
 
 #: The pauses in seconds before a request is repeated: to a schedd that answers, and to an unreachable schedd.
 _SOON, _AWAY = 0.5, Backoff(1.0, 10.0)
+#: The operations that find the schedd themselves.
+_FIRST = ("connect", "examine")
 
 
-class Performer(Submitting, Retrieving):
+class Performer(Submitting, Retrieving, Examining):
     """Carries out every operation, and repeats it while the schedd is unreachable. It belongs to the only thread."""
 
     def perform(self, operation: str, arguments: dict[str, Any], patience: float) -> Any:
@@ -48,7 +51,7 @@ class Performer(Submitting, Retrieving):
         chances, away = 2, 0
         while True:
             try:
-                if self._schedd is None and operation != "connect":
+                if self._schedd is None and operation not in _FIRST:
                     self._reach()  # this helper was started while the schedd was unreachable
                 with self._needing_methods():
                     return getattr(self, operation)(**arguments)

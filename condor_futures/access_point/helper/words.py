@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any, TypedDict, final
 
+from condor_futures.access_point.helper.examined import Examined, Offer
+
 __all__ = [
     "NEVER_RAN",
     "SUBMISSIONS",
@@ -137,7 +139,8 @@ class Stored(TypedDict):
 class Operations:
     """The operations that the client's Schedd requests and the helper's classes carry out.
 
-    JSON can represent all parameters and results. :meth:`connect` must come before any other operation.
+    JSON can represent all parameters and results. :meth:`connect` must come before any other operation but
+    :meth:`examine`.
     """
 
     def connect(self, pool: str | None, name: str | None, local: bool = False) -> dict[str, str]:
@@ -212,6 +215,17 @@ class Operations:
         """Return the number of cores in the pool."""
         raise NotImplementedError
 
+    def examine(self, pool: str | None, name: str | None) -> Examined:
+        """Find out what works between this user and the access point; an error is a part of the result.
+
+        The arguments are those of :meth:`connect`, which need not come before.
+        """
+        raise NotImplementedError
+
+    def offers(self) -> list[Offer]:
+        """Return the kinds of slots in the pool, the most frequent first."""
+        raise NotImplementedError
+
     def store_credentials(self, kerberos: bool, services: dict[str, str]) -> Stored:
         """Store the credentials that jobs need to act as the user in the access point's condor_credd.
 
@@ -240,6 +254,8 @@ class Operation(str, Enum):
     LOOK = "look"
     PAST = "past"
     CORES = "cores"
+    EXAMINE = "examine"
+    OFFERS = "offers"
     STORE_CREDENTIALS = "store_credentials"
 
 
