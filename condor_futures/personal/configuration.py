@@ -97,6 +97,9 @@ MASTER_ADDRESS_FILE = $(LOG)/.master_address
 COLLECTOR_ADDRESS_FILE = $(LOG)/.collector_address
 SCHEDD_ADDRESS_FILE = $(LOG)/.schedd_address
 STARTD_ADDRESS_FILE = $(LOG)/.startd_address
+# By default in the spool directory. If that is full when the schedd starts, root's tools do not find the schedd.
+SCHEDD_SUPER_ADDRESS_FILE = $(LOG)/.schedd_address.super
+SCHEDD_DAEMON_AD_FILE = $(LOG)/.schedd_classad
 # The account that HTCondor's programs use when root starts them. Without this setting and without an account "condor"
 # they do not start.
 {condor_ids}

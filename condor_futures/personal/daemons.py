@@ -62,6 +62,19 @@ class Daemons:
             ) from error
         return answer.stdout
 
+    def ask_queue(self, *arguments: str) -> str:
+        """Return the output of ``condor_q`` with *arguments*; nothing if the collector knows no schedd.
+
+        The tool is told the schedd's name. Otherwise it would read the schedd's address from a file, which is empty if
+        the schedd started on a full disk.
+
+        Raises:
+            PersonalPoolError: the collector or the schedd does not respond.
+
+        """
+        schedds = self.ask("condor_status", "-schedd", "-af", "Name").split()
+        return self.ask("condor_q", "-name", schedds[0], *arguments) if schedds else ""
+
     def wait_until_ready(self, master: Process, deadline: float) -> bool:
         """Wait until the collector has a slot and the schedd responds; return False if the master exits or time is up.
 
@@ -140,9 +153,7 @@ class Daemons:
     def _answer(self) -> bool:
         try:
             # The startd's and the schedd's advertisements in the collector; then the schedd itself.
-            if self.ask("condor_status", "-af", "Name") and self.ask("condor_status", "-schedd", "-af", "Name"):
-                self.ask("condor_q", "-totals")
-                return True
+            return bool(self.ask("condor_status", "-af", "Name") and self.ask_queue("-totals"))
         except PersonalPoolError:
             pass
         return False

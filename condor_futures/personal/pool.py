@@ -201,13 +201,13 @@ class PersonalPool:
         return self._daemons.environment()
 
     def status(self) -> PoolStatus:
-        """Query the pool's status, in about 30 ms; this does not start, stop or use the pool."""
+        """Query the pool's status, in about 50 ms; this does not start, stop or use the pool."""
         master = self._files.master()
         slots, jobs = None, {}
         if master:
             with contextlib.suppress(PersonalPoolError):
                 cores = self._daemons.ask("condor_status", "-constraint", "PartitionableSlot", "-af", "TotalSlotCpus")
-                totals = self._daemons.ask("condor_q", "-allusers", "-totals")
+                totals = self._daemons.ask_queue("-allusers", "-totals")
                 slots = sum(int(number) for number in cores.split())
                 # Total for all users: 3 jobs; 0 completed, 0 removed, 2 idle, 1 running, 0 held, 0 suspended
                 jobs = {state: int(number) for number, state in re.findall(r"(\d+) ([a-z]+)(?=,|\n|$)", totals)}

@@ -426,3 +426,16 @@ def test_an_executor_that_is_shut_down_in_a_forked_child_does_not_hang(executor)
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert executor.submit(pow, 2, 2).result() == 4
+
+
+def test_a_schedd_is_found_whose_address_files_are_empty(own_pool):
+    """It started on a full disk, and does not write these files again when there is room."""
+    names = own_pool.run("condor_config_val", "SCHEDD_ADDRESS_FILE", "SCHEDD_SUPER_ADDRESS_FILE").splitlines()
+    emptied = [path for path in map(Path, names) if path.exists()]
+    assert emptied
+    for path in emptied:
+        os.truncate(path, 0)
+    with CondorExecutor(access_point="personal") as executor:
+        assert executor.submit(abs, -1).result(60) == 1
+    assert all(path.stat().st_size == 0 for path in emptied)
+    assert own_pool.personal.status().slots == 4

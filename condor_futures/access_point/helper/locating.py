@@ -114,9 +114,8 @@ class Located(Operations):
         """Find the schedd, and send it a query, so that a schedd that does not answer is noticed now."""
         pool, name = self._where
         htcondor = self._htcondor
-        kind = htcondor.DaemonType.Schedd
         if name is None:
-            ad = htcondor.Collector().locate(kind)
+            ad = self._locate_here()
             self._here = True
         else:
             ad = self._configured(name) if self._local else None
@@ -137,9 +136,27 @@ class Located(Operations):
     def _configured(self, name: str) -> Any:
         """Return the ad of this machine's configured schedd if its name is *name*, otherwise None."""
         with contextlib.suppress(self._htcondor.HTCondorException):
-            ad = self._htcondor.Collector().locate(self._htcondor.DaemonType.Schedd)
+            ad = self._locate_here()
             return ad if ad is not None and ad.get("Name") == name else None
         return None
+
+    def _locate_here(self) -> Any:
+        """Return the ad of this machine's configured schedd.
+
+        The bindings read its address from a file. A schedd that starts on a full disk leaves the file empty, and does
+        not write it again. The bindings then ask the collector for a schedd that has the name of the machine, but the
+        name of a schedd that does not run as root or condor has its user, too (daemon.cpp, seen with 25.14.1).
+        """
+        htcondor, kind = self._htcondor, self._htcondor.DaemonType.Schedd
+        collector = htcondor.Collector()
+        try:
+            return collector.locate(kind)
+        except htcondor.HTCondorException:
+            machine = htcondor.param.get("FULL_HOSTNAME")
+            ads = [ad for ad in collector.locateAll(kind) if ad.get("Machine") == machine]
+            if len(ads) != 1:
+                raise
+            return ads[0]
 
     def _look_up(self, pool: str | None, name: str) -> Any:
         """Return the ad of the schedd *name* from the collector."""
