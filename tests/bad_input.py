@@ -138,6 +138,25 @@ AT_ONCE: dict[str, list[Case]] = {
             before='Path("a,b.py").touch()',
             about="the file is there",
         ),
+        *options(
+            ("python_environment=3", "TypeError", "python_environment"),
+            ('python_environment="env.tar.gz"', "FileNotFoundError", "env.tar.gz"),
+        ),
+        Case(
+            'CondorExecutor(python_environment="environment.yml")',
+            "ValueError",
+            "conda-pack",
+            before='Path("environment.yml").write_text("dependencies: [python]")',
+            about="the file is there",
+        ),
+        Case(
+            'executor.with_options(python_environment="env")',
+            "ValueError",
+            "Windows",
+            before='Path("env/Scripts").mkdir(parents=True); Path("env/Scripts/python.exe").touch()',
+            about="a venv of Windows",
+        ),
+        Case('CondorExecutor(conda_env="env")', "TypeError", "python_environment"),
     ],
     "Credentials": [
         *options(

@@ -123,7 +123,7 @@ class _Descriptions:
             objects=[session.environment_from_bundle(options.environment.name)] if options.environment else (),
             environment=options.environment.name if options.environment else None,
             # The user's own files need a transfer to the execution point and back.
-            should_transfer_files="YES" if options.own_files else self.transfer,
+            should_transfer_files="YES" if options.own_files or options.in_container else self.transfer,
         )
 
 

@@ -77,7 +77,6 @@ class Member(NamedTuple):
 
     name: str
     is_file: bool
-    target: str  # of a link
     read: Callable[[int], bytes]
 
 
@@ -205,11 +204,10 @@ def directory_facts(source: Path) -> tuple[Facts, list[str]]:
 
     """
     facts, listing = Facts(), []
-    for path, name in _walk(source):
-        about = path.lstat()
+    for path, name in _walk(str(source)):
+        about = os.lstat(path)
         listing.append(f"{name} {about.st_mode} {about.st_size} {about.st_mtime_ns}")
-        target = str(path.readlink()) if stat.S_ISLNK(about.st_mode) else ""
-        facts.learn(Member(name, stat.S_ISREG(about.st_mode), target, functools.partial(_start, path)))
+        facts.learn(Member(name, stat.S_ISREG(about.st_mode), functools.partial(_start, path)))
     pythons = [source / "bin" / name for name in ("python3", "python")]
     dead = [path for path in pythons if path.is_symlink() and not path.exists()]
     if dead and not any(path.exists() for path in pythons):
@@ -221,18 +219,18 @@ class UnreadableError(Exception):
     """An archive cannot be read here; the text is the reason."""
 
 
-def _start(path: Path, size: int) -> bytes:
-    with path.open("rb") as file:
+def _start(path: str, size: int) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123 - there may be a hundred thousand files
         return file.read(size)
 
 
-def _walk(directory: Path) -> Iterator[tuple[Path, str]]:
+def _walk(directory: str) -> Iterator[tuple[str, str]]:
     """Yield path and relative name of everything below *directory*, in an order that does not change."""
     for place, directories, files in os.walk(directory):
         directories.sort()
+        inner = place[len(directory) :].lstrip("/")
         for name in sorted([*files, *directories]):
-            path = Path(place) / name
-            yield path, path.relative_to(directory).as_posix()
+            yield f"{place}/{name}", f"{inner}/{name}" if inner else name
 
 
 def _members_of_zip(source: Path) -> Iterator[Member]:
@@ -244,9 +242,7 @@ def _members_of_zip(source: Path) -> Iterator[Member]:
                 with archive.open(name) as file:
                     return file.read(size)
 
-            link = stat.S_ISLNK(kind)
-            target = read(4096).decode("utf-8", "replace") if link else ""
-            yield Member(posixpath.normpath(one.filename), not link and not one.is_dir(), target, read)
+            yield Member(posixpath.normpath(one.filename), not stat.S_ISLNK(kind) and not one.is_dir(), read)
 
 
 def _members_of_tar(source: Path, kind: Kind) -> Iterator[Member]:
@@ -258,7 +254,7 @@ def _members_of_tar(source: Path, kind: Kind) -> Iterator[Member]:
                 return content.read(size) if content is not None else b""
 
             name = posixpath.normpath(one.name) + ("/" if one.isdir() else "")
-            yield Member(name, one.isreg(), one.linkname if one.issym() else "", read)
+            yield Member(name, one.isreg(), read)
 
 
 @contextlib.contextmanager
@@ -277,13 +273,12 @@ def _opened(source: Path, kind: Kind) -> Iterator[io.BufferedIOBase]:
             program = shutil.which("zstd")
             if program is None:
                 raise UnreadableError("it is compressed with zstd, which is not on PATH here")
-            with subprocess.Popen(
-                [program, "-dcq"], stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            ) as it:
+            command = [program, "-dcq", str(source)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
                 try:
-                    yield it.stdout  # type: ignore[misc]
+                    yield process.stdout  # type: ignore[misc]
                 finally:
-                    it.kill()
+                    process.kill()
         else:
             yield file
 

@@ -30,6 +30,9 @@ _OWN_FILES = frozenset(
     }
 )
 
+#: The submit commands with which jobs run in a container.
+_CONTAINERS = frozenset({"container_image", "docker_image"})
+
 
 @dataclass(frozen=True, eq=False)
 class Options:
@@ -129,6 +132,16 @@ class Options:
 
         """
         return bool(self.ship.files) or not _OWN_FILES.isdisjoint(self.commands)
+
+    @property
+    def in_container(self) -> bool:
+        """Whether the jobs run in a container, where they do not see the files of their machine.
+
+        >>> Options({"container_image": "docker://python:3.11"}, spool=True).in_container
+        True
+
+        """
+        return not _CONTAINERS.isdisjoint(self.commands)
 
     def record(self) -> dict[str, Any]:
         """Return the options for a JSON file, which is written beside the calls."""

@@ -19,6 +19,7 @@ from condor_futures.access_point.requests import AccessPoint, AwayError
 from condor_futures.access_point.schedd import Request, Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
+from condor_futures.options.options import Options
 from condor_futures.ownership import owned, reads
 from condor_futures.session.links import Links, needs_links
 from condor_futures.session.session import Session
@@ -39,8 +40,6 @@ QUIET, GATHER = 0.005, 0.1
 LARGEST_CLUSTER = 1000
 #: Shared objects and environments of so many bytes are transferred once to each machine, where HTCondor can do that.
 COMMON = 10 << 20
-#: Jobs with these commands do not see the files of their machine.
-_OTHER_FILES = frozenset({"container_image", "docker_image"})
 #: A bundle that does not fit into a shared spool directory is tried alone this often: for about 20 minutes.
 LONE_REFUSALS = 40
 
@@ -222,7 +221,7 @@ class Submissions:
             objects=transferred,
             common=common,
             # An unspooled job needs file transfer for the user's own files.
-            should_transfer_files="YES" if options.own_files and not options.spool else self._transfer,
+            should_transfer_files="YES" if options.own_files and not options.spool else self._transfer_of(options),
             own_log=options.keep_logs is not None,
             environment=options.environment.name if options.environment is not None else None,
             lines=self._session.lines if options.open else None,
@@ -244,6 +243,10 @@ class Submissions:
         batch_of_name = f'{attributes.BATCH} == "{name}"'
         self._ask(self._schedd.submit(description, items, options.spool, batch_of_name))
 
+    def _transfer_of(self, options: Options) -> Literal["YES", "IF_NEEDED"]:
+        """Return whether HTCondor must transfer the files of jobs even to a machine that has them."""
+        return "YES" if options.in_container else self._transfer
+
     def _files_of_all(self, bundle: Bundle) -> tuple[Sequence[str], Sequence[Path]]:
         """Return the files of shared objects, and of the environment, for *bundle*'s cluster.
 
@@ -258,7 +261,7 @@ class Submissions:
         if (environment := options.environment) is not None:
             path = session.environments / environment.name
             files[path] = session.environment_from_bundle(environment.name)
-        if not files or (self._transfer == "IF_NEEDED" and _OTHER_FILES.isdisjoint(options.commands)):
+        if not files or self._transfer_of(options) == "IF_NEEDED":
             return (), ()  # the jobs take none, or read them where they are
         if not all(map(is_one_name, map(str, files))):
             return list(files.values()), ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from environments import make_venv
+
 from condor_futures import procid
 
 
@@ -65,3 +67,17 @@ def test_a_job_on_hold_is_removed_unless_the_user_releases_it(new_dag):
     _, (plain, released) = written(dag)
     assert "periodic_remove = JobStatus == 5\n" in plain
     assert "periodic_remove" not in released
+
+
+def test_environments_and_containers(new_dag, tmp_path):
+    dag = new_dag(access_point="personal", python_environment=make_venv(tmp_path / "env"))
+    name = dag._intake.options.environment.name
+    dag.submit(abs, 1)
+    dag.with_options(container_image="docker://debian", python_environment=False).submit(abs, 1)
+    _, (plain, contained) = written(dag)
+    assert f"arguments = $(bundle) {name}\n" in plain
+    assert f"../../environments/{name}" in plain
+    assert "should_transfer_files = IF_NEEDED" in plain
+    assert "arguments = $(bundle)\n" in contained
+    assert "environments/" not in contained
+    assert "should_transfer_files = YES" in contained

@@ -4,7 +4,9 @@ import io
 import json
 import os
 import platform
+import shutil
 import struct
+import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
@@ -189,6 +191,22 @@ def test_zip_files(tmp_path):
         made.writestr("env/bin/python", "")
         made.writestr("env/lib/python3.7/os.py", "")
     assert "has Python 3.7" in refusal(path)
+
+
+@pytest.mark.parametrize("program", ["gzip", "bzip2", "xz", "zstd"])
+def test_compressed_archives(tmp_path, program, monkeypatch):
+    """Their contents are known, whatever their names are."""
+    if shutil.which(program) is None:
+        pytest.skip(f"no {program}")
+    plain = archive(tmp_path / "env", {"bin/python3.7": elf(0x3E)})
+    with (tmp_path / "made").open("wb") as made:
+        subprocess.run([program, "-c", plain], stdout=made, check=True)
+    assert "has Python 3.7" in refusal(tmp_path / "made")
+    (tmp_path / "made").write_bytes((tmp_path / "made").read_bytes()[:60])
+    assert "cannot be read" in refusal(tmp_path / "made")
+    if program == "zstd":
+        monkeypatch.setenv("PATH", "")
+        assert "it is compressed with zstd, which is not on PATH here" in refusal(tmp_path / "made")
 
 
 def test_an_archive_that_was_changed_or_removed(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ from condor_futures.calls.bundle import Bundle
 from condor_futures.errors import AccessPointError
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
+from condor_futures.options.python_environment import PythonEnvironment
 from condor_futures.session.names import SessionNames
 from condor_futures.state_machine.states import Job, Note, Refused, Submitted, Unwanted
 from condor_futures.state_machine.transitions import advance
@@ -54,6 +56,9 @@ class Scene:
                 event_log=directory / "event_log",
                 objects=directory / "objects",
                 object_from_bundle=SessionNames.object_from_bundle,
+                lines=directory / "lines",
+                environments=directory / "environments",
+                environment_from_bundle=SessionNames.environment_from_bundle,
             ),
             self.live,
             dependencies=SimpleNamespace(awaits=lambda _: False),
@@ -374,3 +379,33 @@ def test_jobs_that_see_the_session_are_sent_no_objects(scene):
     assert (scene.submitted(), scene.files()) == (["b000001"], ([], ""))
     scene.answer(cluster=1, first=0, warnings=[])
     assert (scene.submitted(), scene.files()) == (["b000002"], ([f"{scene.directory}/objects/{name}"], ""))
+
+
+def test_environments_are_files_of_all_jobs(scene):
+    """A warm job gets its own copy, because its shadow may not read the session's other files."""
+    scene = scene()
+    scene.access_point.about = {TRANSFERS_COMMON_INPUT: "yes"}
+    (scene.directory / "environments").mkdir()
+    (scene.directory / "environments" / "0.tar").write_bytes(bytes(submissions.COMMON))
+    closed = replace(PLAIN, environment=PythonEnvironment(Path("/data/env.tar.gz"), "0.tar"))
+    path = f"{scene.directory}/environments/0.tar"
+    for number, (options, expected) in enumerate([(closed, ([], path)), (replace(closed, open=True), ([path], ""))]):
+        scene.add(options, 1)
+        assert scene.submitted()
+        [(_, arguments)] = scene.access_point.requests
+        assert arguments["description"]["arguments"] == "$(bundle) 0.tar"
+        assert scene.files() == expected
+        scene.answer(cluster=number + 1, first=0, warnings=[])
+
+
+def test_files_are_transferred_into_containers(scene):
+    """Also where the jobs of the machine itself would see them."""
+    scene = scene(transfer="IF_NEEDED")
+    for number, (command, expected) in enumerate(
+        [("container_image", "YES"), ("docker_image", "YES"), ("priority", "IF_NEEDED")]
+    ):
+        scene.add(replace(PLAIN, commands={command: "1"}), 1)
+        assert scene.submitted()
+        [(_, arguments)] = scene.access_point.requests
+        assert arguments["description"]["should_transfer_files"] == expected
+        scene.answer(cluster=number + 1, first=0, warnings=[])
