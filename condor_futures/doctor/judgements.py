@@ -101,6 +101,8 @@ def judge_schedd(found: Examined, location: Location) -> Finding:
     sentence, fix = f"{location} cannot be used: {error}", ""
     if _is_refusal(error):
         sentence += _how_to_authenticate(found)
+    elif "did not respond" in error:
+        sentence += "; try again later, or ask who runs it"
     elif "no pool is configured" in error:
         sentence += "; on the command line, add --pool HOST"
     elif location.name is None and location.environment is None:

@@ -98,6 +98,8 @@ def test_no_schedd_elsewhere():
     finding = judgements.judge_schedd(found(no_schedd="it is not there"), location)
     text = "the schedd ap1@example.org in the pool cm.example.org cannot be used: it is not there"
     assert verdict(finding) == ("schedd", Level.FAILED, text)
+    hangs = judgements.judge_schedd(found(no_schedd="This service is running, but did not respond"), Location())
+    assert (hangs.fix, hangs.sentence.endswith("try again later, or ask who runs it")) == ("", True)
     finding = judgements.judge_schedd(found(no_schedd="no pool is configured here"), Location(name="ap1"))
     assert finding.sentence.endswith("add --pool HOST")
 
