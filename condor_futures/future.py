@@ -1,4 +1,4 @@
-"""The future of one call."""
+"""The future of one call. It is long because its docstrings are the reference."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from condor_futures.representation import as_html, as_table, in_short
 from condor_futures.state_machine.states import Job, State
 
 __all__ = ["CondorFuture", "Progress"]
@@ -181,6 +182,26 @@ class CondorFuture(Future[T]):
             return super().__repr__()
         job = f", job {self.job_id}" if self.job_id is not None else ""
         return f"{super().__repr__()[:-1]}, call {self.key} {self.state}{job}>"
+
+    def _facts(self) -> dict[str, str]:
+        state = self.state
+        facts = {"call": self.key, "state": state, "job": self.job_id or "", "host": self.host or ""}
+        if state == "done":
+            facts["value"] = in_short(self._result)
+        elif state == "failed":
+            error = self._exception
+            facts["error"] = f"{type(error).__name__}: {in_short(str(error)) if error is not None else ''}"
+        elif self._progress is not None:
+            facts["reported"] = f"{self._progress.fraction:.0%} {self._progress.text}"
+        return {name: text for name, text in facts.items() if text}
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        return as_html(type(self).__name__, self._facts())
+
+    def __rich__(self) -> object:
+        """Return a table for rich's consoles."""
+        return as_table(type(self).__name__, self._facts())
 
     def cancel(self) -> bool:
         """Cancel the call, even if it is running.

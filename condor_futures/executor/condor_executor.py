@@ -31,6 +31,7 @@ from condor_futures.options.arguments import (
     check_count,
     check_flag,
     check_optional_count,
+    check_progress,
     check_seconds,
     check_warm,
 )
@@ -43,6 +44,7 @@ from condor_futures.options.profiles import load_profile
 from condor_futures.options.python_environment import python_environment as environment_of
 from condor_futures.options.ship import Shipping
 from condor_futures.options.warm import default_warm
+from condor_futures.representation import as_html, as_table
 from condor_futures.session.environments import store_environment
 from condor_futures.session.shared_objects import SharedObject
 from condor_futures.submit.description import check_submit_commands
@@ -100,6 +102,10 @@ class CondorExecutor(Executor):
         retry_exceptions: one or more exception classes. A call that raises one of them fails only after the attempts
             that ``max_retries`` allows. Without this option every exception is an outcome, and only crashes are
             retried.
+        progress: show the number of calls in each state, the time left, and what running calls
+            :func:`~condor_futures.report`, as a line below the prints in a terminal, or as an output in a notebook.
+            Elsewhere, and at the prompt of an interactive Python, nothing is shown. None is True if the environment
+            variable ``CONDOR_FUTURES_PROGRESS`` is 1.
         submit_commands: any submit command of condor_submit, for example ``request_memory="4GB"`` (a bare number is
             MiB), ``request_cpus=2``, or ``**{"MY.Project": '"x"'}`` for a job attribute.
 
@@ -147,6 +153,7 @@ class CondorExecutor(Executor):
         on_hold: OnHoldOption | None = None,
         memory_max: int | str | None = None,
         retry_exceptions: RetryOption | None = None,
+        progress: bool | None = None,
         **submit_commands: object,
     ) -> None:
         """Connect to the access point. No job is submitted before the first call."""
@@ -185,6 +192,8 @@ class CondorExecutor(Executor):
         if initializer is not None:
             parts = (initializer, tuple(initargs))
             pickled = pickle_object(parts, "(initializer, initargs)", ship=shipping)
+        if shows := check_progress(progress):
+            from condor_futures.display.showing import show  # it imports parts of rich
         where = access_point, max_workers, to_store(commands)
         self._engine = engine.start(session, *where) if self._left is None else attaching.attach(self._left, *where)
         # Derived executors share the engine. No more calls can come when the last of these executors is gone.
@@ -194,6 +203,9 @@ class CondorExecutor(Executor):
             warm = default_warm(self._engine.session.record.access_point)
         options = replace(options, warm=float(warm))
         self._intake = Intake.of(self._engine, options, retries, pickled, max_tasks_per_child)
+        # Not this executor, which the thread that draws would keep alive.
+        watcher = self._engine.watcher
+        self._showing = show(watcher, over=lambda: watcher.join(0.0)) if shows else None
 
     @classmethod
     def from_submit_file(cls, path: str | Path, **options: Any) -> CondorExecutor:
@@ -282,6 +294,8 @@ class CondorExecutor(Executor):
             engine.shut_down = True
         engine.watcher.detach()
         engine.watcher.join()
+        if self._showing is not None:
+            self._showing.finish()
         return engine.session.id if not engine.session.kept else str(engine.session.directory)
 
     @property
@@ -630,8 +644,8 @@ class CondorExecutor(Executor):
         if cancel_futures:
             engine.watcher.cancel_pending()
         engine.watcher.close()
-        if wait:
-            engine.watcher.join()
+        if wait and engine.watcher.join() and self._showing is not None:
+            self._showing.finish()
 
     def terminate_workers(self) -> None:
         """Remove all jobs now, including running ones, and shut down. Their futures fail with :class:`JobRemovedError`.
@@ -665,7 +679,7 @@ class CondorExecutor(Executor):
             Counter({'done': 3})
 
         """
-        return self._engine.watcher.tally.counts()
+        return self._engine.watcher.counts()
 
     def reports(self) -> dict[str, Progress]:
         """Return the last :func:`~condor_futures.report` of each call that runs now, by the key of its future.
@@ -681,6 +695,33 @@ class CondorExecutor(Executor):
 
         """
         return self._engine.watcher.reports()
+
+    def _facts(self) -> dict[str, str]:
+        engine = self._engine
+        counts = self.counts()
+        why_not = self.why_not_warm
+        return {
+            "access point": engine.watcher.access_point.about.get("Name") or "the local schedd",
+            "session": str(self.session),
+            "calls": ", ".join(f"{number} {state}" for state, number in counts.items() if number) or "none",
+            "jobs": f"at most {engine.max_workers} in the queue",
+            "warm jobs": "yes" if why_not is None else f"no: {why_not}",
+            **({"closed": "it was shut down"} if engine.shut_down else {}),
+        }
+
+    def __repr__(self) -> str:
+        """Return the access point, and the number of calls in each state."""
+        facts = self._facts()
+        closed = ", shut down" if "closed" in facts else ""
+        return f"<{type(self).__name__} at {facts['access point']}: calls: {facts['calls']}{closed}>"
+
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        return as_html(type(self).__name__, self._facts())
+
+    def __rich__(self) -> object:
+        """Return a table for rich's consoles."""
+        return as_table(type(self).__name__, self._facts())
 
     def __exit__(self, exc_type: type[BaseException] | None, *rest: object) -> Literal[False]:
         """Shut down and wait. After Ctrl-C, in the block or during the wait, remove the jobs first."""

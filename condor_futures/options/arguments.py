@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Iterable
 from concurrent.futures import Future
 from numbers import Real
 from typing import Any
 
-__all__ = ["check_after", "check_count", "check_flag", "check_optional_count", "check_seconds", "check_warm"]
+__all__ = [
+    "check_after",
+    "check_count",
+    "check_flag",
+    "check_optional_count",
+    "check_progress",
+    "check_seconds",
+    "check_warm",
+]
 
 
 def check_after(after: object) -> tuple[Future[Any], ...]:
@@ -35,6 +44,23 @@ def check_flag(name: str, value: object) -> None:
     """Raise TypeError if the *value* of the argument *name* is not a bool."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {value!r}")
+
+
+def check_progress(progress: object) -> bool:
+    """Return whether calls are to be shown: the argument *progress*, or the environment variable if that is None.
+
+    Raises:
+        TypeError: *progress* is neither a bool nor None.
+
+    >>> check_progress(True), check_progress(False)
+    (True, False)
+
+    """
+    if progress is None:
+        return os.environ.get("CONDOR_FUTURES_PROGRESS", "0") not in ("", "0")
+    if not isinstance(progress, bool):
+        raise TypeError(f"progress must be True, False or None, not {progress!r}")
+    return progress
 
 
 def check_seconds(name: str, value: object) -> None:

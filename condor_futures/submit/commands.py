@@ -298,7 +298,16 @@ OWNED: Final[Mapping[str, str]] = MappingProxyType(
 OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         **dict.fromkeys(
-            ("credentials", "initargs", "initializer", "max_tasks_per_child", "mp_context", "session", "warm_lifetime"),
+            (
+                "credentials",
+                "initargs",
+                "initializer",
+                "max_tasks_per_child",
+                "mp_context",
+                "progress",
+                "session",
+                "warm_lifetime",
+            ),
             "CondorExecutor() only",
         ),
         **dict.fromkeys(("access_point", "max_workers"), "CondorExecutor() and DagExecutor() only"),

@@ -12,6 +12,7 @@ import logging
 import queue
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Any, Literal
@@ -207,6 +208,10 @@ class Watcher:
     def why_not_warm(self, options: Options) -> str | None:
         """Return why calls with these *options* are not made by warm jobs; None if they are, as far as is known."""
         return self._under_way.effects.fleets.why_not(options)
+
+    def counts(self) -> Counter[str]:
+        """Return the number of calls in each state."""
+        return self.tally.counts()
 
     def reports(self) -> dict[str, Progress]:
         """Return the last reports of the calls that run now, by call key."""

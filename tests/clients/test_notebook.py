@@ -16,6 +16,7 @@ CELLS = [
     import dataclasses, enum, functools, json
     import numpy as np
     from condor_futures import CondorExecutor
+    from condor_futures.progress import progress
 
     executor = CondorExecutor(access_point="personal", spool=False)
     checks = {}
@@ -29,7 +30,8 @@ CELLS = [
     def helper(x):
         return x ** 2
 
-    checks["function"] = list(executor.map(shifted, range(4))) == [10, 11, 14, 19]
+    with progress(executor):
+        checks["function"] = list(executor.map(shifted, range(4))) == [10, 11, 14, 19]
     """,
     """
     offset = 20  # the cell is run again with another value
@@ -100,11 +102,16 @@ CELLS = [
 
 @pytest.mark.load_dependent("nbclient waits a minute for the kernel, and a minute for each cell")
 def test_what_a_notebook_defines_travels(pool, tmp_path, monkeypatch):
-    """Functions, classes, enums, methods and exceptions of its cells travel. Results are of the notebook's classes."""
+    """Functions, classes, enums, methods and exceptions of its cells travel. Results are of the notebook's classes.
+
+    The progress of the calls is an output of the cell.
+    """
     for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name))  # the test leaves nothing in the home directory
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(textwrap.dedent(cell)) for cell in CELLS])
     nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute(cwd=str(tmp_path))
+    (line,) = notebook.cells[1].outputs
+    assert '<progress value="4" max="4"></progress><span>calls: 4/4 done</span>' in line.data["text/html"]
     (output,) = notebook.cells[-1].outputs
     checks = json.loads(output.text)
     assert len(checks) == 12

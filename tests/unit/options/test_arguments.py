@@ -14,6 +14,7 @@ from condor_futures.options.arguments import (
     check_count,
     check_flag,
     check_optional_count,
+    check_progress,
     check_seconds,
 )
 
@@ -75,3 +76,11 @@ def test_a_count_may_have_another_least():
     assert check_count("retries", 0, least=0) == 0
     with pytest.raises(ValueError, match=r"^retries must be at least 0, not -1$"):
         check_count("retries", -1, least=0)
+
+
+def test_progress_is_switched_on_by_the_environment(monkeypatch):
+    """The argument comes first."""
+    for value, on in (("1", True), ("0", False), ("", False)):
+        monkeypatch.setenv("CONDOR_FUTURES_PROGRESS", value)
+        assert check_progress(None) is on
+        assert check_progress(not on) is not on
