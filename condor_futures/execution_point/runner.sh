@@ -25,7 +25,11 @@ unpack() {
     fi
     if [ -e "$root/bin/conda-unpack" ]; then
         export PATH="$root/bin:$PATH" # the environment of a job has no PATH
-        chmod +x "$root/bin/conda-unpack" && "$root/bin/conda-unpack"
+        read -r first < "$root/bin/conda-unpack"
+        case $first in
+            *python*) "$python" "$root/bin/conda-unpack" ;;
+            *) chmod +x "$root/bin/conda-unpack" && "$root/bin/conda-unpack" ;;
+        esac
     fi
 }
 

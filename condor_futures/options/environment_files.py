@@ -288,8 +288,8 @@ def _lines_between(file: BinaryIO) -> Iterator[bytes]:
     for line in file:
         if line.startswith(_PIXI_BEGIN):
             break
-    while (part := file.readline(_AT_ONCE).strip()) and part != _PIXI_END:
-        yield part
+    while (part := file.readline(_AT_ONCE)) and not part.startswith(_PIXI_END):
+        yield part.strip()
 
 
 class _Base64(io.RawIOBase):

@@ -131,6 +131,17 @@ def test_archive_that_cannot_be_unpacked(job, tmp_path):
     assert "the environment 0.tar cannot be used: " in job.stderr
 
 
+def test_conda_unpack_without_a_program_called_python(job, tmp_path):
+    """It is a script of Python, or any other program."""
+    made = make_conda(tmp_path / "env")
+    (made / "bin" / "python").rename(made / "bin" / "python3")
+    assert run(job, pack(made, tmp_path / "0.tar"), (look,))[0][0] == 42
+    assert (job.path / HERE / "unpacked").read_text() == f"{job.path / HERE}\n"
+    (made / "bin" / "conda-unpack").write_text('#!/bin/sh\ntouch "${0%/bin/*}"/other\n')
+    assert run(job, pack(made, tmp_path / "0.tar"), (look,))[0][0] == 42
+    assert (job.path / HERE / "other").exists()
+
+
 def test_conda_unpack_that_fails(job, tmp_path):
     made = make_conda(tmp_path / "env")
     (made / "bin" / "conda-unpack").write_text("#!/bin/sh\necho no room\nexit 1\n")

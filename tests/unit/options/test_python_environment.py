@@ -176,7 +176,7 @@ def test_scripts_of_pixi_pack(tmp_path, width, version):
     lines = [text[start : start + width] for start in range(0, len(text), width)]
     script = tmp_path / "environment.sh"
     script.write_bytes(
-        b"\n".join([b"#!/usr/bin/env bash", b"exit 0", b"@@END_HEADER@@", *lines, b"@@END_ARCHIVE@@", b""])
+        b"\n".join([b"#!/usr/bin/env bash", b"exit 0", b"@@END_HEADER@@", b"", *lines, b"@@END_ARCHIVE@@", b""])
     )
     if version != VERSION:
         assert "has Python 3.7" in refusal(script)
