@@ -65,15 +65,19 @@ class Daemons:
     def ask_queue(self, *arguments: str) -> str:
         """Return the output of ``condor_q`` with *arguments*; nothing if the collector knows no schedd.
 
-        The tool is told the schedd's name. Otherwise it would read the schedd's address from a file, which is empty if
-        the schedd started on a full disk.
-
         Raises:
             PersonalPoolError: the collector or the schedd does not respond.
 
         """
         schedds = self.ask("condor_status", "-schedd", "-af", "Name").split()
-        return self.ask("condor_q", "-name", schedds[0], *arguments) if schedds else ""
+        if not schedds:
+            return ""
+        try:
+            return self.ask("condor_q", *arguments)
+        except PersonalPoolError:
+            # The file with the schedd's address is empty if the schedd started on a full disk. Not by its name in any
+            # case: with condor_ids, the pool knows root by the port that only this file has.
+            return self.ask("condor_q", "-name", schedds[0], *arguments)
 
     def wait_until_ready(self, master: Process, deadline: float) -> bool:
         """Wait until the collector has a slot and the schedd responds; return False if the master exits or time is up.
