@@ -112,12 +112,12 @@ def parts(
         # have calls.
         count = counts.get(state, 0)
         if state in ("idle", "running", "held") or count:
-            line.append(Part(f"{state} {count}", style if count else "dim", rank=1 if count else 5))
+            line.append(Part(f"{state} {count}", style if count else "dim", rank=1 if count else 6))
     left = total - ended(counts)
     if left and pace:
         line += [Part(_rate(pace), "dim", rank=3), Part(f"{_time(left / pace)} left", rank=2)]
     line += _reports(reports)
-    line.append(Part(f"{_time(elapsed)}", "dim", rank=4))
+    line.append(Part(_time(elapsed), "dim", rank=5))
     return line
 
 

@@ -132,7 +132,7 @@ class Screen:
     def aside(self, text: str) -> Iterator[None]:
         """Make way while the program prints *text*."""
         with self._lock:
-            if self._lines:
+            if self._rows:
                 with contextlib.suppress(OSError, ValueError):
                     self._erase()
                     self._stream.flush()
@@ -174,13 +174,19 @@ class Screen:
                 setattr(sys, name, stream.stream)
 
     def forget(self) -> None:
-        """Forget all lines without drawing: in a forked child, which prints by itself."""
+        """Forget all lines without drawing."""
         self._reset()
         self._restore()
+
+    def forget_parent(self) -> None:
+        """Forget all lines in a forked child; its first print makes the lines on the terminal way, as those before."""
+        rows, stream = self._rows, self._stream
+        self._reset()  # another thread of the parent may have held the lock
+        self._rows, self._stream = rows, stream
 
 
 screen = Screen()
 """The screen of this process."""
 
-os.register_at_fork(after_in_child=screen.forget)
+os.register_at_fork(after_in_child=screen.forget_parent)
 atexit.register(screen.forget)  # a print at the very end must not wait for a thread that Python has stopped

@@ -1,0 +1,143 @@
+"""Draw ``images/doctor.svg`` and ``images/progress.svg``: what a user sees, from real runs on a new personal pool.
+
+    python docs/draw_commands.py [doctor] [progress]
+
+The pictures are kept in git, because a run needs a pool. Run this after a change of the output, and look at them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import importlib
+import os
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+from typer.testing import CliRunner
+
+from condor_futures import cli
+from condor_futures.cli import output
+from condor_futures.doctor import Finding, examine
+from condor_futures.personal import PersonalPool
+
+doctor_command = importlib.import_module("condor_futures.cli.doctor")  # the module, which has the name of its command
+IMAGES = Path(__file__).parent / "images"
+COLUMNS = 118
+
+#: A program with a progress line.
+SWEEP = """\
+import random, time
+from condor_futures import CondorExecutor, as_completed, report
+
+def simulate(run):
+    for step in range(5):
+        report(step / 5, f"step {step} of 5")
+        time.sleep(random.uniform(0.1, 0.3))
+    return 1 / (run % 17)
+
+with CondorExecutor(8, access_point="personal", progress=True) as executor:
+    futures = {executor.submit(simulate, run): run for run in range(100)}
+    for future in as_completed(futures):
+        if future.exception():
+            print(f"run {futures[future]}: {future.exception()}")
+"""
+
+
+class Recorder(Console):
+    """A console that records what stays on the screen, and not the line that changes below it."""
+
+    def __init__(self) -> None:
+        self._nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - save() closes it
+        super().__init__(
+            record=True,
+            file=self._nowhere,
+            force_terminal=True,
+            width=COLUMNS,
+            markup=False,
+            emoji=False,
+            highlight=False,
+        )
+
+    def status(self, *args: Any, **options: Any) -> Status:
+        """Show the changing line nowhere."""
+        return Console(file=self._nowhere).status(*args, **options)
+
+    def save(self, name: str, title: str) -> None:
+        """Write the picture. rich's template loads fonts from the web, which pictures in pages may not."""
+        picture = re.sub(r"@font-face \{.*?\}\n", "", self.export_svg(title=title), flags=re.DOTALL)
+        (IMAGES / f"{name}.svg").write_text(picture, encoding="utf-8")
+        self._nowhere.close()
+
+
+def draw_doctor(home: str) -> None:
+    """Run the command in a terminal that rich records."""
+    # The names are those of the documentation's user. They are replaced first, because lines are wrapped after it.
+    names = {
+        home: "/home/ada",
+        sys.prefix: "/home/ada/venv",
+        str(Path.home()): "/home/ada",
+        os.uname().nodename: "ep17",
+    }
+    recorder = Recorder()
+    output.console = doctor_command.console = recorder
+    doctor_command.examine = lambda *args, **options: (rename(each, names) for each in examine(*args, **options))
+    recorder.print(Text("$ condor-futures doctor", "bold"))
+    done = CliRunner().invoke(cli.app, ["doctor"])
+    assert done.exit_code == 0, done.output
+    recorder.save("doctor", "condor-futures doctor")
+
+
+def rename(finding: Finding, names: Mapping[str, str]) -> Finding:
+    """Replace the names of this machine in the sentence of a finding."""
+    sentence = finding.sentence
+    for name, other in names.items():
+        sentence = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", other, sentence)
+    return dataclasses.replace(finding, sentence=sentence)
+
+
+def draw_progress(_home: str) -> None:
+    """Run a program in a pseudo-terminal, and take what is there when about half of its calls have ended."""
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+    environment = {**os.environ, "TERM": "xterm"}
+    program = subprocess.Popen([sys.executable, "-c", SWEEP], stdout=slave, stderr=slave, env=environment)
+    os.close(slave)
+    written = ""
+    try:
+        while not ("left" in (line := written.rpartition("\x1b[2K")[2]) and re.search(r"[45]\d/100 done.*\r$", line)):
+            written += os.read(master, 65536).decode()
+    finally:
+        program.terminate()
+        program.wait()
+        os.close(master)
+    recorder = Recorder()
+    recorder.print(Text("$ python sweep.py", "bold"))
+    for printed in re.findall(r"^(?:.*\x1b\[2K)?(run \d.*)\r$", written, re.MULTILINE):
+        recorder.print(printed)
+    recorder.print(Text.from_ansi(line.strip("\r")))
+    recorder.save("progress", "progress=True")
+
+
+def main() -> None:
+    """Draw the pictures that are asked for, or all."""
+    draw = {"doctor": draw_doctor, "progress": draw_progress}
+    with tempfile.TemporaryDirectory(prefix="ada-") as home:
+        os.environ["XDG_STATE_HOME"] = f"{home}/.local/state"
+        with PersonalPool(slots=4):
+            for name in sys.argv[1:] or draw:
+                draw[name](home)
+
+
+if __name__ == "__main__":
+    main()
