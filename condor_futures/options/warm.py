@@ -53,8 +53,12 @@ def default_warm(access_point: object) -> float:
 
 
 @functools.lru_cache(maxsize=64)  # each submit() asks it
-def closed_because(options: Options) -> str | None:
+def closed_because(options: Options, *, shared_files: bool = False) -> str | None:
     """Return why each bundle with these *options* gets a job of its own; None if warm jobs can make its calls.
+
+    Args:
+        options: the options.
+        shared_files: whether jobs see the files of the session.
 
     >>> closed_because(Options({"transfer_output_files": "b.root"}, spool=True, warm=20.0))
     'transfer_output_files keeps the output files of a job'
@@ -73,7 +77,8 @@ def closed_because(options: Options) -> str | None:
         "keep_logs keeps the output of each job": options.keep_logs is not None,
         "on_hold and memory_max concern the call of a job": policy.action != "fail" or policy.memory_max is not None,
         "the access point would have to read files outside the session": options.own_files and not options.spool,
-        "a warm job with spool=False cannot get python_environment": options.environment is not None
-        and not options.spool,
+        "the access point would have to read python_environment outside the files of the job": (
+            options.environment is not None and not options.spool and not (shared_files and not options.in_container)
+        ),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)

@@ -112,6 +112,7 @@ class Effects:
             lambda told: self._schedd.cores().send(lambda cores, _: told(cores)),
             max_jobs,
             warm,
+            transfer == "IF_NEEDED",
         )
         self.retrievals = Retrievals(access_point, self.jobs)
         self.removals = Removals(access_point, session.constraint)

@@ -88,6 +88,7 @@ class Fleets:
         ask_cores: Callable[[Callable[[int | None], None]], None],
         max_jobs: int,
         works: bool,
+        shared_files: bool = False,
     ) -> None:
         """Make it.
 
@@ -101,6 +102,7 @@ class Fleets:
             ask_cores: asks how many cores the pool has, and has the answer posted.
             max_jobs: how many jobs may be in the queue at once.
             works: whether jobs can be warm, as far as is known.
+            shared_files: whether jobs see the files of the session.
 
         """
         self._session = session
@@ -111,6 +113,7 @@ class Fleets:
         self._next_bundle = next_bundle
         self._ask_cores = ask_cores
         self._max_jobs = max_jobs
+        self._shared_files = shared_files
         self._fleets: dict[Hashable, Fleet] = {}
         self._unfinished = 0
         self._storages: dict[Bundle, Storage] = {}
@@ -167,7 +170,7 @@ class Fleets:
         """Return why calls with these *options* are not made by warm jobs; None if they are, as far as is known."""
         if not options.warm:
             return "warm is 0"
-        return closed_because(options) or self._obstacle
+        return closed_because(options, shared_files=self._shared_files) or self._obstacle
 
     def add(self, bundle: Bundle) -> None:
         """Have the calls of *bundle* made. A call whose file cannot be read fails."""

@@ -10,7 +10,6 @@ import pytest
 from environments import MODULE, make_conda, make_venv, pack, venv_pack
 
 from condor_futures import CondorExecutor, PythonMismatchError
-from condor_futures.watching import submissions
 
 pytestmark = pytest.mark.pool
 
@@ -40,7 +39,8 @@ def test_venvs(new_executor, tmp_path, seconds):
     archive = venv_pack(make_venv(place / "an env"), place / "my env.tar.gz")
     other = make_venv(place / "other", answer=43)
     executor = new_executor(warm=seconds, python_environment=archive)
-    assert executor.why_not_warm is None or not seconds
+    for spool in (True, False) if seconds else ():
+        assert executor.with_options(spool=spool).why_not_warm is None
     futures = [
         executor.submit(answer),
         executor.with_options(python_environment=str(other), request_memory="64MB").submit(answer),
@@ -88,8 +88,6 @@ def test_archives_are_transferred_where_jobs_do_not_share_files(pool, monkeypatc
         kinds = {"spool": True}, {"spool": False}, {"warm": 20.0}
         futures = [executor.with_options(**options).submit(transferred) for options in kinds]
         assert [future.result() for future in futures] == [(42, True)] * 3
-        monkeypatch.setattr(submissions, "COMMON", 1)
-        assert executor.with_options(priority=1).submit(transferred).result() == (42, True)
 
 
 def test_another_client_has_the_environment(new_executor, tmp_path):

@@ -6,9 +6,11 @@ import array
 import copy
 import functools
 import os
+import sys
 from pathlib import Path
 
 import pytest
+from environments import make_venv, pack
 
 from condor_futures import CondorExecutor, PayloadError, SharedObjectError
 from condor_futures.calls import stored_calls
@@ -25,6 +27,11 @@ TOTALS = [sum(range(start, 1000, 4)) for start in range(4)]
 
 def total(dataset, start=0):
     return sum(dataset["values"][start::4]), id(dataset), os.getpid()
+
+
+def look(_, *names):
+    """Return how many links the files have, and the name of the environment."""
+    return *(Path(name).stat().st_nlink for name in names), Path(sys.prefix).name
 
 
 def names(executor):
@@ -90,15 +97,23 @@ def test_warm_jobs_take_a_shared_object(warm, monkeypatch, spool, seen):
 
 
 def test_a_large_object_is_sent_once_to_a_machine(release, monkeypatch, tmp_path):
-    """The jobs of one machine have hard links to one file, unless a setting forbids this, as in our personal pools."""
+    """The jobs of one machine have hard links to one file, unless a setting forbids this, as in our personal pools.
+
+    The archive of an environment is sent in the same way.
+    """
     config = {"GUIDANCE_KEEP_CALM_AND": "False", "KEEP_DATA_CLAIM_IDLE": "1"}
     with PersonalPool(release=release, slots=2, config=config, temporary=True) as pool:
         for name, value in pool.environment().items():
             monkeypatch.setenv(name, value)
-        with CondorExecutor(session=tmp_path / "session") as executor:
+        archive = pack(make_venv(tmp_path / "env"), tmp_path / "env.tar.gz")
+        with CondorExecutor(session=tmp_path / "session", python_environment=archive) as executor:
             handle = executor.share(bytes(submissions.COMMON))
-            links = [executor.submit(lambda _, name: Path(name).stat().st_nlink, handle, handle.name) for _ in range(2)]
-            assert min(future.result() for future in links) > 1
+            stored = executor._intake.options.environment.name
+            looks = [executor.submit(look, handle, handle.name, stored) for _ in range(2)]
+            for future in looks:
+                links, of_archive, prefix = future.result()
+                assert min(links, of_archive) > 1
+                assert prefix == ".condor_futures_environment"
         assert (executor.session / "event_log").read_text().count("Started transferring common files") == 1
 
 

@@ -239,7 +239,10 @@ def test_environments_are_options(tmp_path):
     assert first.changed({}, environment=False).environment is None
     assert Options.from_record(json.loads(json.dumps(first.record()))).key == first.key
     assert closed_because(first) is None
-    assert "spool=False" in closed_because(first.changed({}, spool=False))
+    unspooled = first.changed({}, spool=False)
+    assert "outside the files of the job" in closed_because(unspooled)
+    assert closed_because(unspooled, shared_files=True) is None
+    assert closed_because(unspooled.changed({"container_image": "docker://debian"}), shared_files=True)
 
 
 def test_records_of_earlier_versions_have_none():
