@@ -39,6 +39,7 @@ from condor_futures.errors import (
     RemoteTraceback,
     SharedObjectError,
 )
+from condor_futures.execution_point.checkpoints import checkpoint_file
 from condor_futures.execution_point.reporting import report
 from condor_futures.execution_point.shell import ShellError, shell
 from condor_futures.executor.condor_executor import CondorExecutor
@@ -90,6 +91,7 @@ __all__ = [
     "ShellError",
     "TimeoutError",
     "as_completed",
+    "checkpoint_file",
     "procid",
     "purge",
     "report",

@@ -116,6 +116,9 @@ def read_outcomes(path: Path, *, session: str, secret: bytes) -> tuple[dict[str,
         with open_regular(path) as file:
             start = 0
             for header, segments in read_frames(file, secret):
+                if header.get("kind") == "checkpoint" and header.get("session") == session:
+                    start = file.tell()
+                    continue  # of an attempt after which HTCondor did not run the job again
                 if header.get("kind") != "outcome" or header.get("session") != session:
                     return outcomes, "it has a record that is not an outcome of this session"
                 if not _is_outcome(header):

@@ -69,6 +69,8 @@ class Bundle:
         self.key = key
         self.calls = os.path.abspath(key + ".calls")
         self.outcomes = os.path.abspath(key + ".outcomes")
+        self.checkpoints = os.path.abspath(key + ".checkpoints")  # a directory; see checkpoints
+        self.attempt = ""  # of a warm job: its files on the access point, without the suffix
         with open(self.calls, "rb") as file:
             self.head, self.initializer = next(read_frames(file))
         self.secret = bytes.fromhex(self.head["secret"])
@@ -254,16 +256,25 @@ class Bundle:
             file.truncate(whole)
 
     def keep_what_counts(self) -> None:
-        """Prepare a new attempt: keep the final outcomes of earlier ones, and drop all others and a torn last frame."""
+        """Prepare a new attempt: keep the final outcomes of earlier ones, and drop all others and a torn last frame.
+
+        Checkpoint files become files again.
+        """
         kept = []
+        unpacking = None
         self._reported, self._whole = set(), 0
-        if os.path.exists(self.outcomes) and not self.head.get("afresh"):
+        if os.path.exists(self.outcomes):
             with open(self.outcomes, "rb") as file:
                 try:
                     for frame in read_frames(file, self.secret):  # extend() would lose the frames before a torn one
-                        if self.counts(frame[0]) and not frame[0].get("retry"):
+                        if frame[0].get("kind") == "checkpoint":
+                            from .checkpoints import Unpacking
+
+                            unpacking = unpacking or Unpacking(self)
+                            unpacking.add(*frame)
+                        elif self.counts(frame[0]) and not (frame[0].get("retry") or self.head.get("afresh")):
                             # The call's output is lost: this attempt overwrites the same two files.
-                            kept.append((dict(frame[0], stdout=[0, 0], stderr=[0, 0]), frame[1]))  # noqa: PERF401
+                            kept.append((dict(frame[0], stdout=[0, 0], stderr=[0, 0]), frame[1]))
                 except FrameError:
                     pass
 

@@ -92,6 +92,7 @@ class Child:
         """Make one call, and report its outcome."""
         key = header["call"]
         current_call.number = header.get("number")
+        current_call.key, current_call.checkpoints = key, None
         self._enter(key)
         out, err, started = _position(1), _position(2), time.time()
         try:
@@ -128,6 +129,7 @@ class Child:
             error = OSError(error.errno, f"{error.strerror} (on the execution point, writing the outcome of the call)")
             details.update(self._exception(error))
             bundle.report(key, "exception", details.pop("pickled"), **details)
+        current_call.forget(keep=bool(details.get("retry")))
 
     @staticmethod
     def _is_retried(bundle: "Bundle", error: BaseException) -> bool:

@@ -105,7 +105,7 @@ class Exchange:
     def __init__(self, bundle: "Bundle", directory: str, ended: "Callable[[str], None]") -> None:
         """Prepare the exchange; *ended* is called with the key of each call that has an outcome."""
         self.bundle = bundle
-        self.path = os.path.join(directory, os.urandom(8).hex())
+        self.path = bundle.attempt = os.path.join(directory, os.urandom(8).hex())
         self.ended = ended
         # An earlier attempt may have left its file, where the job runs in its spool directory. Its values count, but
         # not the crash of a call whose process was killed because the job was.

@@ -1,7 +1,7 @@
 """``condor_futures`` in a job, which needs neither HTCondor's bindings nor an installed package.
 
-Scripts import the package. What calls use is here: ``report``, ``shell`` and the errors. The rest is imported from an
-installed package when a call uses it.
+Scripts import the package. What calls use is here: ``checkpoint_file``, ``report``, ``shell`` and the errors. The rest
+is imported from an installed package when a call uses it.
 """
 
 import sys
@@ -17,6 +17,7 @@ from concurrent.futures import (  # noqa: F401
     wait,
 )
 
+from condor_futures_execution_point.checkpoints import checkpoint_file  # type: ignore[import-not-found]  # noqa: F401
 from condor_futures_execution_point.reporting import report  # type: ignore[import-not-found]  # noqa: F401
 from condor_futures_execution_point.shell import ShellError, shell  # type: ignore[import-not-found]  # noqa: F401
 

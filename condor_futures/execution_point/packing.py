@@ -60,7 +60,7 @@ def pack_runner(
             file.write(here / f"{name}.py", f"{_PACKAGE}/{name}.py")
         add(f"{_PACKAGE}/__init__", here / "__init__.py", *_PARTS)
         # These are imported where they are needed.
-        for name in ("by_value", "shell", "reporting", "line", "fetching", "exchange", "warm"):
+        for name in ("by_value", "shell", "reporting", "checkpoints", "line", "fetching", "exchange", "warm"):
             add(f"{_PACKAGE}/{name}", here / f"{name}.py")
         add("condor_futures/__init__", here / "in_jobs.py")
         assert _ERRORS is not None

@@ -115,8 +115,14 @@ def supervise(bundle: Bundle) -> bool:
                 os.waitpid(child, 0)
             except (ProcessLookupError, ChildProcessError):
                 pass  # the child had just ended
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            try:
+                if os.path.isdir(bundle.checkpoints):
+                    from . import checkpoints
+
+                    checkpoints.pack(bundle)
+            finally:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
 
         handle(stop)
         _, status = os.waitpid(child, 0)
@@ -201,4 +207,8 @@ def main(argv: "list[str]") -> "NoReturn":
         status = _refuse(bundle, refusal)
     else:
         status = bundle.status(supervise(bundle))
+    if os.path.isdir(bundle.checkpoints):
+        from . import checkpoints
+
+        checkpoints.leave(bundle, well=status == 0)
     os._exit(status)  # nothing was printed here, and finalizing the interpreter takes milliseconds

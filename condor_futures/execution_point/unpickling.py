@@ -37,13 +37,24 @@ def dumps(value: object) -> "list[Buffer]":
 
 
 class CurrentCall:
-    """Data that the current call may refer to: the values of other calls, shared objects, and its own number."""
+    """Data that the current call may refer to: the values of other calls, shared objects, its number and its files."""
 
     bundle: "Bundle | None" = None
     number: "int | None" = None
+    key: "str | None" = None
+    checkpoints: "str | None" = None
+    """The directory of its checkpoint files, once it has asked for one."""
 
     def __init__(self) -> None:
         self.objects = {}  # type: dict[tuple[str, bool], object]
+
+    def forget(self, keep: bool) -> None:
+        """Forget the call, which has ended, and remove its checkpoint files unless it is made again."""
+        if self.checkpoints is not None and not keep:
+            from .checkpoints import remove
+
+            remove(self.checkpoints)
+        self.key = self.checkpoints = None
 
 
 #: The call that this process is making. The functions below, which unpickling calls, have no other way to know it.

@@ -13,10 +13,12 @@
             b000017.outcomes     sent back by the job
             b000017.cancelled    replaces .calls: the bundle was cancelled, and its outcomes are ignored
             b000017.stdout, b000017.stderr
+            b000017.checkpoints/ 0700  checkpoint files, in a personal pool without spooling
         objects/                 0700
             0123...cdef          0400  a shared object; its name is the hash of its contents (shared_objects)
         environments/            0700
             0123456789abcdef.tar a link to an archive of python_environment, or the packed directory (environments)
+        checkpoints/c000021/     0700  checkpoint files of a call of a warm job
         given                    0600  which calls the client gave to which warm jobs, and which were cancelled
         links/                   0700  links to files whose names HTCondor would misread (session.links)
         lines/b000018/           what the client and the warm job of an open bundle exchange (execution_point.warm)

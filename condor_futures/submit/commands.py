@@ -233,8 +233,8 @@ _DESTINATION = (
 _MATERIALIZE = "the access point would create the jobs one by one, without their spooled files; use max_workers"
 _NOOP = "the job would end without making its calls; remove this command"
 _CHECKPOINT = (
-    "HTCondor would wait for an exit status of the job, which is the runner's; write checkpoints to storage that your "
-    "calls can reach, for example in a handler of SIGTERM"
+    "HTCondor would wait for an exit status of the job, which is the runner's; let your calls save to "
+    "condor_futures.checkpoint_file()"
 )
 _GPUS = "HTCondor rejects it; use gpus_minimum_memory"
 
@@ -290,7 +290,8 @@ OWNED: Final[Mapping[str, str]] = MappingProxyType(
         "transfer_output": _OUTPUT,
         # An image makes a vanilla job a container job (SetUniverse), so no other universe is needed.
         "universe": "the executor's jobs are vanilla; container_image makes them container jobs",
-        "when_to_transfer_output": "outcomes are collected when the job exits, so the executor keeps ON_EXIT",
+        "when_to_transfer_output": "the executor decides when outcomes return; for files that survive an eviction, use "
+        "condor_futures.checkpoint_file()",
     }
 )
 """Commands that would break the executor's protocol -> the reason, and what to do instead."""

@@ -222,6 +222,7 @@ def describe(
     more = f"$({inputs_variable})" if inputs_variable else None
     inputs = [f"{key}.calls", more, reported, *objects, *code, commands.get("transfer_input_files")]
     outputs = [f"{key}.outcomes", commands.get("transfer_output_files")]
+    brings_back = should_transfer_files == "YES" and lines is None and not commands.get("transfer_output_files")
     ours = {
         **files,
         "initialdir": f"{files['initialdir']}/$(directory)",
@@ -237,7 +238,9 @@ def describe(
         "output": f"{key}.stdout",
         "error": f"{key}.stderr",
         "should_transfer_files": should_transfer_files,
-        "when_to_transfer_output": "ON_EXIT",
+        # A job that HTCondor stops brings back its outcomes, and in the same file its checkpoint files, for its next
+        # start. If a file of the user's were not there yet, HTCondor would bring back nothing (25.14).
+        "when_to_transfer_output": "ON_EXIT_OR_EVICT" if brings_back else "ON_EXIT",
         # The session's log is not the jobs' own `log`: spooling moves the `log` into the spool directory (and returns
         # it with the outputs), but not the dagman_log. submit_event_user_notes become the UserNotes of the SUBMIT
         # event. HTCondor overwrites the LogNotes, which come from submit_event_notes, if there is a batch_name (seen

@@ -40,6 +40,7 @@ TRAVELLING = [
     "__init__",
     "bundle",
     "by_value",
+    "checkpoints",
     "child",
     "code",
     "exchange",
