@@ -40,7 +40,11 @@ The supervisor passes them on to the child. Each of them ends a process that doe
 
 
 def fork(work: "Callable[[], None]") -> int:
-    """Start a process that does *work*, in which a child makes calls; return its id."""
+    """Start a process that does *work*, in which a child makes calls; return its id.
+
+    The signals that stop a job are blocked afterwards, until the supervisor is ready to pass them on to this process.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
     pid = os.fork()
     if pid:
         return pid
@@ -74,9 +78,10 @@ def stage_of(stage: "mmap.mmap") -> str:
 
 
 def handle(handler: "Any") -> None:
-    """Set the handler of the signals that stop a job."""
+    """Set the handler of the signals that stop a job, and let them come."""
     for number in PASSED_ON:
         signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
 
 
 def how_it_died(status: int) -> "dict[str, Any]":
@@ -126,7 +131,6 @@ def supervise(bundle: Bundle) -> bool:
 
         handle(stop)
         _, status = os.waitpid(child, 0)
-        handle(signal.SIG_DFL)
         at = stage_of(stage)
         bundle.cut_torn()
         after = bundle.reported()

@@ -37,7 +37,7 @@ from .child import STAGE_SIZE, Child
 from .exchange import LARGEST, Exchange
 from .frames import read_frames
 from .line import NO_SPACE, PASSING, PIECE, LineError
-from .supervisor import PASSED_ON, fork, handle, how_it_died, new_stage, stage_of
+from .supervisor import fork, handle, how_it_died, new_stage, stage_of
 
 TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
 if TYPE_CHECKING:
@@ -290,10 +290,8 @@ class WarmJob:
                 self.died(status)
         elif self.is_child_wanted():
             self.stage[:STAGE_SIZE] = b"start".ljust(STAGE_SIZE)
-            # The child would take a signal with the handler of this process, and go on, until it has set its own.
-            signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
             self.child = fork(self.make_calls)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+            handle(self.stop)
 
     def is_child_wanted(self) -> bool:
         """Whether a child can be started, and has something to do, or may get it."""
@@ -303,7 +301,6 @@ class WarmJob:
 
     def make_calls(self) -> None:
         """Make calls, in the child, until the pipe ends."""
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         os.close(self.give)
         self.exchange.close()  # a call that looks for open sockets does not find the line
         _Child(self.stage).serve(self.bundle, self.functions, self.queue, self.taken, self.tell, self.reports)
