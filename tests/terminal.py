@@ -10,7 +10,7 @@ import select
 import struct
 import termios
 
-_CONTROL = re.compile(r"\x1b\[(\d*)([A-Za-z])|\r|\n|[^\x1b\r\n]+")
+_CONTROL = re.compile(r"\x1b\[\??(\d*)([A-Za-z])|\r|\n|[^\x1b\r\n]+")
 
 
 class Terminal:
@@ -29,6 +29,10 @@ class Terminal:
         while select.select([self._master], [], [], 0.0)[0]:
             self.raw += os.read(self._master, 65536).decode()
         return self.raw
+
+    def type(self, text: str) -> None:
+        """Act as the user's keyboard."""
+        os.write(self._master, text.encode())
 
     def rows(self) -> list[str]:
         """Return the rows that are on the screen."""
@@ -53,6 +57,8 @@ def seen(text: str) -> list[str]:
             rows[row] = ""
         elif match[2] == "A":
             row -= int(match[1] or 1)
+        elif match[2] in ("h", "l"):
+            continue  # modes, such as readline's bracketed paste
         elif match[2] is None:
             rows[row] = rows[row].ljust(column)[:column] + word + rows[row][column + len(word) :]
             column += len(word)

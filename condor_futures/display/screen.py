@@ -45,15 +45,23 @@ class _Printing(io.TextIOBase):
     def __init__(self, screen: Screen, stream: IO[str]) -> None:
         self.stream = stream
         self._screen = screen
+        self._to_be_passed = False  # somebody has asked for the descriptor, and may pass this class
 
     def write(self, text: str, /) -> int:
+        self._to_be_passed = False
         with self._screen.aside(text):
             return self.stream.write(text)
 
     def flush(self) -> None:
+        # input() does so before readline writes the prompt to the terminal itself, and a careful program before it
+        # hands its descriptor to another one.
+        if self._to_be_passed:
+            self._to_be_passed = False
+            self._screen.make_way()
         self.stream.flush()
 
     def fileno(self) -> int:
+        self._to_be_passed = True
         return self.stream.fileno()
 
     def isatty(self) -> bool:
@@ -139,6 +147,11 @@ class Screen:
             yield
             if text:
                 self._open = not text.endswith(("\n", "\r"))
+
+    def make_way(self) -> None:
+        """Draw nothing until the program has printed a whole line."""
+        with self.aside(""):
+            self._open = True
 
     def _draw(self) -> None:
         columns = self._columns()

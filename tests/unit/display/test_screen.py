@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import subprocess
 import sys
 import threading
 
 import pytest
+from support import until
 from terminal import Terminal, seen
 
 from condor_futures.display.screen import Screen, is_terminal
@@ -51,6 +53,53 @@ def test_a_part_of_a_line_is_left_alone(screen, terminal):
     print("half", end="")
     screen.end("a", "the end")
     assert terminal.rows() == ["name? Ada", "half", "the end", ""]
+
+
+QUESTION = """
+import sys, threading, time
+from pathlib import Path
+from condor_futures.display.screen import screen
+
+screen.show("a", lambda columns: "line", sys.stderr)
+screen.draw()
+
+def draw():
+    while not Path("asked").exists():
+        time.sleep(0.01)
+    screen.draw()
+    Path("drawn").touch()
+
+threading.Thread(target=draw).start()
+name = input("name? ")
+print("hello,", name)
+screen.draw()
+screen.end("a", "the end")
+"""
+
+
+def test_a_question_stays_while_it_is_answered(tmp_path):
+    """input() does not print its prompt to sys.stdout in a terminal."""
+    terminal = Terminal()
+    program = subprocess.Popen(
+        [sys.executable, "-c", QUESTION],
+        stdin=terminal.stream,
+        stdout=terminal.stream,
+        stderr=terminal.stream,
+        env={**os.environ, "TERM": "xterm"},
+        cwd=tmp_path,
+    )
+    try:
+        until(lambda: "name? " in terminal.read())
+        (tmp_path / "asked").touch()
+        until((tmp_path / "drawn").exists)
+        terminal.type("Ada\n")
+        until(lambda: program.poll() is not None)
+    finally:
+        program.kill()
+        program.wait()
+    rows = terminal.rows()
+    terminal.close()
+    assert rows == ["name? Ada", "hello, Ada", "the end", ""]
 
 
 def test_long_prints_are_not_wrapped(screen, terminal):
