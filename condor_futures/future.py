@@ -39,7 +39,7 @@ class Written(NamedTuple):
     Attributes:
         path: the file that has the outcome; the files with the output differ in their suffixes.
         start: where the outcome begins.
-        bundle: the key of the job's bundle.
+        bundle: the key of the job's bundle if that is open, otherwise nothing.
         ranges: by stream, the part of the output that the call wrote.
 
     """

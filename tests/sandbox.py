@@ -32,10 +32,18 @@ PYTHON = sys._base_executable
 
 
 class Sandbox:
-    """A job's scratch directory with one bundle in it."""
+    """A job's scratch directory with one bundle in it.
 
-    def __init__(self, path: Path) -> None:
+    Attributes:
+        line: the directory of the access point that the job writes outcomes to as its calls end; None if it does not.
+        environment: the variables of the job.
+
+    """
+
+    def __init__(self, path: Path, line: Path | None = None, **environment: str) -> None:
         self.path = path
+        self.line = line
+        self.environment = environment
         self.outcomes_file = path / f"{BUNDLE}.outcomes"
         self.install([PYTHON])
 
@@ -68,7 +76,7 @@ class Sandbox:
             fn, *args = initializer
             pickled_initializer = pickle_object((fn, tuple(args)), "(initializer, initargs)")
         with (self.path / f"{BUNDLE}.calls").open("wb") as file:
-            manner = Manner(initializer=pickled_initializer, **options)
+            manner = Manner(initializer=pickled_initializer, stream=self.line, **options)
             about = {"session": SESSION, "bundle": BUNDLE, "secret": SECRET}
             write_bundle(file, made, **about, objects=objects, environment=environment, manner=manner)
 
@@ -109,7 +117,7 @@ class Sandbox:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env={**os.environ, **environment},
+                env={**os.environ, **self.environment, **environment},
             )
 
     def run(self, *calls, timeout: float = 60.0, **options) -> list:

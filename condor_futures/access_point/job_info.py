@@ -156,9 +156,9 @@ class JobInfo:
 
 
 def _progress(ad: Mapping[str, Any]) -> Progress | None:
-    """Return the last report in the files of a warm job. The session may be that of any client on this machine."""
+    """Return the last report in the files of a job. The session may be that of any client on this machine."""
     key, directories = ad.get(attributes.BUNDLE), ad.get(_DIRECTORIES)
-    if not (ad.get(attributes.WARM) is True and isinstance(key, str) and isinstance(directories, str)):
+    if not (isinstance(key, str) and isinstance(directories, str)):
         return None
     directory = Path(directories.partition(",")[0])
     return last_report(directory) if directory.name == key else None

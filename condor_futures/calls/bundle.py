@@ -20,7 +20,7 @@ from condor_futures.state_machine.states import Job
 __all__ = ["Bundle", "Place"]
 
 Place = tuple[Path, int, str]
-"""Where an outcome is: its file, its first byte, and the key of the open bundle whose job wrote it."""
+"""Where an outcome is: its file, its first byte, and the key of the open bundle whose job wrote it, or nothing."""
 
 _Ranges = Mapping[str, Sequence[int | None]]  # by stream
 
@@ -62,6 +62,7 @@ class Bundle:
         places: by call key, where the outcomes are that an earlier client's warm jobs wrote.
         line: the directory that the job of an open bundle exchanges calls and outcomes in; None for a closed bundle.
             The calls of an open bundle are handed to its job while it runs; *futures* are theirs.
+        stream: the directory that the job of a closed bundle writes outcomes to as the calls end; None if it does not.
         attempt: the files of the job's present attempt, without their suffixes. Owned by the follower.
 
     """
@@ -78,6 +79,7 @@ class Bundle:
     ends: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict)
     line: Path | None = None
+    stream: Path | None = None
     attempt: Path | None = None
     shared: Sequence[str] = ()
 
@@ -85,6 +87,16 @@ class Bundle:
         self._calls = tuple(self.futures)
         for future in self.futures.values():
             future.bundle = self
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The keys of all calls of a closed bundle, also of those that have ended."""
+        return self._calls
+
+    @property
+    def key_of_secret(self) -> str:
+        """The key from which the secret of its job is derived: nothing if it has that of the session."""
+        return self.key if self.line is not None else ""
 
     def path(self, suffix: str) -> Path:
         """The path of ``BUNDLE.suffix``, where *suffix* is calls, outcomes, stdout or stderr."""
@@ -137,7 +149,7 @@ class Bundle:
         cancelled = self.path("cancelled")
         with contextlib.suppress(OSError):
             self.path("calls").rename(cancelled)  # atomic, and possible on a full disk
-            cancelled.write_text("\n".join(self._calls))
+            cancelled.write_text("\n".join(self.calls))
 
     def text(
         self, stream: str, call: str | None = None, written: Written | None = None, *, tail: int | None = None
@@ -149,13 +161,13 @@ class Bundle:
         if written is not None:
             path = written.path.with_suffix(f".{stream}")
             start, end = written.ranges.get(stream, (0, None))
-        elif call is not None and self.line is not None:
+        elif call is not None and self.attempt is not None and next(iter(self.futures), None) == call:
             # It is running: what it writes comes after what the calls before it wrote.
-            if self.attempt is None or next(iter(self.futures), None) != call:
-                return ""
             path = self.attempt.with_suffix(f".{stream}")
             attempt, before = self.ends.get(stream, ("", 0))
             start, end = before if attempt == self.attempt.name else 0, None
+        elif call is not None and self.line is not None:
+            return ""
         else:
             path = self.path(stream)
             start, end = self.stream_ranges.get(call, {}).get(stream, (0, None)) if call else (0, None)

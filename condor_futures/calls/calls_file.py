@@ -106,6 +106,7 @@ class Manner:
         chunk: the number of calls that one job makes if the bundle has more, because warm jobs were to make them; 0 for
             all of them.
         after: keys of the calls that these calls wait for. A client that attaches to the session reads them.
+        stream: the directory of the access point that the job writes outcomes to as its calls end; None if it does not.
 
     """
 
@@ -118,6 +119,7 @@ class Manner:
     afresh: bool = False
     after: Sequence[str] = ()
     chunk: int = 0
+    stream: Path | None = None
 
 
 def write_bundle(
@@ -160,6 +162,7 @@ def write_bundle(
         "chunk": manner.chunk,
         "shared": manner.initializer.shared if manner.initializer else None,
         "objects": str(objects) if objects is not None else None,
+        "stream": {"directory": str(manner.stream)} if manner.stream is not None else None,
         "environment": str(environment) if environment is not None else None,
     }
     head.update({name: value for name, value in optional.items() if value})

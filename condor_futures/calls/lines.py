@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from condor_futures.calls.outcomes_file import read_outcomes
 from condor_futures.calls.stored_calls import bundle_secret
@@ -20,7 +21,7 @@ from condor_futures.files.private_files import open_regular
 from condor_futures.future import Progress
 from condor_futures.session.session import Session
 
-__all__ = ["Attempt", "Line", "Notes", "cancelled_of", "find_lines", "last_report"]
+__all__ = ["Attempt", "Line", "Notes", "cancelled_of", "find_lines", "find_streamed", "is_final", "last_report"]
 
 _CANCELLED: Final = "cancelled:"
 #: Bytes at the end of a file of outcomes that contain the last report, if nothing else was written after it.
@@ -90,6 +91,39 @@ def find_lines(session: Session, notes: Notes) -> dict[str, Line]:
                 outcomes.setdefault(call, (brought, outcome.start))
         lines[key] = Line(directory, outcomes, last)
     return lines
+
+
+def find_streamed(directory: Path, session: Session, calls: Collection[str]) -> dict[str, tuple[Path, int]]:
+    """Return the outcomes that the job of a closed bundle wrote as its *calls* ended, and that no later one replaces.
+
+    Args:
+        directory: the directory that the job writes to.
+        session: the session of the job.
+        calls: the keys of the calls of the bundle.
+
+    """
+    outcomes: dict[str, tuple[Path, int]] = {}
+    for name in find_attempts(directory):
+        path, position = directory / f"{name}.outcomes", 0
+        with contextlib.suppress(OSError, FrameError), open_regular(path) as file:
+            for header, _ in read_frames(file, session.secret):
+                start, position = position, file.tell()
+                if is_final(header) and header.get("session") == session.id and header.get("call") in calls:
+                    outcomes.setdefault(header["call"], (path, start))
+    return outcomes
+
+
+def is_final(header: Mapping[str, Any]) -> bool:
+    """Return whether a frame is an outcome after which no later attempt of the job makes the call.
+
+    >>> is_final({"kind": "outcome", "result": "value"}), is_final({"kind": "outcome", "result": "crashed"})
+    (True, False)
+    >>> is_final({"kind": "outcome", "result": "exception", "retry": True})
+    False
+
+    """
+    ended = header.get("kind") == "outcome" and header.get("result") in ("value", "exception")
+    return ended and not header.get("retry")
 
 
 def last_report(directory: Path) -> Progress | None:

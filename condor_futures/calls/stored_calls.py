@@ -28,12 +28,13 @@ LARGEST: Final = 4 << 20
 def bundle_secret(secret: bytes, key: str) -> bytes:
     """Return the secret of one open bundle, from that of its session: its job can forge no outcome but its own.
 
-    The derivation is BLAKE2b (RFC 7693), keyed with the session's *secret*, of the bundle's *key*.
+    The derivation is BLAKE2b (RFC 7693), keyed with the session's *secret*, of the bundle's *key*. An empty key stands
+    for closed bundles, which have the session's secret.
 
     >>> bundle_secret(bytes(32), "b000001") != bundle_secret(bytes(32), "b000002")
     True
     """
-    return blake2b(key.encode(), key=secret, digest_size=32).digest()
+    return blake2b(key.encode(), key=secret, digest_size=32).digest() if key else secret
 
 
 class StoredCalls:

@@ -121,6 +121,7 @@ class Exchange:
         self.broken = None  # type: float | None
         self.retry = 0.0
         self.patience = None  # type: float | None
+        self.given_up = False  # outcomes go to the sandbox's file only
 
     def exchange(self) -> "list[tuple[Header, bytes]]":
         """Write what there is to write, and return the header and the bytes of each new frame.
@@ -188,7 +189,7 @@ class Exchange:
     def try_exchange(self) -> "list[tuple[Header, bytes]]":
         """Like :meth:`exchange`; but if the line does not work, that is tried again later."""
         now = time.monotonic()
-        if now < self.retry:
+        if self.given_up or now < self.retry:
             self.all_outcomes()
             return []
         try:
@@ -213,8 +214,7 @@ class Exchange:
         now = time.monotonic()
         if self.broken is None:
             self.broken = now
-            sys.stderr.write("condor_futures: %s\n" % error)
-            sys.stderr.flush()
+            self.complain(error)
         if error.code in (BAD_DESCRIPTOR, OFFLINE):
             # Another shadow has come, or may come: it has not these files open, but perhaps others by these numbers.
             self._forget_descriptors()
@@ -222,6 +222,11 @@ class Exchange:
             self.line.close()
             self.line = None
         self.retry = now + min(max(now - self.broken, 0.02), LONGEST_RETRY)
+
+    def complain(self, error: LineError) -> None:
+        """Say in the job's standard error why the line does not work."""
+        sys.stderr.write("condor_futures: %s\n" % error)
+        sys.stderr.flush()
 
     def _copy_streams(self, line: Line) -> None:
         for stream in self.streams:
@@ -251,10 +256,11 @@ class Exchange:
                 if end - self.copied > PIECE:
                     break
             file.seek(self.copied)
-            data = file.read(end - self.copied)
-        if not data:
+            data = file.read(0 if self.given_up else end - self.copied)
+        if end == self.copied:
             return False
-        self.unsent.append(memoryview(data))
+        if data:
+            self.unsent.append(memoryview(data))
         self.copied = end
         return True
 
@@ -265,6 +271,8 @@ class Exchange:
 
     def say(self, **header: "Any") -> None:
         """Write a frame that is not an outcome, after the outcomes that there are."""
+        if self.given_up:
+            return
         file = io.BytesIO()
         write_frame(file, self.bundle.secret, dict(header, session=self.bundle.session))
         self.all_outcomes()

@@ -59,8 +59,7 @@ def pack_runner(
         for name in _PARTS:  # the source only, for tracebacks, and for Python versions that cannot use the bytecode
             file.write(here / f"{name}.py", f"{_PACKAGE}/{name}.py")
         add(f"{_PACKAGE}/__init__", here / "__init__.py", *_PARTS)
-        # These are imported where they are needed.
-        for name in ("by_value", "shell", "reporting", "checkpoints", "line", "fetching", "exchange", "warm"):
+        for name in _WHERE_NEEDED:
             add(f"{_PACKAGE}/{name}", here / f"{name}.py")
         add("condor_futures/__init__", here / "in_jobs.py")
         assert _ERRORS is not None
@@ -84,6 +83,11 @@ _PACKAGE = "condor_futures_execution_point"
 
 #: The modules that every job needs, each after those that it imports.
 _PARTS = ("frames", "bundle", "code", "rebuilding", "main_module", "unpickling", "child", "supervisor")
+#: The modules that are imported where they are needed.
+_WHERE_NEEDED = (
+    *("by_value", "shell", "reporting", "checkpoints"),
+    *("line", "fetching", "exchange", "warm", "streaming"),
+)
 
 #: Appended to the package's own code: creates the modules from their bytecode, which replaces the constant. Six imports
 #: from the zip file would take 0.6 ms of a job's 18 ms; this code takes 0.2 ms (``benchmarks/start.py``).

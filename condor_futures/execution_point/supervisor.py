@@ -189,6 +189,24 @@ def _import_from(places: "list[str]") -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(places + list(filter(None, [os.environ.get("PYTHONPATH")])))
 
 
+def _maker(bundle: Bundle, refusal: "dict[str, Any] | None") -> "Callable[[], int]":
+    """Return what makes the calls. Its modules are imported before the job changes to another directory.
+
+    They are found by the path of the runner, which may be relative.
+    """
+    if bundle.head.get("line"):
+        from . import warm  # its modules are for warm jobs only
+
+        return lambda: warm.serve(bundle, refusal)
+    if refusal:
+        return lambda: _refuse(bundle, refusal)
+    if bundle.head.get("stream"):
+        from . import streaming
+
+        return lambda: streaming.serve(bundle)
+    return lambda: bundle.status(supervise(bundle))
+
+
 def main(argv: "list[str]") -> "NoReturn":
     """Run the bundle ``argv[1]``, and exit with status 0, :data:`CRASHED`, :data:`RETRY` or :data:`RAISED`.
 
@@ -201,16 +219,10 @@ def main(argv: "list[str]") -> "NoReturn":
     finder.use(bundle.head.get("code"))
     main_module.script = bundle.head.get("main", "")
     _import_from([os.getcwd()] + [os.path.abspath(archive) for archive in bundle.head.get("archives", ())])
+    make = _maker(bundle, refusal)
     if bundle.head.get("scratch"):
         os.chdir(os.environ.get("_CONDOR_SCRATCH_DIR", "."))
-    if bundle.head.get("line"):
-        from . import warm  # its modules are for warm jobs only
-
-        status = warm.serve(bundle, refusal)
-    elif refusal:
-        status = _refuse(bundle, refusal)
-    else:
-        status = bundle.status(supervise(bundle))
+    status = make()
     if os.path.isdir(bundle.checkpoints):
         from . import checkpoints
 

@@ -41,7 +41,7 @@ from .supervisor import fork, handle, how_it_died, new_stage, stage_of
 
 TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any, BinaryIO, NoReturn
 
     from .bundle import Bundle
     from .frames import Header
@@ -66,6 +66,9 @@ class _Child(Child):
         from .unpickling import current_call
 
         current_call.bundle = bundle
+        whole = queue == bundle.calls  # the values that the calls take come last
+        if whole:
+            bundle.find_parents()
         reporting.reporter.memory = reports
         failed = self.initialize(bundle)
         known = []  # type: list[Any]
@@ -79,7 +82,8 @@ class _Child(Child):
                     break
                 queue_file.seek(token)
                 frames = read_frames(queue_file, bundle.secret)
-                bundle.parents.clear()
+                if not whole:
+                    bundle.parents.clear()
                 start = token
                 header, segments = next(frames)
                 while header["kind"] == "outcome":
@@ -89,13 +93,7 @@ class _Child(Child):
                 if failed:
                     bundle.report(header["call"], "initializer", failed["pickled"], **failed["details"])
                 else:
-                    # No further: the supervisor may be writing the next one.
-                    for _, content in (
-                        read_frames(functions_file, bundle.secret) if len(known) <= header["function"] else ()
-                    ):
-                        known.append(content)
-                        if len(known) > header["function"]:
-                            break
+                    read_functions(functions_file, bundle.secret, known, header["function"] + 1)
                     reporting.reporter.call = header["call"]
                     self.call(bundle, header, segments, known, loaded)
                 made += 1
@@ -105,6 +103,16 @@ class _Child(Child):
                 except BlockingIOError:
                     pass  # the supervisor has enough of them to wake
         self.leave()
+
+
+def read_functions(file: "BinaryIO", secret: bytes, known: "list[Any]", count: int) -> None:
+    """Read functions until *count* are known. No further: the supervisor may be writing the next one."""
+    if len(known) < count:
+        for header, content in read_frames(file, secret):
+            if header["kind"] == "function":
+                known.append(content)
+            if len(known) == count:
+                break
 
 
 def _take(tokens: int, wait: bool = False) -> "int | None":
@@ -126,18 +134,15 @@ def _take(tokens: int, wait: bool = False) -> "int | None":
 class WarmJob:
     """The supervisor of a warm job."""
 
-    def __init__(self, bundle: "Bundle", refusal: "dict[str, Any] | None") -> None:
-        settings = bundle.head["line"]
+    longest_pause = POLL_LONGEST
+
+    def __init__(self, bundle: "Bundle", refusal: "dict[str, Any] | None", settings: "dict[str, Any]") -> None:
         self.bundle = bundle
         self.refusal = refusal  # what to report of each call, because none can be made here
-        self.warm, self.lifetime = settings["warm"], settings["lifetime"]
-        self.exchange = Exchange(bundle, settings["directory"], self.ended)
+        self.warm, self.lifetime = settings.get("warm", 0.0), settings.get("lifetime", 0.0)
         self.functions = os.path.abspath(bundle.key + ".functions")
         self.queue = os.path.abspath(bundle.key + ".queue")
-        self.exchange.fetcher.want(bundle.head.get("shared", {}))
-        # An earlier attempt may have left its files, where the job runs in its spool directory.
-        for name in (self.functions, self.queue):
-            open(name, "wb").close()
+        self.exchange = self.prepare(bundle, settings["directory"])
         self.began = self.idle_since = time.monotonic()
         self.leaving = False
         # The calls without an outcome, in the order of their tokens; the tokens that are not in the pipe yet; and where
@@ -155,6 +160,15 @@ class WarmJob:
         self.child = self.told = None  # type: int | None  # told: the child to which a signal was passed on
         self.failed_start = False
         self.terminated = None  # type: int | None
+
+    def prepare(self, bundle: "Bundle", directory: str) -> Exchange:
+        """Make the files of the sandbox, and the files on the access point when the line works."""
+        exchange = Exchange(bundle, directory, self.ended)
+        exchange.fetcher.want(bundle.head.get("shared", {}))
+        # An earlier attempt may have left its files, where the job runs in its spool directory.
+        for name in (self.functions, self.queue):
+            open(name, "wb").close()
+        return exchange
 
     def ended(self, call: str) -> None:
         """Note that a call has an outcome."""
@@ -313,23 +327,24 @@ class WarmJob:
         at = stage_of(self.stage)
         self.exchange.cut_torn()
         call = self.begun()
-        if call is None and at in ("start", "initializer"):
-            # It did not come as far as to take a call, and the next one would not either.
-            rest = self.take_back()
-            self.failed_start = not rest
-            if rest:
-                call = rest[0][0]
-                self.outstanding[call] = rest[0][1]
-                for one, place in rest[1:]:
-                    self.hand(one, place)
-        if call is not None:
-            if status == signal.SIGKILL:
-                # Perhaps the whole job is being killed, this process next: then the call is made again elsewhere.
-                time.sleep(KILLED_PAUSE)
-                if self.terminated is not None:
-                    return
+        calls = [call] if call is not None else self.not_begun() if at in ("start", "initializer") else []
+        if calls and status == signal.SIGKILL:
+            # Perhaps the whole job is being killed, this process next: then the call is made again elsewhere.
+            time.sleep(KILLED_PAUSE)
+            if self.terminated is not None:
+                return
+        for call in calls:
             self.bundle.report(call, "crashed", **dict(how_it_died(status), stage=at))
-            self.exchange.all_outcomes()
+        self.exchange.all_outcomes()
+
+    def not_begun(self) -> "list[str]":
+        """The calls that end with a child that did not come as far as to take one: the next child would not either."""
+        rest = self.take_back()
+        self.failed_start = not rest
+        self.outstanding.update(rest[:1])
+        for call, place in rest[1:]:
+            self.hand(call, place)
+        return [call for call, _ in rest[:1]]
 
     def stop(self, number: int, _: object) -> None:
         """HTCondor's soft kill (eviction, hold, removal): pass the signal on to the child."""
@@ -357,9 +372,13 @@ class WarmJob:
             except ChildProcessError:
                 pass
         self.exchange.last()
+        self.keep_files()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
         os._exit(1)
+
+    def keep_files(self) -> None:
+        """Keep the checkpoint files of the call that was running; those of a warm job are on the access point."""
 
     # The loop.
 
@@ -418,7 +437,7 @@ class WarmJob:
     def sleep(self) -> None:
         """Wait for the child, or until it is time to read again."""
         silence = time.monotonic() - self.exchange.active
-        pause = min(max(POLL_SHARE * silence, POLL_SHORTEST), POLL_LONGEST)
+        pause = min(max(POLL_SHARE * silence, POLL_SHORTEST), self.longest_pause)
         if select.select([self.done], [], [], pause)[0]:  # poll() would round up to milliseconds
             self.exchange.active = time.monotonic()
             try:
@@ -441,14 +460,18 @@ class WarmJob:
         # Outcomes that cannot get through come by file transfer.
         return (self.leaving and not self.exchange.behind()) or self.exchange.broken_for() > PATIENCE
 
-    def end(self) -> int:
-        """Let the child leave as a worker process does, and say goodbye."""
+    def dismiss_child(self) -> None:
+        """Let the child leave as a worker process does."""
         os.close(self.give)
         if self.child is not None:
             os.waitpid(self.child, 0)  # its threads may take their time
             self.child = None
         if self.terminated is not None:
             self.die(self.terminated)
+
+    def end(self) -> int:
+        """Let the child leave, and say goodbye."""
+        self.dismiss_child()
         self.exchange.say(kind="left")
         self.exchange.last()
         self.exchange.forget()
@@ -457,4 +480,4 @@ class WarmJob:
 
 def serve(bundle: "Bundle", refusal: "dict[str, Any] | None" = None) -> int:
     """Make the calls that the client hands to this job; *refusal* is what to report of each instead."""
-    return WarmJob(bundle, refusal).run()
+    return WarmJob(bundle, refusal, bundle.head["line"]).run()

@@ -182,4 +182,5 @@ def _bundle(left: Left, future: Callable[[str], Future[Any]], found: Found, *, w
         places=dict(found.places),
         shared=found.shared,
         line=found.line.directory if found.line is not None else None,
+        stream=found.stream,
     )

@@ -285,10 +285,12 @@ class Intake:
         session = self.engine.session
         number = next(self.engine.numbers.bundles)
         key = Session.bundle_key(number)
-        options = replace(self.options, code=self.code)
-        manner = self._manner()
+        streams = self.engine.watcher.streams(self.options)
+        options = replace(self.options, code=self.code, streams=streams)
         with writing_calls(session.directory):
             directory = session.bundle_directory(number)
+            stream = session.stream_directory(key) if streams else None
+        manner = replace(self._manner(), stream=stream)
         bundle = Bundle(
             key,
             directory,
@@ -297,6 +299,7 @@ class Intake:
             Job(key, self.options.spool, policy=self.options.on_hold.policy),
             {call.key: call.futures for _, call in calls if call.futures},
             self.after,
+            stream=stream,
             shared=shared_by((call for _, call in calls), manner),
         )
         # Each attempt takes the outcomes of the last attempt along: see describe().

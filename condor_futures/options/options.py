@@ -50,6 +50,7 @@ class Options:
         warm: the seconds that a warm job waits for further calls; 0 if each bundle gets a job of its own.
         warm_lifetime: the seconds after which a warm job takes no more calls.
         open: the job of this bundle is a warm job.
+        streams: the job of this bundle is not warm, but the client has the outcome of each call as the call ends.
         on_hold: what happens to jobs that are put on hold.
         environment: the environment whose Python makes the calls; None for a Python of the execution point.
 
@@ -66,6 +67,7 @@ class Options:
     warm: float = 0.0
     warm_lifetime: float = 3600.0
     open: bool = False
+    streams: bool = False
     code: Code | None = None
     environment: PythonEnvironment | None = None
 
@@ -117,7 +119,7 @@ class Options:
     def key(self) -> Hashable:
         """The key; bundles whose options have equal keys can share a cluster."""
         files = tuple(self.ship.files)
-        warm = self.warm, self.warm_lifetime, self.open
+        warm = self.warm, self.warm_lifetime, self.open, self.streams
         description = description_key(self.commands)
         environment = self.environment.name if self.environment is not None else None
         files_of_all = files, self.code, environment
@@ -157,6 +159,7 @@ class Options:
             "warm": self.warm,
             "warm_lifetime": self.warm_lifetime,
             "open": self.open,
+            "streams": self.streams,
             "environment": self.environment.record() if self.environment is not None else None,
             "code": [self.code.key, self.code.names, self.code.script] if self.code is not None else None,
         }

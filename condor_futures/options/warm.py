@@ -9,7 +9,7 @@ from condor_futures.options.options import Options
 from condor_futures.submit.command_names import attribute_of
 from condor_futures.submit.description import retried
 
-__all__ = ["closed_because", "default_warm"]
+__all__ = ["can_stream", "closed_because", "default_warm"]
 
 #: Seconds for which a warm job of a personal pool waits for calls, unless the user says how long.
 _PERSONAL: Final = 20.0
@@ -35,6 +35,8 @@ _OF_A_JOB: Final = {
     "transfer_output_remaps": "keeps the output files of a job",
     "want_io_proxy": "gives jobs a proxy without limits",
 }
+#: Those of them whose jobs also do not stream: a call has ended when its output files are here.
+_OF_OUTPUT: Final = ("output_destination", "transfer_output_files", "transfer_output_remaps", "want_io_proxy")
 #: Attributes that the executor sets in the ads of warm jobs, to limit what they can do through the proxy.
 _LIMITS: Final = {"my.limitdirectoryaccess", "my.wantioproxy", "my.wantremoteupdates"}
 
@@ -50,6 +52,22 @@ def default_warm(access_point: object) -> float:
     (20.0, 0.0)
     """
     return _PERSONAL if access_point == "personal" else 0.0
+
+
+def can_stream(options: Options) -> bool:
+    """Return whether a job that makes the calls of one bundle has a line to the client, as warm jobs have.
+
+    >>> can_stream(Options({"max_retries": "2"}, spool=True, warm=20.0))
+    True
+    >>> can_stream(Options({"max_retries": "2"}, spool=True)), can_stream(Options({}, spool=True, warm=20.0))
+    (False, False)
+
+    """
+    if not (options.warm and options.spool) or closed_because(options) is None:
+        return False
+    commands = options.commands
+    limits = any(command.lower() in _LIMITS for command in commands)
+    return not (limits or options.keep_logs is not None or any(commands.get(command) for command in _OF_OUTPUT))
 
 
 @functools.lru_cache(maxsize=64)  # each submit() asks it

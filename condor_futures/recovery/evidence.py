@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from condor_futures.access_point.helper.words import NEVER_RAN
 from condor_futures.calls.bundle import Place
-from condor_futures.calls.lines import Line, Notes, find_lines
+from condor_futures.calls.lines import Line, Notes, find_lines, find_streamed
 from condor_futures.calls.outcomes_file import read_outcomes
 from condor_futures.execution_point.frames import skim
 from condor_futures.options.options import Options
@@ -62,6 +62,7 @@ class Found:
         places: by call, the outcomes that a warm job wrote: the file, where the outcome begins, and the job's bundle.
         shared: the names of the shared objects that its calls take, in order.
         gone: the keys of calls that are not to be made, because they were cancelled, or that a newer bundle has.
+        stream: the directory that the job of a closed bundle writes outcomes to as its calls end; None if it does not.
         line: what an open bundle's job and the client wrote to each other; None for a closed bundle. Its *calls* are
             those that only the outcome is left of.
 
@@ -79,6 +80,7 @@ class Found:
     gone: Sequence[str] = ()
     line: Line | None = None
     shared: Sequence[str] = ()
+    stream: Path | None = None
 
     @property
     def number(self) -> int:
@@ -253,6 +255,10 @@ def find_bundles(session: Session) -> list[Found]:
             for call in (*bundle.calls, *orphans)
             if call in made and (call not in known or call in bundle.calls)
         }
+        stream = session.streams / bundle.key if bundle.options is not None and bundle.options.streams else None
+        if stream is not None:
+            streamed = find_streamed(stream, session, bundle.calls)
+            places.update((call, (*place, "")) for call, place in streamed.items() if call not in own)
         reported = [*own, *places]
         # Calls that have only an outcome: their file was lost or truncated. (An outcome of another bundle's call means
         # that files were exchanged; it does not count.)
@@ -265,7 +271,7 @@ def find_bundles(session: Session) -> list[Found]:
         after = () if any(call in notes.holders for call in bundle.calls) else bundle.after
         retrieved = (bundle.directory / f"{bundle.key}.stdout").exists()
         bundle = replace(bundle, calls=calls, after=after, counts=counts, ended=ended, retrieved=retrieved)  # noqa: PLW2901
-        bundles.append(replace(bundle, places=places, line=line))
+        bundles.append(replace(bundle, places=places, line=line, stream=stream))
     return sorted(bundles, key=lambda bundle: bundle.number)
 
 

@@ -111,7 +111,7 @@ class Resolver:
         self._work.put(fail)
 
     def deliver(self, bundle: Bundle, path: Path, calls: Sequence[tuple[str, int]]) -> None:
-        """Resolve *calls* of the open *bundle* from their outcomes; each begins at that place of the file *path*."""
+        """Resolve *calls* of *bundle* from their outcomes; each begins at that place of the file *path*."""
 
         def deliver() -> None:
             try:
@@ -188,7 +188,7 @@ class Resolver:
         self._work.put(finish)
 
     def _deliver(self, bundle: Bundle, path: Path, calls: Sequence[tuple[str, int]]) -> None:
-        secret = bundle_secret(self._session.secret, bundle.key)
+        secret = bundle_secret(self._session.secret, bundle.key_of_secret)
         with open_patiently(lambda: open_regular(path)) as file:
             for call, start in calls:
                 try:
@@ -203,7 +203,7 @@ class Resolver:
         future = bundle.take(outcome.call)
         if future is None:
             return  # it was cancelled, or has an outcome
-        future.written = Written(path, start, bundle.key, outcome.stream_ranges)
+        future.written = Written(path, start, bundle.key_of_secret, outcome.stream_ranges)
         bundle.found(future.written)
         crashed = outcome.result == "crashed"
         tail = bundle.text("stderr", outcome.call, future.written, tail=STDERR_TAIL) if crashed else ""
@@ -346,7 +346,7 @@ class Resolver:
         session = self._session
         keep_logs(bundle, session.event_log)
         outcomes, trouble = read_outcomes(bundle.path("outcomes"), session=session.id, secret=session.secret)
-        strangers = outcomes.keys() - bundle.futures.keys()
+        strangers = outcomes.keys() - set(bundle.calls)
         if strangers and trouble is None:
             trouble = f"it has the outcome of the call {min(strangers)}, which does not belong to the job"
         tail = ""

@@ -21,6 +21,7 @@
         checkpoints/c000021/     0700  checkpoint files of a call of a warm job
         given                    0600  which calls the client gave to which warm jobs, and which were cancelled
         links/                   0700  links to files whose names HTCondor would misread (session.links)
+        streams/b000019/         the outcomes of a closed bundle as they come (execution_point.streaming)
         lines/b000018/           what the client and the warm job of an open bundle exchange (execution_point.warm)
             0123456789abcdef.outcomes, .calls, .stdout, .stderr    of one attempt of the job
             0123...cdef          a link to a shared object that the job needs
@@ -113,6 +114,11 @@ class SessionNames:
     def links(self) -> Path:
         """The directory for links to files whose names HTCondor would misread (:mod:`condor_futures.session.links`)."""
         return self.directory / "links"
+
+    @property
+    def streams(self) -> Path:
+        """The directory of what the jobs of closed bundles write as their calls end."""
+        return self.directory / "streams"
 
     @property
     def lines(self) -> Path:

@@ -323,6 +323,13 @@ class Session(SessionNames):
         self._make_directory(path)
         return path
 
+    def stream_directory(self, key: str) -> Path:
+        """Make the directory in which the job of the closed bundle *key* writes outcomes as its calls end."""
+        self._make_directory(self.streams)
+        path = self.streams / key
+        self._make_directory(path)
+        return path
+
     def _make_directory(self, path: Path) -> None:
         if path == self.directory or not path.exists():
             make_directory(path, 0o700)

@@ -167,6 +167,7 @@ def describe(
     own_log: bool = False,
     environment: str | None = None,
     lines: Path | None = None,
+    warm: bool = True,
     spool: bool = True,
 ) -> dict[str, str]:
     """Return the submit description of one batch: one cluster, with one job for each bundle.
@@ -189,7 +190,8 @@ def describe(
         objects: files of shared objects as the description names them, perhaps relative to the directories with the
             bundles' files.
         should_transfer_files: `IF_NEEDED` only if execution points share the access point's file system.
-        lines: for warm jobs, the directory that contains a directory for each job: the only one that it may use.
+        lines: for jobs with a line, the directory that contains a directory for each job: the only one that it may use.
+        warm: whether these are warm jobs.
         spool: whether these jobs are spooled; others take their files from these directories.
         own_log: whether each job also has its own log, `<key>.log`.
         environment: the name of the archive whose Python makes the calls; letters, digits and ".".
@@ -265,7 +267,7 @@ def describe(
             allowed.append(f"{directory}/$(directory)/{key}.*")
             ours["executable"] = f"{quote_value('executable', lines)}/{key}/{runner.name}"
         ours |= {
-            f"MY.{attributes.WARM}": "true",
+            f"MY.{attributes.WARM}": "true" if warm else "",
             "want_io_proxy": "true",
             "MY.WantRemoteUpdates": "false",
             "MY.LimitDirectoryAccess": f'"{",".join(allowed)}"',

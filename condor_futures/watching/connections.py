@@ -37,7 +37,9 @@ class Connection:
 
     """
 
-    def __init__(self, directory: Path, name: str, secret: bytes, position: int | None = None) -> None:
+    def __init__(
+        self, directory: Path, name: str, secret: bytes, position: int | None = None, *, frames: int = 0
+    ) -> None:
         """Open the files, which the job has made; go on where an earlier client stopped.
 
         Args:
@@ -45,6 +47,7 @@ class Connection:
             name: of the attempt.
             secret: of the job's bundle.
             position: an earlier client read the file of outcomes up to here; None if the attempt is new.
+            frames: the number of calls that the job has without being handed them.
 
         Raises:
             OSError: they cannot be opened, or are not what they should be.
@@ -58,6 +61,7 @@ class Connection:
         self._position = position or 0
         self._whole = 0  # the size at which the next frame is whole, as far as is known
         self._opened = time.monotonic()
+        self._expected = frames
         self._frames = 0  # without those that an earlier client did not read
         self._file = open_regular(self.outcomes)
         self._old = 0 if position is None else os.fstat(self._file.fileno()).st_size
@@ -116,7 +120,7 @@ class Connection:
 
     def _most_frames(self) -> float:
         seconds = time.monotonic() - self._opened
-        return MOST_FRAMES * self._out.count + FRAMES_PER_SECOND * seconds + MORE_FRAMES
+        return MOST_FRAMES * (self._out.count + self._expected) + FRAMES_PER_SECOND * seconds + MORE_FRAMES
 
     def hand_out(self, stored: StoredCalls, calls: Iterable[str]) -> None:
         """Have *calls* written by the next :meth:`send`: all of them, or none if one of them cannot be read."""

@@ -28,6 +28,7 @@ from condor_futures.watching.queue_looks import QueueLooks
 from condor_futures.watching.releases import Releases
 from condor_futures.watching.removals import Removals
 from condor_futures.watching.retrievals import Retrievals
+from condor_futures.watching.streams import Streams
 from condor_futures.watching.submissions import Submissions
 
 __all__ = ["Effects"]
@@ -50,6 +51,7 @@ class Effects:
         retrievals: jobs that have ended, and whose outcomes must be retrieved.
         removals: jobs to remove.
         releases: jobs to release.
+        streams: what jobs that are not warm write as their calls end.
         queue_looks: queries of the schedd's queue.
 
     """
@@ -114,6 +116,7 @@ class Effects:
             warm,
             transfer == "IF_NEEDED",
         )
+        self.streams = Streams(session, resolver)
         self.retrievals = Retrievals(access_point, self.jobs)
         self.removals = Removals(access_point, session.constraint)
         self.releases = Releases(access_point, self.jobs)
@@ -132,6 +135,7 @@ class Effects:
         """Return the seconds until there may be work that no message announces."""
         waits = [
             self.fleets.patience(),
+            self.streams.patience(),
             self.retrievals.patience(),
             self.removals.patience(),
             self.submissions.patience(),
@@ -192,6 +196,7 @@ class Effects:
             case states.Report(cause) if bundle.line is not None:
                 self.fleets.ended(bundle, cause)
             case states.Report() as report:
+                self.streams.ended(bundle)
                 self._resolver.report(bundle, report)
             case _:
                 raise NotImplementedError(effect)
@@ -201,6 +206,7 @@ class Effects:
         if bundle.job.state is not State.HELD:
             self.releases.forget(bundle.job.job_id or "")
         if bundle.job.state in (State.ENDED, State.DISCARDED):
+            self.streams.forget(bundle)
             self.retrievals.forget(bundle)
         if bundle.line is not None and before.state is State.RUNNING and bundle.job.state in (State.IDLE, State.HELD):
             self.fleets.interrupted(bundle)
@@ -239,6 +245,7 @@ class Effects:
                 # If the earlier job had ended, it waits for outcomes that do not exist any more.
                 self.jobs.advance(earlier, states.NotRetrieved(job_id, "the access point has lost its queue"))
             self.jobs.advance(bundle, states.Submitted(job_id, bundle.key))
+            self.streams.add(bundle)
         early, self.submissions.early = self.submissions.early, []
         self.queue_looks.submitted(logged=any(event.job_id in self.jobs for event in early))
         for event in early:

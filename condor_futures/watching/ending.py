@@ -119,6 +119,7 @@ class Ending:
             self._resolver.close()
             self._under_way.effects.log.close()
             self._under_way.effects.fleets.close()
+            self._under_way.effects.streams.close()
             leave()
             self._afterwards()
 

@@ -25,7 +25,7 @@ from condor_futures.files.attempts import find_attempts
 from condor_futures.files.growth import Growth
 from condor_futures.future import CondorFuture, Progress
 from condor_futures.options.options import Options
-from condor_futures.options.warm import closed_because
+from condor_futures.options.warm import can_stream, closed_because
 from condor_futures.ownership import owned, reads
 from condor_futures.resolving.resolver import Resolver
 from condor_futures.session.session import Session
@@ -161,7 +161,7 @@ class Fleets:
 
     def takes(self, bundle: Bundle) -> bool:
         """Whether the calls of *bundle* are made by warm jobs."""
-        if bundle.places:
+        if bundle.places and bundle.stream is None:
             return True  # some of its calls have been made, or are being made
         return self.why_not(bundle.options) is None
 
@@ -171,6 +171,11 @@ class Fleets:
         if not options.warm:
             return "warm is 0"
         return closed_because(options, shared_files=self._shared_files) or self._obstacle
+
+    @reads
+    def streams(self, options: Options) -> bool:
+        """Return whether jobs with these *options*, which are not warm, have a line, as far as is known."""
+        return self._obstacle is None and can_stream(options)
 
     def add(self, bundle: Bundle) -> None:
         """Have the calls of *bundle* made. A call whose file cannot be read fails."""

@@ -224,7 +224,8 @@ class Submissions:
             should_transfer_files="YES" if options.own_files and not options.spool else self._transfer_of(options),
             own_log=options.keep_logs is not None,
             environment=options.environment.name if options.environment is not None else None,
-            lines=self._session.lines if options.open else None,
+            lines=self._session.lines if options.open else self._session.streams if options.streams else None,
+            warm=options.open,
             spool=options.spool,
         )
         if options.spool and needs_links(description):

@@ -132,6 +132,7 @@ class UnderWay:
             self.effects.fleets.adopt(bundle, last)
         for bundle, (job_id, events) in under_way.items():
             jobs.put(job_id, bundle)
+            self.effects.streams.add(bundle)
             # During the replay of the log, its holds have no effect, because most of them are over. Attached, below,
             # decides about the current hold, if the job is on hold.
             bundle.job = replace(bundle.job, policy=HoldPolicy("wait"))
@@ -164,7 +165,9 @@ class UnderWay:
     def forget(self, bundle: Bundle, call: str, *, keep_calls: bool = True) -> None:
         """Forget a call that is not wanted any more. If no call of the bundle is wanted, neither is its job."""
         bundle.forget(call)
-        if len(bundle.cancelled) == len(bundle.futures):  # without futures, the bundle was reported in the meantime
+        self.effects.streams.cancel(bundle, call)
+        # Without futures, the bundle was reported in the meantime. A job that has made some calls ends by itself.
+        if bundle.futures and len(bundle.cancelled) == len(bundle.calls):
             self.unwant(bundle, keep_calls=keep_calls)
 
     # Unwanted calls and jobs.

@@ -213,9 +213,14 @@ class Watcher:
         """Return the number of calls in each state."""
         return self.tally.counts()
 
+    def streams(self, options: Options) -> bool:
+        """Return whether jobs with these *options* that are not warm stream their outcomes, as far as is known."""
+        return self._under_way.effects.fleets.streams(options)
+
     def reports(self) -> dict[str, Progress]:
         """Return the last reports of the calls that run now, by call key."""
-        return self._under_way.effects.fleets.reports()
+        effects = self._under_way.effects
+        return {**effects.fleets.reports(), **effects.streams.reports()}
 
     def remove_all(self, reason: str) -> None:
         """Remove every job and fail every future that is not done."""
@@ -295,6 +300,7 @@ class Watcher:
             while not self._ending.due:
                 self._receive()
                 self._under_way.effects.fleets.read()
+                self._under_way.effects.streams.read()
                 self._under_way.effects.read_log()
                 self._under_way.effects.proceed(hurry=self._ending.closing)
                 self._credential_renewals.proceed()

@@ -36,6 +36,22 @@ def job(tmp_path):
     return Sandbox(tmp_path)
 
 
+@pytest.fixture(params=["at the end", "as they come", "with a line that does not work"])
+def any_job(request, tmp_path):
+    """A job whose outcomes come at its end, or as its calls end."""
+    if request.param == "at the end":
+        yield Sandbox(tmp_path)
+        return
+    for name in ("job", "line"):
+        (tmp_path / name).mkdir()
+    proxy = ChirpProxy(tmp_path / "line")
+    (tmp_path / "config").write_text(proxy.config)
+    if request.param == "with a line that does not work":
+        proxy.close()
+    yield Sandbox(tmp_path / "job", tmp_path / "line", _CONDOR_CHIRP_CONFIG=str(tmp_path / "config"))
+    proxy.close()
+
+
 @pytest.fixture
 def warm_job(tmp_path):
     made = WarmSandbox(tmp_path)

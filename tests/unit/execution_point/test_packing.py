@@ -51,6 +51,7 @@ TRAVELLING = [
     "rebuilding",
     "reporting",
     "shell",
+    "streaming",
     "supervisor",
     "unpickling",
     "warm",

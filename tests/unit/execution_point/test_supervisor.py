@@ -34,6 +34,11 @@ from condor_futures.execution_point.supervisor import PASSED_ON
 pytestmark = pytest.mark.usefixtures("by_value")
 
 
+@pytest.fixture
+def job(any_job):
+    return any_job
+
+
 # Calls that kill their Python.
 
 

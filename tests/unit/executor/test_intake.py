@@ -33,6 +33,7 @@ class Engine:
             tally=Counts(),
             takes=lambda *_: None,
             why_not_warm=lambda options: None if options.warm else "warm is 0",
+            streams=lambda _: False,
         )
         self.cancel = self.watcher.cancel
         self.packer = CodePacker(session)

@@ -33,6 +33,7 @@ class Scene:
             effects=SimpleNamespace(
                 removals=SimpleNamespace(empty_the_queue=self.empty_the_queue),
                 log=SimpleNamespace(close=self.doing("close log")),
+                streams=SimpleNamespace(close=self.doing("close streams")),
                 fleets=SimpleNamespace(
                     hand_all=self.doing("hand out"),
                     fail_waiting=lambda error, *, keep_calls=False: self.waiting.append((error(None), keep_calls)),
@@ -72,7 +73,7 @@ def scene():
     return Scene()
 
 
-HELPERS = ["close helper", "close resolver", "close log", "close lines"]
+HELPERS = ["close helper", "close resolver", "close log", "close lines", "close streams"]
 
 
 def test_it_is_time_when_all_is_done_and_nothing_comes_any_more(scene):
