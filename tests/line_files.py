@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from condor_futures.calls.bundle import Bundle
@@ -73,12 +74,22 @@ def pickled(thing: Any) -> Pickled:
 
 
 class JobSide:
-    """One attempt of the job of an open bundle: what it writes, and what it finds in its file of calls."""
+    """One attempt of the job of an open bundle, or of a closed one that streams.
 
-    def __init__(self, session: Session, key: str, name: str = "00000000000000aa") -> None:
+    It has what the job writes, and finds what is in its file of calls.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        key: str,
+        name: str = "00000000000000aa",
+        directory: Path | None = None,
+        secret: bytes | None = None,
+    ) -> None:
         self.session, self.key = session.id, key
-        self.secret = bundle_secret(session.secret, key)
-        self.path = session.line_directory(key) / name
+        self.secret = secret or bundle_secret(session.secret, key)
+        self.path = (directory or session.line_directory(key)) / name
         self.path.with_suffix(".calls").touch()
         self.path.with_suffix(".outcomes").touch()
         self.note = session.given
