@@ -224,7 +224,7 @@ def describe(
     more = f"$({inputs_variable})" if inputs_variable else None
     inputs = [f"{key}.calls", more, reported, *objects, *code, commands.get("transfer_input_files")]
     outputs = [f"{key}.outcomes", commands.get("transfer_output_files")]
-    brings_back = should_transfer_files == "YES" and lines is None and not commands.get("transfer_output_files")
+    brings_back = should_transfer_files == "YES" and not ((lines and warm) or commands.get("transfer_output_files"))
     ours = {
         **files,
         "initialdir": f"{files['initialdir']}/$(directory)",

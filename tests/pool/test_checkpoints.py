@@ -49,9 +49,20 @@ def fixture_remote(release):
         yield remote
 
 
-@pytest.mark.parametrize("options", [{}, {"spool": False}, {"warm": 20}], ids=["spooled", "not spooled", "warm"])
-def test_a_call_goes_on_after_an_eviction_in_a_personal_pool(pool, new_executor, open_directory, options):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"spool": False},
+        {"warm": 20},
+        {"warm": 20, "max_retries": 1},
+        {"warm": 20, "max_retries": 1, "access_point": None},
+    ],
+    ids=["spooled", "not spooled", "warm", "streaming", "streaming, transferred"],
+)
+def test_a_call_goes_on_after_an_eviction_in_a_personal_pool(pool, new_executor, open_directory, monkeypatch, options):
     """A warm call is made by another job. Nothing is left in the end."""
+    monkeypatch.setenv("CONDOR_CONFIG", pool.environment["CONDOR_CONFIG"])
     executor = new_executor(**{"warm": 0, **options})
     future = executor.submit(resume, open_directory / "trace")
     until((open_directory / "ready").exists)

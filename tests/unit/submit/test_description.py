@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 from submit_language import expanded, htcondor2
@@ -21,7 +22,7 @@ def description(tmp_path: Path) -> dict[str, str]:
     return describe_in(tmp_path, {})
 
 
-def describe_in(directory: Path, options: dict[str, object]) -> dict[str, str]:
+def describe_in(directory: Path, options: dict[str, object], **more: Any) -> dict[str, str]:
     """Describe a batch of the session "s1" in `directory`, with the user's `options`."""
     return describe(
         check_submit_commands(options),
@@ -29,7 +30,24 @@ def describe_in(directory: Path, options: dict[str, object]) -> dict[str, str]:
         runner=directory / "runner.py",
         directory=directory / "batch",
         event_log=directory / "event.log",
+        **more,
     )
+
+
+@pytest.mark.parametrize(
+    ("more", "options", "when"),
+    [
+        ({}, {}, "ON_EXIT_OR_EVICT"),
+        ({}, {"transfer_output_files": "a.root"}, "ON_EXIT"),
+        ({"should_transfer_files": "IF_NEEDED"}, {}, "ON_EXIT"),
+        ({"lines": Path("/session/lines"), "warm": True}, {}, "ON_EXIT"),
+        ({"lines": Path("/session/streams"), "warm": False}, {}, "ON_EXIT_OR_EVICT"),
+    ],
+    ids=["own job", "output files", "directory that remains", "warm", "streaming"],
+)
+def test_when_outcomes_return(tmp_path: Path, more: dict, options: dict, when: str) -> None:
+    """HTCondor refuses ON_EXIT_OR_EVICT together with IF_NEEDED. Warm jobs write outcomes through their line."""
+    assert describe_in(tmp_path, options, **more)["when_to_transfer_output"] == when
 
 
 class TestMerge:
