@@ -29,7 +29,7 @@ reporter = Reporter()
 def report(fraction: float, text: str = "") -> None:
     """Tell how far the call that calls this function has got; its future's ``progress`` says so within a second.
 
-    In a job that is not warm, and outside of a job, this does nothing.
+    In a job that is neither warm nor streams its outcomes, and outside of a job, this does nothing.
 
     Args:
         fraction: how much of the work is done, from 0 to 1.
