@@ -105,6 +105,8 @@ class Manner:
         afresh: the job keeps no outcomes of earlier attempts.
         chunk: the number of calls that one job makes if the bundle has more, because warm jobs were to make them; 0 for
             all of them.
+        together: the number of calls that a warm job is given at once, as the user has chosen; 0 if that is to be found
+            out.
         after: keys of the calls that these calls wait for. A client that attaches to the session reads them.
         stream: the directory of the access point that the job writes outcomes to as its calls end; None if it does not.
 
@@ -119,6 +121,7 @@ class Manner:
     afresh: bool = False
     after: Sequence[str] = ()
     chunk: int = 0
+    together: int = 0
     stream: Path | None = None
 
 
@@ -160,6 +163,7 @@ def write_bundle(
         "strict": manner.strict,
         "afresh": manner.afresh,
         "chunk": manner.chunk,
+        "together": manner.together,
         "shared": manner.initializer.shared if manner.initializer else None,
         "objects": str(objects) if objects is not None else None,
         "stream": {"directory": str(manner.stream)} if manner.stream is not None else None,

@@ -582,9 +582,10 @@ class CondorExecutor(Executor):
             fn: called with one item of each iterable.
             iterables: read immediately, or as far as *buffersize* allows.
             timeout: seconds from this call on, after which waiting for a result raises TimeoutError.
-            chunksize: calls per job; warm jobs are given the calls one by one instead. ``"auto"`` makes about four jobs
-                for each core of the pool, or for each of *max_workers* if these are fewer. A call that raises an
-                exception, or crashes its Python process, does not affect the other calls in its job.
+            chunksize: calls per job. A warm job is given so many calls at once; the default lets the executor find out
+                how many are best. ``"auto"`` means the same for warm jobs, and otherwise makes about four jobs for each
+                core of the pool, or for each of *max_workers* if these are fewer. A call that raises an exception, or
+                crashes its Python process, does not affect the other calls in its job.
             buffersize: submit at most this many chunks ahead of the results taken (as in Python 3.14).
 
         Raises:
@@ -617,7 +618,7 @@ class CondorExecutor(Executor):
             size = max(1, -(-len(arguments) // (4 * self._engine.workers())))
         else:
             size = chunksize
-        chunks = self._intake.submit_chunks(fn, iter(arguments), size, buffersize)
+        chunks = self._intake.submit_chunks(fn, iter(arguments), size, buffersize, chosen=chunksize != "auto")
         return results(chunks, buffersize, None if timeout is None else started + timeout)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

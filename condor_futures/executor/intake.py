@@ -95,6 +95,7 @@ class Intake:
         after: futures that the calls wait for without taking their values.
         after_keys: the keys of these futures, in the same order.
         chunk: the number of calls that one job makes, if a bundle has more because warm jobs are to make them.
+        together: the number of calls that a warm job is given at once; 0 if it is to be found out.
         storage: where calls for warm jobs are stored.
 
     """
@@ -107,6 +108,7 @@ class Intake:
     after: tuple[Future[Any], ...] = ()
     after_keys: tuple[str, ...] = ()
     chunk: int = 0
+    together: int = 0
     storage: CallStorage = field(init=False, default_factory=CallStorage)
 
     @classmethod
@@ -164,12 +166,21 @@ class Intake:
         return [future for future, _ in calls]
 
     def submit_chunks(
-        self, fn: object, arguments: Iterator[tuple[Any, ...]], chunksize: int, buffersize: int | None
+        self,
+        fn: object,
+        arguments: Iterator[tuple[Any, ...]],
+        chunksize: int,
+        buffersize: int | None,
+        *,
+        chosen: bool = True,
     ) -> Iterator[list[CondorFuture[Any]]]:
-        """Submit chunk after chunk, and yield the futures of each. Without a buffersize, submit many at a time."""
+        """Submit chunk after chunk, and yield the futures of each. Without a buffersize, submit many at a time.
+
+        Warm jobs are given chunks only if the user has *chosen* their size.
+        """
         function = functools.cache(lambda: self._pickler.function(fn))
         if buffersize is None and self.engine.watcher.why_not_warm(self.options) is None:
-            yield from self._submit_stored(function, arguments, chunksize)
+            yield from self._submit_stored(function, arguments, chunksize, chosen=chosen)
             return
         at_a_time = 1 if buffersize is not None else _JOBS_AT_A_TIME
         chunks = batched(arguments, chunksize)
@@ -179,10 +190,10 @@ class Intake:
             yield from (futures for futures, _ in made)
 
     def _submit_stored(
-        self, function: Callable[[], Pickled], arguments: Iterator[tuple[Any, ...]], chunksize: int
+        self, function: Callable[[], Pickled], arguments: Iterator[tuple[Any, ...]], chunksize: int, *, chosen: bool
     ) -> Iterator[list[CondorFuture[Any]]]:
-        """Submit calls for warm jobs, which are given them one by one."""
-        stored: Intake = replace(self, chunk=chunksize)
+        """Submit calls for warm jobs."""
+        stored: Intake = replace(self, chunk=chunksize, together=chunksize if chosen and chunksize > 1 else 0)
         while made := stored._calls_at_once(function, arguments):
             rest = stored._store(made)
             stored._add(stored._bundle(part) for part in batched(iter(rest), chunksize))
@@ -327,6 +338,7 @@ class Intake:
             max_tasks_per_child=self.max_tasks_per_child,
             after=self.after_keys,
             chunk=self.chunk,
+            together=self.together,
         )
 
     def _make(

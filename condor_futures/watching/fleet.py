@@ -62,8 +62,14 @@ class WarmJob:
         return self.takes_calls and not self.calls
 
     def behind(self, now: float) -> int:
-        """How many calls wait in the job behind one that takes long."""
-        return len(self.calls) - 1 if self.stuck(now) else 0
+        """How many calls that another job could make wait behind one that takes long."""
+        return self.divisible - 1 if self.stuck(now) else 0
+
+    @property
+    def divisible(self) -> int:
+        """How many jobs could make its calls: one if it was given a chunk of a size that the user has chosen."""
+        first = next(iter(self.calls.values()), None)
+        return len(self.calls) if first is None or not first.storage.together else 1
 
     def stuck(self, now: float) -> bool:
         """Whether its call takes long."""

@@ -401,6 +401,7 @@ class Fleets:
             room = min(ahead - len(job.calls), share)
             if job.recalled or room <= 0:
                 continue
+            room = max(room, fleet.waiting.together)  # chunks of a size that the user has chosen
             if calls := fleet.waiting.take(room):
                 self._give(fleet, job, calls)
 
@@ -515,7 +516,9 @@ class Fleets:
     def _resize(self, fleet: Fleet, *, closing: bool) -> None:
         staying = [job for job in fleet.jobs.values() if not job.leaving]
         unfinished = len(fleet.waiting) + sum(len(job.calls) for job in staying)
-        wanted = min(unfinished, self._limit())
+        # A job makes a chunk of a size that the user has chosen alone; all other calls can be made at the same time.
+        chunks = -(-len(fleet.waiting) // max(fleet.waiting.together, 1))
+        wanted = min(chunks + sum(job.divisible for job in staying), self._limit())
         now = time.monotonic()
         # The calls that a job got ahead may take longer than those before: then they need jobs of their own.
         stuck = (next(iter(job.calls.values())) for job in staying if job.behind(now))

@@ -38,6 +38,11 @@ class Storage:
     unfinished: int = 0
     failed: bool = False
 
+    @property
+    def together(self) -> int:
+        """How many of the calls a job is given at once; 0 if it is to be found out."""
+        return int(self.calls.head.get("together", 0))
+
     def add(self, futures: Mapping[str, CondorFuture[Any]]) -> None:
         """Add calls, which are in the file."""
         self.waiting.update(futures)
@@ -103,6 +108,13 @@ class Waiting:
         """Return the storages that have calls that wait, the first one first."""
         of_returned = (call.storage for call in self._returned.values())
         return iter(dict.fromkeys((*of_returned, *(one for one in self._storages if one.waiting))))
+
+    @property
+    def together(self) -> int:
+        """How many of the first calls a job is given at once; 0 if it is to be found out."""
+        for call in self._returned.values():
+            return call.storage.together
+        return next((storage.together for storage in self._storages if storage.waiting), 0)
 
     def futures(self) -> list[CondorFuture[Any]]:
         """Return the futures of the calls. Any thread may call this."""

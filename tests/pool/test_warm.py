@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 from rich.console import Console
@@ -68,6 +69,19 @@ def test_values_of_a_chunk_arrive_as_its_calls_end(warm, gate):
     assert next(results) == 0
     gate.open()
     assert list(results) == [1, 2]
+
+
+def test_a_chunk_of_a_size_that_the_user_has_chosen_is_made_by_one_process(warm):
+    """Also if its calls take long, and other jobs have nothing to do."""
+    executor = warm(max_workers=4)
+    made = list(executor.map(pid_after, [0.2] * 12, chunksize=3))
+    assert all(len(set(made[start : start + 3])) == 1 for start in range(0, 12, 3))
+    assert len(set(made)) > 1
+
+
+def pid_after(seconds):
+    time.sleep(seconds)
+    return os.getpid()
 
 
 def test_a_call_does_not_wait_behind_a_long_one(warm, gate):

@@ -323,3 +323,10 @@ def test_arguments_that_end_in_an_error_leave_nothing_for_warm_jobs(engine, warm
     with pytest.raises(ZeroDivisionError):
         list(warm.submit_chunks(abs, arguments(), 1, None))
     assert (engine.added, engine.files) == ([], [])
+
+
+@pytest.mark.parametrize(("size", "chosen", "together"), [(3, True, 3), (3, False, None), (1, True, None)])
+def test_warm_jobs_are_given_chunks_of_a_size_that_was_chosen(engine, warm, size, chosen, together):
+    list(warm.submit_chunks(abs, iter([(n,) for n in range(5)]), size, None, chosen=chosen))
+    [bundle] = {bundle for bundle, _ in engine.stored}
+    assert head_of(bundle, engine.session).get("together") == together

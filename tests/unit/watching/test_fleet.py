@@ -89,12 +89,20 @@ def test_a_job_with_calls_takes_more_but_is_not_free():
     assert (busy.takes_calls, busy.free) == (True, False)
 
 
+def calls_of(count, together=0):
+    storage = SimpleNamespace(together=together)
+    return {f"c{n}": SimpleNamespace(storage=storage) for n in range(count)}
+
+
+def test_a_chunk_of_a_size_that_was_chosen_is_not_divided():
+    """Otherwise, each of its calls could have a job."""
+    made = [job(SimpleNamespace(), calls=calls_of(3, together), heard=100.0) for together in (0, 3)]
+    assert [(one.divisible, one.behind(100.0 + STUCK * 2)) for one in made] == [(3, 2), (1, 0)]
+
+
 def test_calls_are_behind_one_that_takes_long():
     """The job was given calls, or ended one, some time ago."""
-    none, one, three = (
-        job(SimpleNamespace(), calls={f"c{n}": SimpleNamespace() for n in range(count)}, heard=100.0)
-        for count in (0, 1, 3)
-    )
+    none, one, three = (job(SimpleNamespace(), calls=calls_of(count), heard=100.0) for count in (0, 1, 3))
     soon, later = 100.0 + STUCK / 2, 100.0 + STUCK * 2
     assert [made.behind(soon) for made in (none, one, three)] == [0, 0, 0]
     assert [made.behind(later) for made in (none, one, three)] == [0, 0, 2]

@@ -1468,3 +1468,27 @@ def test_inotify_tells_what_a_job_has_written(session, monkeypatch):
     scene.fleets.close()
     assert scene.fleets.descriptor is None
     assert isinstance(scene.fleets._growth, Growth)
+
+
+def test_a_job_is_given_a_chunk_of_a_size_that_the_user_has_chosen(scene):
+    """It makes the chunk alone, however long that takes; the next job makes the next one."""
+    scene.fleets._told_cores(8)
+    scene.submit(0, 6, manner=Manner(chunk=3, together=3))
+    scene.turn()
+    assert len(scene.opened) == 2, "as many jobs as chunks"
+    first, second = (scene.run(bundle) for bundle in scene.opened)
+    scene.turn()
+    assert calls(first.heard()) == ["c0.0", "c0.1", "c0.2"]
+    assert calls(second.heard()) == ["c0.3", "c0.4", "c0.5"]
+    for call in ("c0.3", "c0.4", "c0.5"):
+        second.outcome(call)
+    scene.turn(STUCK * 2)
+    assert first.heard() == [], "nothing is taken back for the job that is free"
+    assert len(scene.opened) == 2
+
+
+def test_the_next_chunk_is_there_before_a_job_has_made_the_last_call(scene):
+    side = scene.start(0, 9, manner=Manner(chunk=3, together=3))
+    side.outcome("c0.0", took=0.01)
+    scene.turn()
+    assert calls(side.heard()) == [f"c0.{n}" for n in range(6)]
