@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 from pathlib import Path
@@ -88,7 +88,8 @@ class CondorFuture(Future[T]):
     """A :class:`concurrent.futures.Future` with information about its job.
 
     :meth:`condor_futures.CondorExecutor.submit` and ``map`` create these futures. Like any other future, they work with
-    ``wait``, ``as_completed`` and ``asyncio.wrap_future``.
+    ``wait``, ``as_completed`` and ``asyncio.wrap_future``. In a coroutine, ``await future`` returns the result, and the
+    event loop is not blocked meanwhile. Cancelling the task that waits cancels the call.
 
     Example:
         >>> from condor_futures import as_completed
@@ -96,6 +97,11 @@ class CondorFuture(Future[T]):
         >>> powers = {futures[future]: future.result() for future in as_completed(futures)}
         >>> powers[8], powers[10]
         (256, 1024)
+        >>> import asyncio
+        >>> async def larger():
+        ...     return max(await asyncio.gather(*futures))
+        >>> asyncio.run(larger())
+        1024
 
     """
 
@@ -175,6 +181,12 @@ class CondorFuture(Future[T]):
 
         """
         return self._state in _DONE  # a state is read at once, so no lock is needed
+
+    def __await__(self) -> Generator[Any, None, T]:
+        """Wait for the result in a coroutine. The call is cancelled if the task that waits is cancelled."""
+        import asyncio  # it takes a while, and few programs use it
+
+        return asyncio.wrap_future(self).__await__()
 
     def __repr__(self) -> str:
         """Return the standard library's text; once the call has a bundle, also its key, its state and its job's id."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 from condor_futures.future import CondorFuture
@@ -37,6 +37,11 @@ class DagFuture(CondorFuture[T]):
         """Like ``Future.exception``; see :meth:`check_started` for the RuntimeError."""
         self.check_started()
         return super().exception(timeout)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        """Like ``CondorFuture.__await__``; see :meth:`check_started` for the RuntimeError."""
+        self.check_started()
+        return super().__await__()
 
 
 class _Waiters(list[Any]):

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from types import ModuleType
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from condor_futures.access_point.job_info import JobInfo, query_jobs
 from condor_futures.calls.making import check_cluster, refuse_shell
@@ -24,7 +24,7 @@ from condor_futures.calls.retry_exceptions import Retries, RetryOption
 from condor_futures.errors import AccessPointError
 from condor_futures.executor import at_exit, attaching, engine
 from condor_futures.executor.intake import Intake
-from condor_futures.executor.map_results import is_of_map, results
+from condor_futures.executor.map_results import argument_tuples, is_of_map, results
 from condor_futures.future import CondorFuture, Progress
 from condor_futures.options.arguments import (
     check_after,
@@ -568,6 +568,7 @@ class CondorExecutor(Executor):
         self._engine.check_open()
         return self._intake.submit_cluster(fn, args, kwargs, count)
 
+    @overload
     def map(
         self,
         fn: Callable[..., T],
@@ -575,7 +576,32 @@ class CondorExecutor(Executor):
         timeout: float | None = None,
         chunksize: int | Literal["auto"] = 1,
         buffersize: int | None = None,
-    ) -> Iterator[T]:
+        ordered: bool = True,
+        return_exceptions: Literal[False] = False,
+    ) -> Iterator[T]: ...
+
+    @overload
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | Literal["auto"] = 1,
+        buffersize: int | None = None,
+        ordered: bool = True,
+        return_exceptions: bool,
+    ) -> Iterator[T | BaseException]: ...
+
+    def map(
+        self,
+        fn: Callable[..., T],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | Literal["auto"] = 1,
+        buffersize: int | None = None,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+    ) -> Iterator[T] | Iterator[T | BaseException]:
         """Like ``map(fn, *iterables)``: yields the results in order, each as soon as it is available.
 
         Args:
@@ -587,9 +613,17 @@ class CondorExecutor(Executor):
                 core of the pool, or for each of *max_workers* if these are fewer. A call that raises an exception, or
                 crashes its Python process, does not affect the other calls in its job.
             buffersize: submit at most this many chunks ahead of the results taken (as in Python 3.14).
+            ordered: False yields each result as soon as its call ends, in any order. *fn* can return its arguments
+                together with its result, so that you know which call a result is of.
+            return_exceptions: True yields the exception of a call that fails in place of its result, and continues with
+                the other calls. By default, the iterator raises the first exception, and cancels the calls whose
+                results have not been taken. A call that was cancelled yields a CancelledError. When *timeout* expires,
+                TimeoutError is raised in any case.
 
         Raises:
             ValueError: *chunksize* or *buffersize* is below 1, or *chunksize* is ``"auto"`` with a *buffersize*.
+            TypeError: an option has a wrong type, or an argument is not iterable.
+            RuntimeError, BrokenCondorExecutor: as in :meth:`submit`.
 
         Example:
             >>> for square in executor.map(pow, range(4), [2] * 4, chunksize=2):
@@ -598,28 +632,128 @@ class CondorExecutor(Executor):
             1
             4
             9
+            >>> sorted(executor.map(pow, range(4), [2] * 4, ordered=False))
+            [0, 1, 4, 9]
+            >>> list(executor.map(divmod, [7, 7], [2, 0], return_exceptions=True))
+            [(3, 1), ZeroDivisionError('integer division or modulo by zero')]
 
         """
+        return self._map(
+            fn,
+            lambda: zip(*iterables, strict=False),
+            timeout=timeout,
+            chunksize=chunksize,
+            buffersize=buffersize,
+            ordered=ordered,
+            return_exceptions=return_exceptions,
+        )
+
+    @overload
+    def starmap(
+        self,
+        fn: Callable[..., T],
+        iterable: Iterable[Iterable[Any]],
+        *,
+        timeout: float | None = None,
+        chunksize: int | Literal["auto"] = 1,
+        buffersize: int | None = None,
+        ordered: bool = True,
+        return_exceptions: Literal[False] = False,
+    ) -> Iterator[T]: ...
+
+    @overload
+    def starmap(
+        self,
+        fn: Callable[..., T],
+        iterable: Iterable[Iterable[Any]],
+        *,
+        timeout: float | None = None,
+        chunksize: int | Literal["auto"] = 1,
+        buffersize: int | None = None,
+        ordered: bool = True,
+        return_exceptions: bool,
+    ) -> Iterator[T | BaseException]: ...
+
+    def starmap(
+        self,
+        fn: Callable[..., T],
+        iterable: Iterable[Iterable[Any]],
+        *,
+        timeout: float | None = None,
+        chunksize: int | Literal["auto"] = 1,
+        buffersize: int | None = None,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+    ) -> Iterator[T] | Iterator[T | BaseException]:
+        """Like :func:`itertools.starmap`: yields ``fn(*args)`` for each *args* of *iterable*.
+
+        Args:
+            fn: called with the arguments of one item.
+            iterable: tuples (or other iterables) of positional arguments; read as the iterables of :meth:`map`.
+            timeout: as in :meth:`map`, as all the following options.
+            chunksize: calls per job.
+            buffersize: submit at most this many chunks ahead of the results taken.
+            ordered: False yields each result as soon as its call ends.
+            return_exceptions: True yields the exceptions of calls that fail.
+
+        Raises:
+            TypeError: an item of *iterable* is not iterable; or as in :meth:`map`.
+            ValueError, RuntimeError, BrokenCondorExecutor: as in :meth:`map`.
+
+        Example:
+            >>> list(executor.starmap(pow, [(2, 10), (3, 2), (10, 3)]))
+            [1024, 9, 1000]
+
+        """
+        return self._map(
+            fn,
+            lambda: argument_tuples(iterable),
+            timeout=timeout,
+            chunksize=chunksize,
+            buffersize=buffersize,
+            ordered=ordered,
+            return_exceptions=return_exceptions,
+        )
+
+    def _map(
+        self,
+        fn: Callable[..., T],
+        arguments_of_calls: Callable[[], Iterator[tuple[Any, ...]]],
+        *,
+        timeout: float | None,
+        chunksize: int | Literal["auto"],
+        buffersize: int | None,
+        ordered: bool,
+        return_exceptions: bool,
+    ) -> Iterator[Any]:
         refuse_shell(fn)
         buffersize = check_optional_count("buffersize", buffersize)
         if chunksize != "auto":
             chunksize = check_count("chunksize", chunksize, also="'auto'")
         check_seconds("timeout", timeout)
+        check_flag("ordered", ordered)
+        check_flag("return_exceptions", return_exceptions)
         self._engine.check_open()
         started = monotonic()
-        arguments: Iterable[tuple[Any, ...]] = zip(*iterables, strict=False)
+        arguments = arguments_of_calls()
         if chunksize == "auto":
             if buffersize is not None:
                 raise ValueError(
                     "chunksize='auto' must count the arguments first, but with buffersize they are read as they are "
                     "needed; set chunksize to a number"
                 )
-            arguments = list(arguments)
-            size = max(1, -(-len(arguments) // (4 * self._engine.workers())))
+            counted = list(arguments)
+            arguments = iter(counted)
+            size = max(1, -(-len(counted) // (4 * self._engine.workers())))
         else:
             size = chunksize
-        chunks = self._intake.submit_chunks(fn, iter(arguments), size, buffersize, chosen=chunksize != "auto")
-        return results(chunks, buffersize, None if timeout is None else started + timeout)
+        return results(
+            self._intake.submit_chunks(fn, arguments, size, buffersize, chosen=chunksize != "auto"),
+            buffersize,
+            None if timeout is None else started + timeout,
+            ordered=ordered,
+            return_exceptions=return_exceptions,
+        )
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept no more calls, and clean up when all submitted calls have ended.

@@ -324,3 +324,24 @@ def test_counts_may_be_of_numpy(new_executor):
     executor = new_executor(max_workers=np.int64(3))
     assert list(executor.map(abs, [-1, -2, -3], chunksize=np.int32(2), buffersize=np.int8(1))) == [1, 2, 3]
     assert [future.result() for future in executor.submit_cluster(abs, -1, count=np.uint8(2))] == [1, 1]
+
+
+@pytest.mark.parametrize(("warm", "buffersize"), [(0, None), (20, None), (20, 3)])
+def test_results_come_as_the_calls_end(new_executor, warm, buffersize):
+    """The first call ends last. Exceptions come among the results."""
+    executor = new_executor(warm=warm)
+
+    def wait_and_invert(n, path):
+        if n == 1:
+            deadline = time.monotonic() + 60
+            while not pathlib.Path(path).exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+        return 1 / n
+
+    go_on = executor.session / "go_on"
+    arguments = [(n, str(go_on)) for n in (1, 2, 0, 4)]
+    results = executor.starmap(wait_and_invert, arguments, buffersize=buffersize, ordered=False, return_exceptions=True)
+    others = [next(results) for _ in range(3)]
+    go_on.touch()
+    assert sorted(map(str, others)) == ["0.25", "0.5", "division by zero"]
+    assert list(results) == [1.0]

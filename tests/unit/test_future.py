@@ -163,10 +163,26 @@ def test_asyncio_waits_for_it(future):
     assert asyncio.run(main()) == "value"
 
 
-def test_cancelled_task_cancels_the_call(future, told):
+def test_it_can_be_awaited(future):
+    """Alone, and by the functions of asyncio that take awaitables; more than once."""
+
+    async def main():
+        threading.Thread(target=future.resolve, args=("value", None)).start()
+        assert await future == "value"
+        assert await asyncio.gather(future, done("other")) == ["value", "other"]
+        with pytest.raises(KeyError):
+            await failed(KeyError("key"))
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("wrap", [asyncio.wrap_future, asyncio.ensure_future])
+def test_cancelled_task_cancels_the_call(future, told, wrap):
     async def main():
         future.mark_running()
-        task = asyncio.ensure_future(asyncio.wrap_future(future))
+        task = asyncio.ensure_future(asyncio.wait_for(wrap(future), None))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from condor_futures import as_completed, wait
 from condor_futures.dag.dag_future import DagFuture
 
 
-@pytest.mark.parametrize("look", [wait, lambda futures: next(as_completed(futures))])
+async def awaited(future):
+    return await future
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        wait,
+        lambda futures: next(as_completed(futures)),
+        lambda futures: asyncio.run(awaited(futures[0])),
+    ],
+)
 def test_nobody_waits_for_a_dag_that_does_not_run(new_dag, look):
     """All ways to wait raise the error, and the futures are not affected."""
     dag = new_dag()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import threading
 import time
 import weakref
+from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as WaitError
 
 import pytest
 
-from condor_futures.executor.map_results import is_of_map, results
+from condor_futures.executor.map_results import argument_tuples, is_of_map, results
 from condor_futures.future import CondorFuture
 
 
@@ -106,4 +110,105 @@ def test_it_is_known_without_a_look_into_it():
     """A look would wait for its first result."""
     chunks = Chunks(1, pending=[0])
     assert is_of_map(results(iter(chunks), None, None))
+    assert is_of_map(results(iter(Chunks()), None, None, ordered=False))
     assert not any(map(is_of_map, [iter(chunks), iter(()), [], None, CondorFuture("c0")]))
+
+
+def test_results_come_as_the_calls_end():
+    chunks = Chunks(2, 2, pending=range(4))
+    iterator = results(iter(chunks), None, None, ordered=False)
+    for number in (3, 0, 2, 1):
+        chunks.futures[number].resolve(number, None)
+        assert next(iterator) == number
+    assert list(iterator) == []
+
+
+def test_a_result_wakes_the_thread_that_waits_for_any():
+    chunks = Chunks(2, pending=[0, 1])
+    iterator = results(iter(chunks), None, None, ordered=False)
+    threading.Timer(0.02, chunks.futures[1].resolve, ["second", None]).start()
+    assert next(iterator) == "second"
+
+
+def test_without_order_so_many_chunks_have_results_that_were_not_taken():
+    """A slow call keeps its own chunk, and the others go on."""
+    chunks = Chunks(*[2] * 10, pending=[0])
+    iterator = results(iter(chunks), 2, None, ordered=False)
+    submitted = [len(chunks.futures)]
+    for _ in range(19):
+        next(iterator)
+        submitted.append(len(chunks.futures))
+    assert submitted[:7] == [4, 4, 4, 6, 6, 8, 8]
+    assert submitted[-1] == 20
+    chunks.futures[0].resolve("slow", None)
+    assert list(iterator) == ["slow"]
+
+
+def test_without_order_closing_cancels_what_was_submitted():
+    chunks = Chunks(2, 2, 2, pending=[0, 2, 3])
+    iterator = results(iter(chunks), 2, None, ordered=False)
+    assert next(iterator) == 1
+    iterator.close()
+    assert [future.cancelled() for future in chunks.futures] == [True, False, True, True]
+
+
+def test_without_order_a_result_belongs_to_whoever_takes_it():
+    class Value:
+        pass
+
+    chunks = Chunks(2, pending=[0, 1])
+    iterator = results(iter(chunks), None, None, ordered=False)
+    chunks.futures[1].resolve(Value(), None)
+    gone = weakref.ref(chunks.futures.pop().result(0))
+    next(iterator)
+    assert gone() is None
+
+
+def test_without_order_nothing_outlives_the_iterator():
+    chunks = Chunks(2, pending=[0, 1])
+    iterator = results(iter(chunks), None, time.monotonic(), ordered=False)
+    with pytest.raises(WaitError):
+        next(iterator)
+    gone = [weakref.ref(future) for future in chunks.futures]
+    gc.disable()
+    try:
+        chunks.futures.clear()
+        assert [future() for future in gone] == [None, None]
+    finally:
+        gc.enable()
+
+
+def test_without_order_an_exception_ends_it():
+    chunks = Chunks(2, 1, pending=range(3))
+    iterator = results(iter(chunks), None, None, ordered=False)
+    chunks.futures[2].resolve(None, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        next(iterator)
+    assert [future.cancelled() for future in chunks.futures] == [True, True, False]
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_exceptions_are_returned_on_request(ordered):
+    chunks = Chunks(2, 2, pending=[1, 2])
+    iterator = results(iter(chunks), None, None, ordered=ordered, return_exceptions=True)
+    chunks.futures[1].resolve(None, ZeroDivisionError("division"))
+    chunks.futures[2].cancel()
+    found = sorted(map(repr, iterator))
+    assert found == sorted(["0", repr(ZeroDivisionError("division")), repr(CancelledError()), "3"])
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_wait_that_is_over_is_no_exception_of_a_call(ordered):
+    """But the TimeoutError of a call is."""
+    chunks = Chunks(1, 1, pending=[0, 1])
+    iterator = results(iter(chunks), None, time.monotonic() + 0.05, ordered=ordered, return_exceptions=True)
+    chunks.futures[0].resolve(None, TimeoutError("of the call"))
+    assert str(next(iterator)) == "of the call"
+    with pytest.raises(WaitError):
+        next(iterator)
+    assert chunks.futures[1].cancelled()
+
+
+def test_arguments_are_read_as_they_are_needed():
+    tuples = argument_tuples((n, n + 1) for n in itertools.count())
+    assert list(itertools.islice(tuples, 2)) == [(0, 1), (1, 2)]
