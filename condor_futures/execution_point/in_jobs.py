@@ -1,7 +1,7 @@
 """``condor_futures`` in a job, which needs neither HTCondor's bindings nor an installed package.
 
-Scripts import the package. What calls use is here: ``checkpoint_file``, ``report``, ``shell`` and the errors. The rest
-is imported from an installed package when a call uses it.
+Scripts import the package and its modules. What calls use is here: ``checkpoint_file``, ``report``, ``shell`` and the
+errors. The rest is imported from an installed package when a call uses it.
 """
 
 import sys
@@ -60,7 +60,11 @@ class _Later:
             raise RuntimeError(
                 "condor_futures.%s cannot be used in this job, where condor_futures is not installed" % self._name
             )
-        return getattr(package, self._name)
+        module, _, name = self._name.rpartition(".")
+        if module:
+            __import__("%s.%s" % (__name__, module))
+            package = sys.modules["%s.%s" % (__name__, module)]
+        return getattr(package, name)
 
     def __getattr__(self, name: str) -> "Any":
         if name.startswith("__"):
@@ -89,6 +93,34 @@ class _Later:
 
     def __reduce__(self) -> "tuple[Any, ...]":
         return getattr, (sys.modules[__name__], self._name)
+
+
+class _Modules:
+    """Finds the modules of the package that are not here, after all other finders. A module has all names."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> "Any":
+        if not name.startswith(__name__ + ".") or hasattr(sys.modules.get(__name__), "__version__"):
+            return None
+        from importlib.machinery import ModuleSpec
+
+        return ModuleSpec(name, _Modules, is_package=True)  # type: ignore[arg-type]
+
+    @staticmethod
+    def create_module(_: object) -> None:
+        return None
+
+    @staticmethod
+    def exec_module(module: "Any") -> None:
+        def find(name: str) -> "Any":
+            if name.startswith("__"):
+                raise AttributeError("module %r has no attribute %r" % (module.__name__, name))
+            return _Later("%s.%s" % (module.__name__.partition(".")[2], name))
+
+        module.__getattr__ = find
+
+
+sys.meta_path.append(_Modules)
 
 
 def __getattr__(name: str) -> "Any":

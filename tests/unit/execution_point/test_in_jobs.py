@@ -43,6 +43,41 @@ CondorExecutor(access_point="personal")
     )
 
 
+def test_the_modules_of_the_package_can_be_imported_too(tmp_path):
+    """A script imports them at its top, for its own process."""
+    text = """
+import condor_futures.personal.release
+from condor_futures.progress import progress
+from condor_futures.personal import PersonalPool as Pool
+from condor_futures.errors import JobError
+assert JobError.__name__ == "JobError"
+def function(pool: Pool | None = None): ...
+print(progress, Pool, isinstance(3, Pool))
+try:
+    import condor_futures_of_others
+except ImportError:
+    print("others are not found")
+progress([])
+"""
+    assert run(tmp_path, text) == (
+        "condor_futures.progress.progress condor_futures.personal.PersonalPool False\n"
+        "others are not found\n"
+        "RuntimeError: condor_futures.progress.progress cannot be used in this job, "
+        "where condor_futures is not installed"
+    )
+
+
+def test_a_module_of_an_installed_package_is_used_when_a_part_of_it_is(tmp_path):
+    pytest.importorskip("htcondor2")
+    text = """
+from condor_futures.sessions import sessions
+print("htcondor2" in sys.modules, type(sessions()))
+print(sys.modules["condor_futures.sessions"].__file__.startswith(sys.argv[2]))
+"""
+    printed = run(tmp_path, text, Path(condor_futures.__file__).parents[1], python=sys.executable)
+    assert printed == "False <class 'list'>\nTrue\n"
+
+
 def test_an_installed_package_is_used_when_a_part_of_it_is(tmp_path):
     pytest.importorskip("htcondor2")
     text = """
