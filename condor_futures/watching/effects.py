@@ -205,6 +205,8 @@ class Effects:
         """Forget requests that the new state of the job makes unnecessary."""
         if bundle.job.state is not State.HELD:
             self.releases.forget(bundle.job.job_id or "")
+        if bundle.job.state is State.RUNNING:
+            self.streams.add(bundle)
         if bundle.job.state in (State.ENDED, State.DISCARDED):
             self.streams.forget(bundle)
             self.retrievals.forget(bundle)
@@ -245,7 +247,6 @@ class Effects:
                 # If the earlier job had ended, it waits for outcomes that do not exist any more.
                 self.jobs.advance(earlier, states.NotRetrieved(job_id, "the access point has lost its queue"))
             self.jobs.advance(bundle, states.Submitted(job_id, bundle.key))
-            self.streams.add(bundle)
         early, self.submissions.early = self.submissions.early, []
         self.queue_looks.submitted(logged=any(event.job_id in self.jobs for event in early))
         for event in early:

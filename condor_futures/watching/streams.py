@@ -10,6 +10,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.lines import is_final
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at the files of a job: this share of the time since it last wrote, within these bounds.
 POLL_SHARE, POLL_SHORTEST, POLL_LONGEST = 0.1, 0.02, 0.25
+#: Seconds between two looks for the files of another attempt, which begins seconds after the one before.
+LIST: Final = 1.0
 
 
 @dataclass(eq=False)
@@ -39,6 +42,7 @@ class _Stream:
     ended: set[str] = field(default_factory=set)
     wrote: float = 0.0
     looked: float = 0.0
+    listed: float = -math.inf
 
     def due(self) -> float:
         """When its files are to be read again."""
@@ -47,7 +51,7 @@ class _Stream:
 
 @owned()
 class Streams:
-    """The lines of all such jobs of a session that are in the queue. It belongs to the watcher's thread."""
+    """The lines of all such jobs of a session that have started. It belongs to the watcher's thread."""
 
     def __init__(self, session: Session, resolver: Resolver) -> None:
         """Create it without jobs; *resolver* resolves the futures of calls that have ended."""
@@ -56,7 +60,7 @@ class Streams:
         self._streams: dict[Bundle, _Stream] = {}
 
     def add(self, bundle: Bundle) -> None:
-        """Follow the job of *bundle* from now on, if it has a line."""
+        """Follow the job of *bundle*, which runs, from now on, if it has a line."""
         if bundle.stream is not None and bundle not in self._streams:
             self._streams[bundle] = _Stream(bundle, bundle.stream)
 
@@ -71,14 +75,16 @@ class Streams:
             if stream.due() <= now:
                 self._read(stream)
 
-    def _read(self, stream: _Stream) -> None:
+    def _read(self, stream: _Stream, *, last: bool = False) -> None:
         stream.looked = time.monotonic()
         try:
-            for name in find_attempts(stream.directory):
-                if name not in stream.attempts:
-                    stream.attempts.add(name)
-                    self._take_in(stream)
-                    self._connect(stream, name)
+            if last or stream.connection is None or stream.looked - stream.listed >= LIST:
+                stream.listed = stream.looked
+                for name in find_attempts(stream.directory):
+                    if name not in stream.attempts:
+                        stream.attempts.add(name)
+                        self._take_in(stream)
+                        self._connect(stream, name)
             self._take_in(stream)
         except (OSError, ValueError) as error:
             logger.warning("the values of the job %s come when it has ended: %s", stream.bundle.job.job_id, error)
@@ -121,7 +127,7 @@ class Streams:
         """Take in what the job of *bundle* wrote last, because it has ended."""
         stream = self._streams.get(bundle)
         if stream is not None:
-            self._read(stream)
+            self._read(stream, last=True)
         self.forget(bundle)
 
     def forget(self, bundle: Bundle) -> None:

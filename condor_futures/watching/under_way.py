@@ -132,7 +132,6 @@ class UnderWay:
             self.effects.fleets.adopt(bundle, last)
         for bundle, (job_id, events) in under_way.items():
             jobs.put(job_id, bundle)
-            self.effects.streams.add(bundle)
             # During the replay of the log, its holds have no effect, because most of them are over. Attached, below,
             # decides about the current hold, if the job is on hold.
             bundle.job = replace(bundle.job, policy=HoldPolicy("wait"))

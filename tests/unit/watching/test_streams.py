@@ -10,7 +10,7 @@ from line_files import JobSide, write_calls
 
 from condor_futures.options.options import Options
 from condor_futures.watching import streams as module
-from condor_futures.watching.streams import POLL_LONGEST, Streams
+from condor_futures.watching.streams import LIST, POLL_LONGEST, Streams
 
 CLOSED = Options({"max_retries": "1"}, spool=True, warm=60.0, streams=True)
 
@@ -85,6 +85,7 @@ def test_the_next_attempt_is_followed_and_told_of_cancelled_calls(scene):
     scene.streams.cancel(scene.bundle, "c1")
     assert first.heard() == ["cancel c1"]
     second = scene.run(1)
+    scene.now += LIST
     scene.turn()
     assert second.heard() == ["cancel c1"]
     second.outcome("c0")
