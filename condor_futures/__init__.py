@@ -43,7 +43,7 @@ from condor_futures.execution_point.checkpoints import checkpoint_file
 from condor_futures.execution_point.reporting import report
 from condor_futures.execution_point.shell import ShellError, shell
 from condor_futures.executor.condor_executor import CondorExecutor
-from condor_futures.future import CondorFuture, Progress
+from condor_futures.future import CondorFuture, Progress, Usage
 from condor_futures.options.on_hold import HeldJob
 from condor_futures.session.shared_objects import SharedObject
 from condor_futures.sessions import SessionInfo, purge, sessions
@@ -90,6 +90,7 @@ __all__ = [
     "SharedObjectError",
     "ShellError",
     "TimeoutError",
+    "Usage",
     "as_completed",
     "checkpoint_file",
     "procid",

@@ -8,13 +8,14 @@ import threading
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from condor_futures.representation import as_html, as_table, in_short
 from condor_futures.state_machine.states import Job, State
 
-__all__ = ["CondorFuture", "Progress"]
+__all__ = ["CondorFuture", "Progress", "Usage"]
 
 T = TypeVar("T")
 
@@ -57,6 +58,8 @@ class _Bundle(Protocol):
 
     def text(self, stream: str, call: str | None = None, written: Written | None = None) -> str: ...
 
+    def usage(self, call: str, written: Written | None = None) -> Usage: ...
+
 
 class Progress(NamedTuple):
     """What a call says of itself, see :attr:`CondorFuture.progress`.
@@ -82,6 +85,52 @@ class Progress(NamedTuple):
         if isinstance(fraction, (int, float)) and 0 <= fraction <= 1 and isinstance(text, str):  # shown by terminals
             return cls(float(fraction), "".join(c if c.isprintable() else " " for c in text[:200]))
         return None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The time and the resources that a call and its job used, see :attr:`CondorFuture.usage`.
+
+    A field is None if the value is not known. The process that makes the call measures the first three values, so they
+    are None if the process was killed. The values of the job come from its event log, so they are None if the access
+    point cannot write the log. If the job makes several calls, as a warm job does, the values of the job cover all its
+    calls.
+
+    Attributes:
+        wall: the run time of the call, in seconds. Includes the time to unpickle its arguments and pickle its value.
+        cpu: the CPU time of the call, in seconds: of all threads of its process, and of the processes that the call
+            started and waited for.
+        memory: the largest memory of the call's process while it made the call, in bytes (resident set size, including
+            the Python interpreter and the modules that earlier calls imported). Does not include other processes that
+            the call started. None if the job does not run on Linux, or if a container forbids the process to reset the
+            kernel's record of the peak, and an earlier call of the process may have needed more.
+        waited: the time from the submission of the call until it started, in seconds. The clocks of two machines
+            determine this time, so it is as exact as these clocks agree.
+        job_queued: the time from the submission of the job until it first began to run, in seconds. Includes the
+            transfer of the input files.
+        job_memory: the largest memory of all processes of the job, in bytes. HTCondor measures it at intervals, so the
+            value for a job of a few seconds is too low.
+        job_disk: the largest disk usage of the job, in bytes; None until the job has ended.
+        job_received: the size of the files that were transferred to the job, in bytes, over all its attempts; None
+            until the job has ended. Does not include the calls that a warm job gets while it runs.
+        job_sent: the size of the files that were transferred from the job, in bytes, over all its attempts; None until
+            the job has ended. Does not include the values that a warm job returns while it runs.
+
+    Example:
+        >>> Usage(wall=2.5, cpu=2.0).memory is None
+        True
+
+    """
+
+    wall: float | None = None
+    cpu: float | None = None
+    memory: int | None = None
+    waited: float | None = None
+    job_queued: float | None = None
+    job_memory: int | None = None
+    job_disk: int | None = None
+    job_received: int | None = None
+    job_sent: int | None = None
 
 
 class CondorFuture(Future[T]):
@@ -307,6 +356,23 @@ class CondorFuture(Future[T]):
 
         """
         return self._progress
+
+    @property
+    def usage(self) -> Usage | None:
+        """The time and the resources that the call and its job used; None before the call has ended or been cancelled.
+
+        The values are read from the files of the session when you ask for them, and are available for as long as the
+        session's directory exists. For a warm job, the values of the job are those up to now.
+
+        Example:
+            >>> future.result()
+            1024
+            >>> usage = future.usage
+            >>> 0 < usage.cpu < 60, 2**20 < usage.memory < 2**30
+            (True, True)
+
+        """
+        return self.bundle.usage(self.key, self.written) if self.bundle is not None and self.done() else None
 
     def set_progress(self, fraction: object, text: object) -> None:
         """Take what the call says of itself, unless it makes no sense; for executors.

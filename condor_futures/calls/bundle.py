@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from condor_futures.calls.usages import Usages
 from condor_futures.files.private_files import open_regular
-from condor_futures.future import CondorFuture, Written
+from condor_futures.future import CondorFuture, Usage, Written
 from condor_futures.options.options import Options
 from condor_futures.ownership import changes, owned
 from condor_futures.state_machine.states import Job
@@ -56,6 +57,7 @@ class Bundle:
         parents: by call key, the futures whose values the call takes, by the keys by which the call refers to them.
         after: futures that its calls wait for without taking their values.
         shared: the names of the shared objects that its calls take, in order.
+        usages: reads what the calls of the session used; None if nobody asks.
         cancelled: the keys of calls that nothing waits for any more.
         stream_ranges: by call key, the part of the job's output that the call wrote. Owned by the resolver, as are:
         ends: by stream, the name of the warm job's attempt, and how much of its output is of calls that have ended.
@@ -82,6 +84,7 @@ class Bundle:
     stream: Path | None = None
     attempt: Path | None = None
     shared: Sequence[str] = ()
+    usages: Usages | None = None
 
     def __post_init__(self) -> None:
         self._calls = tuple(self.futures)
@@ -150,6 +153,14 @@ class Bundle:
         with contextlib.suppress(OSError):
             self.path("calls").rename(cancelled)  # atomic, and possible on a full disk
             cancelled.write_text("\n".join(self.calls))
+
+    def usage(self, call: str, written: Written | None = None) -> Usage:
+        """Return what *call*, which has ended, and its job used. *written* says where a warm job wrote its outcome."""
+        if self.usages is None:
+            return Usage()
+        if written is not None:
+            return self.usages.of(written.bundle, call, written.path, written.start)
+        return self.usages.of(self.key, call, self.path("outcomes"))
 
     def text(
         self, stream: str, call: str | None = None, written: Written | None = None, *, tail: int | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -81,6 +82,7 @@ class Call:
     def header(self, function: int) -> dict[str, Any]:
         """Return the header of the call's frame; *function* is the number of its function in the file."""
         header: dict[str, Any] = {"kind": "call", "call": self.key, "function": function}
+        header["submitted"] = round(time.time(), 3)  # the job copies it to the outcome
         if self.number is not None:
             header["number"] = self.number
         if self.futures:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.usages import Usages
 from condor_futures.dag.files import DagFiles, read_manifest
 from condor_futures.errors import CondorFuturesError
 from condor_futures.future import CondorFuture
@@ -124,6 +125,7 @@ class Graph:
 
     def __post_init__(self) -> None:
         self.files = DagFiles(self.session.directory, self.name)
+        self.usages = Usages(self.session.directory)
         self.call_numbers = itertools.count()
         self.bundle_numbers = itertools.count()
         self._node_of_call: dict[str, Node] = {}
@@ -186,6 +188,7 @@ class Graph:
                 fresh,
                 Job(bundle.key, spooled=False),
                 shared=bundle.shared,
+                usages=bundle.usages,
             )
             self.futures.update(fresh)
         node.bundles = bundles
@@ -288,7 +291,15 @@ class Graph:
             options = Options.from_record(saved["job"])
             place = session.bundles / saved["directory"]
             bundles = [
-                Bundle(key, place, options, {}, Job(key, spooled=False), shared=saved.get("shared", ()))
+                Bundle(
+                    key,
+                    place,
+                    options,
+                    {},
+                    Job(key, spooled=False),
+                    shared=saved.get("shared", ()),
+                    usages=graph.usages,
+                )
                 for key in saved["bundles"]
             ]
             own = NodeOptions(saved["retries"], tuple(saved["pre_script"]), tuple(saved["post_script"]))

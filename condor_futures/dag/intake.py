@@ -102,7 +102,8 @@ class NodeIntake:
             key = Session.bundle_key(number)
             own = {call.key: futures[call.key] for call in calls}
             job = Job(key, spooled=False)
-            bundles.append(Bundle(key, directory, options, own, job, shared=shared_by(calls, Manner())))
+            shared = shared_by(calls, Manner())
+            bundles.append(Bundle(key, directory, options, own, job, shared=shared, usages=graph.usages))
         inputs = graph.parents(future for calls in jobs for call in calls for future in call.futures.values())
         parents = list(dict.fromkeys([*inputs, *self.after]))
         label = str(getattr(fn, "__name__", type(fn).__name__))

@@ -36,6 +36,56 @@ def _position(descriptor: int) -> "int | None":
         return None
 
 
+def _cpu_time() -> float:
+    """Return the CPU seconds of this process, and of the processes that it started and waited for."""
+    times = os.times()  # in hundredths of a second; good enough for other processes
+    return time.process_time() + times[2] + times[3]
+
+
+def _peak() -> "int | None":
+    """Return the largest memory of this process since it began, or since the kernel forgot it, in bytes.
+
+    The module resource, which knows it too, takes a millisecond to import.
+    """
+    try:
+        status = os.open("/proc/self/status", os.O_RDONLY)
+        try:
+            text = os.read(status, 4096)
+        finally:
+            os.close(status)
+        return int(text.split(b"VmHWM:", 1)[1].split(None, 1)[0]) << 10
+    except (OSError, ValueError, IndexError):
+        return None  # it is not Linux, or a container hides it
+
+
+def _forget_peak() -> "int | None":
+    """Let the kernel forget the peak of the calls before, and return 0. If it does not, return the peak until now."""
+    try:
+        control = os.open("/proc/self/clear_refs", os.O_WRONLY)
+        try:
+            os.write(control, b"5")  # only the peak, see proc(5)
+        finally:
+            os.close(control)
+    except OSError:
+        return _peak()
+    return 0
+
+
+class _Meter:
+    """Measures a call, from now on. This takes 20 microseconds of a call."""
+
+    def __init__(self) -> None:
+        self.peak = _forget_peak()
+        self.cpu, self.started = _cpu_time(), time.time()
+
+    def read(self) -> "dict[str, Any]":
+        """Return what the header of the outcome says of it."""
+        ended, cpu, peak = time.time(), _cpu_time() - self.cpu, _peak()
+        if peak is not None and (self.peak is None or peak <= self.peak):
+            peak = None  # the largest since the process began may be that of an earlier call
+        return {"started": self.started, "ended": ended, "usage": [round(cpu, 6), peak]}
+
+
 class Child:
     """The process that makes the calls. It records its stage in ``stage``, memory shared with its supervisor."""
 
@@ -94,7 +144,7 @@ class Child:
         current_call.number = header.get("number")
         current_call.key, current_call.checkpoints = key, None
         self._enter(key)
-        out, err, started = _position(1), _position(2), time.time()
+        out, err, meter = _position(1), _position(2), _Meter()
         try:
             index = header["function"]
             if index not in loaded:
@@ -121,7 +171,8 @@ class Child:
             os._exit(0)  # the call forked, and this is the copy: only the original process reports the outcome
         if main_module.failure is not None:
             details["script"], main_module.failure = main_module.failure, None  # once is enough
-        details.update(started=started, ended=time.time(), stdout=[out, _position(1)], stderr=[err, _position(2)])
+        details.update(meter.read(), stdout=[out, _position(1)], stderr=[err, _position(2)])
+        details["submitted"] = header.get("submitted")
         try:
             bundle.report(key, result, pickled, **details)
         except OSError as error:

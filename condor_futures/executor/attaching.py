@@ -13,6 +13,7 @@ from typing import Any, cast
 from condor_futures.access_point.choosing import Place
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.lines import Attempt
+from condor_futures.calls.usages import Usages
 from condor_futures.errors import CondorFuturesError
 from condor_futures.executor.engine import Connection, Engine, connect, make_engine, start_watcher
 from condor_futures.future import CondorFuture
@@ -134,7 +135,7 @@ def _resume(engine: Engine, left: Left, evidence: Evidence, verdicts: Verdicts) 
     engine.futures = {key: CondorFuture(key, engine.cancel) for key in keys}
     engine.count_from(evidence.unused)
     cancelled = {call for found in evidence.bundles for call in (*found.gone, *(() if found.counts else found.calls))}
-    bundle_of = functools.partial(_bundle, left, functools.partial(_future, engine.futures, cancelled))
+    bundle_of = functools.partial(_bundle, left, engine.usages, functools.partial(_future, engine.futures, cancelled))
     ended: dict[Bundle, states.Event] = {}
     for one in verdicts.ended:
         bundle = bundle_of(one.found)
@@ -167,7 +168,9 @@ def _future(futures: Mapping[str, CondorFuture[Any]], cancelled: Collection[str]
     return lost
 
 
-def _bundle(left: Left, future: Callable[[str], Future[Any]], found: Found, *, waits: bool = False) -> Bundle:
+def _bundle(
+    left: Left, usages: Usages, future: Callable[[str], Future[Any]], found: Found, *, waits: bool = False
+) -> Bundle:
     """Create a bundle of the session for the watcher. *waits* says that its calls may still wait for futures."""
     options = found.options or Options({}, spool=True)
     options = replace(options, on_hold=options.on_hold.changed(left.on_hold, left.memory_max))
@@ -183,4 +186,5 @@ def _bundle(left: Left, future: Callable[[str], Future[Any]], found: Found, *, w
         shared=found.shared,
         line=found.line.directory if found.line is not None else None,
         stream=found.stream,
+        usages=usages,
     )

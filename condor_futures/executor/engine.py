@@ -18,6 +18,7 @@ from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.code import CodePacker
 from condor_futures.calls.stored_calls import StoredCalls
+from condor_futures.calls.usages import Usages
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CredentialError
 from condor_futures.executor import at_exit
 from condor_futures.future import CondorFuture
@@ -62,6 +63,7 @@ class Engine:
     ) -> None:
         self.session = session
         self.packer = CodePacker(session)
+        self.usages = Usages(session.directory)
         self.watcher = watcher
         self.max_workers = max_workers
         self.categories = categories

@@ -312,6 +312,7 @@ class Intake:
             self.after,
             stream=stream,
             shared=shared_by((call for _, call in calls), manner),
+            usages=self.engine.usages,
         )
         # Each attempt takes the outcomes of the last attempt along: see describe().
         again = retried(self.options.commands)

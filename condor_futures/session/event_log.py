@@ -5,16 +5,37 @@ from __future__ import annotations
 import logging
 import os
 import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import htcondor2
 
 from condor_futures.state_machine import states
 from condor_futures.state_machine.log_events import translate
 
-__all__ = ["EventLog"]
+__all__ = ["EventLog", "Observer"]
 
 logger = logging.getLogger(__name__)
+
+
+Observer = Callable[[states.Event, str, Mapping[str, Any], float], None]
+"""Called with an event, HTCondor's name and attributes of it, and its time in seconds since 1970."""
+
+
+def _ignore(_event: states.Event, _kind: str, _told: Mapping[str, Any], _time: float) -> None:
+    """Nobody observes."""
+
+
+def _fraction(time: str) -> float:
+    """Return the fraction of the second in a time in ISO format.
+
+    >>> _fraction("2026-11-21T08:35:39.643"), _fraction("2026-11-21T08:35:39")
+    (0.643, 0.0)
+
+    """
+    digits = time.partition(".")[2]
+    return float(f"0.{digits}") if digits.isdecimal() else 0.0
 
 
 class EventLog:
@@ -24,8 +45,12 @@ class EventLog:
     without new events takes 4 microseconds (25.14), so the watcher polls often instead.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, observe: Observer = _ignore) -> None:
         """Begin at the start of the log at *path*.
+
+        Args:
+            path: the log.
+            observe: called with each event that is read.
 
         Raises:
             OSError: it does not exist, or cannot be opened.
@@ -33,6 +58,7 @@ class EventLog:
         """
         self._path = path
         self._refused = ""
+        self._observe = observe
         self._open(path.stat())
 
     def _open(self, file: os.stat_result) -> None:
@@ -65,6 +91,9 @@ class EventLog:
             try:
                 event = next(log)
                 events.append(translate(event.type.name, f"{event.cluster}.{event.proc}", event))
+                if self._observe is not _ignore:
+                    time = event.timestamp + _fraction(str(event.get("EventTime", "")))
+                    self._observe(events[-1], event.type.name, event, time)
             except StopIteration:
                 # After garbage the reader stops before the end of the log, and continues at the next read.
                 self._size = file.st_size if self._position() == position else -1

@@ -33,6 +33,7 @@ def open_bundle(session: Session, storage: Storage, number: int) -> Bundle:
         {},
         Job(key, options.spool, policy=options.on_hold.policy),
         line=directory,
+        usages=storage.bundle.usages,
     )
     line = {"directory": str(directory), "warm": options.warm, "lifetime": options.warm_lifetime}
     try:
@@ -63,7 +64,7 @@ def closed_bundle(session: Session, storage: Storage, calls: Sequence[GivenCall]
         storage.calls.write_part(file, key, [call.key for call in calls])
     futures = {call.key: call.future for call in calls}
     job, shared = replace(storage.bundle.job, bundle=key), storage.calls.shared(futures)
-    return Bundle(key, directory, storage.bundle.options, futures, job, shared=shared)
+    return Bundle(key, directory, storage.bundle.options, futures, job, shared=shared, usages=storage.bundle.usages)
 
 
 def chunk_size(storage: Storage, calls: Sequence[GivenCall]) -> int:

@@ -7,6 +7,7 @@ import os
 import pickle
 import sys
 import threading
+import time
 from concurrent.futures import Future
 
 import pytest
@@ -333,3 +334,50 @@ def test_what_is_printed_at_exit_is_not_lost(job):
 
     job.run((register,))
     assert job.stdout == "at exit\n"
+
+
+# What a call used.
+
+
+def use_memory(mebibytes):
+    len(bytearray(mebibytes << 20))
+
+
+def use_cpu(seconds):
+    began = time.process_time()
+    while time.process_time() - began < seconds:
+        pass
+
+
+def test_each_call_tells_what_it_used(job):
+    """The memory of a call is not that of an earlier call of its process."""
+    run_python = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'for _ in range(10**7): pass'])"
+    job.run((use_memory, 100), (use_cpu, 0.2), (exec, run_python), (fail, "after all"))
+    (_, large), (cpu, small), (of_other, _), (_, failed) = (
+        outcome.header["usage"] for outcome in job.outcomes().values()
+    )
+    assert large > 100 << 20
+    assert 1 << 20 < small < large - (90 << 20)
+    assert 0.2 <= cpu < 5
+    assert of_other > 0.02  # of the process that it started
+    assert failed is not None
+
+
+def test_a_peak_that_may_be_an_earlier_calls_is_not_told(job):
+    """The kernel does not forget it, for example where the files of processes cannot be written."""
+    forbid = (
+        "import os; real = os.open; os.open = lambda name, *args, real=real: "
+        "real(str(name).replace('clear_refs', 'x'), *args)"
+    )
+    job.run((exec, forbid), (use_memory, 50), (use_memory, 10), (use_memory, 100))
+    _, first, lower, higher = (outcome.header["usage"][1] for outcome in job.outcomes().values())
+    assert first > 50 << 20
+    assert lower is None
+    assert higher > 100 << 20
+
+
+def test_outcome_has_the_time_of_the_submission(job):
+    before = time.time()
+    job.run((pow, 2, 3))
+    header = job.outcomes()["c000000"].header
+    assert before - 0.001 <= header["submitted"] <= header["started"]

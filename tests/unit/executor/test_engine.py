@@ -14,6 +14,7 @@ from condor_futures.executor.engine import Engine, Numbers, start_watcher
 from condor_futures.options.categories import Categories
 from condor_futures.ownership import WrongThreadError
 from condor_futures.recovery.evidence import Unused
+from condor_futures.session.session import Session
 
 
 class Watcher:
@@ -46,8 +47,8 @@ class Watcher:
 
 
 @pytest.fixture
-def engine():
-    return Engine(None, Watcher(), 10, Categories(), Numbers())
+def engine(tmp_path):
+    return Engine(Session.create(tmp_path / "session"), Watcher(), 10, Categories(), Numbers())
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from condor_futures import PayloadError, procid
 from condor_futures.calls import stored_calls
 from condor_futures.calls.code import CodePacker
 from condor_futures.calls.stored_calls import StoredCalls
+from condor_futures.calls.usages import Usages
 from condor_futures.execution_point.frames import read_frames
 from condor_futures.executor import intake as module
 from condor_futures.executor.engine import Numbers
@@ -37,6 +38,7 @@ class Engine:
         )
         self.cancel = self.watcher.cancel
         self.packer = CodePacker(session)
+        self.usages = Usages(session.directory)
         self.stored = []
         self.added = []
         self.refusal = None

@@ -1,0 +1,121 @@
+"""What calls and jobs used, from outcomes and from event logs that a real HTCondor wrote."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.usages import Usages
+from condor_futures.execution_point.frames import write_frame
+from condor_futures.future import CondorFuture, Usage
+from condor_futures.options.options import Options
+from condor_futures.state_machine.states import Job
+
+LOGS = Path(__file__).parents[2] / "event_logs"
+MiB = 1 << 20
+
+
+def log(tmp_path, name: str) -> str:
+    """Put a log into the session *tmp_path*, with the note of a bundle at its job; return the log."""
+    text = (LOGS / f"{name}.log").read_text()
+    at = text.index("\n...\n")
+    (tmp_path / "event_log").write_text(f"{text[:at]}\n    bundle=b000001{text[at:]}")
+    return text
+
+
+def outcomes(path: Path, *headers) -> None:
+    with path.open("wb") as file:
+        for header in headers:
+            write_frame(file, bytes(32), {"kind": "outcome", **header}, [bytes(100)])
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    futures = {key: CondorFuture(key) for key in ("c0", "c1")}
+    return Bundle("b000001", tmp_path, Options({}, True), futures, Job("b000001", True), usages=Usages(tmp_path))
+
+
+def test_a_job_that_ran_twice(bundle, tmp_path):
+    """It waited until its first run; the sizes of the files are those of both runs."""
+    log(tmp_path, "evicted_then_finished")
+    assert bundle.usage("c0") == Usage(
+        job_queued=1.038, job_memory=8 * MiB, job_disk=182 << 10, job_received=347414, job_sent=289
+    )
+
+
+def test_the_values_of_a_running_job_grow(bundle, tmp_path):
+    """The log is read as far as it goes."""
+    text = log(tmp_path, "evicted_fast_then_finished")
+    whole = (tmp_path / "event_log").read_text()
+    (tmp_path / "event_log").write_text(whole[: whole.index("005 (")])
+    before = bundle.usage("c0")
+    assert (before.job_memory, before.job_disk) == (22848 << 10, None)
+    with (tmp_path / "event_log").open("a") as file:
+        file.write(text[text.index("005 (") :])
+    after = bundle.usage("c0")
+    assert (after.job_memory, after.job_disk) == (25 * MiB, 182 << 10)
+    assert after.job_queued == before.job_queued
+
+
+def test_each_call_of_a_job_has_its_own_values(bundle):
+    times = {"submitted": 90.5, "started": 100.0}
+    outcomes(
+        bundle.path("outcomes"),
+        {"call": "c0", **times, "ended": 101.0, "usage": [0.5, 3 * MiB]},
+        {"call": "c1", **times, "ended": 102.5, "usage": [2.0, None]},
+    )
+    assert bundle.usage("c1") == Usage(wall=2.5, cpu=2.0, waited=9.5)
+    assert bundle.usage("c0") == Usage(wall=1.0, cpu=0.5, memory=3 * MiB, waited=9.5)
+    assert bundle.usage("c2") == Usage()
+
+
+def test_a_call_that_ends_after_another_was_asked_about(bundle):
+    """As a bundle whose job runs again."""
+    outcomes(bundle.path("outcomes"), {"call": "c0", "usage": [1.0, None]})
+    assert bundle.usage("c1") == Usage()
+    outcomes(bundle.path("outcomes"), {"call": "c0", "usage": [1.0, None]}, {"call": "c1", "usage": [2.0, None]})
+    assert bundle.usage("c1") == Usage(cpu=2.0)
+
+
+def test_an_outcome_of_an_older_version(bundle):
+    """It has the times only."""
+    outcomes(bundle.path("outcomes"), {"call": "c0", "started": 100.0, "ended": 101.0})
+    assert bundle.usage("c0") == Usage(wall=1.0)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"usage": "much"},
+        {"usage": [1.0]},
+        {"usage": [float("nan"), float("inf")]},
+        {"usage": [-1, 10**400]},
+        {"usage": [True, "1"]},
+        {"started": [], "ended": {}},
+        {"started": float("nan"), "ended": 5.0},
+    ],
+    ids=str,
+)
+def test_what_a_call_wrote_instead_is_not_known(bundle, header):
+    outcomes(bundle.path("outcomes"), {"call": "c0", **header})
+    assert bundle.usage("c0") == Usage()
+
+
+def test_a_future_tells_nothing_before_its_call_has_ended(bundle):
+    future = bundle.futures["c0"]
+    outcomes(bundle.path("outcomes"), {"call": "c0", "usage": [1.0, None]})
+    assert (future.usage, CondorFuture("c0").usage) == (None, None)
+    future.resolve(1, None)
+    assert future.usage == Usage(cpu=1.0)
+
+
+def test_files_that_are_gone(bundle, tmp_path):
+    """The session was removed, or another's pipe is in the place of its log."""
+    log(tmp_path, "evicted_then_finished")
+    assert bundle.usage("c0").job_memory == 8 * MiB
+    shutil.rmtree(tmp_path)
+    assert bundle.usage("c0").job_memory == 8 * MiB
+    assert Usages(tmp_path).jobs() == {}
