@@ -268,7 +268,8 @@ class CondorFuture(Future[T]):
         """Cancel the call, even if it is running.
 
         A warm job kills the process of the call and stays. Any other job is removed from the queue. If the call shares
-        such a job with other calls, the job continues for those, and the result of this call is ignored.
+        such a job with other calls, the job continues for those: a job that streams kills the process of this call,
+        and of another job, the result of this call is ignored.
 
         Returns:
             False if the call has already ended, else True.
@@ -346,7 +347,7 @@ class CondorFuture(Future[T]):
     def progress(self) -> Progress | None:
         """What the call last said of itself by :func:`condor_futures.report`; None if it said nothing.
 
-        Only calls of warm jobs can say something before they end.
+        Only calls of jobs that are warm, or that stream, can say something.
 
         Example:
             >>> future.result()
@@ -388,7 +389,9 @@ class CondorFuture(Future[T]):
         self._progress = Progress.of(fraction, text) or self._progress
 
     def stdout(self) -> str:
-        r"""Return the standard output of the call; empty until its job has ended, unless the job is warm.
+        r"""Return the standard output of the call.
+
+        It is empty until the job has ended, unless the job is warm or streams.
 
         Example:
             >>> future = executor.submit(print, "converged")
@@ -400,7 +403,9 @@ class CondorFuture(Future[T]):
         return self.bundle.text("stdout", self.key, self.written) if self.bundle else ""
 
     def stderr(self) -> str:
-        r"""Return the standard error of the call; empty until its job has ended, unless the job is warm.
+        r"""Return the standard error of the call.
+
+        It is empty until the job has ended, unless the job is warm or streams.
 
         Example:
             >>> from condor_futures import shell

@@ -819,8 +819,9 @@ class CondorExecutor(Executor):
     def reports(self) -> dict[str, Progress]:
         """Return the last :func:`~condor_futures.report` of each call that runs now, by the key of its future.
 
-        Only calls in warm jobs report, and only those that have called :func:`~condor_futures.report` are in the
-        dictionary. :attr:`CondorFuture.progress` returns the same for one call.
+        Only calls in jobs that are warm, or that stream, report. Only those that have called
+        :func:`~condor_futures.report` are in the dictionary. :attr:`CondorFuture.progress` returns the same for one
+        call.
 
         Example:
             >>> from condor_futures import report
