@@ -1,8 +1,9 @@
-"""Draw ``images/doctor.svg`` and ``images/progress.svg``: what a user sees, from real runs on a new personal pool.
+"""Draw ``images/doctor.svg``, ``progress.svg`` and ``report.png``, from real runs on a new personal pool.
 
-    python docs/draw_commands.py [doctor] [progress]
+    python docs/draw_commands.py [doctor] [progress] [report]
 
-The pictures are kept in git, because a run needs a pool. Run this after a change of the output, and look at them.
+Chromium takes the picture of the report. The pictures are kept in git, because a run needs a pool. Run this after a
+change of the output, and look at them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import fcntl
 import importlib
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -51,6 +53,28 @@ with CondorExecutor(8, access_point="personal", progress=True) as executor:
     for future in as_completed(futures):
         if future.exception():
             print(f"run {futures[future]}: {future.exception()}")
+"""
+
+#: A program whose session the report is about.
+REPORTED = """\
+import random, sys, time
+from condor_futures import CondorExecutor
+
+def simulate(run):
+    memory = bytearray(random.randrange(10, 60) << 20)
+    time.sleep(random.lognormvariate(-1.5, 0.5))
+    if run % 17 == 0:
+        raise ZeroDivisionError(f"run {run} has no events")
+    if run % 59 == 0:
+        raise ValueError(f"no minimum in [{run}, {run + 1}]")
+
+def slowly(run):
+    time.sleep(3)
+
+with CondorExecutor(8, access_point="personal", warm=3, session=sys.argv[1]) as executor:
+    list(executor.map(simulate, range(400), return_exceptions=True))
+    executor.with_options(max_retries=1, retry_exceptions=OSError).submit(open, "no such file").exception()
+    executor.with_options(periodic_hold="JobStatus == 2").submit(slowly, 1).exception()
 """
 
 
@@ -129,9 +153,25 @@ def draw_progress(_home: str) -> None:
     recorder.save("progress", "progress=True")
 
 
+def draw_report(home: str) -> None:
+    """Write the page, with the names of the documentation's user, and photograph it."""
+    session, page = f"{home}/sweep", Path(home, "sweep.html")
+    subprocess.run([sys.executable, "-c", REPORTED, session], check=True)
+    done = CliRunner().invoke(cli.app, ["report", session, "--output", str(page)])
+    assert done.exit_code == 0, done.output
+    text = page.read_text(encoding="utf-8").replace(home, "/home/ada")
+    page.write_text(re.sub(rf">{re.escape(os.uname().nodename)}<", ">ep17<", text), encoding="utf-8")
+    picture = f"--screenshot={IMAGES / 'report.png'}"
+    options = ["--headless", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={home}/chromium"]
+    subprocess.run(
+        [shutil.which("chromium") or "chromium", *options, "--window-size=1060,3020", picture, page.as_uri()],
+        check=True,
+    )
+
+
 def main() -> None:
     """Draw the pictures that are asked for, or all."""
-    draw = {"doctor": draw_doctor, "progress": draw_progress}
+    draw = {"doctor": draw_doctor, "progress": draw_progress, "report": draw_report}
     with tempfile.TemporaryDirectory(prefix="ada-") as home:
         os.environ["XDG_STATE_HOME"] = f"{home}/.local/state"
         with PersonalPool(slots=4):

@@ -18,6 +18,7 @@ from condor_futures.cli.demo import demo
 from condor_futures.cli.doctor import doctor
 from condor_futures.cli.output import complain, console
 from condor_futures.cli.profiles import profiles
+from condor_futures.cli.report import report
 from condor_futures.cli.sessions import purge, sessions
 from condor_futures.cli.show import show
 from condor_futures.cli.status import status
@@ -32,6 +33,7 @@ app.command()(show)
 app.command()(status)
 app.command()(sessions)
 app.command()(purge)
+app.command()(report)
 app.command()(profiles)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(demo)
 

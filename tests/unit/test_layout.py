@@ -31,6 +31,7 @@ WITHOUT: dict[str, str] = {
     "cli/output.py": _POOL + "tests/pool/test_cli.py",
     "cli/pool.py": _POOL + "tests/pool/test_cli.py",
     "cli/profiles.py": _POOL + "tests/pool/test_cli.py",
+    "cli/report.py": _POOL + "tests/pool/test_report.py",
     "cli/sessions.py": _POOL + "tests/pool/test_sessions.py",
     "cli/show.py": _POOL + "tests/pool/test_cli.py, test_old_sessions.py",
     "cli/status.py": _POOL + "tests/pool/test_cli.py",

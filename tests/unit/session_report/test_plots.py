@@ -1,0 +1,83 @@
+"""The plots are drawn, as SVG and as PNG, and are small for any number of calls."""
+
+from __future__ import annotations
+
+import sys
+from xml.etree import ElementTree as ET
+
+import pytest
+from report_evidence import ended, evidence, failed, job
+
+from condor_futures.errors import CondorFuturesError
+from condor_futures.session_report.data import make_report
+from condor_futures.session_report.page import render
+from condor_futures.session_report.plots import draw
+
+HOSTILE = "$<b>&"
+
+
+def large_report(calls=100_000, jobs=2000):
+    """Return the report of a session whose jobs begin one after the other."""
+    spans = [
+        (("queued", 0.0, 5.0 + number / 10), ("transfer", 5.0 + number / 10, 8.0 + number / 10))
+        for number in range(jobs)
+    ]
+    many = [
+        job(
+            f"b{number:06d}",
+            *begin,
+            ("running", begin[-1][2], 1500.0),
+            job_id=f"1.{number}",
+            memory=(200 + number % 97) << 20,
+            requested=1 << 30,
+        )
+        for number, begin in enumerate(spans)
+    ]
+    outcomes = []
+    for number in range(calls):
+        bundle, turn = number % jobs, number // jobs
+        start = 10.0 + bundle / 10 + turn * 20
+        where = {"bundle": f"b{bundle:06d}", "host": f"ep{bundle % 300}"}
+        if number % 1000:
+            outcomes.append(ended(number, start, start + 10 + bundle % 9, **where))
+        else:
+            outcomes.append(failed(number, f"no minimum in run {number}", started=start, stopped=start + 1, **where))
+    return make_report(evidence(outcomes, many, warm=[one.bundle for one in many], until=1600.0))
+
+
+def test_a_page_of_a_hundred_thousand_calls_is_small():
+    report = large_report()
+    page = render(report, draw(report, "svg"), "svg")
+    assert len(page) < 5_000_000
+    assert "100,000" in page
+
+
+def test_the_plots_are_svg_or_png():
+    report = make_report(
+        evidence(
+            [ended(0), failed(1, "no", stopped=300.0, memory=5 << 20)],
+            [job("b0", ("running", 0.0, 9.0), memory=1 << 20, job_id=HOSTILE), job("b1", ("held", 0.0, 9.0))],
+        )
+    )
+    names = ["timeline", "concurrency", "run_times", "memory"]
+    pictures = draw(report, "svg")
+    assert list(pictures) == names
+    texts = {name: "".join(ET.fromstring(picture).itertext()) for name, picture in pictures.items()}
+    assert HOSTILE in texts["timeline"]
+    assert "held" in texts["concurrency"]
+    assert "queued" not in texts["concurrency"]  # no job was
+    assert "run time of a call in minutes" in texts["run_times"]
+    assert "largest memory of the process of a call in MiB" in texts["memory"]
+    pictures = draw(report, "png")
+    assert list(pictures) == names
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures.values())
+
+
+def test_what_has_not_happened_is_not_drawn():
+    assert draw(make_report(evidence()), "svg") == {}
+
+
+def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(CondorFuturesError, match=r"pip install 'condor-futures\[report\]'"):
+        draw(make_report(evidence()), "svg")
