@@ -171,6 +171,10 @@ class CondorFuture(Future[T]):
         "written",
     )
 
+    # No slot: futures of calls without a name do not pay for it.
+    name: str | None = None
+    """The name of the call, which ``with_options(name=...)`` makes from its arguments; None if the call has none."""
+
     def __init__(self, key: str, cancelled: Callable[[CondorFuture[Any]], None] = _ignore) -> None:
         """Make the future of the call *key*; its cancellation calls *cancelled*."""
         # Not Future.__init__(), which would make the condition and the lists.
@@ -238,15 +242,20 @@ class CondorFuture(Future[T]):
         return asyncio.wrap_future(self).__await__()
 
     def __repr__(self) -> str:
-        """Return the standard library's text; once the call has a bundle, also its key, its state and its job's id."""
-        if self.bundle is None:
+        """Return the standard library's text; once the call has a bundle, also its key, its state and its job's id.
+
+        The name of the call comes after its key.
+        """
+        if self.bundle is None and self.name is None:
             return super().__repr__()
         job = f", job {self.job_id}" if self.job_id is not None else ""
-        return f"{super().__repr__()[:-1]}, call {self.key} {self.state}{job}>"
+        name = f" {self.name!r}" if self.name is not None else ""
+        return f"{super().__repr__()[:-1]}, call {self.key}{name} {self.state}{job}>"
 
     def _facts(self) -> dict[str, str]:
         state = self.state
-        facts = {"call": self.key, "state": state, "job": self.job_id or "", "host": self.host or ""}
+        facts = {"call": self.key, "name": self.name or "", "state": state}
+        facts |= {"job": self.job_id or "", "host": self.host or ""}
         if state == "done":
             facts["value"] = in_short(self._result)
         elif state == "failed":

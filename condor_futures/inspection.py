@@ -23,6 +23,7 @@ from condor_futures.execution_point import unpickling
 from condor_futures.execution_point.frames import TAG_SIZE, FrameError, read_frames, skim
 from condor_futures.execution_point.unpickling import Unpickler, found_here
 from condor_futures.files.attempts import find_attempts
+from condor_futures.session.call_names import read_names
 from condor_futures.session.event_log import EventLog
 from condor_futures.session.finding import sessions_directory
 from condor_futures.session.session import Session, own_sessions
@@ -61,6 +62,7 @@ class InspectedCall:
         kwargs: its keyword arguments.
         size: the size of the pickled arguments in bytes.
         authentic: whether the frame with the arguments is authentic.
+        name: the name of the call; None if it has none.
 
     """
 
@@ -70,6 +72,7 @@ class InspectedCall:
     kwargs: Mapping[str, Any]
     size: int
     authentic: bool
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class InspectedOutcome:
         size: the size of the pickled value in bytes.
         authentic: whether the frame is authentic.
         header: the header of the frame.
+        name: the name of the call; None if it has none.
 
     """
 
@@ -99,6 +103,7 @@ class InspectedOutcome:
     size: int
     authentic: bool
     header: Mapping[str, Any]
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,7 @@ def inspect_file(path: str | Path, *, trust: bool = False) -> Inspection:
 
     """
     path = Path(path)
-    reader = _Reader()
+    reader = _Reader(read_names(path.resolve().parent.parent.parent))
     if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would block until another process opens its other end
         raise CondorFuturesError(f"{path} holds neither calls nor outcomes: it is not a regular file")
     with path.open("rb") as file:
@@ -306,7 +311,8 @@ def _skim_frames(file: BinaryIO, start: int, *, read: bool) -> Iterator[tuple[Ma
 class _Reader:
     """Converts frames, one after the other, into calls and outcomes."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
         self.head: Mapping[str, Any] = {}
         self.calls: list[InspectedCall] = []
         self.outcomes: list[InspectedOutcome] = []
@@ -330,12 +336,15 @@ class _Reader:
                 self._functions.append(loaded)
             case "call":
                 args, kwargs = loaded if _is_pair(loaded) else (loaded, {})
-                self.calls.append(InspectedCall(key, self._function(header), args, kwargs, size, authentic))
+                call = InspectedCall(key, self._function(header), args, kwargs, size, authentic, self._names.get(key))
+                self.calls.append(call)
             case "outcome":
                 self.head = self.head or header
                 result, traceback, host = (_text(header.get(name)) or "" for name in ("result", "traceback", "host"))
                 self.outcomes.append(
-                    InspectedOutcome(key, result, loaded, traceback, host, size, authentic, dict(header))
+                    InspectedOutcome(
+                        key, result, loaded, traceback, host, size, authentic, dict(header), self._names.get(key)
+                    )
                 )
             case _:
                 return

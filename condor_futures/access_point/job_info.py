@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -12,9 +13,11 @@ from condor_futures.access_point.location import Location
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.access_point.why_idle import why_idle
-from condor_futures.calls.lines import last_report
+from condor_futures.calls.lines import calls_of, last_report, running_call
 from condor_futures.errors import AccessPointError
 from condor_futures.future import Progress
+from condor_futures.session.call_names import read_names
+from condor_futures.session.names import SessionNames
 from condor_futures.state_machine.hold_codes import SPOOLING_INPUT, JobStatus
 from condor_futures.submit import attributes
 
@@ -37,6 +40,8 @@ _WAITS_THERE = {
 _ASKED_FOR = ["RequestCpus", "RequestDisk", "RequestGPUs", "RequestMemory", "Requirements", "ConcurrencyLimits"]
 #: The directories that a warm job may use on the access point; the job's own comes first.
 _DIRECTORIES = "LimitDirectoryAccess"
+#: The event log of the session, which is in its directory.
+_EVENT_LOG = "DAGManNodesLog"
 _PROJECTION = [
     "AutoClusterId",
     "ClusterId",
@@ -46,6 +51,7 @@ _PROJECTION = [
     attributes.WARM,
     "DiskUsage",
     _DIRECTORIES,
+    _EVENT_LOG,
     "HoldReason",
     "HoldReasonCode",
     "HoldReasonSubCode",
@@ -85,6 +91,8 @@ class JobInfo:
         hold_subcode: HTCondor's subcode for the reason.
         warm: whether the job is warm; it is then given its calls while it runs, and *calls* is 0.
         why_idle: the reason why the job does not run, if you asked for it and the job is idle.
+        names: the names of its calls (``with_options(name=...)``), in order; of a warm job, the name of the call that
+            it makes now. Empty if these calls have no names, or if the session is not on this machine.
         progress: the last :func:`~condor_futures.report` of the call that a warm job makes now; None if the call has
             not reported anything, or if the session is not on this machine.
 
@@ -112,6 +120,7 @@ class JobInfo:
     warm: bool = False
     why_idle: str | None = None
     progress: Progress | None = None
+    names: Sequence[str] = ()
 
     @classmethod
     def from_ad(cls, ad: Mapping[str, Any]) -> JobInfo:
@@ -196,11 +205,37 @@ def query_jobs(access_point: AccessPoint, constraint: str, *, mine: bool = False
     projection = _PROJECTION + _ASKED_FOR if why else _PROJECTION
     ads = Schedd(access_point).query(constraint, projection, mine).wait(_TIMEOUT)
     ads.sort(key=lambda ad: (ad["ClusterId"], ad["ProcId"]))
-    jobs, reasons = [], _Reasons(access_point.given)
+    jobs, reasons, names = [], _Reasons(access_point.given), _Names()
     for ad in ads:
-        job = JobInfo.from_ad(ad)
+        job = replace(JobInfo.from_ad(ad), names=names.of(ad))
         jobs.append(replace(job, why_idle=reasons.of(job, ad)) if why else job)
     return jobs
+
+
+class _Names:
+    """Finds the names of the calls of jobs, in the files of their sessions. It belongs to the thread that makes it."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, Mapping[str, str]] = {}
+
+    def of(self, ad: Mapping[str, Any]) -> Sequence[str]:
+        """Return the names; the session may be that of any client on this machine."""
+        log, key = ad.get(_EVENT_LOG), ad.get(attributes.BUNDLE)
+        if not (isinstance(log, str) and isinstance(key, str) and re.fullmatch("b[0-9]+", key)):
+            return ()
+        session = Path(log).parent
+        if session not in self._known:
+            self._known[session] = read_names(session)
+        if not (names := self._known[session]):
+            return ()
+        here = SessionNames()
+        here.directory = session
+        if ad.get(attributes.WARM) is True:
+            call = running_call(here.lines / key)
+            calls = [call] if call is not None else []
+        else:
+            calls = calls_of(here.directory_of_bundle(int(key[1:])) / f"{key}.calls")
+        return tuple(names[call] for call in calls if call in names)
 
 
 class _Reasons:

@@ -153,6 +153,45 @@ def last_report(directory: Path) -> Progress | None:
     return None
 
 
+def calls_of(path: Path) -> list[str]:
+    """Return the keys of the calls in the file *path* of a closed bundle. Nothing is authenticated."""
+    try:
+        with open_regular(path) as file:
+            return [str(header["call"]) for header, _, _ in skim(file) if header.get("kind") == "call"]
+    except (OSError, KeyError):
+        return []
+
+
+def running_call(directory: Path) -> str | None:
+    """Return the key of the call that a warm job makes now, or next; None if it has no call.
+
+    Only headers are read, and nothing is authenticated: a hostile job can make no other job appear in another light.
+
+    Args:
+        directory: the directory of the job's files.
+
+    """
+    attempts = find_attempts(directory)
+    if not attempts:
+        return None
+    gone: Counter[str] = Counter()
+    given: Counter[str] = Counter()
+    for suffix in ("outcomes", "calls"):
+        try:
+            with open_regular(directory / f"{attempts[-1]}.{suffix}") as file:
+                for header, _, _ in skim(file):
+                    match header:
+                        case {"kind": "outcome" | "cancel", "call": str(call)}:
+                            gone[call] += 1
+                        case {"kind": "returned", "calls": list(calls)}:
+                            gone.update(call for call in calls if isinstance(call, str))
+                        case {"kind": "call", "call": str(call)}:
+                            given[call] += 1
+        except OSError:
+            return None
+    return next((call for call, times in given.items() if times > gone[call]), None)
+
+
 def cancelled_of(bundle: str) -> str:
     """Return what stands for a job in the session's file ``given``, for the cancelled calls that *bundle* stores.
 

@@ -64,7 +64,8 @@ def _render(inspection: Inspection, full: bool) -> RenderableType:
     entries: list[InspectedCall | InspectedOutcome] = [*inspection.calls, *inspection.outcomes]
     shown = entries if full else entries[:_CALLS]
     for entry in shown:
-        table.add_row(_text(entry.key, "bold"), _entry(entry, inspection, full))
+        key = entry.key if entry.name is None else f"{entry.key} {entry.name}"
+        table.add_row(_text(key, "bold"), _entry(entry, inspection, full))
     if len(shown) < len(entries):
         table.add_row("", Text(f"... and {len(entries) - len(shown)} more (--full)", "dim"))
     return Panel(Group(*parts, Text(), table), expand=False)
@@ -138,6 +139,7 @@ def _as_json(inspection: Inspection) -> dict[str, Any]:
         "calls": [
             {
                 "call": call.key,
+                "name": call.name,
                 "function": _name(call.function, full=True),
                 "args": _texts(call.args),
                 "kwargs": {name: _shorten(value, full=True) for name, value in call.kwargs.items()},
@@ -148,6 +150,7 @@ def _as_json(inspection: Inspection) -> dict[str, Any]:
         "outcomes": [
             {
                 "call": outcome.key,
+                "name": outcome.name,
                 "result": outcome.result,
                 "value": _shorten(outcome.value, full=True),
                 "traceback": outcome.traceback or None,

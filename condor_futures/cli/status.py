@@ -113,10 +113,13 @@ def _print(jobs: Sequence[JobInfo]) -> None:
         for column in ("job", "state", "calls", "host", "run time", "memory"):
             right = column in ("calls", "run time", "memory")
             table.add_column(column, justify="right" if right else "left", overflow="fold")
+        named = any(job.names for job in members)
+        if named:
+            table.add_column("name", overflow="fold")
         if any(job.progress for job in members):
             table.add_column("progress", overflow="fold")
         for alike in _rows(members):
-            table.add_row(*_cells(alike))
+            table.add_row(*_cells(alike, named=named))
         print_table(table)
         counts = Counter(job.state for job in members)
         console.print(Text(", ".join(f"{number} {state}" for state, number in counts.items()), "bold"))
@@ -135,7 +138,7 @@ def _rows(jobs: Sequence[JobInfo]) -> Iterator[list[JobInfo]]:
         yield list(group)
 
 
-def _cells(alike: Sequence[JobInfo]) -> list[str | Text]:
+def _cells(alike: Sequence[JobInfo], *, named: bool) -> list[str | Text]:
     first, last = alike[0], alike[-1]
     name = first.job_id if first is last else f"{first.job_id} to {last.job_id}"
     calls = sum(job.calls or 0 for job in alike)
@@ -146,8 +149,14 @@ def _cells(alike: Sequence[JobInfo]) -> list[str | Text]:
         Text(first.host or ""),
         _duration(first.run_time) if first.started is not None else "",
         f"{first.memory / 2**20:.0f} MiB" if first.memory else "",
+        *([_name([name for job in alike for name in job.names])] if named else []),
         *([Text(f"{first.progress.fraction:.0%} {first.progress.text}")] if first.progress else []),
     ]
+
+
+def _name(names: Sequence[str]) -> Text:
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return Text(f"{names[0]}{more}" if names else "")
 
 
 def _print_reasons(jobs: Sequence[JobInfo]) -> None:

@@ -31,6 +31,7 @@ from condor_futures.dag.graph import Graph, NodeOptions
 from condor_futures.dag.intake import NodeIntake
 from condor_futures.dag.results import Results
 from condor_futures.dag.writer import write
+from condor_futures.executor.map_results import argument_tuples
 from condor_futures.future import CondorFuture
 from condor_futures.options.arguments import check_after, check_count, check_optional_count, check_seconds
 from condor_futures.options.categories import Categories
@@ -413,6 +414,39 @@ class DagExecutor(Executor):
         check_seconds("timeout", timeout)
         self._driver.check_open()
         return Results(self._intake.submit_chunks(fn, zip(*iterables, strict=False), chunksize), timeout)
+
+    def starmap(
+        self,
+        fn: Callable[..., T],
+        iterable: Iterable[Iterable[Any]],
+        *,
+        timeout: float | None = None,
+        chunksize: int = 1,
+    ) -> Results[T]:
+        """Like :meth:`map`, but with the arguments of each call as one tuple.
+
+        Args:
+            fn: called with the arguments of one item.
+            iterable: tuples (or other iterables) of positional arguments; the executor reads all items at once.
+            timeout: as in :meth:`map`.
+            chunksize: calls per node.
+
+        Raises:
+            TypeError: if an item of *iterable* is not iterable.
+            PayloadError, RuntimeError, ValueError: as in :meth:`map`.
+
+        Example:
+            >>> powers = dag.starmap(pow, [(2, 10), (3, 2)])
+            >>> futures = dag.run(local=True)
+            >>> list(powers)
+            [1024, 9]
+
+        """
+        refuse_shell(fn)
+        chunksize = check_count("chunksize", chunksize)
+        check_seconds("timeout", timeout)
+        self._driver.check_open()
+        return Results(self._intake.submit_chunks(fn, argument_tuples(iterable), chunksize), timeout)
 
     def write(self) -> Path:
         """Write the DAG and its submit descriptions; return the path of the DAG file, for ``condor_submit_dag``.

@@ -16,6 +16,7 @@ from condor_futures.calls.lines import Attempt
 from condor_futures.calls.usages import Usages
 from condor_futures.errors import CondorFuturesError
 from condor_futures.executor.engine import Connection, Engine, connect, make_engine, start_watcher
+from condor_futures.executor.session_futures import SessionFutures
 from condor_futures.future import CondorFuture
 from condor_futures.options.credentials import commands_of
 from condor_futures.options.options import Options
@@ -23,6 +24,7 @@ from condor_futures.recovery.collecting import collect
 from condor_futures.recovery.evidence import Evidence, Found
 from condor_futures.recovery.history import LAST_REQUESTS
 from condor_futures.recovery.verdicts import Verdicts, settle
+from condor_futures.session.call_names import read_names
 from condor_futures.session.event_log import EventLog
 from condor_futures.session.finding import check_session_directory
 from condor_futures.session.session import Session
@@ -132,10 +134,14 @@ def _open(
 def _resume(engine: Engine, left: Left, evidence: Evidence, verdicts: Verdicts) -> None:
     """Create the futures and bundles of all calls in the session, and hand them to the watcher."""
     keys = sorted((call for found in evidence.found for call in found.calls), key=lambda key: int(key[1:]))
-    engine.futures = {key: CondorFuture(key, engine.cancel) for key in keys}
+    futures: dict[str, CondorFuture[Any]] = {key: CondorFuture(key, engine.cancel) for key in keys}
+    for key, name in read_names(engine.session.directory).items():
+        if key in futures:
+            futures[key].name = name
+    engine.futures = SessionFutures(futures.values())
     engine.count_from(evidence.unused)
     cancelled = {call for found in evidence.bundles for call in (*found.gone, *(() if found.counts else found.calls))}
-    bundle_of = functools.partial(_bundle, left, engine.usages, functools.partial(_future, engine.futures, cancelled))
+    bundle_of = functools.partial(_bundle, left, engine.usages, functools.partial(_future, futures, cancelled))
     ended: dict[Bundle, states.Event] = {}
     for one in verdicts.ended:
         bundle = bundle_of(one.found)

@@ -19,6 +19,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from condor_futures.access_point.job_info import JobInfo, query_jobs
 from condor_futures.calls.making import check_cluster, refuse_shell
+from condor_futures.calls.naming import Naming
 from condor_futures.calls.pickling import Pickled, pickle_object
 from condor_futures.calls.retry_exceptions import Retries, RetryOption
 from condor_futures.errors import AccessPointError
@@ -302,6 +303,10 @@ class CondorExecutor(Executor):
     def futures(self) -> Mapping[str, CondorFuture[Any]]:
         """The futures of all calls of the session by key, in the order of submission, after :meth:`attach`.
 
+        Before, it has only the futures of the calls that have a name (see :meth:`with_options`). ``futures[name]`` is
+        the future of the last call that was submitted with the name. The executor keeps these futures and their values
+        in memory; futures of calls without a name belong to you alone.
+
         Example:
             >>> executor = CondorExecutor(access_point="personal")
             >>> future = executor.submit(pow, 2, 10)
@@ -408,6 +413,7 @@ class CondorExecutor(Executor):
         after: Future[Any] | Iterable[Future[Any]] | None = None,
         category: str | None = None,
         discard_result: bool | None = None,
+        name: str | Literal[False] | None = None,
         ship: Literal["auto"] | Iterable[ModuleType | str | Path] | None = None,
         python_environment: str | Path | Literal[False] | None = None,
         keep_logs: str | Path | Literal[False] | None = None,
@@ -427,6 +433,11 @@ class CondorExecutor(Executor):
                 None keeps the setting.
             discard_result: do not return the values of the calls: the futures' results are None. Exceptions are raised
                 as usual. None keeps the setting.
+            name: a format string that makes the name of each call from its arguments, as ``str.format`` does:
+                ``"fit-{0}"`` uses the first positional argument, ``"fit-{seed}"`` the keyword argument *seed*. The name
+                is in the future's :attr:`~CondorFuture.name`, in :meth:`jobs` and in ``condor-futures status`` and
+                ``show``, and is a key of :attr:`futures`. It is cut after 200 characters. None keeps the setting, False
+                removes it.
             ship: as in the constructor; None keeps the setting.
             python_environment: as in the constructor; None keeps the setting, False removes it.
             keep_logs: as in the constructor; None keeps the setting, False disables it.
@@ -437,14 +448,17 @@ class CondorExecutor(Executor):
             submit_commands: added to the commands of this executor; None removes a command.
 
         Raises:
-            TypeError: as in the constructor; or *after* has an object that is not a future.
+            TypeError: as in the constructor; *after* has an object that is not a future; or *name* is not a str.
             CondorFuturesError: *keep_logs* cannot be created.
-            ValueError, ImportError, FileNotFoundError: as in the constructor.
+            ValueError, ImportError, FileNotFoundError: as in the constructor; or *name* is not a format string.
 
         Example:
             >>> large = executor.with_options(request_memory="512MB")
             >>> means = [large.submit(fit, spectrum) for spectrum in spectra]
             >>> cleaned = executor.with_options(after=means, discard_result=True).submit(clean_up)
+            >>> powers = list(executor.with_options(name="power-{1}").map(pow, [2, 2], [8, 10]))
+            >>> executor.futures["power-10"].result()
+            1024
 
         """
         derived: CondorExecutor = copy.copy(self)
@@ -473,8 +487,9 @@ class CondorExecutor(Executor):
             new = replace(new, warm=float(warm))
         new = replace(new, keep_logs=logs, on_hold=old.on_hold.changed(on_hold, memory_max))
         retries = intake.retries.changed(retry_exceptions, new.commands, new.ship)
+        naming = intake.naming if name is None else None if name is False else Naming.parse(name)
         store_environment(self._engine.session, new.environment)
-        derived._intake = replace(intake, options=new, retries=retries)
+        derived._intake = replace(intake, options=new, retries=retries, naming=naming)
         return derived
 
     def share(self, obj: T) -> SharedObject[T]:
@@ -515,6 +530,7 @@ class CondorExecutor(Executor):
 
         Raises:
             TypeError: *fn* is :func:`shell` itself, without a command.
+            ValueError: the call does not have an argument that its name uses, or the argument has no text yet.
             RuntimeError: the executor was shut down.
             BrokenCondorExecutor: an initializer has failed.
 
@@ -548,7 +564,7 @@ class CondorExecutor(Executor):
 
         Raises:
             TypeError: *count* is not an int.
-            ValueError: *count* is below 1, or exceeds the maximum number of jobs in the queue.
+            ValueError: *count* is below 1, or exceeds the maximum number of jobs in the queue; or as in :meth:`submit`.
             RuntimeError, BrokenCondorExecutor: as in :meth:`submit`.
 
         Example:
@@ -621,7 +637,9 @@ class CondorExecutor(Executor):
                 TimeoutError is raised in any case.
 
         Raises:
-            ValueError: *chunksize* or *buffersize* is below 1, or *chunksize* is ``"auto"`` with a *buffersize*.
+            ValueError: *chunksize* or *buffersize* is below 1, or *chunksize* is ``"auto"`` with a *buffersize*; or the
+                names of the calls use an argument that they do not have. (If a single call cannot be named, its future
+                fails with a ValueError.)
             TypeError: an option has a wrong type, or an argument is not iterable.
             RuntimeError, BrokenCondorExecutor: as in :meth:`submit`.
 
@@ -638,6 +656,8 @@ class CondorExecutor(Executor):
             [(3, 1), ZeroDivisionError('integer division or modulo by zero')]
 
         """
+        if self._intake.naming is not None:
+            self._intake.naming.check(len(iterables))
         return self._map(
             fn,
             lambda: zip(*iterables, strict=False),

@@ -21,6 +21,7 @@ from condor_futures.calls.stored_calls import StoredCalls
 from condor_futures.calls.usages import Usages
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CredentialError
 from condor_futures.executor import at_exit
+from condor_futures.executor.session_futures import SessionFutures
 from condor_futures.future import CondorFuture
 from condor_futures.options.categories import Categories
 from condor_futures.options.credentials import renew_after
@@ -71,8 +72,8 @@ class Engine:
         self.numbers = numbers
         self.shut_down = False
         self._cores: int | None = None
-        #: The futures of all calls by key, if the executor attached to the session; otherwise empty.
-        self.futures: dict[str, CondorFuture[Any]] = {}
+        #: The futures of all calls, if the executor attached to the session, and of all calls that have names.
+        self.futures = SessionFutures()
         self.process = os.getpid()
         #: One object for all futures.
         self.cancel = watcher.cancel

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import itertools
-import threading
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -15,22 +14,27 @@ from typing import Any, TypeVar
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import Call, Manner, writing_calls
 from condor_futures.calls.making import CallPickler, batched, shared_by, write_files
+from condor_futures.calls.naming import Naming
 from condor_futures.calls.pickling import Pickled
 from condor_futures.calls.retry_exceptions import Retries
 from condor_futures.calls.stored_calls import StoredCalls
 from condor_futures.errors import CondorFuturesError, PayloadError
+from condor_futures.executor.call_storage import CallStorage
 from condor_futures.executor.engine import Engine
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
 from condor_futures.options.ship import Code
+from condor_futures.session.call_names import append_names
 from condor_futures.session.session import Session
-from condor_futures.session.shared_objects import ForeignObjectError, SharedObject
+from condor_futures.session.shared_objects import SharedObject
 from condor_futures.state_machine.states import Job
 from condor_futures.submit.description import retried
 from condor_futures.submit.files_here import lost_output, missing_file, unlistable
 from condor_futures.submit.values import said_in
 
 __all__ = ["Intake"]
+
+logger = logging.getLogger(__name__)
 
 _JOBS_AT_A_TIME = 1000  # map() hands over this many bundles at once, so that jobs run while it pickles the rest
 
@@ -41,45 +45,6 @@ T = TypeVar("T")
 
 #: A future and its call; None if the call cannot be made, in which case the future has failed.
 _Made = tuple[CondorFuture[Any], Call | None]
-
-
-class CallStorage:
-    """Stores the calls of one intake for warm jobs, in one file after another. Any thread may add calls."""
-
-    def __init__(self) -> None:
-        """Create it without a file."""
-        self._lock = threading.Lock()
-        self._bundle: Bundle | None = None
-        self._calls: StoredCalls | None = None
-        self._code: Code | None = None
-
-    def add(self, intake: Intake, made: Sequence[tuple[CondorFuture[Any], Call]]) -> None:
-        """Store calls, and have them made. If they cannot be stored, their futures fail.
-
-        Raises:
-            RuntimeError, BrokenCondorExecutor: the executor accepts no more calls.
-
-        """
-        calls = [call for _, call in made]
-        with self._lock:
-            try:
-                with writing_calls(intake.engine.session.directory):
-                    code = intake.code
-                    if self._calls is None or self._bundle is None or self._calls.full or code != self._code:
-                        self._bundle, self._calls = intake.new_storage()
-                        self._code = code
-                    self._calls.append(calls)
-            except (CondorFuturesError, OSError, ValueError) as failure:
-                intake.fail(made, failure)
-                return
-            for future, _ in made:
-                future.bundle = self._bundle
-            try:
-                intake.engine.store(self._calls, self._bundle, {future.key: future for future, _ in made})
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    self._calls.take_back(calls)  # so that no client that attaches makes these refused calls
-                raise
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +59,7 @@ class Intake:
         max_tasks_per_child: a process makes at most this many calls of a bundle; then a new process starts.
         after: futures that the calls wait for without taking their values.
         after_keys: the keys of these futures, in the same order.
+        naming: names the calls; None if they have no names.
         chunk: the number of calls that one job makes, if a bundle has more because warm jobs are to make them.
         together: the number of calls that a warm job is given at once; 0 if it is to be found out.
         storage: where calls for warm jobs are stored.
@@ -107,6 +73,7 @@ class Intake:
     max_tasks_per_child: int | None = None
     after: tuple[Future[Any], ...] = ()
     after_keys: tuple[str, ...] = ()
+    naming: Naming | None = None
     chunk: int = 0
     together: int = 0
     storage: CallStorage = field(init=False, default_factory=CallStorage)
@@ -139,9 +106,15 @@ class Intake:
         return self._pickler.share(obj)
 
     def submit(self, fn: object, args: Sequence[object], kwargs: Mapping[str, object]) -> CondorFuture[Any]:
-        """Submit one call in a bundle of its own."""
+        """Submit one call in a bundle of its own.
+
+        Raises:
+            ValueError: the call cannot be named.
+
+        """
         pickler = self._pickler
-        made = self._call(lambda: pickler.arguments(args, kwargs), lambda: pickler.function(fn))
+        name = self.naming.name(args, kwargs) if self.naming is not None else None
+        made = self._call(lambda: pickler.arguments(args, kwargs), lambda: pickler.function(fn), name=lambda: name)
         if self._store([made]):
             self._add([self._bundle([made])])
         return made[0]
@@ -149,12 +122,19 @@ class Intake:
     def submit_cluster(
         self, fn: object, args: Sequence[object], kwargs: Mapping[str, object], count: int
     ) -> list[CondorFuture[Any]]:
-        """Submit *count* calls, as the jobs of one cluster: all of them, or none."""
+        """Submit *count* calls, as the jobs of one cluster: all of them, or none.
+
+        Raises:
+            ValueError: a call cannot be named.
+
+        """
+        naming = self.naming
+        names = [naming.name(args, kwargs, number) if naming is not None else None for number in range(count)]
         options = replace(self.options, cluster=Session.cluster_key(next(self.engine.numbers.clusters)))
         together: Intake = replace(self, options=options)
         arguments = functools.cache(lambda: self._pickler.arguments(args, kwargs, numbered=True))
         function = functools.cache(lambda: self._pickler.function(fn, numbered=True))
-        calls = [self._call(arguments, function, number) for number in range(count)]
+        calls = [self._call(arguments, function, n, functools.partial(names.__getitem__, n)) for n in range(count)]
         bundles = [together._bundle([call]) for call in calls]
         failed = next((future for future, _ in calls if future.done()), None)
         if failed is None:
@@ -203,7 +183,7 @@ class Intake:
         made: list[_Made] = []
         size = 0
         for args in arguments:
-            made.append(self._call(functools.partial(self._pickler.arguments, args, {}), function))
+            made.append(self._call_of_map(function, args))
             call = made[-1][1]
             size += sum(memoryview(segment).nbytes for segment in call.arguments.segments) if call is not None else 0
             if len(made) >= _CALLS_AT_ONCE or size >= _BYTES_AT_ONCE:
@@ -240,16 +220,27 @@ class Intake:
 
     # Making calls and bundles.
 
+    def _call_of_map(self, function: Callable[[], Pickled], args: tuple[Any, ...]) -> _Made:
+        name = functools.partial(self.naming.name, args, {}) if self.naming is not None else None
+        return self._call(functools.partial(self._pickler.arguments, args, {}), function, name=name)
+
     def _call(
-        self, arguments: Callable[[], Pickled], function: Callable[[], Pickled], number: int | None = None
+        self,
+        arguments: Callable[[], Pickled],
+        function: Callable[[], Pickled],
+        number: int | None = None,
+        name: Callable[[], str | None] | None = None,
     ) -> _Made:
         key = Session.call_key(next(self.engine.numbers.calls))
         # The future cancels through the watcher, because the executor may be garbage collected before the call ends.
         # CondorFuture[Any](...) would give each future a dict, which is larger than the future.
         future: CondorFuture[Any] = CondorFuture(key, self.engine.cancel)
         try:
+            if name is not None and (named := name()) is not None:
+                future.name = named
+                self.engine.futures.add(future)
             return future, Call(key, arguments=arguments(), function=function(), number=number)
-        except (PayloadError, TypeError, ForeignObjectError) as error:
+        except (PayloadError, TypeError, ValueError) as error:
             self.engine.watcher.tally.failed_at_once()
             future.resolve(None, error)
             return future, None
@@ -359,7 +350,7 @@ class Intake:
         self, function: Callable[[], Pickled], arguments: Iterable[tuple[Any, ...]]
     ) -> tuple[list[CondorFuture[Any]], Bundle | None]:
         """Return the futures of a chunk, and its bundle, or None. Only the disk keeps the arguments."""
-        calls = [self._call(functools.partial(self._pickler.arguments, args, {}), function) for args in arguments]
+        calls = [self._call_of_map(function, args) for args in arguments]
         return [future for future, _ in calls], self._bundle(calls)
 
     # Handing over bundles.
@@ -367,12 +358,22 @@ class Intake:
     def _add(self, bundles: Iterable[Bundle | None], *, complete: bool = False) -> None:
         made = [bundle for bundle in bundles if bundle is not None]
         if made:
+            futures = [] if self.naming is None else [one for bundle in made for one in bundle.futures.values()]
             try:
                 self.engine.add(made, complete=complete)
             except Exception:
                 for bundle in made:
                     bundle.discard_calls()  # so that no client that attaches makes these refused calls
                 raise
+            self.record_names(futures)
+
+    def record_names(self, futures: Iterable[CondorFuture[Any]]) -> None:
+        """Record the names of calls that were handed over, for clients that attach and for the command line."""
+        if self.naming is not None:
+            try:
+                append_names(self.engine.session.directory, ((one.key, one.name) for one in futures if one.name))
+            except OSError as error:
+                logger.warning("the names of calls could not be recorded in the session: %s", error)
 
     def fail(self, calls: Iterable[_Made], failure: BaseException | None) -> None:
         """Fail the futures of those *calls* that have not failed yet, before submission."""

@@ -193,6 +193,12 @@ def test_cancelled_task_cancels_the_call(future, told, wrap):
     assert told == [future]
 
 
+def test_a_name_is_in_its_texts(future):
+    future.name = "fit-3"
+    assert repr(future).endswith("state=pending, call c000000 'fit-3' pending>")
+    assert "fit-3" in future._repr_html_()
+
+
 # Resolving.
 
 

@@ -37,6 +37,7 @@ WITHOUT: dict[str, str] = {
     "cli/status.py": _POOL + "tests/pool/test_cli.py",
     "doctor/examination.py": _POOL + "tests/pool/test_doctor.py",
     "executor/attaching.py": _POOL + "tests/pool/test_attach.py, test_old_sessions.py; tests/unit/recovery",
+    "executor/call_storage.py": "tests/unit/executor/test_intake.py",
     "executor/condor_executor.py": _POOL + "tests/pool/test_executor.py, tests/contract",
     "options/environment_files.py": "tests/unit/options/test_python_environment.py",
     "personal/configuration.py": "tests/personal/test_configuration.py",

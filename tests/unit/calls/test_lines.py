@@ -7,7 +7,7 @@ import os
 import pytest
 from line_files import JobSide, write_calls
 
-from condor_futures.calls.lines import Attempt, Line, Notes, cancelled_of, last_report
+from condor_futures.calls.lines import Attempt, Line, Notes, calls_of, cancelled_of, last_report, running_call
 from condor_futures.calls.lines import find_lines as lines_of
 from condor_futures.calls.stored_calls import StoredCalls, bundle_secret
 from condor_futures.execution_point.frames import write_frame
@@ -300,3 +300,26 @@ def test_what_is_no_file_has_no_report(job, tmp_path):
     outcomes.rename(tmp_path / "elsewhere")
     outcomes.symlink_to(tmp_path / "elsewhere")
     assert last_report(job.path.parent) is None
+
+
+def test_the_call_that_is_made_now_is_the_first_without_an_outcome(session, job, client):
+    assert running_call(job.path.parent) is None
+    client.gives(job, "c0", "c1", "c2", "c3")
+    assert running_call(job.path.parent) == "c0"
+    job.outcome("c0")
+    assert running_call(job.path.parent) == "c1"
+    job.say(kind="returned", calls=["c1"])
+    client.gives(job, "c1", kind="cancel", call="c2")
+    assert running_call(job.path.parent) == "c1"
+    job.outcome("c1")
+    assert running_call(job.path.parent) == "c3"
+
+
+def test_a_job_without_an_attempt_makes_no_call(session, tmp_path):
+    assert running_call(tmp_path) is None
+    assert running_call(tmp_path / "nowhere") is None
+
+
+def test_the_calls_of_a_bundle_are_in_its_file(session, tmp_path):
+    assert calls_of(write_calls(session, 0, ["c0", "c1"]).path("calls")) == ["c0", "c1"]
+    assert calls_of(tmp_path / "nowhere") == []

@@ -69,3 +69,13 @@ def test_a_submit_file_is_the_base_of_a_dag(tmp_path):
         dag.submit(abs, 1)
         [node] = dag._driver.graph.nodes
     assert (node.options.retries, node.bundles[0].options.commands) == (2, {"request_cpus": "2"})
+
+
+def test_starmap_takes_tuples_of_arguments(new_dag):
+    dag = new_dag()
+    powers = dag.starmap(pow, [(2, 10), [3, 2]], chunksize=2)
+    with pytest.raises(TypeError, match="item 1 is of type int"):
+        dag.starmap(pow, [(2, 10), 3])
+    assert len(dag.futures) == 2
+    dag.run(local=True)
+    assert list(powers) == [1024, 9]

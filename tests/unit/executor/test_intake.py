@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,15 +12,18 @@ import pytest
 from condor_futures import PayloadError, procid
 from condor_futures.calls import stored_calls
 from condor_futures.calls.code import CodePacker
+from condor_futures.calls.naming import Naming
 from condor_futures.calls.stored_calls import StoredCalls
 from condor_futures.calls.usages import Usages
 from condor_futures.execution_point.frames import read_frames
 from condor_futures.executor import intake as module
 from condor_futures.executor.engine import Numbers
 from condor_futures.executor.intake import Intake
+from condor_futures.executor.session_futures import SessionFutures
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
 from condor_futures.resolving.counts import Counts
+from condor_futures.session.call_names import read_names
 from condor_futures.session.session import Session
 
 
@@ -39,6 +43,7 @@ class Engine:
         self.cancel = self.watcher.cancel
         self.packer = CodePacker(session)
         self.usages = Usages(session.directory)
+        self.futures = SessionFutures()
         self.stored = []
         self.added = []
         self.refusal = None
@@ -332,3 +337,47 @@ def test_warm_jobs_are_given_chunks_of_a_size_that_was_chosen(engine, warm, size
     list(warm.submit_chunks(abs, iter([(n,) for n in range(5)]), size, None, chosen=chosen))
     [bundle] = {bundle for bundle, _ in engine.stored}
     assert head_of(bundle, engine.session).get("together") == together
+
+
+# Names.
+
+
+@pytest.mark.parametrize(("warm", "buffersize"), [(0.0, None), (20.0, None), (20.0, 2)])
+def test_calls_have_the_names_of_their_arguments(engine, warm, buffersize):
+    """Clients that attach find them in the session."""
+    intake = Intake(engine, Options({}, spool=True, warm=warm), naming=Naming.parse("fit-{0}"))
+    one = intake.submit(abs, (5,), {})
+    several = [future for chunk in intake.submit_chunks(abs, iter([(6,), (7,)]), 2, buffersize) for future in chunk]
+    assert [future.name for future in (one, *several)] == ["fit-5", "fit-6", "fit-7"]
+    assert engine.futures["fit-6"] is several[0]
+    assert read_names(engine.session.directory) == {"c000000": "fit-5", "c000001": "fit-6", "c000002": "fit-7"}
+
+
+def test_calls_of_a_cluster_are_named_by_their_numbers(engine, intake):
+    together = replace(intake, naming=Naming.parse("part-{0}"))
+    assert [future.name for future in together.submit_cluster(abs, (procid,), {}, 2)] == ["part-0", "part-1"]
+
+
+def test_a_call_that_cannot_be_named_is_not_submitted(engine, intake):
+    """Alone, it is refused. Among others, only its own future fails."""
+    named = replace(intake, naming=Naming.parse("fit-{0:d}"))
+    for refused in (lambda: named.submit(abs, (), {}), lambda: named.submit_cluster(abs, ("a",), {}, 2)):
+        with pytest.raises(ValueError, match="fit-"):
+            refused()
+    assert engine.added == []
+    [chunk] = named.submit_chunks(repr, iter([(1,), ("two",)]), 2, None)
+    assert [future.done() for future in chunk] == [False, True]
+    assert isinstance(chunk[1].exception(), ValueError)
+
+
+def test_without_names_nothing_is_written_or_kept(engine, intake):
+    future = intake.submit(abs, (1,), {})
+    assert (future.name, len(engine.futures), vars(future)) == (None, 0, {})
+    assert not (engine.session.directory / "names").exists()
+
+
+def test_names_that_cannot_be_recorded_harm_no_call(engine, intake, caplog):
+    (engine.session.directory / "names").mkdir()
+    future = replace(intake, naming=Naming.parse("fit-{0}")).submit(abs, (1,), {})
+    assert (future.done(), future.name, len(engine.added)) == (False, "fit-1", 1)
+    assert "names of calls could not be recorded" in caplog.text

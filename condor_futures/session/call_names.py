@@ -1,0 +1,71 @@
+"""The file ``names`` of a session: the names that the user gave to calls.
+
+It does not exist if no call has a name. The names are not in a bundle's file of calls, which is removed when the calls
+have ended.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from condor_futures.files.private_files import open_regular
+
+__all__ = ["FILE", "append_names", "clean", "read_names"]
+
+FILE: Final = "names"
+#: Characters of a name.
+LONGEST: Final = 200
+
+
+def clean(name: str) -> str:
+    r"""Return *name* as it can be shown anywhere: in one line, of at most 200 characters.
+
+    >>> clean("fit\t1\n")
+    'fit 1'
+
+    """
+    return "".join(c if c.isprintable() else " " for c in name[:LONGEST]).strip()
+
+
+def append_names(directory: Path, names: Iterable[tuple[str, str]]) -> None:
+    """Record the *names* of calls, each with the key of its call before it.
+
+    Args:
+        directory: that of the session.
+        names: as :func:`clean` returns them. Any thread may append some.
+
+    Raises:
+        OSError: they cannot be written.
+
+    """
+    lines = "".join(f"{key} {name}\n" for key, name in names)
+    if lines:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(directory / FILE, flags, 0o600)
+        try:
+            os.write(descriptor, lines.encode("utf-8", "backslashreplace"))
+        finally:
+            os.close(descriptor)
+
+
+def read_names(directory: Path) -> dict[str, str]:
+    """Return the names of calls by call key; none if the session is not on this machine, or has no names.
+
+    Args:
+        directory: that of the session.
+
+    """
+    try:
+        with open_regular(directory / FILE) as file:
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return {}
+    names = {}
+    for line in text.split("\n"):
+        key, blank, name = line.partition(" ")
+        if blank and (name := clean(name)):
+            names[key] = name
+    return names
