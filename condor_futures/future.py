@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import threading
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
@@ -51,10 +52,21 @@ class Written(NamedTuple):
     ranges: Mapping[str, Sequence[int | None]]
 
 
+class Stacks(Protocol):
+    """Asks a job that has a line for the stack of the call that it makes."""
+
+    def stack(self, bundle: Any, call: str, timeout: float) -> str:
+        """Return the stack of *call*, as :meth:`CondorFuture.stack` does."""
+        ...
+
+
 class _Bundle(Protocol):
     """The part of a bundle that the future of one of its calls uses."""
 
     job: Job
+
+    @property
+    def stacks(self) -> Stacks | None: ...
 
     def text(self, stream: str, call: str | None = None, written: Written | None = None) -> str: ...
 
@@ -131,6 +143,39 @@ class Usage:
     job_disk: int | None = None
     job_received: int | None = None
     job_sent: int | None = None
+
+
+#: The frame of the runner that calls the function of a call. Those below it are the runner's too.
+_RUNNER = re.compile(r'condor_futures[/_]execution_point/child\.py", line \d+ in call$')
+
+
+def _of_the_call(stack: str) -> str:
+    r"""Return a stack without the frames that make the call, and with only the characters that can be printed.
+
+    >>> runner = '  File "condor_futures/execution_point/child.py", line 7 in call\n  File "<string>", line 1 in main\n'
+    >>> call = 'Thread 0x1:\n  File "x.py", line 1 in run\n\nThread 0x2:\n  File "y.py", line 2 in f\n'
+    >>> print(_of_the_call(call + runner))
+    Thread 0x1:
+      File "x.py", line 1 in run
+    <BLANKLINE>
+    Thread 0x2:
+      File "y.py", line 2 in f
+    >>> print(_of_the_call('Thread 0x2:\n' + runner))
+    Thread 0x2:
+      <the function is not written in Python>
+
+    """
+    lines: list[str] = []
+    ours = False
+    for line in stack.split("\n"):
+        if _RUNNER.search(line):
+            ours = True
+            if lines and not lines[-1].startswith(" "):
+                lines.append("  <the function is not written in Python>")
+        ours = ours and line != ""
+        if not ours:
+            lines.append("".join(char if char.isprintable() else "?" for char in line))
+    return "\n".join(lines).strip("\n")
 
 
 class CondorFuture(Future[T]):
@@ -426,6 +471,55 @@ class CondorFuture(Future[T]):
 
         """
         return self.bundle.text("stderr", self.key, self.written) if self.bundle else ""
+
+    def stack(self, timeout: float = 10.0) -> str:
+        r"""Return the Python stack of the call as it is now, of all threads of its process.
+
+        The call goes on meanwhile. This also works while the call is in a long function of a C library, and needs no
+        debugger and no privileges on the execution point. The job must have a line to this program: it must be a warm
+        job, or one that streams (see :attr:`CondorExecutor.why_not_warm`). Any thread may ask, also in a callback.
+
+        Args:
+            timeout: seconds to wait for the answer of the job. Usually it takes some milliseconds in a warm job, and up
+                to 1.5 seconds in other jobs.
+
+        Returns:
+            The text that the standard library's :mod:`faulthandler` writes, without the frames that make the call. Of a
+            text larger than 64 KiB, the end.
+
+        Raises:
+            InvalidStateError: the call is not running now.
+            RuntimeError: the job cannot be asked: it has no line, or the call has replaced the handler of the signal.
+            TimeoutError: the job did not answer in time.
+
+        Example:
+            >>> from condor_futures import report
+            >>> def converge():
+            ...     report(0.0, "begins")
+            ...     time.sleep(3600)
+            >>> executor = CondorExecutor(access_point="personal")
+            >>> future = executor.submit(converge)
+            >>> while future.progress is None:
+            ...     time.sleep(0.1)
+            >>> print(future.stack())  # doctest: +ELLIPSIS
+            Current thread 0x... (most recent call first):
+              File "...", line 3 in converge
+            >>> future.cancel()
+            True
+            >>> executor.shutdown()
+
+        """
+        bundle = self.bundle
+        if self.done():
+            raise InvalidStateError(f"the call {self.key} has no stack, because it is {self.state}")
+        if bundle is None or (bundle.stacks is None and bundle.job.shown is not State.RUNNING):
+            raise InvalidStateError(f"the call {self.key} has no stack yet, because it is {self.state}")
+        if bundle.stacks is None:
+            raise RuntimeError(
+                f"the job {self.job_id} of the call {self.key} cannot be asked for a stack, because it is neither warm "
+                "nor streams; executor.why_not_warm says why"
+            )
+        return _of_the_call(bundle.stacks.stack(bundle, self.key, timeout))
 
     def _invoke_callbacks(self) -> None:
         # The standard library catches only Exception here: sys.exit() in a callback would end the thread that resolves

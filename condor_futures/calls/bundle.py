@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from condor_futures.calls.usages import Usages
 from condor_futures.files.private_files import open_regular
-from condor_futures.future import CondorFuture, Usage, Written
+from condor_futures.future import CondorFuture, Stacks, Usage, Written
 from condor_futures.options.options import Options
 from condor_futures.ownership import changes, owned
 from condor_futures.state_machine.states import Job
@@ -32,6 +32,7 @@ _Ranges = Mapping[str, Sequence[int | None]]  # by stream
     parents="follower",
     after="follower",
     attempt="follower",
+    stacks="follower",
     futures="resolver",
     stream_ranges="resolver",
     ends="resolver",
@@ -65,7 +66,8 @@ class Bundle:
         line: the directory that the job of an open bundle exchanges calls and outcomes in; None for a closed bundle.
             The calls of an open bundle are handed to its job while it runs; *futures* are theirs.
         stream: the directory that the job of a closed bundle writes outcomes to as the calls end; None if it does not.
-        attempt: the files of the job's present attempt, without their suffixes. Owned by the follower.
+        attempt: the files of the job's present attempt, without their suffixes. Owned by the follower, as is:
+        stacks: asks the job for the stack of the call that it makes; None if the job has no line.
 
     """
 
@@ -85,6 +87,7 @@ class Bundle:
     attempt: Path | None = None
     shared: Sequence[str] = ()
     usages: Usages | None = None
+    stacks: Stacks | None = None
 
     def __post_init__(self) -> None:
         self._calls = tuple(self.futures)

@@ -149,6 +149,8 @@ def last_report(directory: Path) -> Progress | None:
         frame = next(skim(io.BytesIO(data[at:])), None)
         if frame is not None:  # otherwise it is not whole yet, or no frame
             header = frame[0]
+            if header.get("kind") == "stack":
+                continue  # somebody has asked for it since the last report
             return Progress.of(header.get("fraction"), header.get("text")) if header.get("kind") == "report" else None
     return None
 

@@ -86,7 +86,7 @@ _PARTS = ("frames", "bundle", "code", "rebuilding", "main_module", "unpickling",
 #: The modules that are imported where they are needed.
 _WHERE_NEEDED = (
     *("by_value", "shell", "reporting", "checkpoints"),
-    *("line", "fetching", "exchange", "warm", "streaming"),
+    *("line", "fetching", "exchange", "stacks", "warm", "streaming"),
 )
 
 #: Appended to the package's own code: creates the modules from their bytecode, which replaces the constant. Six imports

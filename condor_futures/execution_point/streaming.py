@@ -1,8 +1,8 @@
 """A job that makes the calls of one bundle, and through the line lets the client have each outcome as its call ends.
 
-Like a warm job it has a directory on the access point, for output, reports and *cancel* frames too; but all its calls
-are in ``BUNDLE.calls``, and nobody hands it others. All outcomes are also in ``BUNDLE.outcomes``, which HTCondor
-transfers at the end. So such a job never waits for the line, and does without it where it does not work.
+Like a warm job it has a directory on the access point, for output, reports, *cancel* and *stack* frames too; but all
+its calls are in ``BUNDLE.calls``, and nobody hands it others. All outcomes are also in ``BUNDLE.outcomes``, which
+HTCondor transfers at the end. So such a job never waits for the line, and does without it where it does not work.
 
 If HTCondor runs the job again, the new attempt does not make the calls of which an earlier attempt has written an
 outcome that counts. The files of attempts are therefore numbered.
@@ -130,6 +130,8 @@ class StreamingJob(WarmJob):
     def take(self, header: "Header", _: bytes) -> None:
         if header["kind"] == "cancel":
             self.cancel(header["call"])
+        elif header["kind"] == "stack":
+            self.ask_stack(header["call"])
 
     def not_begun(self) -> "list[str]":
         rest = self.take_back()

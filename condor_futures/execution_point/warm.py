@@ -11,6 +11,7 @@ it as it grows:
   *call* frames, with the names of the shared objects that are in the directory (``fetching``);
 - *cancel*: nobody waits for this call any more; its process is killed if it runs;
 - *recall*: the last of the calls that have not begun are handed to another job; the job replies with *returned*;
+- *stack*: somebody wants to know where a call is; the job replies with *stack*: its ``text``, or ``refused`` and why;
 - *leave*: there is nothing more to do.
 
 The job appends to ``NAME.outcomes`` the *outcome* frames of the calls; *returned* with the keys of calls that it has
@@ -37,6 +38,7 @@ from .child import STAGE_SIZE, Child
 from .exchange import LARGEST, Exchange
 from .frames import read_frames
 from .line import NO_SPACE, PASSING, PIECE, LineError
+from .stacks import Stack, register
 from .supervisor import fork, handle, how_it_died, new_stage, stage_of
 
 TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
@@ -159,6 +161,8 @@ class WarmJob:
         self.reports, self.reported, self.report_due = mmap.mmap(-1, reporting.REPORT_SIZE), 0, 0.0
         self.child = self.told = None  # type: int | None  # told: the child to which a signal was passed on
         self.failed_start = False
+        self.stacks = -1  # the file to which the child writes its stack, if it has one
+        self.asked = None  # type: Stack | None
         self.terminated = None  # type: int | None
 
     def prepare(self, bundle: "Bundle", directory: str) -> Exchange:
@@ -195,6 +199,8 @@ class WarmJob:
             for call, place in back[: -header["calls"]]:
                 self.hand(call, place)
             self.give_back(back[-header["calls"] :])
+        elif kind == "stack":
+            self.ask_stack(header["call"])
         elif kind == "leave":
             self.leaving = True
 
@@ -294,6 +300,42 @@ class WarmJob:
         for one, place in rest:
             self.hand(one, place)
 
+    # The stack of the call that runs.
+
+    def ask_stack(self, call: str) -> None:
+        """Ask the child for the stack of *call*, which the child makes."""
+        if self.child is None or stage_of(self.stage) != call:
+            self.exchange.say(kind="stack", call=call, refused="waits" if call in self.outstanding else "ended")
+        elif self.asked is None or self.asked.call != call or self.asked.child != self.child:
+            try:
+                self.asked = Stack(call, self.child, self.stacks)
+            except OSError:
+                self.exchange.say(kind="stack", call=call, refused="handler")
+
+    def answer_stack(self) -> None:
+        """Send the stack that the client has asked for, once it is written."""
+        asked = self.asked
+        if asked is None:
+            return
+        if self.child != asked.child or stage_of(self.stage) != asked.call:
+            self.asked = None  # what is written may be the stack of the next call
+            self.exchange.say(kind="stack", call=asked.call, refused="ended")
+            return
+        text = asked.look()
+        if text is not None and stage_of(self.stage) == asked.call:
+            self.asked = None
+            self.exchange.say(kind="stack", call=asked.call, text=text)
+
+    def open_stacks(self) -> None:
+        """Make the file to which the child writes its stack; it has no name, so it is never transferred."""
+        name = os.path.abspath(self.bundle.key + ".stack")
+        try:
+            # Appending, so that what is written after the file was emptied begins at its start.
+            self.stacks = os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            os.unlink(name)
+        except OSError:
+            pass  # the disk is full: the next child may have one
+
     # The child.
 
     def watch_child(self) -> None:
@@ -304,6 +346,8 @@ class WarmJob:
                 self.died(status)
         elif self.is_child_wanted():
             self.stage[:STAGE_SIZE] = b"start".ljust(STAGE_SIZE)
+            if self.stacks < 0:
+                self.open_stacks()
             self.child = fork(self.make_calls)
             handle(self.stop)
 
@@ -316,6 +360,8 @@ class WarmJob:
     def make_calls(self) -> None:
         """Make calls, in the child, until the pipe ends."""
         os.close(self.give)
+        if self.stacks >= 0:
+            register(self.stacks)
         self.exchange.close()  # a call that looks for open sockets does not find the line
         _Child(self.stage).serve(self.bundle, self.functions, self.queue, self.taken, self.tell, self.reports)
 
@@ -402,6 +448,7 @@ class WarmJob:
             if not self.outstanding and self.may_leave():
                 return self.end()
             self.pass_report_on()
+            self.answer_stack()
             if not self.exchange.fetch():
                 self.sleep()
             frames = self.exchange.try_exchange()

@@ -28,6 +28,7 @@ from condor_futures.watching.queue_looks import QueueLooks
 from condor_futures.watching.releases import Releases
 from condor_futures.watching.removals import Removals
 from condor_futures.watching.retrievals import Retrievals
+from condor_futures.watching.stacks import Stacks
 from condor_futures.watching.streams import Streams
 from condor_futures.watching.submissions import Submissions
 
@@ -53,6 +54,7 @@ class Effects:
         releases: jobs to release.
         streams: what jobs that are not warm write as their calls end.
         queue_looks: queries of the schedd's queue.
+        stacks: who waits for the stacks of calls.
 
     """
 
@@ -104,6 +106,7 @@ class Effects:
             dependencies=dependencies,
             schedd_said=self,
         )
+        self.stacks = Stacks(post, self._ask_stack)
         self.fleets = Fleets(
             session,
             self.jobs,
@@ -115,8 +118,9 @@ class Effects:
             max_jobs,
             warm,
             transfer == "IF_NEEDED",
+            stacks=self.stacks,
         )
-        self.streams = Streams(session, resolver)
+        self.streams = Streams(session, resolver, self.stacks)
         self.retrievals = Retrievals(access_point, self.jobs)
         self.removals = Removals(access_point, session.constraint)
         self.releases = Releases(access_point, self.jobs)
@@ -224,6 +228,9 @@ class Effects:
         statuses = {ad.get("JobStatus") for ad in looked["ads"]} if looked is not None else set()
         if statuses in ({JobStatus.IDLE}, {JobStatus.RUNNING}):
             self.fleets.told_status(bundle, runs=statuses == {JobStatus.RUNNING})
+
+    def _ask_stack(self, bundle: Bundle, call: str) -> bool:
+        return (self.fleets if bundle.line is not None else self.streams).ask_stack(bundle, call)
 
     # For Submissions.
 

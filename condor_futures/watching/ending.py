@@ -115,6 +115,7 @@ class Ending:
             leave = self._session.leave  # the directory stays, so that the jobs can be removed later
             self.warn_of_jobs(error)
         finally:
+            self._under_way.effects.stacks.close()  # first: a callback in the resolver's thread may be waiting
             self._access_point.close()
             self._resolver.close()
             self._under_way.effects.log.close()

@@ -35,6 +35,7 @@ from condor_futures.watching.connections import Connection
 from condor_futures.watching.fleet import STUCK, Fleet, WarmJob
 from condor_futures.watching.fleet_bundles import chunk_size, closed_bundle, open_bundle
 from condor_futures.watching.live_jobs import LiveJobs
+from condor_futures.watching.stacks import Stacks
 from condor_futures.watching.waiting import GivenCall, Storage
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class Fleets:
         max_jobs: int,
         works: bool,
         shared_files: bool = False,
+        *,
+        stacks: Stacks,
     ) -> None:
         """Make it.
 
@@ -103,12 +106,14 @@ class Fleets:
             max_jobs: how many jobs may be in the queue at once.
             works: whether jobs can be warm, as far as is known.
             shared_files: whether jobs see the files of the session.
+            stacks: who waits for the stacks of calls.
 
         """
         self._session = session
         self._jobs = jobs
         self._submissions = submissions
         self._resolver = resolver
+        self._stacks = stacks
         self._post = post
         self._next_bundle = next_bundle
         self._ask_cores = ask_cores
@@ -225,6 +230,7 @@ class Fleets:
         fleet = self._fleets.setdefault((options.key, stored.kind), Fleet())
         job = WarmJob(bundle, bundle.line, bundle_secret(self._session.secret, bundle.key))
         fleet.jobs[bundle] = self._warm[bundle] = self._of_directory[bundle.line] = job
+        bundle.stacks = self._stacks
         self._growth.watch_directory(bundle.line)
         self._changed.add(bundle.line)  # it may have begun another attempt since the evidence was collected
         if last is None:
@@ -385,6 +391,8 @@ class Fleets:
                 self._take_back(job, list(given))
             case {"kind": "report", "call": str(key)} if key in job.calls:
                 job.calls[key].future.set_progress(header.get("fraction"), header.get("text"))
+            case {"kind": "stack", "call": str(key)} if key in job.calls:
+                self._stacks.answer(key, header)
             case {"kind": "left"}:
                 job.leaving = True
                 self._take_back(job, list(job.calls))
@@ -487,6 +495,7 @@ class Fleets:
         for storage, group in itertools.groupby(calls, lambda call: call.storage):
             moved = list(group)
             for call in moved:
+                self._stacks.drop(call.key)
                 call.job = None
                 call.future.bundle = storage.bundle
             self._resolver.take_back(job.bundle, {call.key: call.future for call in moved}, storage.bundle)
@@ -495,6 +504,7 @@ class Fleets:
 
     def _finish(self, call: GivenCall, *, failed: bool = False) -> None:
         """The call has its outcome, or is not wanted."""
+        self._stacks.drop(call.key)
         storage = call.storage
         storage.calls.forget(call.key)
         storage.unfinished -= 1
@@ -563,6 +573,7 @@ class Fleets:
         assert bundle.line is not None
         job = WarmJob(bundle, bundle.line, bundle_secret(self._session.secret, bundle.key))
         storage.fleet.jobs[bundle] = self._warm[bundle] = self._of_directory[bundle.line] = job
+        bundle.stacks = self._stacks
         self._resolver.takes(bundle)
         self._growth.watch_directory(bundle.line)
         return bundle
@@ -738,6 +749,15 @@ class Fleets:
         if call is not None:
             self._note(cancelled_of(call.storage.bundle.key), [call])
             self._finish(call, failed=True)
+        return True
+
+    def ask_stack(self, bundle: Bundle, key: str) -> bool:
+        """Ask the job of *bundle* for the stack of a call; False if the job does not have the call."""
+        job = self._warm.get(bundle)
+        if job is None or job.connection is None or key not in job.calls:
+            return False
+        job.connection.say(kind="stack", call=key)
+        self._send(job.connection)
         return True
 
     def hand_all(self) -> None:

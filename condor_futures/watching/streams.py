@@ -20,6 +20,7 @@ from condor_futures.ownership import owned, reads
 from condor_futures.resolving.resolver import Resolver
 from condor_futures.session.session import Session
 from condor_futures.watching.connections import Connection
+from condor_futures.watching.stacks import Stacks
 
 __all__ = ["Streams"]
 
@@ -53,16 +54,25 @@ class _Stream:
 class Streams:
     """The lines of all such jobs of a session that have started. It belongs to the watcher's thread."""
 
-    def __init__(self, session: Session, resolver: Resolver) -> None:
-        """Create it without jobs; *resolver* resolves the futures of calls that have ended."""
+    def __init__(self, session: Session, resolver: Resolver, stacks: Stacks) -> None:
+        """Create it without jobs.
+
+        Args:
+            session: whose jobs.
+            resolver: resolves the futures of calls that have ended.
+            stacks: who waits for the stacks of calls.
+
+        """
         self._session = session
         self._resolver = resolver
+        self._stacks = stacks
         self._streams: dict[Bundle, _Stream] = {}
 
     def add(self, bundle: Bundle) -> None:
         """Follow the job of *bundle*, which runs, from now on, if it has a line."""
         if bundle.stream is not None and bundle not in self._streams:
             self._streams[bundle] = _Stream(bundle, bundle.stream)
+            bundle.stacks = self._stacks
 
     def patience(self) -> float:
         """Return the seconds until files are to be read again."""
@@ -110,9 +120,12 @@ class Streams:
             call = str(header.get("call"))
             if is_final(header) and call in bundle.calls and call not in stream.ended:
                 stream.ended.add(call)
+                self._stacks.drop(call)
                 ended.append((call, start))
             elif header.get("kind") == "report" and (future := bundle.futures.get(call)) is not None:
                 future.set_progress(header.get("fraction"), header.get("text"))
+            elif header.get("kind") == "stack" and call in bundle.futures:
+                self._stacks.answer(call, header)
         if ended:
             self._resolver.deliver(bundle, stream.connection.outcomes, ended)
 
@@ -122,6 +135,15 @@ class Streams:
         if stream is not None and stream.connection is not None:
             stream.connection.say(kind="cancel", call=call)
             stream.connection.send()
+
+    def ask_stack(self, bundle: Bundle, call: str) -> bool:
+        """Ask the job of *bundle* for the stack of a call; False if it cannot be asked any more."""
+        stream = self._streams.get(bundle)
+        if stream is None or stream.connection is None:
+            return False
+        stream.connection.say(kind="stack", call=call)
+        stream.connection.send()
+        return True
 
     def ended(self, bundle: Bundle) -> None:
         """Take in what the job of *bundle* wrote last, because it has ended."""
@@ -138,6 +160,8 @@ class Streams:
 
     def _disconnect(self, stream: _Stream) -> None:
         if stream.connection is not None:
+            for call in stream.bundle.calls:
+                self._stacks.drop(call)  # if the job runs again, it is another process
             stream.connection.close()
             stream.connection = None
 

@@ -50,6 +50,7 @@ WITHOUT: dict[str, str] = {
     "personal/processes.py": "tests/personal/test_pool_lifetime.py ends processes with it",
     "personal/release.py": "tests/personal/test_release.py",
     "watching/fleet_bundles.py": "tests/unit/watching/test_fleets.py reads the files that it writes",
+    "watching/stacks.py": "tests/unit/watching/test_fleets.py, test_streams.py",
     "sessions.py": _POOL + "tests/pool/test_sessions.py",
 }
 

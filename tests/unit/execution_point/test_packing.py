@@ -51,6 +51,7 @@ TRAVELLING = [
     "rebuilding",
     "reporting",
     "shell",
+    "stacks",
     "streaming",
     "supervisor",
     "unpickling",

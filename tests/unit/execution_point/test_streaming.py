@@ -163,3 +163,29 @@ def test_a_line_that_breaks_is_used_again(job, proxy, gate, tmp_path):
         end.touch()
         assert process.wait(30) == 0
     assert job.results() == [32, None, None]
+
+
+def test_the_stack_of_a_call(job, gate):
+    job.write((pow, 2, 5), (wait_for, str(gate)), (pow, 2, 6))
+    with job.start() as process:
+        until(lambda: streamed(job) == ["c000000"])
+        connection = Connection(job.line, find_attempts(job.line)[-1], SECRET, 0, frames=3)
+        for call in ("c000000", "c000001", "c000002"):
+            connection.say(kind="stack", call=call)
+        connection.send()
+        frames = []
+        until(lambda: frames.extend(header for header, _ in connection.read()) or len(told(frames)) == 3)
+        connection.close()
+        assert {call: frame.get("refused") for call, frame in told(frames).items()} == {
+            "c000000": "ended",
+            "c000001": None,
+            "c000002": "waits",
+        }
+        assert "in wait_for\n" in told(frames)["c000001"]["text"]
+        gate.touch()
+        assert process.wait(30) == 0
+    assert job.results() == [32, None, 64]
+
+
+def told(frames):
+    return {header["call"]: header for header in frames if header["kind"] == "stack"}

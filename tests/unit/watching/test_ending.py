@@ -34,6 +34,7 @@ class Scene:
                 removals=SimpleNamespace(empty_the_queue=self.empty_the_queue),
                 log=SimpleNamespace(close=self.doing("close log")),
                 streams=SimpleNamespace(close=self.doing("close streams")),
+                stacks=SimpleNamespace(close=self.doing("close stacks")),
                 fleets=SimpleNamespace(
                     hand_all=self.doing("hand out"),
                     fail_waiting=lambda error, *, keep_calls=False: self.waiting.append((error(None), keep_calls)),
@@ -73,7 +74,7 @@ def scene():
     return Scene()
 
 
-HELPERS = ["close helper", "close resolver", "close log", "close lines", "close streams"]
+HELPERS = ["close stacks", "close helper", "close resolver", "close log", "close lines", "close streams"]
 
 
 def test_it_is_time_when_all_is_done_and_nothing_comes_any_more(scene):

@@ -8,11 +8,15 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import threading
+from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import TimeoutError as WaitError
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from line_files import WARM, JobSide, initializer, write_calls
+from support import until
 
 from condor_futures.calls.calls_file import Manner
 from condor_futures.calls.lines import Attempt
@@ -26,6 +30,7 @@ from condor_futures.session.session import Session
 from condor_futures.state_machine.states import Aborted, State, Terminated, Unwanted
 from condor_futures.watching import fleets as module
 from condor_futures.watching.fleets import EVICTED, FIRST_JOBS, SPARE, STUCK, Fleets
+from condor_futures.watching.stacks import LARGEST, Stacks
 
 WELL, REMOVED = Terminated("1.0", exit_status=0), Aborted("1.0", "via condor_rm")
 
@@ -121,6 +126,7 @@ class Scene:
         """Begin, as another client does."""
         self.jobs = Jobs()
         self.asked = 0
+        self.stacks = Stacks(lambda function: function(), self.ask_stack)
 
         def ask(told):
             self.asked += 1
@@ -137,7 +143,11 @@ class Scene:
             ask,
             max_jobs,
             works,
+            stacks=self.stacks,
         )
+
+    def ask_stack(self, bundle, key):
+        return self.fleets.ask_stack(bundle, key)
 
     # The submissions.
 
@@ -500,6 +510,114 @@ def test_what_a_call_reports_of_itself_is_told_to_its_future(scene):
     progress = {key: future.progress for key, future in scene.futures.items()}
     assert (progress["c0.0"].fraction, progress["c0.0"].text) == (0.5, "half")
     assert progress["c0.1"] is None
+
+
+def ask(scene, key="c0.0", timeout=30.0):
+    """Ask for the stack of a call in another thread; return what comes, and wait until the job has been asked."""
+    future = scene.futures[key]
+    before = len(scene.stacks._waiting.get(key, []))
+    answer = Future()
+
+    def wait():
+        try:
+            answer.set_result(future.stack(timeout))
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=wait, daemon=True).start()
+    until(lambda: len(scene.stacks._waiting.get(key, [])) > before or answer.done())
+    return answer
+
+
+def test_a_stack_is_told_to_all_who_asked_for_it(scene):
+    side = scene.start(0, 1)
+    side.heard()
+    first, second = ask(scene), ask(scene)
+    assert side.heard() == ["stack c0.0"], "the job is asked once"
+    side.say(kind="stack", call="c0.0", text='Thread 1:\n  File "x\x1b[31m.py", line 1 in f\n')
+    scene.turn()
+    assert first.result(10) == second.result(10) == 'Thread 1:\n  File "x?[31m.py", line 1 in f'
+    third = ask(scene)
+    assert side.heard() == ["stack c0.0"], "a later question is another one"
+    side.say(kind="stack", call="c0.0", text="x" * LARGEST + "end")
+    scene.turn()
+    assert len(third.result(10)) == LARGEST
+    assert third.result().endswith("end")
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "words"),
+    [
+        ({"refused": "waits"}, InvalidStateError, "it has not begun yet"),
+        ({"refused": "ended"}, InvalidStateError, "it has just ended"),
+        ({"refused": "handler"}, RuntimeError, "replaced the handler"),
+        ({"refused": ["ended"], "text": 7}, RuntimeError, "replaced the handler"),
+    ],
+    ids=str,
+)
+def test_why_there_is_no_stack(scene, fields, error, words):
+    side = scene.start(0, 1)
+    answer = ask(scene)
+    side.say(kind="stack", call="c0.0", **fields)
+    scene.turn()
+    with pytest.raises(error, match=words):
+        answer.result(10)
+
+
+def test_stacks_that_nobody_asked_for_have_no_effect(scene):
+    """Nor those that another job forges."""
+    first, second = scene.start(0, 2, jobs=2)
+    answer = ask(scene)
+    second.say(kind="stack", call="c0.0", text="forged")
+    for fields in ({}, {"call": ["c0.1"]}, {"call": "c0.1", "text": "not asked"}, {"call": "c9", "text": "unknown"}):
+        second.say(kind="stack", **fields)
+    scene.turn()
+    assert not answer.done()
+    first.say(kind="stack", call="c0.0", text="true")
+    scene.turn()
+    assert answer.result(10) == "true"
+    assert scene.stacks._waiting == {}
+
+
+@pytest.mark.parametrize("what", ["ends", "is cancelled", "is evicted", "is forgotten"])
+def test_nobody_waits_for_the_stack_of_a_call_that_does_not_run(scene, what):
+    side = scene.start(0, 1)
+    answer = ask(scene)
+    match what:
+        case "ends":
+            side.outcome("c0.0")
+            scene.turn()
+        case "is cancelled":
+            scene.cancel("c0.0")
+        case "is evicted":
+            scene.fleets.interrupted(scene.opened[0])
+            scene.turn(EVICTED + 1)
+        case "is forgotten":
+            scene.stacks.close()
+    with pytest.raises(InvalidStateError, match="it has ended, or its job lost its slot"):
+        answer.result(10)
+
+
+def test_a_job_that_does_not_answer(scene):
+    side = scene.start(0, 1)
+    with pytest.raises(WaitError, match=r"did not tell the stack of the call c0\.0 within 0\.1 s"):
+        scene.futures["c0.0"].stack(0.1)
+    side.say(kind="stack", call="c0.0", text="late")
+    scene.turn()
+    assert scene.stacks._waiting == {}
+
+
+def test_calls_that_have_no_stack(scene):
+    scene.fleets._told_cores(1)
+    bundle = scene.submit(0, 2)
+    with pytest.raises(InvalidStateError, match=r"the call c0\.0 has no stack yet, because it is pending"):
+        scene.futures["c0.0"].stack()
+    bundle.job = replace(bundle.job, state=State.RUNNING)
+    with pytest.raises(RuntimeError, match=r"neither warm nor streams; executor\.why_not_warm says why"):
+        scene.futures["c0.0"].stack()
+    scene.futures["c0.0"].resolve(1, None)
+    with pytest.raises(InvalidStateError, match="because it is done"):
+        scene.futures["c0.0"].stack()
 
 
 # Failures.

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import InvalidStateError, ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 from line_files import JobSide, write_calls
+from support import until
 
 from condor_futures.options.options import Options
 from condor_futures.watching import streams as module
+from condor_futures.watching.stacks import Stacks
 from condor_futures.watching.streams import LIST, POLL_LONGEST, Streams
 
 CLOSED = Options({"max_retries": "1"}, spool=True, warm=60.0, streams=True)
@@ -22,10 +25,14 @@ class Scene:
         self.session, self.now = session, 1000.0
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
         self.told = []
-        self.streams = Streams(session, self)
+        self.stacks = Stacks(lambda function: function(), self.ask_stack)
+        self.streams = Streams(session, self, self.stacks)
         self.bundle = write_calls(session, 0, ["c0", "c1", "c2"], options=CLOSED)
         self.bundle.stream = session.stream_directory(self.bundle.key)
         self.streams.add(self.bundle)
+
+    def ask_stack(self, bundle, call):
+        return self.streams.ask_stack(bundle, call)
 
     def deliver(self, bundle, path, calls):
         assert bundle is self.bundle
@@ -97,6 +104,41 @@ def test_reports_are_told_to_the_future(scene):
     scene.run().say(kind="report", call="c0", fraction=0.5, text="half")
     scene.turn()
     assert (scene.bundle.futures["c0"].progress.fraction, list(scene.streams.reports())) == (0.5, ["c0"])
+
+
+def test_stacks(scene):
+    """The job is asked, and whoever waits is told, or why there is no stack."""
+    call = scene.bundle.futures["c0"]
+    with pytest.raises(InvalidStateError, match="it has ended, or its job lost its slot"):
+        call.stack()  # the job does not run
+    side = scene.run()
+    scene.turn()
+    with ThreadPoolExecutor() as threads:
+
+        def ask():
+            answer = threads.submit(call.stack)
+            until(lambda: "c0" in scene.stacks._waiting)
+            return answer
+
+        side.say(kind="stack", call="c0", text="not asked")
+        scene.turn()
+        answer = ask()
+        assert side.heard() == ["stack c0"]
+        side.say(kind="stack", call="c1", text="of another call")
+        side.say(kind="stack", call="c0", text="here")
+        scene.turn()
+        assert answer.result(10) == "here"
+        answer = ask()
+        side = scene.run(1)
+        scene.now += LIST
+        scene.turn()
+        with pytest.raises(InvalidStateError, match="lost its slot"):
+            answer.result(10)
+        answer = ask()
+        side.outcome("c0")
+        scene.turn()
+        with pytest.raises(InvalidStateError, match="it has ended"):
+            answer.result(10)
 
 
 @pytest.mark.parametrize("data", [b"no frame at all", b"\0" * 40])
