@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from xml.etree import ElementTree as ET
 
 import pytest
+from matplotlib.image import imread
 from report_evidence import ended, evidence, failed, job
 
 from condor_futures.errors import CondorFuturesError
 from condor_futures.session_report.data import make_report
 from condor_futures.session_report.page import render
-from condor_futures.session_report.plots import draw
+from condor_futures.session_report.plots import COLOURS, draw
 
 HOSTILE = "$<b>&"
+CHROMIUM = shutil.which("chromium")
 
 
 def large_report(calls=100_000, jobs=2000):
@@ -45,11 +49,31 @@ def large_report(calls=100_000, jobs=2000):
     return make_report(evidence(outcomes, many, warm=[one.bundle for one in many], until=1600.0))
 
 
-def test_a_page_of_a_hundred_thousand_calls_is_small():
+@pytest.fixture(scope="module")
+def large_page():
     report = large_report()
-    page = render(report, draw(report, "svg"), "svg")
-    assert len(page) < 5_000_000
-    assert "100,000" in page
+    return render(report, draw(report, "svg"), "svg")
+
+
+def test_a_page_of_a_hundred_thousand_calls_is_small(large_page):
+    assert len(large_page) < 5_000_000
+    assert "100,000" in large_page
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_a_browser_shows_the_plots(large_page, tmp_path):
+    """The picture of the page has the colours of the states."""
+    page, picture = tmp_path / "page.html", tmp_path / "page.png"
+    page.write_text(large_page, encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'chromium'}"]
+    size = ["--window-size=1000,1600", "--force-device-scale-factor=1"]
+    subprocess.run(
+        [CHROMIUM, *options, *size, f"--screenshot={picture}", page.as_uri()], capture_output=True, check=True
+    )
+    pixels = (imread(picture)[..., :3] * 255).round().astype(int)
+    for state in ("queued", "running", "idle while warm"):
+        colour = [int(COLOURS[state][place : place + 2], 16) for place in (1, 3, 5)]
+        assert (abs(pixels - colour).max(axis=-1) <= 2).sum() > 1000, state
 
 
 def test_the_plots_are_svg_or_png():
