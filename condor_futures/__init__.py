@@ -46,7 +46,7 @@ from condor_futures.executor.condor_executor import CondorExecutor
 from condor_futures.future import CondorFuture, Progress, Usage
 from condor_futures.options.on_hold import HeldJob
 from condor_futures.session.shared_objects import SharedObject
-from condor_futures.sessions import SessionInfo, purge, sessions
+from condor_futures.sessions import SessionInfo, purge, sessions, usage
 
 if TYPE_CHECKING:
     from condor_futures.dag import DagExecutor
@@ -98,6 +98,7 @@ __all__ = [
     "report",
     "sessions",
     "shell",
+    "usage",
     "wait",
 ]
 

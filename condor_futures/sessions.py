@@ -14,6 +14,7 @@ from condor_futures.access_point.choosing import Place
 from condor_futures.access_point.emptying import wait_until_gone
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.calls.lines import Notes
+from condor_futures.calls.usages import Usages
 from condor_futures.dag.files import read_manifest
 from condor_futures.errors import AccessPointError, CondorFuturesError
 from condor_futures.execution_point.frames import skim
@@ -21,7 +22,7 @@ from condor_futures.files.private_files import open_regular
 from condor_futures.session.finding import is_session
 from condor_futures.session.session import Session, own_sessions
 
-__all__ = ["SessionInfo", "purge", "sessions"]
+__all__ = ["SessionInfo", "purge", "sessions", "usage"]
 
 _TIMEOUT = 60.0  # s, for removed jobs to leave the queue, and for the helper process of a killed client to end
 
@@ -167,6 +168,32 @@ def purge(session: str | Path, *, force: bool = False) -> int:
         raise
     found.remove()
     return removed
+
+
+def usage(session: str | Path) -> list[dict[str, Any]]:
+    """Return what the calls of a session, and their jobs, used; like :meth:`CondorExecutor.usage`.
+
+    The session may be in use, left or finished, and may belong to a DAG. Nothing is changed.
+
+    Args:
+        session: the directory or the id of the session, as :func:`sessions` lists it.
+
+    Returns:
+        The same as :meth:`CondorExecutor.usage`. The outcomes of jobs that ended after the client left, and that are
+        still at the access point, are missing.
+
+    Raises:
+        CondorFuturesError: there is no such session of yours.
+
+    Example:
+        >>> from condor_futures import usage
+        >>> with CondorExecutor(access_point="personal", session="scan") as executor:
+        ...     powers = list(executor.map(pow, [2, 3], [10, 2]))
+        >>> [call["result"] for call in usage("scan")]
+        ['value', 'value']
+
+    """
+    return Usages(Session.find(session).directory).table()
 
 
 def _remove_jobs(session: Session) -> int:

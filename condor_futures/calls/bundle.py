@@ -162,7 +162,7 @@ class Bundle:
         if self.usages is None:
             return Usage()
         if written is not None:
-            return self.usages.of(written.bundle, call, written.path, written.start)
+            return self.usages.of(written.bundle or self.key, call, written.path, written.start)
         return self.usages.of(self.key, call, self.path("outcomes"))
 
     def text(

@@ -6,10 +6,12 @@ forged file can do no more than make a number wrong.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +26,8 @@ __all__ = ["JobUsage", "Usages", "usage"]
 
 #: The files of outcomes whose calls are remembered, for futures that are asked one after the other.
 MOST_FILES: Final = 16
+#: Later times, in seconds since 1970, have no date.
+_LAST: Final = 1 << 37
 
 
 @dataclass
@@ -92,6 +96,27 @@ class Usages(SessionNames):
             self._read_logs()
             return dict(self._of_bundle)
 
+    def table(self) -> list[dict[str, Any]]:
+        """Return a row for each call that has an outcome in the session's directory, in the order of submission."""
+        jobs = self.jobs()
+        rows: dict[str, dict[str, Any]] = {}
+        for path, bundle in self._outcomes():
+            with contextlib.suppress(OSError), open_regular(path) as file:
+                for header, _, _ in skim(file):
+                    key = header.get("call")
+                    if header.get("kind") == "outcome" and isinstance(key, str) and key not in rows:
+                        rows[key] = _row(key, header, jobs.get(bundle))
+        return [rows[key] for key in sorted(rows, key=lambda key: (len(key), key))]
+
+    def _outcomes(self) -> Iterator[tuple[Path, str]]:
+        """Yield the files of outcomes, each with the key of the bundle whose job wrote it."""
+        for path in self.bundles.glob("*/*.outcomes"):
+            if not path.with_suffix(".cancelled").exists():
+                yield path, path.stem
+        for directory in (self.lines, self.streams):
+            for path in directory.glob("*/*.outcomes"):
+                yield path, path.parent.name
+
     def _header(self, call: str, outcomes: Path, start: int | None) -> Mapping[str, Any]:
         try:
             with open_regular(outcomes) as file:
@@ -148,6 +173,21 @@ def usage(header: Mapping[str, Any], job: JobUsage | None) -> Usage:
         _span(submitted, started),
         *((job.queued, job.memory, job.disk, job.received, job.sent) if job is not None else ()),
     )
+
+
+def _row(key: str, header: Mapping[str, Any], job: JobUsage | None) -> dict[str, Any]:
+    started = _number(header.get("started"))
+    host, result = header.get("host"), header.get("result")
+    return {
+        "key": key,
+        "job_id": job.job_id if job is not None else None,
+        "host": host if isinstance(host, str) else None,
+        "result": result if isinstance(result, str) else None,
+        "started": datetime.fromtimestamp(started).astimezone() if started is not None and started < _LAST else None,
+        **asdict(usage(header, job)),
+        "requested_memory": job.requested_memory if job is not None else None,
+        "requested_disk": job.requested_disk if job is not None else None,
+    }
 
 
 def _number(value: object) -> float | None:

@@ -22,6 +22,7 @@ from condor_futures.cli.report import report
 from condor_futures.cli.sessions import purge, sessions
 from condor_futures.cli.show import show
 from condor_futures.cli.status import status
+from condor_futures.cli.usage import usage
 from condor_futures.errors import CondorFuturesError
 
 __all__ = ["app", "main"]
@@ -34,6 +35,7 @@ app.command()(status)
 app.command()(sessions)
 app.command()(purge)
 app.command()(report)
+app.command()(usage)
 app.command()(profiles)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(demo)
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import time
+from datetime import datetime, timezone
 
 import pytest
+
+import condor_futures
 
 pytestmark = pytest.mark.pool
 
@@ -46,3 +52,32 @@ def test_calls_of_a_warm_job(warm):
     assert large.usage.job_disk is None
     executor.shutdown()
     assert large.usage.job_disk > 0  # the session exists as long as its futures
+
+
+def test_the_table_of_a_session(new_executor, tmp_path):
+    """Of warm jobs, chunks and jobs of their own, for the executor and, when it has ended, for anybody."""
+    executor = new_executor(session=tmp_path / "session", warm=20)
+    assert executor.usage() == []
+    list(executor.map(use, [150, 1], chunksize=2))
+    alone = executor.with_options(warm=0)
+    list(alone.map(use, [2, 3], chunksize=2))
+    future = alone.submit(int, "x")
+    future.exception()
+    table = executor.usage()
+    assert [row["key"] for row in table] == [f"c{number:06d}" for number in range(5)]
+    assert [row["result"] for row in table] == ["value"] * 4 + ["exception"]
+    assert table[-1]["job_id"] == future.job_id
+    assert {name: table[-1][name] for name in vars(future.usage)} == vars(future.usage)
+    assert table[0]["memory"] > 150 * MiB > table[1]["memory"]
+    assert table[0]["started"] <= table[1]["started"] <= datetime.now(timezone.utc)
+    assert table[2]["job_queued"] is not None
+    executor.shutdown()
+    later = condor_futures.usage(tmp_path / "session")
+    assert [row["memory"] for row in later] == [row["memory"] for row in table]
+    assert all(row["requested_memory"] >= MiB and row["job_disk"] for row in later)
+    command = [sys.executable, "-m", "condor_futures.cli", "usage", str(tmp_path / "session")]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "5 calls (4 value, 1 exception), 3 jobs" in printed
+    assert "requested memory" in printed
+    told = json.loads(subprocess.run([*command, "--json"], capture_output=True, check=True).stdout)
+    assert [row["memory"] for row in told] == [row["memory"] for row in table]

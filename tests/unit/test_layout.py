@@ -35,6 +35,7 @@ WITHOUT: dict[str, str] = {
     "cli/sessions.py": _POOL + "tests/pool/test_sessions.py",
     "cli/show.py": _POOL + "tests/pool/test_cli.py, test_old_sessions.py",
     "cli/status.py": _POOL + "tests/pool/test_cli.py",
+    "cli/usage.py": _POOL + "tests/pool/test_usage.py",
     "doctor/examination.py": _POOL + "tests/pool/test_doctor.py",
     "executor/attaching.py": _POOL + "tests/pool/test_attach.py, test_old_sessions.py; tests/unit/recovery",
     "executor/call_storage.py": "tests/unit/executor/test_intake.py",

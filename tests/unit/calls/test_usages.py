@@ -10,7 +10,7 @@ import pytest
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.usages import Usages
 from condor_futures.execution_point.frames import write_frame
-from condor_futures.future import CondorFuture, Usage
+from condor_futures.future import CondorFuture, Usage, Written
 from condor_futures.options.options import Options
 from condor_futures.state_machine.states import Job
 
@@ -119,3 +119,41 @@ def test_files_that_are_gone(bundle, tmp_path):
     shutil.rmtree(tmp_path)
     assert bundle.usage("c0").job_memory == 8 * MiB
     assert Usages(tmp_path).jobs() == {}
+
+
+def test_the_table_has_each_call_once(bundle, tmp_path):
+    """In the order of submission, from all files of outcomes, but not of bundles that were cancelled."""
+    for name in ("bundles/000/b000001", "bundles/000/b000002", "lines/b000003/aa", "streams/b000001/bb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    outcomes(tmp_path / "bundles/000/b000001.outcomes", {"call": "c000001", "result": "value", "host": "ep1"})
+    outcomes(tmp_path / "bundles/000/b000002.outcomes", {"call": "c000009"})
+    (tmp_path / "bundles/000/b000002.cancelled").touch()
+    outcomes(
+        tmp_path / "lines/b000003/aa.outcomes",
+        {"call": "c1000000", "started": 1e300, "result": 7, "host": []},
+        {"call": "c000002", "started": 5.0, "ended": 6.0},
+        {"call": 5},
+    )
+    outcomes(tmp_path / "streams/b000001/bb.outcomes", {"call": "c000001", "result": "value", "host": "ep1"})
+    log(tmp_path, "evicted_then_finished")
+    first, second, third = Usages(tmp_path).table()
+    assert (first["key"], first["job_id"], first["host"], first["job_memory"]) == ("c000001", "84.0", "ep1", 8 * MiB)
+    assert first["requested_memory"] == 128 * MiB
+    assert (second["key"], second["job_id"], second["wall"]) == ("c000002", None, 1.0)
+    assert second["started"].timestamp() == 5.0
+    assert (third["key"], third["started"], third["result"], third["host"]) == ("c1000000", None, None, None)
+
+
+def test_an_outcome_that_was_streamed_is_of_the_job_of_its_bundle(bundle, tmp_path):
+    log(tmp_path, "evicted_then_finished")
+    outcomes(tmp_path / "aa.outcomes", {"call": "c0", "usage": [1.0, None]})
+    usage = bundle.usage("c0", Written(tmp_path / "aa.outcomes", 0, "", {}))
+    assert (usage.cpu, usage.job_memory) == (1.0, 8 * MiB)
+
+
+def test_a_session_of_an_older_version():
+    """It has times, and an event log."""
+    table = Usages(LOGS.parent / "old_sessions" / "sweep").table()
+    assert table
+    assert all(row["memory"] is None for row in table)
+    assert any(row["wall"] is not None and row["job_memory"] is not None for row in table)
