@@ -21,6 +21,7 @@ from condor_futures.cli.profiles import profiles
 from condor_futures.cli.report import report
 from condor_futures.cli.sessions import purge, sessions
 from condor_futures.cli.show import show
+from condor_futures.cli.ssh import ssh
 from condor_futures.cli.status import status
 from condor_futures.cli.usage import usage
 from condor_futures.errors import CondorFuturesError
@@ -32,6 +33,8 @@ app.add_typer(pool.app, name="pool")
 app.command()(doctor)
 app.command()(show)
 app.command()(status)
+# What follows JOB belongs to the command that runs there.
+app.command(context_settings={"allow_interspersed_args": False})(ssh)
 app.command()(sessions)
 app.command()(purge)
 app.command()(report)

@@ -23,7 +23,7 @@ from condor_futures.personal import PersonalPool
 from condor_futures.session.record import constraint_of
 from condor_futures.submit import attributes
 
-__all__ = ["status"]
+__all__ = ["connected", "constraint_for", "locate", "status"]
 
 _WAITS = ("idle", "blocked", "preparing", "spooling")
 _STYLES = {"idle": "yellow", "running": "cyan", "held": "red", "completed": "green", "removed": "red"}
@@ -50,8 +50,8 @@ def status(
 
     The exit status is 3 if you name the personal pool and it is not running.
     """
-    constraint = _constraint(job, session)
-    with _connected(_locate(access_point, pool)) as helper:
+    constraint = constraint_for(job, session)
+    with connected(locate(access_point, pool)) as helper:
         jobs = query_jobs(helper, constraint, mine=True, why=why or job is not None)
         name = helper.about.get("Name") or str(helper.location)
     if job is not None and not jobs:
@@ -64,7 +64,8 @@ def status(
         console.print(f"No jobs of condor_futures are in the queue of {name}.", highlight=False, soft_wrap=True)
 
 
-def _constraint(job: str | None, session: str | None) -> str:
+def constraint_for(job: str | None, session: str | None) -> str:
+    """Return the ClassAd expression for a job, a cluster, the jobs of a session, or all jobs of condor_futures."""
     parts = [f"{attributes.SESSION} =!= undefined"]
     if session is not None:
         if not re.fullmatch(r"[\w.-]+", session, re.ASCII):
@@ -80,7 +81,7 @@ def _constraint(job: str | None, session: str | None) -> str:
     return " && ".join(parts)
 
 
-def _locate(access_point: str | None, pool: str | None) -> Location:
+def locate(access_point: str | None, pool: str | None) -> Location:
     """Return the access point to query; never start a pool."""
     if pool is not None:
         if access_point in (None, "personal"):
@@ -97,7 +98,8 @@ def _locate(access_point: str | None, pool: str | None) -> Location:
 
 
 @contextlib.contextmanager
-def _connected(location: Location) -> Iterator[AccessPoint]:
+def connected(location: Location) -> Iterator[AccessPoint]:
+    """Connect to the access point, until the block ends."""
     helper = AccessPoint(location, patience=5.0)
     helper.connect(advice="`condor-futures pool start`, then --access-point personal")
     try:

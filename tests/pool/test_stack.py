@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 import time
 from concurrent.futures import InvalidStateError
 
@@ -50,4 +53,12 @@ def test_a_call_of_a_job_without_a_line_has_no_stack(new_executor):
     until(lambda: future.state == "running")
     with pytest.raises(RuntimeError, match=r"job \d+\.0 .* neither warm nor streams; executor\.why_not_warm says why"):
         future.stack()
+    command = [sys.executable, "-m", "condor_futures.cli", "ssh", future.job_id, "pwd"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=100)
+    if shutil.which("sshd", path="/usr/sbin:/usr/local/sbin") and shutil.which("ssh"):
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "/dir_" in done.stdout
+    else:
+        assert done.returncode == 1
+        assert "have no sshd" in done.stderr or "there is no ssh on PATH" in done.stderr
     future.cancel()
