@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from condor_futures.access_point.helper.words import NEVER_RAN
 from condor_futures.calls.bundle import Place
+from condor_futures.calls.failed_calls import find_failed
 from condor_futures.calls.lines import Line, Notes, find_lines, find_streamed
 from condor_futures.calls.outcomes_file import read_outcomes
 from condor_futures.execution_point.frames import skim
@@ -239,6 +240,7 @@ def find_bundles(session: Session) -> list[Found]:
             files.setdefault(key, (path.parent, set()))[1].add(kind)
     notes = Notes.of(session)
     lines = find_lines(session, notes)
+    failed = find_failed(session)
     found = [
         _find(session, key, directory, kinds if key not in lines else kinds - {"outcomes"})
         for key, (directory, kinds) in files.items()
@@ -259,6 +261,8 @@ def find_bundles(session: Session) -> list[Found]:
         if stream is not None:
             streamed = find_streamed(stream, session, bundle.calls)
             places.update((call, (*place, "")) for call, place in streamed.items() if call not in own)
+        if line is None:
+            places.update((call, (*failed[call], "")) for call in bundle.calls if call in failed and call not in places)
         reported = [*own, *places]
         # Calls that have only an outcome: their file was lost or truncated. (An outcome of another bundle's call means
         # that files were exchanged; it does not count.)

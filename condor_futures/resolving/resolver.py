@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import append_value, copy_outcome, copy_outcome_at, writing_calls
+from condor_futures.calls.failed_calls import note_failed
 from condor_futures.calls.outcomes_file import Outcome, outcome_at, read_outcomes
 from condor_futures.calls.stored_calls import bundle_secret
 from condor_futures.errors import (
@@ -169,11 +170,16 @@ class Resolver:
         self._surely(bundle, deliver)
 
     def fail_with(self, bundle: Bundle, call: str, cause: states.Event) -> None:
-        """Fail one call of the open *bundle* with what ended its job."""
+        """Fail one call of the open *bundle* with what ended its job; also for clients that attach later."""
 
         def fail() -> None:
             tail = bundle.text("stderr", tail=STDERR_TAIL)
-            self._fail_one(bundle, call, failures.missing(bundle, cause, None, tail))
+            error = failures.missing(bundle, cause, None, tail)
+            try:
+                note_failed(self._session, call, error)
+            except OSError as trouble:
+                logger.warning("a client that attaches will have the call %s made again: %s", call, trouble)
+            self._fail_one(bundle, call, error)
 
         self._surely(bundle, fail)
 

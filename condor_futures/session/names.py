@@ -20,6 +20,7 @@
             0123456789abcdef.tar a link to an archive of python_environment, or the packed directory (environments)
         checkpoints/c000021/     0700  checkpoint files of a call of a warm job
         given                    0600  which calls the client gave to which warm jobs, and which were cancelled
+        failed                   0600  the outcomes of calls that warm jobs took along (calls.failed_calls)
         names                    0600  the names of calls, if the user gave some (session.call_names)
         links/                   0700  links to files whose names HTCondor would misread (session.links)
         streams/b000019/         the outcomes of a closed bundle as they come (execution_point.streaming)
@@ -102,6 +103,11 @@ class SessionNames:
         '../../environments/0123.tar'
         """
         return f"../../environments/{name}"
+
+    @property
+    def failed(self) -> Path:
+        """The outcomes of calls of warm jobs that failed because of what became of their job."""
+        return self.directory / "failed"
 
     @property
     def given(self) -> Path:

@@ -199,10 +199,8 @@ class Verdict:
         if self._tampered(call):
             return  # its outcome was destroyed
         made, arrived = [began for began, _ in call.made], call.arrived
-        # Without a making, there was no outcome: its client had failed the call because of a job that was killed.
-        settled = call.settled if made and call.settled is not None and min(made) < call.settled else None
         for times, known, what in (
-            (made, settled, "it was made again after its client knew its outcome"),
+            (made, call.settled, "it was made again after its client knew its outcome"),
             (made, arrived and arrived + STOPPED, "it was made again after its outcome had arrived"),
             (
                 call.given,

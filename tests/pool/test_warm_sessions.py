@@ -13,7 +13,7 @@ import pytest
 from support import until
 from warm_calls import ask_the_proxy, job_of_the_call
 
-from condor_futures import CondorExecutor, CondorFuturesError, sessions
+from condor_futures import CondorExecutor, CondorFuturesError, JobRemovedError, sessions
 from condor_futures.inspection import find_job, inspect_file
 
 pytestmark = pytest.mark.pool
@@ -149,6 +149,22 @@ def test_a_client_that_attaches_goes_on_with_a_job_that_was_evicted_before(pool,
         assert future.result(60) == 7
         assert future.job_id == job_id
     assert gate.numbers() == [7, 7]
+
+
+def test_a_call_that_failed_with_its_job_stays_failed(pool, gate, tmp_path):
+    """The next client has the same error, and does not have the call made again."""
+    executor = CondorExecutor(access_point="personal", warm=60.0, session=tmp_path / "session")
+    future = executor.submit(gate.call, 7)
+    gate.wait_for(1)
+    pool.run("condor_rm", future.job_id)
+    error = future.exception(60)
+    assert isinstance(error, JobRemovedError)
+    executor.detach()
+    gate.open()
+    with CondorExecutor.attach(tmp_path / "session") as executor:
+        again = executor.futures[future.key].exception(60)
+    assert (type(again), again.args, again.job_id) == (JobRemovedError, error.args, error.job_id)
+    assert gate.numbers() == [7]
 
 
 def test_values_of_an_earlier_client_are_arguments(pool, tmp_path):
