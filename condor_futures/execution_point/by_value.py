@@ -239,7 +239,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if self._named(obj):
             return NotImplemented
         attributes = dict(_class_dict(obj))
-        namespace = {"__module__": attributes.pop("__module__", None)}
+        namespace = {"__module__": attributes.pop("__module__", None), "__qualname__": obj.__qualname__}
         slots = attributes.get("__slots__")
         if slots is not None:
             namespace["__slots__"] = slots
@@ -381,6 +381,8 @@ def _found(module: "Any", name: str) -> "Any":
                 found = getattr(found, part)
             except Exception:
                 return None
+        if type(found) is staticmethod:
+            found = found.__func__
     return found
 
 

@@ -331,26 +331,24 @@ def _is_enum(cls: type) -> bool:
     return "_member_map_" in vars(cls)
 
 
-#: Layouts of a base that stands in for others.
-_LAYOUTS = ((), ("__dict__", "__weakref__"), ("__dict__",), ("__weakref__",))
-
-
 def _make_quietly(meta: type, name: str, bases: "tuple[type, ...]", namespace: "dict[str, Any]") -> "Any":
-    cls = None
-    if any("__init_subclass__" in vars(one) for base in bases for one in base.__mro__[:-1]):
-        # At first, a base before all others has a hook that does nothing. Python replaces a base only by one with an
-        # equal layout, and does not say which layout that is.
-        for slots in _LAYOUTS:
-            quiet = type("quiet", (), {"__slots__": slots, "__init_subclass__": classmethod(_do_nothing)})
-            try:
-                made = type.__new__(meta, name, (quiet,) + bases, namespace)  # type: Any
-                type.__dict__["__bases__"].__set__(made, bases)
-            except TypeError:
-                continue
-            cls = made
-            break
-    if cls is None:
-        cls = type.__new__(meta, name, bases, namespace)
+    # A base that stands in for the others and has no hook would need their layout, and would be among the
+    # __subclasses__ of their bases until the garbage collector runs. So each hook is away for some microseconds, in
+    # which no other thread may define a subclass.
+    hooks = []
+    try:
+        for one in {one for base in bases for one in base.__mro__[:-1]}:
+            hook = vars(one).get("__init_subclass__")
+            if hook is not None:
+                try:
+                    type.__setattr__(one, "__init_subclass__", classmethod(_do_nothing))
+                except TypeError:  # of an extension module
+                    continue
+                hooks.append((one, hook))
+        cls = type.__new__(meta, name, bases, namespace)  # type: Any
+    finally:
+        for one, hook in hooks:
+            type.__setattr__(one, "__init_subclass__", hook)
     abc = sys.modules.get("abc")
     if abc is not None and issubclass(meta, abc.ABCMeta):
         from _abc import _abc_init  # type: ignore[import-not-found]

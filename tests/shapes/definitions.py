@@ -75,6 +75,38 @@ def about(*things):
     return [thing.about() for thing in things]
 
 
+class Plugin(abc.ABC):
+    def __init_subclass__(cls, name, **keywords):
+        super().__init_subclass__(**keywords)
+        PLUGINS[name] = cls
+
+    @abc.abstractmethod
+    def about(self): ...
+
+
+PLUGINS = {}
+
+
+class Twice(Plugin, name="twice"):
+    def about(self):
+        return Plugin.__subclasses__() == [Twice], PLUGINS["twice"] is Twice, Outer.Inner.Innermost.__qualname__
+
+
+class Outer:
+    class Inner:
+        class Innermost: ...
+
+
+class Tools:
+    @staticmethod
+    def double(x):
+        return 2 * x
+
+
+def static(function):
+    return function is Tools.double, function(2)
+
+
 class Meta(type):
     count = 0
 
@@ -363,6 +395,8 @@ CALLS = [
     ("dataclass with a NewType", fields, Track(RunId(1))),
     ("dataclass with slots", frozen, Frozen()),
     ("__init_subclass__ with an argument", about, First(), Second()),
+    ("__init_subclass__ of an abstract class", about, Twice()),
+    ("a static method is itself", static, Tools.double),
     ("metaclass with a keyword", needs),
     ("__set_name__", described),
     ("enum with attributes", moods, Mood.GOOD),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import condor_futures
+from condor_futures.execution_point import by_value
 
 TESTS = Path(__file__).parents[2]
 SHAPES = TESTS / "shapes"
@@ -49,3 +52,12 @@ def test_a_call_has_the_value_of_a_process_pool(name):
     """The process pool's workers are forked: they have all objects of the script."""
     pool, job = compared()[name]
     assert job == pool
+
+
+def test_a_static_method_is_pickled_by_its_name():
+    """A pickle of it, made in a call, would not be of the function that its class has."""
+    function = importlib.metadata.Prepared.normalize
+    data = by_value.dumps(function, 5)
+    assert b"Prepared.normalize" in data
+    assert pickle.loads(data) is function
+    assert len(data) == len(pickle.dumps(function, 5))
