@@ -20,7 +20,7 @@ def outcome(error, value, check=None):
     """Return a text of what became of a call; *check* looks at its value in the client."""
     if error is not None:
         # An error of a class that cannot be rebuilt from its arguments arrives as another error.
-        return f"{error!r} {vars(error)}"
+        return re.sub(" at 0x[0-9a-f]+", "", f"{error!r} {vars(error)}")
     text = re.sub(" at 0x[0-9a-f]+", "", repr(value))
     return text if check is None else f"{text} {check(value)}"
 
