@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "shapes"))
+from projects import DIFFERENT, drawn
 
 pytestmark = pytest.mark.pool
 
@@ -58,3 +62,13 @@ def test_a_script_and_its_neighbours_are_imported_in_jobs(pool, tmp_path):
         check=False,
     )
     assert (done.stdout, done.stderr) == ("well\n", "")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_generated_programs_have_the_values_of_a_process_pool_in_jobs(pool, tmp_path, seed):
+    """The many programs of this kind, in jobs without HTCondor, are in tests/unit/calls/test_shapes.py."""
+    project = drawn(seed)
+    found = project.run(tmp_path, SHAPES_IN_JOBS="1", **pool.environment)
+    for part, (name, in_a_pool, in_a_job) in zip(project.parts, found, strict=True):
+        known = part.kind in DIFFERENT and DIFFERENT[part.kind](part, project, in_a_job)
+        assert known or in_a_job == in_a_pool, (name, project)

@@ -24,8 +24,6 @@ class Kind:
         arguments: those of the call.
         check: an expression of the value ``v``.
         only: the places of definitions that it can have; all, if it is empty.
-        here: its value is that of the client, not that of a spawned process, if it is defined in a script: a known
-            difference.
 
     """
 
@@ -33,7 +31,6 @@ class Kind:
     arguments: str = ""
     check: str = ""
     only: frozenset[str] = frozenset()
-    here: bool = False
 
     def text(self, number: int, prefix: str) -> tuple[str, str, str]:
         """Return the definition, the arguments and the check with *number*, for a module that *prefix* names."""
@@ -347,7 +344,6 @@ KINDS = {
         def f_(c): return c is C_(), len(M_.made)
         """,
         "@C_()",
-        here=True,
     ),
     "metaclass with operators": Kind(
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -266,13 +267,13 @@ class Project:
         cwd = directory / "app" if self.start in IN_APP else directory
         places = [directory / "lib", directory / "zipped.zip", directory / "site"]
         if self.relative:
-            places = [os.path.relpath(place, cwd) for place in places]
+            places = [Path(os.path.relpath(place, cwd)) for place in places]
         repository = Path(condor_futures.__file__).parents[1]
         path = [*places, TESTS, TESTS / "shapes", repository]
         done = subprocess.run(
             [sys.executable, *command, *([self.script] if command == ["-c"] else [])],
             cwd=cwd,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), **environment},
+            env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(map(str, path))},
             input=self.script if command == ["-"] else None,
             capture_output=True,
             text=True,
@@ -286,6 +287,18 @@ class Project:
 projects = st.builds(Project, st.lists(parts, min_size=8, max_size=14), st.sampled_from(list(STARTS)), st.booleans())
 
 
+def drawn(seed: int) -> Project:
+    """Return a program with twelve kinds of definitions, which has a guard."""
+    draw = random.Random(seed)
+    found: list[Part] = []
+    for kind in draw.sample(sorted(KINDS), 12):
+        fitting = [
+            part for place in PLACES if _fits(part := Part(kind, place, draw.choice(IMPORTS), draw.choice(list(WAYS))))
+        ]
+        found.append(draw.choice(fitting))
+    return Project(found, draw.choice(["guard", "-m module"]))
+
+
 def _is_by_value(part: Part, project: Project) -> bool:
     return part.place not in MODULE and (not project.guard or part.place != "script")
 
@@ -293,6 +306,7 @@ def _is_by_value(part: Part, project: Project) -> bool:
 #: Known differences, in the table of ``docs/how-to/coming-from-processpoolexecutor.md``: by kind of definition, whether
 #: this outcome in a job is the documented one.
 DIFFERENT = {
+    "interned": lambda part, project, job: _is_by_value(part, project) and "takes no arguments" in job,
     "identity": lambda part, project, job: part.place == "factory" and job.startswith("KeyError"),
     "copyreg": lambda part, project, job: _is_by_value(part, project) and part.way == "by pickle" and "pickle" in job,
 }
