@@ -14,6 +14,9 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
+from types import MappingProxyType
+
+NO_CHECKS = MappingProxyType({})
 
 
 def outcome(error, value, check=None):
@@ -32,7 +35,7 @@ def outcomes(futures, calls, checks):
         yield error, outcome(error, None) if error is not None else outcome(None, future.result(), checks.get(name))
 
 
-def in_a_pool(calls, checks, method):
+def in_a_pool(calls, checks=NO_CHECKS, method="fork"):
     """Return the outcome of each call; None if a process pool cannot make it."""
     found, waiting = [], list(calls)
     while waiting:
@@ -72,7 +75,7 @@ def in_a_fork(calls, checks):
     return found
 
 
-def in_a_job(calls, checks):
+def in_a_job(calls, checks=NO_CHECKS):
     """Make the calls in one job, as an executor does, in a directory of its own, with a Python of its own."""
     from sandbox import Sandbox
 
@@ -93,9 +96,8 @@ def in_jobs(calls, checks):
         return [text for _, text in outcomes(futures, calls, checks)]
 
 
-def compare(calls, checks=(), method="fork"):
+def compare(calls, checks=NO_CHECKS, method="fork"):
     """Print the name of each call, its outcome in a process pool, and its outcome in a job."""
-    checks = dict(checks)
     pool = in_a_pool(calls, checks, method)
     if None in pool:
         here = in_a_fork(calls, checks)
