@@ -306,6 +306,7 @@ def _is_by_value(part: Part, project: Project) -> bool:
 #: Known differences, in the table of ``docs/how-to/coming-from-processpoolexecutor.md``: by kind of definition, whether
 #: this outcome in a job is the documented one.
 DIFFERENT = {
+    "function that comes back": lambda part, project, job: part.place == "factory" and job.endswith(" False"),
     "interned": lambda part, project, job: _is_by_value(part, project) and "takes no arguments" in job,
     "identity": lambda part, project, job: part.place == "factory" and job.startswith("KeyError"),
     "copyreg": lambda part, project, job: _is_by_value(part, project) and part.way == "by pickle" and "pickle" in job,
