@@ -312,7 +312,7 @@ OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
             "CondorExecutor() only",
         ),
         **dict.fromkeys(("access_point", "max_workers"), "CondorExecutor() and DagExecutor() only"),
-        **dict.fromkeys(("after", "category", "discard_result"), "with_options() only"),
+        **dict.fromkeys(("after", "category", "discard_result", "name"), "with_options() only"),
         **dict.fromkeys(
             ("keep_logs", "memory_max", "on_hold", "python_environment", "retry_exceptions", "ship", "spool", "warm"),
             "CondorExecutor() and its with_options()",
