@@ -501,9 +501,8 @@ class CondorFuture(Future[T]):
             >>> future = executor.submit(converge)
             >>> while future.progress is None:
             ...     time.sleep(0.1)
-            >>> print(future.stack())  # doctest: +ELLIPSIS
-            Current thread 0x... (most recent call first):
-              File "...", line 3 in converge
+            >>> "in converge" in future.stack()
+            True
             >>> future.cancel()
             True
             >>> executor.shutdown()

@@ -172,7 +172,7 @@ ELSEWHERE: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
         **dict.fromkeys(("mem", "mem_per_cpu", "ram", "vmem"), ("request_memory",)),
         **dict.fromkeys(("time", "time_limit", "timeout", "walltime"), ("allowed_execute_duration",)),
         **dict.fromkeys(("n_jobs", "n_workers", "nprocs", "num_workers", "processes"), ("max_workers",)),
-        **dict.fromkeys(("job_name", "jobname", "name"), ("batch_name",)),
+        **dict.fromkeys(("job_name", "jobname"), ("batch_name",)),
         **dict.fromkeys(("partition", "qos"), ("job_flavour", "accounting_group")),
         **dict.fromkeys(("account", "project"), ("accounting_group",)),
         **dict.fromkeys(("conda_env", "conda_environment", "venv", "virtualenv"), ("python_environment",)),

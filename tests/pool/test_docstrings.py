@@ -131,7 +131,8 @@ def test_all_that_users_call_has_an_example():
     functions += [condor_futures.CondorExecutor, condor_futures.CondorFuture, condor_futures.DagExecutor]
     for cls in functions[-3:]:
         members = [member for name, member in vars(cls).items() if not name.startswith("_")]
-        members = [member for member in members if not inspect.ismemberdescriptor(member)]  # of __slots__
+        # Not those of __slots__, nor a default, which is None.
+        members = [member for member in members if member is not None and not inspect.ismemberdescriptor(member)]
         # A property has its function as fget, a class method as __func__.
         functions += [getattr(member, "fget", getattr(member, "__func__", member)) for member in members]
     names = {f"{function.__module__}.{function.__qualname__}" for function in functions}

@@ -199,7 +199,7 @@ def test_outcomes_are_inspected(sweep):
 def test_the_command_line_shows_calls_and_outcomes(sweep, analysis):
     shown = json.loads(run("show", "--json", bundle(sweep, 0, "calls")))
     assert shown[0]["calls"] == [
-        {"call": "c000000", "function": "pow", "args": ["2", "10"], "kwargs": {}, "authentic": True}
+        {"call": "c000000", "name": None, "function": "pow", "args": ["2", "10"], "kwargs": {}, "authentic": True}
     ]
     assert "ZeroDivisionError: 1 by nothing" in run("show", bundle(sweep, 5, "outcomes"))
     assert "shell('echo $((6 * 7))')()" in run("show", bundle(analysis, 6, "calls"))

@@ -30,7 +30,8 @@ def resume():
     state, model = checkpoint_file("state"), checkpoint_file("model")
     contents = bytes(range(256)) * 20_000  # more than a frame has
     if state.exists():
-        assert state.read_bytes() == contents
+        if state.read_bytes() != contents:  # an assert would need pytest in the job
+            raise ValueError("the state is not that of the attempt before")
         return sorted(path.name for path in model.rglob("*")), (model / "deep/empty").read_bytes()
     (model / "deep").mkdir(parents=True)
     (model / "deep/empty").touch()

@@ -34,17 +34,19 @@ def count(begun):
     return sum(range(10**12))  # in C, holding the lock of the interpreter
 
 
-def recurse(begun, depth=500):
+def recurse(begun, depth=500, meet=None):
     if depth:
-        return recurse(begun, depth - 1)
+        return recurse(begun, depth - 1, meet)
+    if meet is not None:
+        meet()
     return sleep(begun)
 
 
 def with_threads(begun):
+    meet = threading.Barrier(61).wait
     for _ in range(60):
-        threading.Thread(target=recurse, args=(begun, 90), daemon=True).start()
-    time.sleep(0.2)
-    recurse(begun, 90)
+        threading.Thread(target=recurse, args=(begun, 90, meet), daemon=True).start()
+    recurse(begun, 20, meet)  # faulthandler writes at most 100 frames of a thread
 
 
 def replace_the_handler(begun):
@@ -203,5 +205,5 @@ def test_a_stack_is_complete_only_after_the_handler(tmp_path, monkeypatch):
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {stacks.SIGNAL})
             signal.signal(stacks.SIGNAL, before)
-        assert stack.look() == "a part"
+        until(lambda: stack.look() == "a part", 10)  # the handler runs soon
         assert Path(file.name).stat().st_size == 6

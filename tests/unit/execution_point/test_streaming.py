@@ -166,9 +166,10 @@ def test_a_line_that_breaks_is_used_again(job, proxy, gate, tmp_path):
 
 
 def test_the_stack_of_a_call(job, gate):
-    job.write((pow, 2, 5), (wait_for, str(gate)), (pow, 2, 6))
+    begun = gate.with_name("begun")
+    job.write((pow, 2, 5), (begin_and_wait_for, str(begun), str(gate)), (pow, 2, 6))
     with job.start() as process:
-        until(lambda: streamed(job) == ["c000000"])
+        until(begun.exists)
         connection = Connection(job.line, find_attempts(job.line)[-1], SECRET, 0, frames=3)
         for call in ("c000000", "c000001", "c000002"):
             connection.say(kind="stack", call=call)
@@ -181,10 +182,18 @@ def test_the_stack_of_a_call(job, gate):
             "c000001": None,
             "c000002": "waits",
         }
-        assert "in wait_for\n" in told(frames)["c000001"]["text"]
+        assert "in begin_and_wait_for\n" in told(frames)["c000001"]["text"]
         gate.touch()
         assert process.wait(30) == 0
     assert job.results() == [32, None, 64]
+
+
+def begin_and_wait_for(begun: str, path: str) -> None:
+    from pathlib import Path
+
+    Path(begun).touch()
+    while not Path(path).exists():
+        time.sleep(0.01)
 
 
 def told(frames):
