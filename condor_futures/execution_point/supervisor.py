@@ -37,14 +37,15 @@ PASSED_ON = (
 
 The supervisor passes them on to the child. Each of them ends a process that does not handle it.
 """
+_AWAITED = (*PASSED_ON, signal.SIGCHLD)
 
 
 def fork(work: "Callable[[], None]") -> int:
     """Start a process that does *work*, in which a child makes calls; return its id.
 
-    The signals that stop a job are blocked afterwards, until the supervisor is ready to pass them on to this process.
+    The signals that stop a job, and SIGCHLD, are blocked afterwards, until the supervisor awaits or handles them.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
     pid = os.fork()
     if pid:
         return pid
@@ -81,7 +82,28 @@ def handle(handler: "Any") -> None:
     """Set the handler of the signals that stop a job, and let them come."""
     for number in PASSED_ON:
         signal.signal(number, handler)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
+
+
+def await_child(child: int, stage: "mmap.mmap") -> "tuple[int, int]":
+    """Wait until the child ends; return the signal with which HTCondor stopped the job, else 0, and the wait status.
+
+    HTCondor's soft kill (eviction, hold, removal) is passed on. The call may handle the signal, for as long as HTCondor
+    lets it: HTCondor kills the job after kill_sig_timeout or job_max_vacate_time.
+    """
+    # With a handler, a signal that comes just before waitpid() would be noticed only when the child ends.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
+    stopped = 0
+    while True:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            # The signal may have come to both processes.
+            return stopped or next(iter(signal.sigpending().intersection(PASSED_ON)), 0), status
+        number = signal.sigwait(_AWAITED)
+        if number != signal.SIGCHLD:
+            stopped = stopped or number
+            stage[STAGE_SIZE] = 1
+            os.kill(child, number)
 
 
 def how_it_died(status: int) -> "dict[str, Any]":
@@ -89,6 +111,18 @@ def how_it_died(status: int) -> "dict[str, Any]":
     if os.WIFSIGNALED(status):
         return {"signal": os.WTERMSIG(status)}
     return {"exit_status": os.WEXITSTATUS(status)}
+
+
+def _die(bundle: Bundle, number: int) -> None:
+    """Die of the signal, as the child did. No outcome is written, because the job runs again."""
+    try:
+        if os.path.isdir(bundle.checkpoints):
+            from . import checkpoints
+
+            checkpoints.pack(bundle)
+    finally:
+        handle(signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
 
 def supervise(bundle: Bundle) -> bool:
@@ -109,28 +143,9 @@ def supervise(bundle: Bundle) -> bool:
             return well
         stage[:STAGE_SIZE] = b"start".ljust(STAGE_SIZE)
         child = fork(make_calls)
-
-        def stop(number: int, _: object, child: int = child) -> None:
-            # HTCondor's soft kill (eviction, hold, removal). The call may handle the signal, for as long as HTCondor
-            # lets it: HTCondor kills the job after kill_sig_timeout or job_max_vacate_time. Then this process ends by
-            # the same signal. No outcome is written, because the job runs again.
-            stage[STAGE_SIZE] = 1
-            try:
-                os.kill(child, number)
-                os.waitpid(child, 0)
-            except (ProcessLookupError, ChildProcessError):
-                pass  # the child had just ended
-            try:
-                if os.path.isdir(bundle.checkpoints):
-                    from . import checkpoints
-
-                    checkpoints.pack(bundle)
-            finally:
-                signal.signal(number, signal.SIG_DFL)
-                os.kill(os.getpid(), number)
-
-        handle(stop)
-        _, status = os.waitpid(child, 0)
+        stopped, status = await_child(child, stage)
+        if stopped:
+            _die(bundle, stopped)
         at = stage_of(stage)
         bundle.cut_torn()
         after = bundle.reported()

@@ -39,7 +39,7 @@ from .exchange import LARGEST, Exchange
 from .frames import read_frames
 from .line import NO_SPACE, PASSING, PIECE, LineError
 from .stacks import Stack, register
-from .supervisor import fork, handle, how_it_died, new_stage, stage_of
+from .supervisor import await_child, fork, handle, how_it_died, new_stage, stage_of
 
 TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
 if TYPE_CHECKING:
@@ -511,8 +511,10 @@ class WarmJob:
         """Let the child leave as a worker process does."""
         os.close(self.give)
         if self.child is not None:
-            os.waitpid(self.child, 0)  # its threads may take their time
+            number, _ = await_child(self.child, self.stage)  # its threads may take their time
             self.child = None
+            handle(self.stop)
+            self.terminated = self.terminated or number or None
         if self.terminated is not None:
             self.die(self.terminated)
 

@@ -264,6 +264,17 @@ def test_every_signal_that_stops_a_job_ends_a_call_without_a_handler(job, number
     assert ("KeyboardInterrupt" in job.stderr) is False
 
 
+def test_a_signal_stops_the_job_at_any_moment(job):
+    """A signal that came just before the supervisor waited for its child was noticed only when the child ended."""
+    for moment in range(0, 120, 3):
+        job.write((time.sleep, 3600))
+        with job.start() as process:
+            time.sleep(moment / 1000)
+            process.terminate()
+            assert process.wait(60) == -signal.SIGTERM
+        assert job.results() == []
+
+
 @pytest.mark.parametrize(
     ("number", "ending"),
     [
