@@ -75,7 +75,7 @@ class QueueLooks:
         self._took = 0.0
         self._due = time.monotonic() + AUDIT_INTERVAL
         self._changed: dict[str, tuple[State, float]] = {}
-        self._suspected: set[str] = set()
+        self._suspected: dict[str, type[states.Event]] = {}
         self._waits_since: dict[str, float] = {}
 
     def submitted(self, *, logged: bool) -> None:
@@ -125,14 +125,15 @@ class QueueLooks:
         self._follower.read_log()
         jobs = {job_id: self._jobs[job_id].job for job_id in asked if job_id in self._jobs}
         events = queue_events(jobs, result["ads"])
-        suspected, self._suspected = self._suspected, set(events)
+        suspected, self._suspected = self._suspected, {job_id: type(told[-1]) for job_id, told in events.items()}
         waiting = [job_id for job_id, told in events.items() if isinstance(told[-1], states.Unspooled)]
         self._waits_since = {job_id: self._waits_since.get(job_id, time.monotonic()) for job_id in waiting}
         speaking = self.log_speaks
         for job_id, told in events.items():
             # An event that is missing in the log may be written soon, and a job that is in neither queue nor history
             # may be between the two. Both count only when they have been seen twice.
-            if job_id not in suspected and (speaking or isinstance(told[-1], states.Gone)):
+            twice = suspected.get(job_id) is type(told[-1])
+            if not twice and (speaking or isinstance(told[-1], states.Gone)):
                 continue
             if isinstance(told[-1], states.Unspooled):
                 if time.monotonic() - self._waits_since[job_id] < SPOOLING:

@@ -13,6 +13,7 @@ from condor_futures.errors import AccessPointError
 from condor_futures.options.options import Options
 from condor_futures.state_machine.hold_codes import SPOOLING_INPUT
 from condor_futures.state_machine.states import (
+    Aborted,
     Executing,
     Gone,
     Job,
@@ -111,6 +112,18 @@ def test_an_audit_that_finds_nothing_starts_anew(schedd):
     for ad in (in_queue(2), in_queue(1), in_queue(2)):
         schedd.wait()
         assert schedd.answer(ad) == []
+
+
+def test_seen_twice_means_the_same_event_twice(schedd):
+    """The log had the start of the job after the first query; its removal is still to be written."""
+    schedd.submit(logged=True)
+    schedd.wait()
+    assert schedd.answer(in_queue(2)) == []
+    schedd.bundles["7.0"].job = job_in(State.RUNNING)
+    schedd.wait()
+    assert schedd.answer(in_queue(3, RemoveReason="via condor_rm")) == []
+    schedd.wait()
+    assert schedd.answer(in_queue(3, RemoveReason="via condor_rm")) == [Aborted("7.0", "via condor_rm")]
 
 
 def test_what_a_silent_logs_queue_says_is_believed_at_once(schedd):
