@@ -369,8 +369,8 @@ def _text(value: object) -> str | None:
 class _Unpickler(Unpickler):
     """Substitutes placeholders for objects that exist only in a job."""
 
-    def __init__(self, segments: Sequence[bytes | bytearray], number: object) -> None:
-        super().__init__(io.BytesIO(segments[0]), buffers=segments[1:])
+    def __init__(self, file: io.BytesIO, buffers: Sequence[bytes | bytearray], number: object) -> None:
+        super().__init__(file, buffers=buffers)
         self._number = number
 
     def find_class(self, module: str, name: str) -> Any:
@@ -386,7 +386,10 @@ class _Unpickler(Unpickler):
 
 def _unpickle(segments: Sequence[bytes | bytearray], number: object) -> Any:
     try:
-        return _Unpickler(segments, number).load()
+        file = io.BytesIO(segments[0])
+        loaded = _Unpickler(file, segments[1:], number).load()
+        is_first = type(loaded) is unpickling.ScriptVariables
+        return _Unpickler(file, segments[1:], number).load() if is_first else loaded
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - unpickling runs the user's code

@@ -21,7 +21,7 @@ from condor_futures.calls.main_script import Script, main_script, variables_of
 from condor_futures.calls.procid import ProcId
 from condor_futures.errors import PayloadError, words
 from condor_futures.execution_point import by_value
-from condor_futures.execution_point.unpickling import PROTOCOL, shared_object, value_of_call
+from condor_futures.execution_point.unpickling import PROTOCOL, ScriptVariables, shared_object, value_of_call
 from condor_futures.options.ship import Shipping
 from condor_futures.session.shared_objects import ForeignObjectError, SharedObject
 
@@ -75,6 +75,7 @@ class _Pickler(by_value.Pickler):
         self.futures: dict[str, Future[Any]] = {}
         self.shared: dict[str, int] = {}
         self.has_number = False
+        self.variables: dict[str, bytes] = {}
         self._key_of = key_of
         self._needs = needs
         self._ship = ship
@@ -112,9 +113,7 @@ class _Pickler(by_value.Pickler):
         """Pickle *obj*, and the variables of the script that functions in it use."""
         super().dump(obj)
         if self._of_script and self._looks_up:
-            variables = self._variables_of_script()
-            if variables:
-                super().dump(variables)
+            self.variables = self._variables_of_script()
 
     def _variables_of_script(self) -> dict[str, bytes]:
         """Pickle the variables of the script that the functions and classes in this pickle use.
@@ -277,5 +276,6 @@ def pickle_object(
 
         path, culprit = locate_culprit(obj, what, dump)
         raise PayloadError(f"{path} cannot be pickled: {culprit or words(error)}") from error
-    segments: list[bytes | memoryview] = [file.getvalue(), *(buffer.raw() for buffer in buffers)]
+    variables = pickle.dumps(ScriptVariables(pickler.variables), PROTOCOL) if pickler.variables else b""
+    segments: list[bytes | memoryview] = [variables + file.getvalue(), *(buffer.raw() for buffer in buffers)]
     return Pickled(segments, pickler.futures, pickler.shared, pickler.has_number, pickler.modules)

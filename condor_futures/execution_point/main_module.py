@@ -115,16 +115,19 @@ class MainModule:
         from .unpickling import dumps, loads
 
         self.load()
-        namespace = vars(sys.modules["__mp_main__"])
-        changed = {}
-        for name, data in pickles.items():
-            try:
-                value = loads([data])
-                if name not in namespace or not _is_equal(namespace[name], value, dumps):
-                    changed[name] = value
-            except Exception:
-                pass  # the import has set it
-        rebuilding.set_variables(sys.modules["__mp_main__"], changed)
+        module = sys.modules["__mp_main__"]
+        namespace = vars(module)
+        count = len(pickles) + 1
+        while len(pickles) < count:  # unpickling one variable may call functions that use others
+            count, failed = len(pickles), {}
+            for name, data in pickles.items():
+                try:
+                    value = loads([data])
+                    if name not in namespace or not _is_equal(namespace[name], value, dumps):
+                        rebuilding.set_variables(module, {name: value})
+                except Exception:
+                    failed[name] = data  # perhaps the import has set it
+            pickles = failed
 
 
 class _Missing:

@@ -210,6 +210,13 @@ class _CallUnpickler(Unpickler):
         return found
 
 
+class ScriptVariables(dict):  # type: ignore[type-arg]
+    """Pickles of the variables of the script that functions in another pickle use, by name.
+
+    They come before this pickle, in the same bytes: unpickling its objects may call its functions.
+    """
+
+
 def loads(segments: "Sequence[Buffer]") -> "Any":
     """Unpickle a function, arguments or a value for a call, in a job."""
     import io
@@ -217,6 +224,9 @@ def loads(segments: "Sequence[Buffer]") -> "Any":
     file = io.BytesIO(segments[0])
     unpickler = _CallUnpickler(file, buffers=segments[1:])
     value = unpickler.load()
-    if file.tell() < len(segments[0]):  # the variables of the script that functions in it use
+    if type(value) is ScriptVariables:
+        main_module.set_variables(value)
+        return _CallUnpickler(file, buffers=segments[1:]).load()
+    if file.tell() < len(segments[0]):  # in pickles of development versions before 0.2.0, the variables come last
         main_module.set_variables(unpickler.load())
     return value

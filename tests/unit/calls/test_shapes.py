@@ -50,6 +50,8 @@ def differences(project: Project, **environment: str) -> list[str]:
     print_blob=False,
 )
 @example(Project([Part("subclass hook", "guarded", "module", "plain")], "guard"))  # by value, before anything by name
+# Unpickling the arguments calls a function that uses a class of the guarded block.
+@example(Project([Part("copyreg", "guarded", "module", "in a container")], "guard"))
 @given(projects)
 def test_a_program_of_any_shape_has_the_values_of_a_process_pool(project):
     different = differences(project)
