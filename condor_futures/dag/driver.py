@@ -50,7 +50,9 @@ class Driver:
 
     def future(self, key: str) -> CondorFuture[Any]:
         """Return a future for the call *key*."""
-        return DagFuture(key, self.cancel, self.check_started)
+        future = DagFuture(key, self.cancel, self.check_started)
+        future.name = self.graph.names.get(key)
+        return future
 
     def check_open(self) -> None:
         """Raise RuntimeError, as the standard library's executors do, if the DAG takes no more calls."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from condor_futures.access_point.job_info import JobInfo
 from condor_futures.calls.making import check_cluster, refuse_shell
+from condor_futures.calls.naming import Naming
 from condor_futures.dag import picture
 from condor_futures.dag.checks import (
     Script,
@@ -33,7 +34,7 @@ from condor_futures.dag.results import Results
 from condor_futures.dag.writer import write
 from condor_futures.executor.map_results import argument_tuples
 from condor_futures.future import CondorFuture
-from condor_futures.options.arguments import check_after, check_count, check_optional_count, check_seconds
+from condor_futures.options.arguments import check_after, check_count, check_flag, check_optional_count, check_seconds
 from condor_futures.options.categories import Categories
 from condor_futures.options.options import Options
 from condor_futures.options.python_environment import python_environment as environment_of
@@ -246,6 +247,7 @@ class DagExecutor(Executor):
         pre_script: Script | None = None,
         post_script: Script | None = None,
         discard_result: bool | None = None,
+        name: str | Literal[False] | None = None,
         ship: Literal["auto"] | Iterable[ModuleType | str | Path] | None = None,
         python_environment: str | Path | Literal[False] | None = None,
         **submit_commands: object,
@@ -264,6 +266,8 @@ class DagExecutor(Executor):
                 script then decides whether the node failed. ``$RETURN`` is the exit status of the job, which is 0 if
                 all calls returned. When DAGMan retries such a node, all its calls are made again.
             discard_result: as in :meth:`CondorExecutor.with_options`.
+            name: names the calls, as in :meth:`CondorExecutor.with_options`. The name of a call is in the future's
+                :attr:`~CondorFuture.name`, also after :meth:`attach`, and labels the call's node in pictures.
             ship: as in the constructor.
             python_environment: as in the constructor; False for the Python of the execution point.
             submit_commands: added to the submit commands of this executor; None removes a command.
@@ -295,6 +299,7 @@ class DagExecutor(Executor):
         check_exit_statuses(options.commands, dag=True)
         store_environment(self._driver.graph.session, options.environment)
         own = intake.node_options
+        naming = intake.naming if name is None else None if name is False else Naming.parse(name)
         derived._intake = replace(
             intake,
             node_options=NodeOptions(
@@ -303,6 +308,7 @@ class DagExecutor(Executor):
                 own.post_script if post_script is None else command_line(post_script, "after"),
             ),
             options=options,
+            naming=naming,
         )
         return derived
 
@@ -383,6 +389,8 @@ class DagExecutor(Executor):
         *iterables: Iterable[Any],
         timeout: float | None = None,
         chunksize: int = 1,
+        ordered: bool = True,
+        return_exceptions: bool = False,
     ) -> Results[T]:
         """Add nodes that call *fn* with one item of each iterable, with *chunksize* calls in each node.
 
@@ -392,6 +400,9 @@ class DagExecutor(Executor):
             timeout: the wait for a result raises TimeoutError this many seconds after you asked for the first result.
             chunksize: calls per node. If a call raises an exception, the node fails; a retry of the node makes only the
                 failed calls again.
+            ordered: False yields each result as soon as the future of its call is done, in any order.
+            return_exceptions: True yields the exception of a call that fails in place of its result, and continues with
+                the other results.
 
         Returns:
             An iterator over the results; it waits while the DAG runs. As an argument of another call it stands for the
@@ -399,6 +410,7 @@ class DagExecutor(Executor):
 
         Raises:
             PayloadError, RuntimeError: as in :meth:`submit`.
+            TypeError: if an argument has a wrong type.
             ValueError: if *chunksize* is below 1.
 
         Example:
@@ -409,11 +421,8 @@ class DagExecutor(Executor):
             (14, [0, 1, 4, 9])
 
         """
-        refuse_shell(fn)
-        chunksize = check_count("chunksize", chunksize)
-        check_seconds("timeout", timeout)
-        self._driver.check_open()
-        return Results(self._intake.submit_chunks(fn, zip(*iterables, strict=False), chunksize), timeout)
+        arguments = zip(*iterables, strict=False)
+        return self._map(fn, arguments, timeout, chunksize, ordered=ordered, return_exceptions=return_exceptions)
 
     def starmap(
         self,
@@ -422,6 +431,8 @@ class DagExecutor(Executor):
         *,
         timeout: float | None = None,
         chunksize: int = 1,
+        ordered: bool = True,
+        return_exceptions: bool = False,
     ) -> Results[T]:
         """Like :meth:`map`, but with the arguments of each call as one tuple.
 
@@ -430,6 +441,8 @@ class DagExecutor(Executor):
             iterable: tuples (or other iterables) of positional arguments; the executor reads all items at once.
             timeout: as in :meth:`map`.
             chunksize: calls per node.
+            ordered: as in :meth:`map`.
+            return_exceptions: as in :meth:`map`.
 
         Raises:
             TypeError: if an item of *iterable* is not iterable.
@@ -442,11 +455,27 @@ class DagExecutor(Executor):
             [1024, 9]
 
         """
+        arguments = argument_tuples(iterable)
+        return self._map(fn, arguments, timeout, chunksize, ordered=ordered, return_exceptions=return_exceptions)
+
+    def _map(
+        self,
+        fn: Callable[..., T],
+        arguments: Iterator[tuple[Any, ...]],
+        timeout: float | None,
+        chunksize: int,
+        *,
+        ordered: bool,
+        return_exceptions: bool,
+    ) -> Results[T]:
         refuse_shell(fn)
         chunksize = check_count("chunksize", chunksize)
         check_seconds("timeout", timeout)
+        check_flag("ordered", ordered)
+        check_flag("return_exceptions", return_exceptions)
         self._driver.check_open()
-        return Results(self._intake.submit_chunks(fn, argument_tuples(iterable), chunksize), timeout)
+        futures = self._intake.submit_chunks(fn, arguments, chunksize)
+        return Results(futures, timeout, ordered=ordered, return_exceptions=return_exceptions)
 
     def write(self) -> Path:
         """Write the DAG and its submit descriptions; return the path of the DAG file, for ``condor_submit_dag``.

@@ -32,6 +32,7 @@ from condor_futures.future import CondorFuture
 from condor_futures.options.categories import Categories
 from condor_futures.options.options import Options
 from condor_futures.ownership import Owner, changes, owned
+from condor_futures.session.call_names import read_names
 from condor_futures.session.session import Session
 from condor_futures.state_machine.states import Job
 
@@ -59,7 +60,7 @@ class Node:
     Once a graph has the node, its bundles belong to the owner of the graph, and nothing else of it changes.
 
     Attributes:
-        label: the name of the called function, for pictures.
+        label: the name of the called function, or of the only call if it has one, for pictures.
         bundles: one bundle for each job, in the order of the jobs' numbers.
         calls: the keys of all its calls.
         options: the options for DAGMan.
@@ -127,6 +128,8 @@ class Graph:
         self.files = DagFiles(self.session.directory, self.name)
         self.usages = Usages(self.session.directory)
         self.call_numbers = itertools.count()
+        self.names: dict[str, str] = {}
+        """The names of calls that have one, by call key."""
         self.bundle_numbers = itertools.count()
         self._node_of_call: dict[str, Node] = {}
         self._lock = threading.RLock()
@@ -287,6 +290,7 @@ class Graph:
         with graph._lock:
             graph.written_to = Path(about["directory"])
         graph.categories.update(about["categories"])
+        graph.names.update(read_names(session.directory))
         for saved in about["nodes"]:
             options = Options.from_record(saved["job"])
             place = session.bundles / saved["directory"]

@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import Call, Manner, writing_calls
 from condor_futures.calls.making import CallPickler, batched, shared_by, write_files
+from condor_futures.calls.naming import Naming
 from condor_futures.calls.pickling import Pickled
 from condor_futures.dag.driver import Driver
 from condor_futures.dag.graph import Node, NodeOptions
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
+from condor_futures.session.call_names import append_names
 from condor_futures.session.session import Session
 from condor_futures.session.shared_objects import SharedObject
 from condor_futures.state_machine.states import Job
@@ -32,6 +34,7 @@ class NodeIntake:
         options: the options of the nodes' jobs.
         node_options: the options of the nodes, for DAGMan.
         after: the nodes that the new nodes come after.
+        naming: names the calls; None if they have no names.
 
     """
 
@@ -39,6 +42,7 @@ class NodeIntake:
     options: Options
     node_options: NodeOptions
     after: tuple[Node, ...] = ()
+    naming: Naming | None = None
 
     def coming_after(self, futures: Iterable[Any]) -> NodeIntake:
         """Return an intake whose nodes come after the nodes of *futures*.
@@ -56,6 +60,7 @@ class NodeIntake:
     def submit(self, fn: object, args: Sequence[object], kwargs: Mapping[str, object]) -> CondorFuture[Any]:
         """Add a node that makes one call."""
         call = self._call(self._pickler.function(fn), self._pickler.arguments(args, kwargs))
+        self._name(call, args, kwargs)
         return self._add(fn, [[call]])[0]
 
     def submit_cluster(
@@ -64,7 +69,10 @@ class NodeIntake:
         """Add a node with *count* jobs, each of which makes one call."""
         function = self._pickler.function(fn, numbered=True)
         arguments = self._pickler.arguments(args, kwargs, numbered=True)
-        return self._add(fn, [[self._call(function, arguments, number)] for number in range(count)])
+        calls = [self._call(function, arguments, number) for number in range(count)]
+        for call in calls:
+            self._name(call, args, kwargs)
+        return self._add(fn, [[call] for call in calls])
 
     def submit_chunks(
         self, fn: object, arguments: Iterator[tuple[Any, ...]], chunksize: int
@@ -75,6 +83,8 @@ class NodeIntake:
         for chunk in batched(arguments, chunksize):
             pickled = [self._pickler.arguments(args, {}) for args in chunk]
             chunks.append([self._call(function, args) for args in pickled])
+            for call, args in zip(chunks[-1], chunk, strict=True):
+                self._name(call, args, {})
         # From here on, no argument can cause an error.
         return [future for calls in chunks for future in self._add(fn, [calls])]
 
@@ -85,6 +95,11 @@ class NodeIntake:
 
     def _call(self, function: Pickled, arguments: Pickled, number: int | None = None) -> Call:
         return Call(Session.call_key(next(self.driver.graph.call_numbers)), function, arguments, number)
+
+    def _name(self, call: Call, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+        """Name a call whose node is not added yet."""
+        if self.naming is not None and (name := self.naming.name(args, kwargs, call.number)) is not None:
+            self.driver.graph.names[call.key] = name
 
     def _add(self, fn: object, jobs: Sequence[Sequence[Call]]) -> list[CondorFuture[Any]]:
         """Add a node whose jobs make these calls: write its bundles to disk, and return its futures."""
@@ -106,7 +121,11 @@ class NodeIntake:
             bundles.append(Bundle(key, directory, options, own, job, shared=shared, usages=graph.usages))
         inputs = graph.parents(future for calls in jobs for call in calls for future in call.futures.values())
         parents = list(dict.fromkeys([*inputs, *self.after]))
+        names = {key: future.name for key, future in futures.items() if future.name is not None}
+        append_names(graph.session.directory, names.items())
         label = str(getattr(fn, "__name__", type(fn).__name__))
+        if len(names) == len(futures) == 1:
+            (label,) = names.values()
         node = Node(label, bundles, list(futures), self.node_options, parents, inputs)
         manner = Manner(
             scratch=True,

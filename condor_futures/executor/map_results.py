@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from condor_futures.future import CondorFuture
 
-__all__ = ["argument_tuples", "is_of_map", "results"]
+__all__ = ["argument_tuples", "is_of_map", "results", "value_or_exception"]
 
 T = TypeVar("T")
 
@@ -170,14 +170,15 @@ def _result(future: CondorFuture[T], timeout: float | None, return_exceptions: b
     """Return the result of *future*. Cancel the future if it has no result within *timeout* seconds."""
     try:
         if return_exceptions:
-            return _value_or_exception(future, timeout)
+            return value_or_exception(future, timeout)
         return future.result(timeout)
     finally:
         future.cancel()  # has no effect on a future with a result
         del future  # otherwise the traceback of an exception would keep the future, and so itself, alive
 
 
-def _value_or_exception(future: CondorFuture[T], timeout: float | None) -> Any:
+def value_or_exception(future: CondorFuture[T], timeout: float | None) -> Any:
+    """Return the value of *future*, or its exception. Wait for at most *timeout* seconds."""
     try:
         error = future.exception(timeout)
     except CancelledError:

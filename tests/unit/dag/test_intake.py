@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from condor_futures import PayloadError, procid, shell
+from condor_futures import DagExecutor, PayloadError, procid, shell
 from condor_futures.execution_point.frames import read_frames
 
 
@@ -82,3 +82,21 @@ def test_numbers_are_given_to_what_was_made_only(new_dag):
         dag.submit_cluster(abs, threading.Lock(), count=3)
     dag.submit(abs, 1)
     assert dag._driver.graph.nodes[0].key == "b000000"
+
+
+def test_calls_have_names(new_dag):
+    """They are those of the futures, also after a client attached, and the label of a node with one call."""
+    dag = new_dag()
+    named = dag.with_options(name="power-{1}")
+    named.map(pow, [2, 2, 2], [3, 4, 5], chunksize=2)
+    with pytest.raises(ValueError, match=r"uses the argument \{1\}"):
+        named.submit(abs, 1)
+    named.with_options(name="of {0}").submit_cluster(abs, procid, count=2)
+    named.with_options(name=False).submit(abs, 1)
+    names = ["power-3", "power-4", "power-5", "of 0", "of 1", None]
+    assert [future.name for future in dag.futures] == names
+    assert [node.label for node in dag._driver.graph.nodes] == ["pow", "power-5", "abs", "abs"]
+    dag.run(local=True)
+    dag.shutdown()
+    attached = DagExecutor.attach(dag.directory)
+    assert [future.name for future in attached.futures] == names

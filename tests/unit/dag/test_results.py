@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
+from concurrent.futures import CancelledError, TimeoutError
 
 import pytest
 
@@ -34,6 +35,30 @@ def test_the_time_is_counted_from_when_the_first_is_asked_for(futures):
         next(results)
     futures[1].resolve("late", None)
     assert next(results) == "late"
+
+
+def test_results_as_the_calls_end(futures):
+    """Each once, and none is lost by a timeout."""
+    results = Results(futures, 0.2, ordered=False)
+    futures[2].resolve("first", None)
+    assert next(results) == "first"
+    with pytest.raises(TimeoutError):
+        next(results)
+    futures[0].resolve("second", None)
+    assert next(results) == "second"
+    futures[1].resolve(None, ValueError("third"))
+    with pytest.raises(ValueError, match="third"):
+        next(results)
+    assert list(results) == []
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_exceptions_in_the_place_of_results(futures, ordered):
+    futures[0].resolve(0, None)
+    futures[1].resolve(None, ValueError("1"))
+    futures[2].cancel()
+    results = list(Results(futures, None, ordered=ordered, return_exceptions=True))
+    assert [type(result) for result in results] == [int, ValueError, CancelledError]
 
 
 def test_as_an_argument_it_is_a_list():
