@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from concurrent.futures import CancelledError, TimeoutError
+from concurrent.futures import CancelledError
 
 import pytest
 
