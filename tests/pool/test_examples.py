@@ -59,6 +59,28 @@ SWEPT = r"mass: 91\.\d GeV\nstates: {'done': 13}\npicture: True\n"
 
 @pytest.mark.parametrize(
     ("command", "expected"),
+    [
+        (["fit_curves.py", "--fits", "20"], r"half-life: 2\.\d\d \+- 0\.\d\d years, from 20 fits\n"),
+        (["ising.py", "--temperatures", "3", "--sweeps", "40"], r"(T = [123]\.50: magnetization 0\.\d{3}\n){3}"),
+        (["star_images.py", "--images", "3"], r"(field 0\d\.npy: \d+ stars\n){3}"),
+        (
+            ["early_stopping.py", "--settings", "6"],
+            r"\d+ rounds instead of 30\nbest: rate [\d.e-]+, \d+ neurons: \d\d\.\d% of the new points are right\n",
+        ),
+        (
+            ["dag_survey.py", "--local", "--runs", "2"],
+            r"states: {'done': 8}\nfactors:( (0\.9|1\.0)\d\d){2}\n",
+        ),
+    ],
+)
+def test_an_analysis_of_the_gallery(pool, tmp_path, command, expected):
+    """Small, as its size takes time only."""
+    assert re.fullmatch(expected, run(*command, "--picture", str(tmp_path / "picture.png"), cwd=tmp_path))
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
     [(["dag_rescue.py", "."], RESCUED), (["dag_sweep.py"], SWEPT), (["dag_sweep.py", "--local"], SWEPT)],
 )
 def test_a_workflow_does_what_it_says(pool, tmp_path, command, expected):
