@@ -19,7 +19,7 @@ author = "the authors of condor_futures"
 version = release = condor_futures.__version__
 
 extensions = [
-    "myst_parser",  # pages are Markdown
+    "myst_nb",  # pages are Markdown, and a notebook
     "sphinx.ext.autodoc",  # the API reference comes from the docstrings
     "sphinx.ext.napoleon",  # which are in Google style
     "sphinx.ext.graphviz",  # draws processes and threads
@@ -27,6 +27,7 @@ extensions = [
 # What is generated is included by pages, and is not a page.
 exclude_patterns = ["_build", "_generated", "explanation/performance"]
 
+nb_execution_mode = "off"  # docs/make_notebook.py keeps the outputs: a run needs a pool
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3  # so that pages can link to each other's sections
 

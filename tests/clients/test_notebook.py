@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from pathlib import Path
 
 import nbclient
 import nbformat
@@ -100,19 +101,42 @@ CELLS = [
 ]
 
 
-@pytest.mark.load_dependent("nbclient waits a minute for the kernel, and a minute for each cell")
-def test_what_a_notebook_defines_travels(pool, tmp_path, monkeypatch):
+#: For nbclient, which waits so long for the kernel, and for each cell.
+SLOW = pytest.mark.load_dependent("nbclient waits a minute for the kernel, and a minute for each cell")
+
+
+@pytest.fixture
+def execute(pool, tmp_path, monkeypatch):
+    """Return a function that runs a notebook."""
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))  # the test leaves nothing in the home directory
+    return lambda notebook: nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute(cwd=tmp_path)
+
+
+@SLOW
+def test_what_a_notebook_defines_travels(execute):
     """Functions, classes, enums, methods and exceptions of its cells travel. Results are of the notebook's classes.
 
     The progress of the calls is an output of the cell.
     """
-    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))  # the test leaves nothing in the home directory
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(textwrap.dedent(cell)) for cell in CELLS])
-    nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute(cwd=str(tmp_path))
+    execute(notebook)
     (line,) = notebook.cells[1].outputs
     assert '<progress value="4" max="4"></progress><span>calls: 4/4 done</span>' in line.data["text/html"]
     (output,) = notebook.cells[-1].outputs
     checks = json.loads(output.text)
     assert len(checks) == 12
     assert [name for name, well in checks.items() if not well] == []
+
+
+@SLOW
+def test_the_notebook_of_the_documentation(execute):
+    """Its cells run, and give outputs of the same kinds as those that it was stored with."""
+
+    def kinds():
+        return [[output.output_type for output in cell.outputs][-1:] for cell in notebook.cells if "outputs" in cell]
+
+    notebook = nbformat.read(Path(__file__).parents[2] / "docs/tutorial/notebook.ipynb", 4)
+    stored = kinds()
+    execute(notebook)
+    assert kinds() == stored
