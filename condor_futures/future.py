@@ -6,13 +6,15 @@ import contextlib
 import logging
 import re
 import threading
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar
 
+from condor_futures.files.growing_text import GrowingText
 from condor_futures.representation import as_html, as_table, in_short
 from condor_futures.state_machine.states import Job, State
 
@@ -25,6 +27,11 @@ logger = logging.getLogger("concurrent.futures")
 
 
 _DONE = frozenset({CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED})
+
+#: Seconds between two looks at the output of a call that is followed: this share of the time since there was some.
+_TAIL_SHARE: Final = 0.1
+_TAIL_SHORTEST: Final = 0.02
+_TAIL_LONGEST: Final = 0.25
 
 #: Held while a future without a condition gets one, or changes its state. The lock is reentrant, because the garbage
 #: collector or a signal handler may cancel a future in the thread that holds it.
@@ -69,6 +76,10 @@ class _Bundle(Protocol):
     def stacks(self) -> Stacks | None: ...
 
     def text(self, stream: str, call: str | None = None, written: Written | None = None) -> str: ...
+
+    def output(
+        self, stream: str, call: str | None, written: Written | None, *, ended: bool
+    ) -> tuple[Path, int, int | None] | None: ...
 
     def usage(self, call: str, written: Written | None = None) -> Usage: ...
 
@@ -471,6 +482,61 @@ class CondorFuture(Future[T]):
 
         """
         return self.bundle.text("stderr", self.key, self.written) if self.bundle else ""
+
+    def tail(self, stream: Literal["stdout", "stderr"] = "stdout") -> Iterator[str]:
+        r"""Follow the output of the call: iterate over its text as the call writes it, until the call has ended.
+
+        The iterator begins with the text that the call has already written. It waits if the call is not running yet,
+        and ends when the call has ended or is cancelled. If you interrupt or leave the loop, the call continues.
+
+        The text comes while the call runs if the job is warm or streams. For other jobs, the iterator yields all of the
+        text when the job has ended. The function has to flush its output, for example with ``print(..., flush=True)``.
+
+        Args:
+            stream: ``"stdout"`` or ``"stderr"``.
+
+        Returns:
+            An iterator over pieces of the text, none of them empty. A piece can be any part of a line, or many lines.
+            Bytes that are not UTF-8 are replaced. If HTCondor runs the call again, for example after an eviction, the
+            text of the new run follows, from its beginning.
+
+        Raises:
+            ValueError: *stream* is neither ``"stdout"`` nor ``"stderr"``.
+
+        Example:
+            >>> def converge():
+            ...     for step in range(3):
+            ...         print("step", step, flush=True)
+            ...         time.sleep(0.1)
+            >>> future = executor.submit(converge)
+            >>> for text in future.tail():
+            ...     print(text, end="")
+            step 0
+            step 1
+            step 2
+
+        """
+        if stream not in ("stdout", "stderr"):
+            raise ValueError(f"stream must be 'stdout' or 'stderr', not {stream!r}")
+        return self._follow(stream)
+
+    def _follow(self, stream: str) -> Iterator[str]:
+        text = GrowingText()
+        last = time.monotonic()
+        while True:
+            ended = self.done()  # before the reading: what is written after it may be of another call
+            bundle = self.bundle
+            output = bundle.output(stream, self.key, self.written, ended=ended) if bundle is not None else None
+            if output is not None:
+                for piece in text.read(*output):
+                    yield piece
+                    last = time.monotonic()
+            if ended:
+                if rest := text.end():
+                    yield rest
+                return
+            # Not by the future's condition: Ctrl-C in there may leave its lock to this thread.
+            time.sleep(min(max(_TAIL_SHARE * (time.monotonic() - last), _TAIL_SHORTEST), _TAIL_LONGEST))
 
     def stack(self, timeout: float = 10.0) -> str:
         r"""Return the Python stack of the call as it is now, of all threads of its process.

@@ -61,7 +61,8 @@ class Bundle:
         usages: reads what the calls of the session used; None if nobody asks.
         cancelled: the keys of calls that nothing waits for any more.
         stream_ranges: by call key, the part of the job's output that the call wrote. Owned by the resolver, as are:
-        ends: by stream, the name of the warm job's attempt, and how much of its output is of calls that have ended.
+        ends: by stream, the name of the warm job's attempt, how much of its output is of calls that have ended, and the
+            key of the last of them.
         places: by call key, where the outcomes are that an earlier client's warm jobs wrote.
         line: the directory that the job of an open bundle exchanges calls and outcomes in; None for a closed bundle.
             The calls of an open bundle are handed to its job while it runs; *futures* are theirs.
@@ -80,7 +81,7 @@ class Bundle:
     after: Sequence[Future[Any]] = ()
     cancelled: AbstractSet[str] = field(default_factory=set)
     stream_ranges: Mapping[str, _Ranges] = field(default_factory=dict)
-    ends: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    ends: Mapping[str, tuple[str, int, str]] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict)
     line: Path | None = None
     stream: Path | None = None
@@ -129,13 +130,13 @@ class Bundle:
         return cast("dict[str, CondorFuture[Any]]", self.futures).pop(call, None)
 
     @changes("resolver")
-    def found(self, written: Written) -> None:
-        """Record what the warm job wrote until a call ended: what it writes now is of the next one."""
-        ends = cast("dict[str, tuple[str, int]]", self.ends)
+    def found(self, call: str, written: Written) -> None:
+        """Record what the warm job wrote until *call* ended, before the call is taken: the rest is of the next one."""
+        ends = cast("dict[str, tuple[str, int, str]]", self.ends)
         attempt = written.path.stem
         for stream, (_, end) in written.ranges.items():
             if end is not None:
-                ends[stream] = attempt, end
+                ends[stream] = attempt, end, call
 
     def overwritten(self, calls: Iterable[str]) -> None:
         """Forget the output of *calls*: the job runs again, and overwrites the files."""
@@ -172,20 +173,10 @@ class Bundle:
 
         *written* says where a warm job wrote it; None until the call has ended.
         """
-        if written is not None:
-            path = written.path.with_suffix(f".{stream}")
-            start, end = written.ranges.get(stream, (0, None))
-        elif call is not None and self.attempt is not None and next(iter(self.futures), None) == call:
-            # It is running: what it writes comes after what the calls before it wrote.
-            path = self.attempt.with_suffix(f".{stream}")
-            attempt, before = self.ends.get(stream, ("", 0))
-            start, end = before if attempt == self.attempt.name else 0, None
-        elif call is not None and self.line is not None:
+        output = self.output(stream, call, written, ended=True)
+        if output is None:
             return ""
-        else:
-            path = self.path(stream)
-            start, end = self.stream_ranges.get(call, {}).get(stream, (0, None)) if call else (0, None)
-        start = start or 0
+        path, start, end = output
         try:
             with open_regular(path) as file:
                 end = file.seek(0, os.SEEK_END) if end is None else end
@@ -198,3 +189,34 @@ class Bundle:
             return ""
         text = data.decode("utf-8", "replace")
         return text if tail is None else text[-tail:]
+
+    def output(
+        self, stream: str, call: str | None, written: Written | None, *, ended: bool
+    ) -> tuple[Path, int, int | None] | None:
+        """Return where the output of *call*, or without it of the job, is: a file, its start, and its end if known.
+
+        *written* says where a warm job wrote it; None until the call has ended. If the call has not *ended*, return
+        None where the output of the running call cannot be told from that of other calls or of earlier attempts.
+        """
+        if written is not None:
+            start, end = written.ranges.get(stream, (0, None))
+            return written.path.with_suffix(f".{stream}"), start or 0, end
+        attempt = self.attempt
+        if call is not None and attempt is not None and self._first() == call:
+            # It is running: what it writes comes after what the calls before it wrote.
+            of, before, last = self.ends.get(stream, ("", 0, ""))
+            if last == call or self._first() != call:
+                return None  # it has just ended, and the resolver is about to say so
+            return attempt.with_suffix(f".{stream}"), before if of == attempt.name else 0, None
+        if not ended or (call is not None and self.line is not None):
+            return None
+        start, end = self.stream_ranges.get(call, {}).get(stream, (0, None)) if call else (0, None)
+        return self.path(stream), start or 0, end
+
+    def _first(self) -> str | None:
+        """Return the key of the first call without an outcome, which a job that has a line makes now."""
+        while True:
+            try:
+                return next(iter(self.futures), None)
+            except RuntimeError:  # the resolver has removed a call meanwhile
+                continue

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, Literal, TypeVar
 
 from condor_futures.future import CondorFuture
 
@@ -37,6 +37,11 @@ class DagFuture(CondorFuture[T]):
         """Like ``Future.exception``; see :meth:`check_started` for the RuntimeError."""
         self.check_started()
         return super().exception(timeout)
+
+    def tail(self, stream: Literal["stdout", "stderr"] = "stdout") -> Iterator[str]:
+        """Like ``CondorFuture.tail``; see :meth:`check_started` for the RuntimeError."""
+        self.check_started()
+        return super().tail(stream)
 
     def __await__(self) -> Generator[Any, None, T]:
         """Like ``CondorFuture.__await__``; see :meth:`check_started` for the RuntimeError."""

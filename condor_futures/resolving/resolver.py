@@ -206,11 +206,12 @@ class Resolver:
                     self._resolve_from(bundle, outcome, path, start)
 
     def _resolve_from(self, bundle: Bundle, outcome: Outcome, path: Path, start: int) -> None:
+        written = Written(path, start, bundle.key_of_secret, outcome.stream_ranges)
+        bundle.found(outcome.call, written)
         future = bundle.take(outcome.call)
         if future is None:
             return  # it was cancelled, or has an outcome
-        future.written = Written(path, start, bundle.key_of_secret, outcome.stream_ranges)
-        bundle.found(future.written)
+        future.written = written
         crashed = outcome.result == "crashed"
         tail = bundle.text("stderr", outcome.call, future.written, tail=STDERR_TAIL) if crashed else ""
         value, error = failures.value_or_error(outcome, bundle.job.job_id, tail)

@@ -191,6 +191,7 @@ def test_output_is_the_calls_own(executor):
     first, second = next(executor._intake.submit_chunks(speak, iter([("one",), ("two",)]), 2, None))
     assert (second.result(), first.result()) == (None, None)
     assert (first.stdout(), second.stdout()) == ("one\n", "two\n")
+    assert ["".join(future.tail()) for future in (first, second)] == ["one\n", "two\n"]
     assert (first.stderr(), second.stderr()) == ("ONE\n", "TWO\n")
     assert first.job_id == second.job_id
 

@@ -68,15 +68,18 @@ def test_values_come_as_the_calls_of_a_job_end(pool, warm, steps, options):
 def test_output_and_reports_of_a_running_call_are_live(pool, warm, steps):
     executor = warm(**OPTIONS)
     future = executor.submit(steps.call, 1)
-    until(lambda: future.stdout() == "step 1\n")
+    tail = future.tail()  # it may be followed before it runs
+    assert next(tail) == "step 1\n"
+    assert future.stdout() == "step 1\n"
     until(lambda: future.progress is not None)
     assert (future.progress.fraction, future.progress.text) == (0.5, "step 1")
     assert executor.reports() == {future.key: future.progress}
     [job] = executor.jobs()
     assert (job.warm, job.progress) == (False, future.progress)
     steps.go(1)
-    assert future.result(60) == 1
-    assert future.stdout() == "step 1\n"
+    assert list(tail) == []
+    assert future.result(0) == 1
+    assert future.stdout() == "".join(future.tail()) == "step 1\n"
 
 
 def test_a_retry_is_made_before_anything_is_told(pool, warm, tmp_path):
@@ -97,15 +100,17 @@ def test_a_retry_is_made_before_anything_is_told(pool, warm, tmp_path):
 
 
 def test_an_eviction_costs_the_call_under_way_only(pool, warm, steps):
-    executor = warm(**OPTIONS)
+    executor = warm(**OPTIONS).with_options(name="step-{0}")
     results = executor.map(steps.call, [1, 2], chunksize=2)
+    tail = executor.futures["step-2"].tail()
     steps.go(1)
     assert next(results) == 1
-    until(lambda: steps.begun() == [1, 2])
+    assert next(tail) == "step 2\n"
     [ad] = pool.queue(executor)
     pool.run("condor_vacate_job", f"{ad['ClusterId']}.{ad['ProcId']}")
     until(lambda: steps.begun() == [1, 2, 2])
     steps.go(2)
+    assert list(tail) == ["step 2\n"], "of the second attempt"
     assert list(results) == [2]
     assert steps.begun() == [1, 2, 2]
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from condor_futures.calls.bundle import Bundle
-from condor_futures.future import CondorFuture
+from condor_futures.future import CondorFuture, Written
 from condor_futures.options.options import Options
 from condor_futures.state_machine.states import Job, State
 
@@ -335,6 +335,60 @@ def test_output_of_a_call_that_wrote_nothing_is_empty(future, bundle):
     assert future.stdout() == ""
     bundle.stream_ranges[future.key] = {"stdout": [0, 0]}
     assert future.stdout() == ""
+
+
+# Following the output.
+
+
+def test_its_output_is_followed_until_it_ends(future, bundle):
+    """Here, in one thread: each part is written when the one before has been read."""
+    bundle.attempt = bundle.directory / "0"
+    live = bundle.attempt.with_suffix(".stdout")
+    live.write_text("step 1\n")
+    tail = future.tail()
+    assert next(tail) == "step 1\n"
+    with live.open("a") as file:
+        file.write("step 2\n")
+    assert next(tail) == "step 2\n"
+    live.write_text("step 1\nstep 2\nstep 3\nof the next call\n")
+    future.written = Written(live.with_suffix(".outcomes"), 0, "", {"stdout": [0, 21]})
+    future.resolve(1, None)
+    assert list(tail) == ["step 3\n"]
+    assert "".join(future.tail()) == future.stdout() == "step 1\nstep 2\nstep 3\n"
+    assert list(future.tail("stderr")) == []
+
+
+def test_the_output_of_a_job_without_a_line_comes_at_the_end(future, bundle):
+    """A file of an earlier attempt may be there before. If the call crashed, nobody knows which part is its own."""
+    bundle.path("stderr").write_bytes(b"at last\xff")
+    timer = threading.Timer(0.1, future.resolve, (None, ValueError("no")))
+    timer.start()
+    assert "".join(future.tail("stderr")) == "at last\ufffd"
+    timer.join()
+
+
+def test_following_ends_with_a_cancellation_and_does_not_begin_one(future, told, monkeypatch):
+    """A call may be followed before it has a job. Ctrl-C ends the loop, and does nothing to the call."""
+    tail = future.tail()
+    timer = threading.Timer(0.1, future.cancel)
+    timer.start()
+    assert list(tail) == []
+    timer.join()
+    other = CondorFuture("c000001", told.append)
+    monkeypatch.setattr("time.sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        next(other.tail())
+    assert (other.state, told) == ("pending", [future])
+
+
+def interrupt(_):
+    raise KeyboardInterrupt
+
+
+def test_there_are_two_streams(future):
+    """A mistake is noticed at once, not in the loop."""
+    with pytest.raises(ValueError, match="stream must be 'stdout' or 'stderr', not 'output'"):
+        future.tail("output")
 
 
 # The future's representation.

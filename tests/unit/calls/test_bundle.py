@@ -52,7 +52,7 @@ def opened(tmp_path):
     made.attempt = made.line / "00000000000000aa"
     for stream in ("stdout", "stderr"):
         made.attempt.with_suffix(f".{stream}").write_text("first\nsecond\n")
-    made.found(first(made))
+    made.found("c0", first(made))
     return made
 
 
@@ -76,6 +76,23 @@ def test_the_output_before_a_new_attempt_is_not_that_of_its_first_call(opened):
     assert opened.text("stdout", "c1") == ""
     opened.attempt.with_suffix(".stdout").write_text("again\n")
     assert (opened.text("stdout", "c0", first(opened)), opened.text("stdout", "c1")) == ("first\n", "again\n")
+
+
+def test_a_call_that_has_just_ended_is_not_taken_for_the_next_one(opened):
+    """Its end is known before the future is done. The output after it is of another call."""
+    ended = Written(opened.attempt.with_suffix(".outcomes"), 9, opened.key, {"stdout": (6, 13)})
+    assert opened.output("stdout", "c1", None, ended=False) == (opened.attempt.with_suffix(".stdout"), 6, None)
+    opened.found("c1", ended)
+    assert opened.output("stdout", "c1", None, ended=False) is None
+    opened.take("c1")
+    assert opened.output("stdout", "c1", ended, ended=True) == (opened.attempt.with_suffix(".stdout"), 6, 13)
+    assert opened.output("stdout", "c2", None, ended=False) == (opened.attempt.with_suffix(".stdout"), 13, None)
+
+
+def test_the_output_of_a_job_without_a_line_is_read_when_the_call_has_ended(bundle):
+    """Before, the file may be that of an earlier attempt."""
+    assert bundle.output("stdout", "c000001", None, ended=False) is None
+    assert bundle.output("stdout", "c000001", None, ended=True) == (bundle.path("stdout"), 0, None)
 
 
 def test_without_an_attempt_no_call_has_output(opened):

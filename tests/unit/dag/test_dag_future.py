@@ -20,6 +20,7 @@ async def awaited(future):
         wait,
         lambda futures: next(as_completed(futures)),
         lambda futures: asyncio.run(awaited(futures[0])),
+        lambda futures: list(futures[0].tail()),
     ],
 )
 def test_nobody_waits_for_a_dag_that_does_not_run(new_dag, look):
