@@ -22,6 +22,8 @@ traceback (a :class:`RemoteTraceback`). All other errors are in this tree::
     └── PersonalPoolError       a personal pool cannot be found, started or stopped
         └── InstallError            HTCondor cannot be installed
 
+A :class:`CondorFuturesWarning` is no error: :func:`warnings.warn` reports it.
+
 All of these exceptions can be pickled. A call may therefore raise them, and a parent's error can be sent to a child.
 """
 
@@ -35,6 +37,7 @@ __all__ = [
     "AccessPointError",
     "BrokenCondorExecutor",
     "CondorFuturesError",
+    "CondorFuturesWarning",
     "CredentialError",
     "DependencyError",
     "InstallError",
@@ -56,6 +59,13 @@ __all__ = [
 
 class CondorFuturesError(Exception):
     """The base class of all errors of this package."""
+
+
+class CondorFuturesWarning(UserWarning):
+    """Several calls repeat what they need not, such as the numbers of one random generator.
+
+    Each kind of mistake is reported once for each executor, by :func:`warnings.warn`.
+    """
 
 
 class PayloadError(CondorFuturesError, pickle.PicklingError):

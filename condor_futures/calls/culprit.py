@@ -1,17 +1,19 @@
-"""Finds the part of an object that cannot be pickled.
+"""Finds the part of an object that cannot be pickled, and the path to a part.
 
-The search reads only what Python itself keeps of an object. It runs no code of an object's class: an object that
+A search reads only what Python itself keeps of an object. It runs no code of an object's class: an object that
 answers to every attribute (a proxy, a mock) has as many parts as anybody asks for.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from functools import partial
 from types import (
+    BuiltinMethodType,
     FunctionType,
     GetSetDescriptorType,
     MappingProxyType,
@@ -22,8 +24,9 @@ from types import (
 from typing import Any
 
 from condor_futures.errors import words
+from condor_futures.execution_point.by_value import names_in
 
-__all__ = ["SearchEndedError", "locate_culprit"]
+__all__ = ["SearchEndedError", "locate_culprit", "path_to"]
 
 #: Bounds of a search: seconds, parts that are tried, steps of the path.
 _SECONDS, _PARTS, _DEPTH = 2.0, 10_000, 50
@@ -90,7 +93,7 @@ def _of_function(obj: FunctionType) -> Iterator[tuple[str, object]]:
             yield f" closure variable {name!r}", cell.cell_contents
         except ValueError:  # an empty cell
             continue
-    used = [name for name in obj.__code__.co_names if name in obj.__globals__]
+    used = [name for name in names_in(obj.__code__)[0] if name in obj.__globals__]
     yield from ((f" global variable {name!r}", obj.__globals__[name]) for name in used)
     yield from ((f" default {_show(default)}", default) for default in obj.__defaults__ or ())
     yield from ((f" default of {name!r}", default) for name, default in (obj.__kwdefaults__ or {}).items())
@@ -144,3 +147,24 @@ def locate_culprit(obj: object, path: str, dump: Callable[[object, float], None]
         else:
             break
     return path, message
+
+
+def path_to(is_part: Callable[[object], bool], roots: Iterable[tuple[object, str]]) -> str | None:
+    """Return the shortest path to a part from one of the *roots*, each with its own path; None if none is found.
+
+    >>> path_to(lambda part: part == "c", [([1, {"b": "c"}], "args"), ({}, "kwargs")])
+    "args[1]['b']"
+    """
+    deadline, seen = time.monotonic() + _SECONDS, dict[int, object]()
+    waiting = deque(roots)
+    while waiting and len(seen) < _PARTS and time.monotonic() < deadline:
+        obj, path = waiting.popleft()
+        if is_part(obj):
+            return path
+        if id(obj) in seen or type(obj) in _ATOMS:
+            continue
+        seen[id(obj)] = obj
+        waiting.extend((child, path + step) for step, child in itertools.islice(_children(obj), _PARTS))
+        if type(obj) is BuiltinMethodType:
+            waiting.append((obj.__self__, f"{path}.__self__"))
+    return None

@@ -6,13 +6,15 @@ import itertools
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import Call, Manner, write_bundle, writing_calls
 from condor_futures.calls.code import CodePacker
 from condor_futures.calls.pickling import Pickled, pickle_object
+from condor_futures.calls.repeats import LARGE as LARGE_ARGUMENT
+from condor_futures.calls.repeats import Repeats
 from condor_futures.execution_point.shell import shell
 from condor_futures.execution_point.unpickling import PROTOCOL, shared_object
 from condor_futures.options.arguments import check_count
@@ -48,6 +50,7 @@ class CallPickler:
         ship: the modules that jobs import from the same files.
         objects: the shared objects of the session.
         packer: packs the modules that jobs import.
+        repeats: warns of what the calls of the session repeat.
 
     """
 
@@ -55,6 +58,7 @@ class CallPickler:
     ship: Shipping
     objects: SharedObjects
     packer: CodePacker
+    repeats: Repeats = field(default_factory=Repeats)
 
     def function(self, fn: object, *, numbered: bool = False) -> Pickled:
         """Pickle the function of a call. An object that is not callable is refused here, before it fails in the job.
@@ -76,7 +80,10 @@ class CallPickler:
             ForeignObjectError: they contain a shared object of another session.
 
         """
-        return self._pickle((args, kwargs), "(args, kwargs)", numbered=numbered)
+        pickled = self._pickle((args, kwargs), "(args, kwargs)", numbered=numbered)
+        if len(pickled.segments) > 1 or len(pickled.segments[0]) > LARGE_ARGUMENT:
+            self.repeats.look_at_large(args, kwargs, pickled.segments)
+        return pickled
 
     def once(self, pickled: Pickled, kind: str) -> Pickled:
         """Return *pickled*, which many calls need; if it is large, a reference to it as a shared object.
@@ -89,7 +96,12 @@ class CallPickler:
             return pickled
         with writing_calls(self.objects.directory):
             handle = self.objects.store(pickled.segments, kind, pickled.shared)
-        return Pickled([pickle.dumps(_Reference(handle.name), PROTOCOL)], shared=handle.needs, modules=pickled.modules)
+        return Pickled(
+            [pickle.dumps(_Reference(handle.name), PROTOCOL)],
+            shared=handle.needs,
+            modules=pickled.modules,
+            generators=pickled.generators,
+        )
 
     def _pickle(self, obj: object, what: str, *, numbered: bool) -> Pickled:
         pickled = pickle_object(obj, what, self.key_of, self.ship, needs=self.objects.needs, numbered=numbered)

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, NoReturn
 
-from condor_futures.calls.culprit import SearchEndedError, locate_culprit
+from condor_futures.calls.culprit import SearchEndedError, locate_culprit, path_to
 from condor_futures.calls.main_script import Script, main_script, variables_of
 from condor_futures.calls.procid import ProcId
+from condor_futures.calls.repeats import Generator, is_generator
 from condor_futures.errors import PayloadError, words
 from condor_futures.execution_point import by_value
 from condor_futures.execution_point.unpickling import PROTOCOL, ScriptVariables, shared_object, value_of_call
@@ -41,6 +42,7 @@ class Pickled:
         shared: the sizes of the shared objects that it refers to, by name.
         numbered: whether it contains :data:`procid`, so that it is another object in each call.
         modules: the modules that its functions import while they run.
+        generators: the random generators whose states it contains.
 
     """
 
@@ -49,6 +51,7 @@ class Pickled:
     shared: Mapping[str, int] = field(default_factory=dict)
     numbered: bool = False
     modules: AbstractSet[str] = frozenset()
+    generators: Sequence[Generator] = ()
 
     @property
     def size(self) -> int:
@@ -76,6 +79,7 @@ class _Pickler(by_value.Pickler):
         self.shared: dict[str, int] = {}
         self.has_number = False
         self.variables: dict[str, bytes] = {}
+        self.generators: list[object] = []
         self._key_of = key_of
         self._needs = needs
         self._ship = ship
@@ -131,13 +135,16 @@ class _Pickler(by_value.Pickler):
             if sets and (isinstance(value, (type, ModuleType)) or callable(value)):
                 continue
             file = by_value.Bounded(math.inf if name in used and not sets else _LARGEST_VARIABLE)
+            other = self.another(file)
             try:
-                self.another(file).dump(value)
+                other.dump(value)
             except Exception:
                 if not sets and name in used:
                     raise
             else:
                 found[name] = b"".join(file.parts)
+                if name in used:
+                    self.generators += other.generators
         return found
 
     def reducer(self, kind: Any) -> Any:
@@ -152,7 +159,8 @@ class _Pickler(by_value.Pickler):
         connection = getattr(sys.modules.get("multiprocessing.connection"), "_ConnectionBase", None)
         if connection is not None and issubclass(kind, connection):
             return self._refuse_pipe
-        return super().reducer(kind)
+        reduce = super().reducer(kind)
+        return functools.partial(self._reduce_generator, reduce) if is_generator(kind) else reduce
 
     def _reduce_future(self, obj: Future[Any]) -> Any:
         key = self._key_of(obj)
@@ -162,6 +170,10 @@ class _Pickler(by_value.Pickler):
     def _reduce_shared(self, obj: SharedObject[Any]) -> Any:
         self.shared.update(self._needs(obj))
         return shared_object, (obj.name,)
+
+    def _reduce_generator(self, reduce: Callable[[Any], Any] | None, obj: object) -> Any:
+        self.generators.append(obj)
+        return reduce(obj) if reduce is not None else NotImplemented
 
     @staticmethod
     def _refuse_executor(obj: Executor) -> NoReturn:
@@ -278,4 +290,11 @@ def pickle_object(
         raise PayloadError(f"{path} cannot be pickled: {culprit or words(error)}") from error
     variables = pickle.dumps(ScriptVariables(pickler.variables), PROTOCOL) if pickler.variables else b""
     segments: list[bytes | memoryview] = [variables + file.getvalue(), *(buffer.raw() for buffer in buffers)]
-    return Pickled(segments, pickler.futures, pickler.shared, pickler.has_number, pickler.modules)
+    found = pickler.generators
+    generators = [Generator(one, functools.partial(_path_to, one, obj, what)) for one in found] if found else ()
+    return Pickled(segments, pickler.futures, pickler.shared, pickler.has_number, pickler.modules, generators)
+
+
+def _path_to(generator: object, obj: Any, what: str) -> str:
+    roots = zip(obj, ("args", "kwargs"), strict=True) if what == "(args, kwargs)" else [(obj, what)]
+    return path_to(lambda part: part is generator, roots) or what

@@ -13,6 +13,7 @@ from condor_futures.access_point.job_info import JobInfo
 from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.code import CodePacker
+from condor_futures.calls.repeats import Repeats
 from condor_futures.dag.checks import warn_of_old_dagman
 from condor_futures.dag.dag_future import DagFuture
 from condor_futures.dag.dagman import Dagman
@@ -40,6 +41,7 @@ class Driver:
         """Use *graph*: an empty graph, or a loaded one, which :meth:`resume` then follows or completes."""
         self.graph = graph
         self.packer = CodePacker(graph.session)
+        self.repeats = Repeats()
         self.dagman = dagman
         self.sealed = False
         """The DAG has been run or attached to, so that it cannot get more nodes."""

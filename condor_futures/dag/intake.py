@@ -91,10 +91,13 @@ class NodeIntake:
     @property
     def _pickler(self) -> CallPickler:
         graph = self.driver.graph
-        return CallPickler(graph.key_of, self.options.ship, graph.session.shared, self.driver.packer)
+        driver = self.driver
+        return CallPickler(graph.key_of, self.options.ship, graph.session.shared, driver.packer, driver.repeats)
 
     def _call(self, function: Pickled, arguments: Pickled, number: int | None = None) -> Call:
-        return Call(Session.call_key(next(self.driver.graph.call_numbers)), function, arguments, number)
+        call = Call(Session.call_key(next(self.driver.graph.call_numbers)), function, arguments, number)
+        self.driver.repeats.look_at(function.generators, arguments.generators)
+        return call
 
     def _name(self, call: Call, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
         """Name a call whose node is not added yet."""

@@ -352,8 +352,8 @@ _SENTINELS = {
 }
 
 
-class _TooLargeError(Exception):
-    """A variable that is only looked up is too large to go along."""
+class TooLargeError(Exception):
+    """An object is larger than its :class:`Bounded` file."""
 
 
 class Bounded:
@@ -367,7 +367,7 @@ class Bounded:
         self.parts.append(bytes(data))
         self._room -= len(self.parts[-1])
         if self._room < 0:
-            raise _TooLargeError
+            raise TooLargeError
         return len(self.parts[-1])
 
 

@@ -36,7 +36,7 @@ def _at_exit() -> None:
         watcher.close()
     try:
         for watcher in others:
-            watcher.join()
+            watcher.join_at_exit()
     except KeyboardInterrupt:  # Ctrl-C while waiting for results
         take_back(*others)
 

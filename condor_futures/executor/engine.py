@@ -17,6 +17,7 @@ from condor_futures.access_point.requests import AccessPoint
 from condor_futures.access_point.schedd import Schedd
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.code import CodePacker
+from condor_futures.calls.repeats import Repeats
 from condor_futures.calls.stored_calls import StoredCalls
 from condor_futures.calls.usages import Usages
 from condor_futures.errors import AccessPointError, BrokenCondorExecutor, CredentialError
@@ -64,6 +65,7 @@ class Engine:
     ) -> None:
         self.session = session
         self.packer = CodePacker(session)
+        self.repeats = Repeats()
         self.usages = Usages(session.directory)
         self.watcher = watcher
         self.max_workers = max_workers

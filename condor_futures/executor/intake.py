@@ -216,7 +216,8 @@ class Intake:
 
     @property
     def _pickler(self) -> CallPickler:
-        return CallPickler(self.engine.key_of, self.options.ship, self.engine.session.shared, self.engine.packer)
+        engine = self.engine
+        return CallPickler(engine.key_of, self.options.ship, engine.session.shared, engine.packer, engine.repeats)
 
     # Making calls and bundles.
 
@@ -239,11 +240,13 @@ class Intake:
             if name is not None and (named := name()) is not None:
                 future.name = named
                 self.engine.futures.add(future)
-            return future, Call(key, arguments=arguments(), function=function(), number=number)
+            call = Call(key, arguments=arguments(), function=function(), number=number)
         except (PayloadError, TypeError, ValueError) as error:
             self.engine.watcher.tally.failed_at_once()
             future.resolve(None, error)
             return future, None
+        self.engine.repeats.look_at(call.function.generators, call.arguments.generators)
+        return future, call
 
     def _bundle(self, calls: Iterable[_Made]) -> Bundle | None:
         """Write and return the bundle of those *calls* that can be made; None if there is none.

@@ -7,6 +7,7 @@ import logging
 import re
 import signal
 from concurrent.futures import CancelledError
+from pathlib import Path
 from typing import Any, Final
 
 from condor_futures.calls.bundle import Bundle
@@ -48,6 +49,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+_QUOTED: Final = re.compile(r"'([^'\n]+)'")
 _UNEXPECTED: Final = re.compile(r"got an unexpected keyword argument '(\w+)'")
 
 
@@ -294,8 +296,12 @@ def bug(error: Exception) -> CondorFuturesError:
 def advise(error: BaseException) -> None:
     """Add a note to an exception that a call raises because it runs in a job."""
     with contextlib.suppress(Exception):  # any attribute of the user's exception may raise
-        if (advice := _advice(error)) and hasattr(error, "add_note"):
+        if not (advice := _advice(error)):
+            return
+        if hasattr(error, "add_note"):
             error.add_note(advice)
+        elif isinstance(cause := error.__cause__, RemoteTraceback):  # Python 3.10 has no notes
+            cause.text = f"{cause.text.rstrip()}\n{advice}"
 
 
 def _advice(error: BaseException) -> str:
@@ -315,4 +321,22 @@ def _advice(error: BaseException) -> str:
             f"ship=['auto', {error.name.partition('.')[0]!r}] sends this module, which is not installed, with the job: "
             f"{str(file)!r}."
         )
+    if isinstance(error, FileNotFoundError):
+        return _advice_on_file(error)
+    return ""
+
+
+def _advice_on_file(error: FileNotFoundError) -> str:
+    """Return advice on a file that the client has, and the job does not."""
+    # Some libraries have the name only in their text, as h5py does.
+    names = [error.filename] if isinstance(error.filename, str) else _QUOTED.findall(words(error))
+    for name in names:
+        path = Path(name)
+        if name and path.exists():
+            where = "the job ran in a directory of its own" if not path.is_absolute() else "the job ran elsewhere"
+            there = "" if path.name == name else f", with the name {path.name!r}"
+            return (
+                f"{name!r} exists on this machine, but {where}: "
+                f"executor.with_options(transfer_input_files=[{name!r}]) sends it to the job{there}."
+            )
     return ""

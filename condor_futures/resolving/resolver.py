@@ -20,18 +20,14 @@ from condor_futures.calls.calls_file import append_value, copy_outcome, copy_out
 from condor_futures.calls.failed_calls import note_failed
 from condor_futures.calls.outcomes_file import Outcome, outcome_at, read_outcomes
 from condor_futures.calls.stored_calls import bundle_secret
-from condor_futures.errors import (
-    BrokenCondorExecutor,
-    JobCrashedError,
-    OutcomeError,
-    words,
-)
+from condor_futures.errors import BrokenCondorExecutor, JobCrashedError, OutcomeError, words
 from condor_futures.files.private_files import open_patiently, open_regular
 from condor_futures.future import CondorFuture, Written
 from condor_futures.ownership import Owner
 from condor_futures.resolving import failures
 from condor_futures.resolving.counts import Counts
 from condor_futures.resolving.kept_logs import keep_logs
+from condor_futures.resolving.short_jobs import ShortJobs
 from condor_futures.session.session import Session
 from condor_futures.state_machine import states
 from condor_futures.state_machine.states import State
@@ -60,6 +56,7 @@ class Resolver:
         self._session = session
         self._initializer_failed = initializer_failed
         self._crashes = 0
+        self._short_jobs = ShortJobs()
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._tally = tally
         self.owner = Owner("the resolver's thread")
@@ -353,6 +350,7 @@ class Resolver:
         session = self._session
         keep_logs(bundle, session.event_log)
         outcomes, trouble = read_outcomes(bundle.path("outcomes"), session=session.id, secret=session.secret)
+        self._short_jobs.ended(outcomes.values())
         strangers = outcomes.keys() - set(bundle.calls)
         if strangers and trouble is None:
             trouble = f"it has the outcome of the call {min(strangers)}, which does not belong to the job"

@@ -42,6 +42,8 @@ logger = logging.getLogger("condor_futures.watcher")  # the name that the docume
 
 #: Seconds after Ctrl-C until a warning says what the program is waiting for.
 _SILENCE = 2.0
+#: The same after the end of a program that has not shut down its executor.
+_SILENCE_AT_EXIT = 10.0
 
 
 def last_error() -> int:
@@ -279,6 +281,19 @@ class Watcher:
         """Wait until the watcher has ended, with a warning if this takes long."""
         if not self.join(_SILENCE):
             logger.warning("the session %s was interrupted; waiting for its jobs to be removed", self.session.id)
+            self.join()
+
+    def join_at_exit(self) -> None:
+        """Wait until the watcher has ended, as the program does at its end, with a warning if this takes long."""
+        if not self.join(_SILENCE_AT_EXIT):
+            counts = self.tally.counts()
+            left = [f"{counts[state.value]} {state.value}" for state in states.State if counts[state.value]]
+            if left:
+                logger.warning(
+                    "the program is at its end, and waits for calls of the session %s (%s); Ctrl-C removes their jobs",
+                    self.session.id,
+                    ", ".join(left),
+                )
             self.join()
 
     def abandon(self) -> bool:

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from support import until
@@ -255,3 +256,19 @@ def test_a_tampered_outcome_is_refused(new_executor, monkeypatch):
     assert isinstance(error, OutcomeError)
     assert "altered" in str(error)
     assert executor.submit(pow, 2, 2).result() == 4
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have notes from Python 3.11 on")
+def test_a_file_that_only_the_client_has_is_told(executor, tmp_path, monkeypatch):
+    """The note says how to send the file, and this works."""
+
+    def count(name):
+        return len(Path(name).read_text())
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stars.csv").write_text("Vega")
+    sent = executor.with_options(transfer_input_files=["stars.csv"]).submit(count, "stars.csv")
+    error = executor.submit(count, "stars.csv").exception()
+    assert isinstance(error, FileNotFoundError)
+    assert "executor.with_options(transfer_input_files=['stars.csv'])" in error.__notes__[0]
+    assert sent.result() == 4

@@ -17,6 +17,7 @@ from condor_futures.errors import (
     AccessPointError,
     BrokenCondorExecutor,
     CondorFuturesError,
+    CondorFuturesWarning,
     CredentialError,
     DependencyError,
     InstallError,
@@ -47,6 +48,7 @@ FACTS = {
 
 ONE_OF_EACH = [
     CondorFuturesError("the message"),
+    CondorFuturesWarning("the message"),
     PayloadError("the message"),
     OutcomeError("the message"),
     RemoteExceptionError("the message", "module.MyError"),
@@ -166,8 +168,8 @@ def test_standard_library_knows_them():
 
 @each
 def test_all_but_the_cause_are_of_one_tree(error):
-    """RemoteTraceback is not meant to be caught."""
-    assert isinstance(error, CondorFuturesError) != isinstance(error, RemoteTraceback)
+    """RemoteTraceback is not meant to be caught, and CondorFuturesWarning not to be raised."""
+    assert isinstance(error, CondorFuturesError) != isinstance(error, (RemoteTraceback, CondorFuturesWarning))
 
 
 def test_remote_traceback_is_printed_with_the_error():

@@ -12,7 +12,7 @@ import unittest.mock
 import pytest
 
 from condor_futures.calls import culprit
-from condor_futures.calls.culprit import locate_culprit
+from condor_futures.calls.culprit import locate_culprit, path_to
 from condor_futures.calls.pickling import pickle_object
 from condor_futures.errors import PayloadError
 
@@ -243,3 +243,32 @@ def test_the_search_ends_after_some_seconds(monkeypatch):
 
     with pytest.raises(PayloadError, match=r"^x cannot be pickled: .*ended here, after too long a time"):
         pickle_object([Slow(), [Slow(), lock()]], "x")
+
+
+# Paths to a part.
+
+
+def test_the_path_to_a_part_is_the_shortest():
+    part = object()
+    deep = [[[part]], {"a": part}]
+    assert path_to(lambda one: one is part, [(deep, "args"), ({"x": 1}, "kwargs")]) == "args[1]['a']"
+    assert (
+        path_to(lambda one: one is part, [(Thing(inner=functools.partial(print, part)), "thing")])
+        == "thing.inner.args[0]"
+    )
+
+
+def test_a_part_that_is_not_there_has_no_path(monkeypatch):
+    circle: list[object] = []
+    circle.append(circle)
+    assert path_to(lambda _: False, [(circle, "args")]) is None
+    monkeypatch.setattr(culprit, "_PARTS", 2)
+    part = object()
+    assert path_to(lambda one: one is part, [([[[part]]], "args")]) is None
+
+
+def test_a_global_variable_that_only_an_inner_function_uses_is_found():
+    def function():
+        return [GLOBAL_LOCK for _ in range(2)]
+
+    assert path_to(lambda one: one is GLOBAL_LOCK, [(function, "function")]) == "function global variable 'GLOBAL_LOCK'"

@@ -25,7 +25,7 @@ class Watcher:
     def close(self):
         self.asked.append("close")
 
-    def join(self):
+    def join_at_exit(self):
         self._wait("join")
 
     def take_back(self):

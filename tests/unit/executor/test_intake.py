@@ -13,6 +13,7 @@ from condor_futures import PayloadError, procid
 from condor_futures.calls import stored_calls
 from condor_futures.calls.code import CodePacker
 from condor_futures.calls.naming import Naming
+from condor_futures.calls.repeats import Repeats
 from condor_futures.calls.stored_calls import StoredCalls
 from condor_futures.calls.usages import Usages
 from condor_futures.execution_point.frames import read_frames
@@ -42,6 +43,7 @@ class Engine:
         )
         self.cancel = self.watcher.cancel
         self.packer = CodePacker(session)
+        self.repeats = Repeats()
         self.usages = Usages(session.directory)
         self.futures = SessionFutures()
         self.stored = []

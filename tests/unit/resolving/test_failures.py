@@ -96,3 +96,46 @@ def test_an_odd_module_keeps_no_future_from_ending(monkeypatch):
     for name in ("odd.part", 5):
         advise(error := ModuleNotFoundError("nothing there", name=name))
         assert not hasattr(error, "__notes__")
+
+
+@pytest.fixture
+def told():
+    """The advice on an exception that a call raised: notes, or in Python 3.10 the end of the remote traceback."""
+
+    def tell(error):
+        error.__cause__ = RemoteTraceback("Traceback ...\n", "ep17", "1.0")
+        advise(error)
+        if hasattr(error, "add_note"):
+            return "\n".join(getattr(error, "__notes__", []))
+        return error.__cause__.text.removeprefix("Traceback ...").strip()
+
+    return tell
+
+
+def missing_file_error(name):
+    return FileNotFoundError(2, "No such file or directory", name)
+
+
+def test_a_file_that_is_here_and_not_in_the_job_is_to_be_sent(told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.csv").touch()
+    for name in ("a.csv", "data/b.csv", "", 5, None):
+        assert told(missing_file_error(name)) == "", name
+    assert told(missing_file_error("data")) == (
+        "'data' exists on this machine, but the job ran in a directory of its own: "
+        "executor.with_options(transfer_input_files=['data']) sends it to the job."
+    )
+    assert told(missing_file_error("data/a.csv")).endswith(
+        "transfer_input_files=['data/a.csv']) sends it to the job, with the name 'a.csv'."
+    )
+    assert "but the job ran elsewhere" in told(missing_file_error(str(tmp_path / "data/a.csv")))
+
+
+def test_a_library_may_have_the_name_in_its_text_only(told, tmp_path, monkeypatch):
+    """As h5py does."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.h5").touch()
+    advice = told(FileNotFoundError("[Errno 2] Unable to open file (unable to open file: name = 'a.h5', errno = 2)"))
+    assert advice.startswith("'a.h5' exists on this machine")
+    assert told(FileNotFoundError("no 'b.h5'")) == told(FileNotFoundError()) == told(OSError("'a.h5'")) == ""

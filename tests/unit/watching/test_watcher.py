@@ -174,3 +174,19 @@ def test_client_that_leaves_does_not_wait_for_a_submission_either(scene):
     scene.watcher._under_way.effects.submissions.add([bundle], complete=True)
     scene.watcher._under_way.effects.submissions.proceed(hurry=True)
     leaves_at_once_when_away(scene)
+
+
+def test_the_end_of_a_program_tells_what_it_waits_for(scene, monkeypatch, caplog):
+    scene.submit(0, "1.0")
+    ended = iter([False, True])
+    monkeypatch.setattr(scene.watcher, "join", lambda timeout=None: next(ended))
+    scene.watcher.join_at_exit()
+    assert f"waits for calls of the session {scene.session.id} (1 idle); Ctrl-C removes their jobs" in caplog.text
+    assert next(ended, None) is None
+
+
+def test_the_end_of_a_program_that_takes_no_time_says_nothing(scene, monkeypatch, caplog):
+    scene.submit(0, "1.0")
+    monkeypatch.setattr(scene.watcher, "join", lambda timeout=None: True)
+    scene.watcher.join_at_exit()
+    assert caplog.text == ""
