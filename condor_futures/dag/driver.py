@@ -52,7 +52,7 @@ class Driver:
 
     def future(self, key: str) -> CondorFuture[Any]:
         """Return a future for the call *key*."""
-        future = DagFuture(key, self.cancel, self.check_started)
+        future: CondorFuture[Any] = DagFuture(key, self.cancel, self.check_started)
         future.name = self.graph.names.get(key)
         return future
 

@@ -47,7 +47,7 @@ class Results(Iterator[T], Generic[T]):
             future = self._take(self._ended, left)
             self._left.popleft()  # counts those that are to come
             return self._result(future, 0.0)
-        result = self._result(self._left[0], left)
+        result: T = self._result(self._left[0], left)
         self._left.popleft()
         return result
 
@@ -62,8 +62,10 @@ class Results(Iterator[T], Generic[T]):
         except Empty:
             raise WaitError from None
 
-    def _result(self, future: CondorFuture[T], timeout: float | None) -> Any:
-        return value_or_exception(future, timeout) if self._return_exceptions else future.result(timeout)
+    def _result(self, future: CondorFuture[T], timeout: float | None) -> T:
+        # With exceptions in the place of results, T stands for them too.
+        value: T = value_or_exception(future, timeout) if self._return_exceptions else future.result(timeout)
+        return value
 
     def __reduce__(self) -> tuple[Any, ...]:
         return list, (self.futures,)

@@ -82,7 +82,7 @@ _ERRORS = importlib.util.find_spec("condor_futures.errors")
 _PACKAGE = "condor_futures_execution_point"
 
 #: The modules that every job needs, each after those that it imports.
-_PARTS = ("frames", "bundle", "code", "rebuilding", "main_module", "unpickling", "child", "supervisor")
+_PARTS = ("frames", "bundle", "code", "rebuilding", "main_module", "unpickling", "child", "forking", "supervisor")
 #: The modules that are imported where they are needed.
 _WHERE_NEEDED = (
     *("by_value", "shell", "reporting", "checkpoints"),

@@ -36,10 +36,10 @@ from . import reporting
 from .bundle import NO_LINE
 from .child import STAGE_SIZE, Child
 from .exchange import LARGEST, Exchange
+from .forking import await_child, fork, handle, how_it_died, new_stage, stage_of
 from .frames import read_frames
 from .line import NO_SPACE, PASSING, PIECE, LineError
 from .stacks import Stack, register
-from .supervisor import await_child, fork, handle, how_it_died, new_stage, stage_of
 
 TYPE_CHECKING = False  # typing takes milliseconds to import, in every job; type checkers know this name.
 if TYPE_CHECKING:

@@ -37,6 +37,7 @@ WITHOUT: dict[str, str] = {
     "cli/status.py": _POOL + "tests/pool/test_cli.py",
     "cli/usage.py": _POOL + "tests/pool/test_usage.py",
     "doctor/examination.py": _POOL + "tests/pool/test_doctor.py",
+    "execution_point/forking.py": "tests/unit/execution_point/test_supervisor.py: signals, crashes",
     "executor/attaching.py": _POOL + "tests/pool/test_attach.py, test_old_sessions.py; tests/unit/recovery",
     "executor/call_storage.py": "tests/unit/executor/test_intake.py",
     "executor/condor_executor.py": _POOL + "tests/pool/test_executor.py, tests/contract",

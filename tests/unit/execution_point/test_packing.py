@@ -45,6 +45,7 @@ TRAVELLING = [
     "code",
     "exchange",
     "fetching",
+    "forking",
     "frames",
     "line",
     "main_module",

@@ -29,7 +29,7 @@ from condor_futures.errors import (
     PythonMismatchError,
 )
 from condor_futures.execution_point.bundle import CRASHED
-from condor_futures.execution_point.supervisor import PASSED_ON
+from condor_futures.execution_point.forking import PASSED_ON
 
 pytestmark = pytest.mark.usefixtures("by_value")
 
