@@ -52,7 +52,7 @@ from condor_futures.sessions import SessionInfo, purge, sessions, usage
 if TYPE_CHECKING:
     from condor_futures.dag import DagExecutor
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ALL_COMPLETED",
