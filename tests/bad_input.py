@@ -225,6 +225,9 @@ AT_ONCE: dict[str, list[Case]] = {
         ('request_memory="-4GB"', "ValueError", "at least 0"),
         ('request_disk="20 gigabytes"', "ValueError", "'20GB'"),
         ("request_cpus=-1", "ValueError", "at least 0"),
+        ('request_cpus="auto"', "ValueError", "request_cpus"),
+        ('request_memory="auto", retry_request_memory="8GB"', "ValueError", "retry_request_memory"),
+        ('request_disk="auto", retry_request_disk="8GB"', "ValueError", "retry_request_disk"),
         ('request_cpus="2 cores"', "ValueError", "request_cpus"),
         ('requirements="Memory >"', "ValueError", "requirements"),
         ('periodic_hold="x >"', "ValueError", "periodic_hold"),
@@ -453,6 +456,7 @@ AT_ONCE: dict[str, list[Case]] = {
         Case('DagExecutor("dag", "dag").with_options(discard_result="no")', "TypeError", "discard_result"),
         Case('DagExecutor("dag", "dag", access_point="ap1")', "TypeError", "access_point"),
         Case('DagExecutor("dag", "dag", prioritty=4)', "TypeError", "priority"),
+        Case('DagExecutor("dag", "dag", request_memory="auto")', "ValueError", "CondorExecutor"),
         Case('DagExecutor("dag", "dag", on_hold="wait")', "TypeError", "CondorExecutor()"),
         Case(
             'DagExecutor("dag", "dag")',

@@ -83,6 +83,7 @@ class Schedd:
     retrieve = _request(Operations.retrieve)
     remove = _request(Operations.remove)
     release = _request(Operations.release)
+    edit = _request(Operations.edit)
     query = _request(Operations.query)
     look = _request(Operations.look)
     past = _request(Operations.past)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import itertools
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +24,7 @@ from condor_futures.options.ship import Shipping
 from condor_futures.session.session import Session
 from condor_futures.session.shared_objects import SharedObject, SharedObjects
 
-__all__ = ["CallPickler", "batched", "check_cluster", "refuse_shell", "shared_by", "write_files"]
+__all__ = ["CallPickler", "batched", "check_cluster", "function_name", "refuse_shell", "shared_by", "write_files"]
 
 T = TypeVar("T")
 
@@ -165,6 +167,19 @@ def write_files(session: Session, bundle: Bundle, calls: Sequence[Call], manner:
 def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
     """Like itertools.batched of Python 3.12. Not a generator, which would keep a reference to the last batch."""
     return iter(lambda: list(itertools.islice(items, size)), [])
+
+
+def function_name(fn: object) -> str:
+    """Return the name of the function that a call makes, whichever its arguments; of another object, that of its class.
+
+    >>> function_name(functools.partial(pickle.dumps, protocol=4)), function_name(shell("ls -l"))
+    ('_pickle.dumps', 'condor_futures.execution_point.shell.Shell')
+
+    """
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    named = fn if inspect.isroutine(fn) or isinstance(fn, type) else type(fn)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def check_cluster(fn: object, count: object) -> int:

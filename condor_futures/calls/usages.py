@@ -22,10 +22,13 @@ from condor_futures.session.event_log import EventLog
 from condor_futures.session.names import SessionNames
 from condor_futures.state_machine import states
 
-__all__ = ["JobUsage", "Usages", "usage"]
+__all__ = ["SUPERVISOR", "JobUsage", "Usages", "usage"]
 
 #: The files of outcomes whose calls are remembered, for futures that are asked one after the other.
 MOST_FILES: Final = 16
+#: The memory of the process that supervises the one that makes the calls (Python 3.11): the memory of a call does not
+#: include it, and that of the job is too low for a short job.
+SUPERVISOR: Final = 13 << 20
 #: Later times, in seconds since 1970, have no date.
 _LAST: Final = 1 << 37
 
@@ -95,6 +98,27 @@ class Usages(SessionNames):
         with self._lock:
             self._read_logs()
             return dict(self._of_bundle)
+
+    def largest(self, bundle: str, outcomes: Path) -> tuple[int | None, int | None]:
+        """Return the largest memory and disk of a job that has ended, in bytes; None for what is not known.
+
+        A job of which no call returned a value tells nothing: it may have ended before it needed much.
+
+        Args:
+            bundle: the key of the job's bundle.
+            outcomes: the file with the outcomes of its calls. Those of other calls than returned do not count.
+
+        """
+        with self._lock:
+            self._read_logs()
+            job = self._of_bundle.get(bundle)
+        memory, returned = (job.memory if job is not None else None), False
+        with contextlib.suppress(OSError), open_regular(outcomes) as file:
+            for header, _, _ in skim(file):
+                if header.get("result") == "value":
+                    peak, returned = usage(header, None).memory, True
+                    memory = _largest(memory, None if peak is None else peak + SUPERVISOR)
+        return (memory, job.disk if job is not None else None) if returned else (None, None)
 
     def table(self) -> list[dict[str, Any]]:
         """Return a row for each call that has an outcome in the session's directory, in the order of submission."""

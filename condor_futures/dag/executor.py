@@ -42,6 +42,7 @@ from condor_futures.options.ship import Shipping
 from condor_futures.session.environments import store_environment
 from condor_futures.session.session import Session
 from condor_futures.session.shared_objects import SharedObject
+from condor_futures.submit.automatic import check_automatic
 from condor_futures.submit.description import check_submit_commands
 from condor_futures.submit.exit_statuses import check_exit_statuses
 from condor_futures.submit.submit_file import add_submit_file
@@ -112,6 +113,7 @@ class DagExecutor(Executor):
         check_access_point(access_point)
         settings = check_settings(dagman or {})
         commands = check_submit_commands(submit_commands)
+        check_automatic(commands, dag=True)
         check_exit_statuses(commands, dag=True)
         shipping = Shipping(ship)
         environment = environment_of(python_environment)
@@ -296,6 +298,7 @@ class DagExecutor(Executor):
             discard_result=discard_result,
             environment=python_environment,
         )
+        check_automatic(options.commands, dag=True)
         check_exit_statuses(options.commands, dag=True)
         store_environment(self._driver.graph.session, options.environment)
         own = intake.node_options

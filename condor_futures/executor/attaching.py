@@ -185,7 +185,7 @@ def _bundle(
         found.directory,
         options,
         {call: cast("CondorFuture[Any]", future(call)) for call in found.calls},
-        Job(found.key, options.spool, policy=options.on_hold.policy),
+        Job(found.key, options.spool, policy=options.hold_policy),
         {call: {key: future(key) for key in keys} for call, keys in found.calls.items() if keys} if waits else {},
         [future(key) for key in found.after] if waits else (),
         places=dict(found.places),

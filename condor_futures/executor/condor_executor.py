@@ -48,6 +48,7 @@ from condor_futures.options.warm import default_warm
 from condor_futures.representation import as_html, as_table
 from condor_futures.session.environments import store_environment
 from condor_futures.session.shared_objects import SharedObject
+from condor_futures.submit.automatic import check_automatic
 from condor_futures.submit.description import check_submit_commands
 from condor_futures.submit.exit_statuses import check_exit_statuses
 from condor_futures.submit.files_here import check_spoolable
@@ -99,7 +100,8 @@ class CondorExecutor(Executor):
             ``"release"`` it, up to three times, or as often as in ``("release", times)``; or ``"wait"`` until somebody
             releases it. A function instead takes a :class:`HeldJob`, and returns one of these three words.
         memory_max: a size as in ``request_memory`` (a bare number is MiB). A job that is held because it used more
-            memory than it requested is released with twice the memory, up to this size. None disables this.
+            memory than it requested is released with twice the memory, up to this size. None disables this, except for
+            jobs with ``request_memory="auto"``, for which it means 16 GiB.
         retry_exceptions: one or more exception classes. A call that raises one of them fails only after the attempts
             that ``max_retries`` allows. Without this option every exception is an outcome, and only crashes are
             retried.
@@ -108,7 +110,11 @@ class CondorExecutor(Executor):
             Elsewhere, and at the prompt of an interactive Python, nothing is shown. None is True if the environment
             variable ``CONDOR_FUTURES_PROGRESS`` is 1.
         submit_commands: any submit command of condor_submit, for example ``request_memory="4GB"`` (a bare number is
-            MiB), ``request_cpus=2``, or ``**{"MY.Project": '"x"'}`` for a job attribute.
+            MiB), ``request_cpus=2``, or ``**{"MY.Project": '"x"'}`` for a job attribute. With ``request_memory="auto"``
+            and ``request_disk="auto"``, the executor learns what the calls of a function need: the first jobs request
+            the site's default. When ten of them have ended, idle and later jobs request the 0.99 quantile of what the
+            jobs used, with a margin of 20 %, rounded up by 3 % at most, but not more memory than *memory_max*. A job
+            that is held for memory is released with more. Such jobs are not warm.
 
     Raises:
         AccessPointError: the access point does not respond.
@@ -118,9 +124,10 @@ class CondorExecutor(Executor):
         PayloadError: the initializer cannot be pickled, or its file cannot be written.
         TypeError: a submit command is unknown (the error names the nearest known one), or the executor owns it.
         ValueError: ``max_workers``, ``max_tasks_per_child`` or ``warm_lifetime`` is below 1, or ``warm`` below 0; a
-            submit description cannot contain a value, a file name or the name of the session's directory; the kind of a
-            credential or the word for *on_hold* is unknown; *retry_exceptions* is given without ``max_retries``; or
-            jobs cannot use the *python_environment*.
+            submit description cannot contain a value, a file name or the name of the session's directory; a command
+            other than *request_memory* and *request_disk* is ``"auto"``, or one of these is and HTCondor is to change
+            it too (``retry_request_memory``); the kind of a credential or the word for *on_hold* is unknown;
+            *retry_exceptions* is given without ``max_retries``; or jobs cannot use the *python_environment*.
         ImportError, FileNotFoundError: a module or path in *ship*, or *python_environment*, does not exist.
 
     Example:
@@ -167,6 +174,7 @@ class CondorExecutor(Executor):
         commands = check_submit_commands(submit_commands)
         commands |= Credentials.parse(credentials).commands(commands)
         check_services(commands)
+        check_automatic(commands)
         check_exit_statuses(commands)
         check_flag("spool", spool)
         if spool:
@@ -443,7 +451,7 @@ class CondorExecutor(Executor):
             keep_logs: as in the constructor; None keeps the setting, False disables it.
             warm: as in the constructor; None keeps the setting.
             on_hold: as in the constructor; None keeps the setting.
-            memory_max: as in the constructor; None keeps the setting, False disables it.
+            memory_max: as in the constructor; None keeps the setting, False means None.
             retry_exceptions: as in the constructor; None keeps the setting, () removes all classes.
             submit_commands: added to the commands of this executor; None removes a command.
 
@@ -479,6 +487,7 @@ class CondorExecutor(Executor):
             environment=python_environment,
         )
         check_services(new.commands)
+        check_automatic(new.commands)
         check_exit_statuses(new.commands)
         check_stored(new.commands, old.commands)
         logs = old.keep_logs if keep_logs is None else log_directory(None if keep_logs is False else keep_logs)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import Call, Manner, writing_calls
-from condor_futures.calls.making import CallPickler, batched, shared_by, write_files
+from condor_futures.calls.making import CallPickler, batched, function_name, shared_by, write_files
 from condor_futures.calls.naming import Naming
 from condor_futures.calls.pickling import Pickled
 from condor_futures.calls.retry_exceptions import Retries
@@ -28,6 +28,7 @@ from condor_futures.session.call_names import append_names
 from condor_futures.session.session import Session
 from condor_futures.session.shared_objects import SharedObject
 from condor_futures.state_machine.states import Job
+from condor_futures.submit.automatic import automatic
 from condor_futures.submit.description import retried
 from condor_futures.submit.files_here import lost_output, missing_file, unlistable
 from condor_futures.submit.values import said_in
@@ -77,6 +78,7 @@ class Intake:
     chunk: int = 0
     together: int = 0
     storage: CallStorage = field(init=False, default_factory=CallStorage)
+    _by_function: dict[str, Intake] = field(init=False, default_factory=dict)
 
     @classmethod
     def of(
@@ -113,10 +115,11 @@ class Intake:
 
         """
         pickler = self._pickler
+        learning: Intake = self._learning(fn)
         name = self.naming.name(args, kwargs) if self.naming is not None else None
         made = self._call(lambda: pickler.arguments(args, kwargs), lambda: pickler.function(fn), name=lambda: name)
         if self._store([made]):
-            self._add([self._bundle([made])])
+            self._add([learning._bundle([made])])
         return made[0]
 
     def submit_cluster(
@@ -130,7 +133,8 @@ class Intake:
         """
         naming = self.naming
         names = [naming.name(args, kwargs, number) if naming is not None else None for number in range(count)]
-        options = replace(self.options, cluster=Session.cluster_key(next(self.engine.numbers.clusters)))
+        cluster = Session.cluster_key(next(self.engine.numbers.clusters))
+        options = replace(self._learning(fn).options, cluster=cluster)
         together: Intake = replace(self, options=options)
         arguments = functools.cache(lambda: self._pickler.arguments(args, kwargs, numbered=True))
         function = functools.cache(lambda: self._pickler.function(fn, numbered=True))
@@ -164,7 +168,8 @@ class Intake:
             return
         at_a_time = 1 if buffersize is not None else _JOBS_AT_A_TIME
         chunks = batched(arguments, chunksize)
-        while made := self._make(function, itertools.islice(chunks, at_a_time)):
+        learning = self._learning(fn)
+        while made := learning._make(function, itertools.islice(chunks, at_a_time)):
             complete = len(made) < at_a_time or buffersize is not None
             self._add((bundle for _, bundle in made), complete=complete)
             yield from (futures for futures, _ in made)
@@ -218,6 +223,15 @@ class Intake:
     def _pickler(self) -> CallPickler:
         engine = self.engine
         return CallPickler(engine.key_of, self.options.ship, engine.session.shared, engine.packer, engine.repeats)
+
+    def _learning(self, fn: object) -> Intake:
+        """Return the intake for calls of *fn*. If requests are learned, each function has its own."""
+        if not automatic(self.options.commands):
+            return self
+        name = function_name(fn)
+        if name not in self._by_function:
+            self._by_function[name] = replace(self, options=replace(self.options, function=name))
+        return self._by_function[name]
 
     # Making calls and bundles.
 
@@ -301,7 +315,7 @@ class Intake:
             directory,
             options,
             {call.key: future for future, call in calls},
-            Job(key, self.options.spool, policy=self.options.on_hold.policy),
+            Job(key, self.options.spool, policy=self.options.hold_policy),
             {call.key: call.futures for _, call in calls if call.futures},
             self.after,
             stream=stream,

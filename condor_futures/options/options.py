@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from condor_futures.options.arguments import check_flag
 from condor_futures.options.on_hold import OnHold
 from condor_futures.options.python_environment import PythonEnvironment, python_environment
 from condor_futures.options.ship import Code, Shipping
+from condor_futures.state_machine.states import HoldPolicy
+from condor_futures.submit.automatic import automatic
 from condor_futures.submit.description import description_key, merge
 from condor_futures.submit.files_here import check_spoolable
 
@@ -34,6 +36,11 @@ _OWN_FILES = frozenset(
 _CONTAINERS = frozenset({"container_image", "docker_image"})
 
 
+#: The ``memory_max`` of jobs with ``request_memory="auto"``, in MiB, unless the user says how much: a call that never
+#: has enough must fail once, and machines with more are rare.
+_MEMORY_MAX: Final = 16 << 10
+
+
 @dataclass(frozen=True, eq=False)
 class Options:
     """The options that jobs are submitted with; bundles with an equal *key* share a cluster.
@@ -53,6 +60,7 @@ class Options:
         streams: the job of this bundle is not warm, but the client has the outcome of each call as the call ends.
         on_hold: what happens to jobs that are put on hold.
         environment: the environment whose Python makes the calls; None for a Python of the execution point.
+        function: the name of the function that the jobs call, if it is learned what they request; otherwise empty.
 
     """
 
@@ -70,6 +78,7 @@ class Options:
     streams: bool = False
     code: Code | None = None
     environment: PythonEnvironment | None = None
+    function: str = ""
 
     def changed(
         self,
@@ -123,7 +132,33 @@ class Options:
         description = description_key(self.commands)
         environment = self.environment.name if self.environment is not None else None
         files_of_all = files, self.code, environment
-        return description, self.spool, files_of_all, self.category, self.cluster, self.keep_logs, warm
+        return description, self.spool, files_of_all, self.category, self.cluster, self.keep_logs, warm, self.kind
+
+    @cached_property
+    def kind(self) -> Hashable:
+        """What jobs must have in common to learn from each other what to request; None if they do not learn.
+
+        >>> same = [Options({"request_memory": "auto"}, spool=spool, function="fit") for spool in (True, False)]
+        >>> same[0].kind == same[1].kind, Options({"request_memory": "1GB"}, spool=True).kind
+        (True, None)
+
+        """
+        if not self.function:
+            return None
+        return description_key(self.commands), self.function, self.on_hold.policy.memory_max
+
+    @property
+    def hold_policy(self) -> HoldPolicy:
+        """The treatment of holds. Jobs whose memory is learned get more memory in any case.
+
+        >>> Options({"request_memory": "auto"}, spool=True).hold_policy.memory_max
+        16384
+
+        """
+        policy = self.on_hold.policy
+        if policy.memory_max is None and "request_memory" in automatic(self.commands):
+            return replace(policy, memory_max=_MEMORY_MAX)
+        return policy
 
     @property
     def own_files(self) -> bool:
@@ -160,6 +195,7 @@ class Options:
             "warm_lifetime": self.warm_lifetime,
             "open": self.open,
             "streams": self.streams,
+            "function": self.function,
             "environment": self.environment.record() if self.environment is not None else None,
             "code": [self.code.key, self.code.names, self.code.script] if self.code is not None else None,
         }

@@ -6,6 +6,7 @@ import functools
 from typing import Final
 
 from condor_futures.options.options import Options
+from condor_futures.submit.automatic import automatic
 from condor_futures.submit.command_names import attribute_of
 from condor_futures.submit.description import retried
 
@@ -87,6 +88,9 @@ def closed_because(options: Options, *, shared_files: bool = False) -> str | Non
     policy = options.on_hold.policy
     given = {attribute_of(command) for command, value in options.commands.items() if value}  # also as MY.<attribute>
     reasons = {f"{command} {why}": attribute_of(command) in given for command, why in _OF_A_JOB.items()}
+    reasons |= {
+        f"{command}='auto' is learned from jobs that have ended": True for command in automatic(options.commands)
+    }
     reasons |= {f"{command} is a limit of warm jobs": command.lower() in _LIMITS for command in options.commands}
     reasons |= {
         "HTCondor counts the retries of a job": retried(options.commands),

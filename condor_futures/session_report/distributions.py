@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from condor_futures.watching.learner import MARGIN, QUANTILE
+
 __all__ = ["Histogram", "histogram", "quantile", "suggest_memory"]
 
 Number = TypeVar("Number", int, float)
 
 BINS: Final = 40
-MEMORY_QUANTILE: Final = 0.99
-MEMORY_MARGIN: Final = 1.2
+MEMORY_QUANTILE: Final = QUANTILE  # as jobs with request_memory="auto" request it
+MEMORY_MARGIN: Final = MARGIN
 _STEP: Final = 64 << 20
 _WIDE: Final = 50.0  # above this ratio of the largest to the smallest value, the bins are logarithmic
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from condor_futures.submit import attributes
+from condor_futures.submit.automatic import is_automatic
 from condor_futures.submit.command_names import attribute_of, canonical_name, sets_the_same
 from condor_futures.submit.commands import NEWER
 from condor_futures.submit.expressions import check_expression
@@ -276,8 +277,10 @@ def describe(
     # condor_submit takes the site's JOB_DEFAULT_REQUESTCPUS, ...MEMORY and ...DISK (if unset: 1 CPU, 128 MiB, and the
     # input's size but at least 1 GiB).
     defaults = {**_DEFAULTS, "batch_name": f"condor_futures {session_id}" if event_log is not None else ""}
-    # As in HTCondor, an empty value is no value. merge() leaves an empty value if the user removed a default.
-    return {name: text for name, text in {**defaults, **commands, **ours}.items() if text}
+    # As in HTCondor, an empty value is no value. merge() leaves an empty value if the user removed a default. What is
+    # not learned yet is the site's default, too.
+    described = {**defaults, **commands, **ours}
+    return {name: text for name, text in described.items() if text and not is_automatic(name, text)}
 
 
 def retried(commands: Mapping[str, str]) -> bool:

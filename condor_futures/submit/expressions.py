@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from condor_futures.submit.automatic import is_automatic
+
 __all__ = ["check_expression"]
 
 logger = logging.getLogger(__name__)
@@ -62,7 +64,7 @@ def check_expression(name: str, text: str, commands: Mapping[str, str] = Mapping
 
     """
     text = text.strip()
-    if not text or _UNREAD.search(text):
+    if not text or _UNREAD.search(text) or is_automatic(name, text):
         return
     if name in _SIZES:
         _check_size(name, text)

@@ -21,6 +21,7 @@ from condor_futures.state_machine import states
 from condor_futures.state_machine.hold_codes import JobStatus
 from condor_futures.state_machine.states import State
 from condor_futures.state_machine.transitions import IllegalTransition
+from condor_futures.watching.automatic_requests import AutomaticRequests
 from condor_futures.watching.dependencies import Dependencies
 from condor_futures.watching.fleets import Fleets
 from condor_futures.watching.live_jobs import LiveJobs
@@ -52,6 +53,7 @@ class Effects:
         retrievals: jobs that have ended, and whose outcomes must be retrieved.
         removals: jobs to remove.
         releases: jobs to release.
+        requests: what jobs request, if that is learned.
         streams: what jobs that are not warm write as their calls end.
         queue_looks: queries of the schedd's queue.
         stacks: who waits for the stacks of calls.
@@ -96,6 +98,7 @@ class Effects:
         self._last_activity = time.monotonic()
         self.log = event_log
         self.jobs = LiveJobs(self)
+        self.requests = AutomaticRequests(session, access_point, self.jobs)
         self.submissions = Submissions(
             access_point,
             session,
@@ -105,6 +108,7 @@ class Effects:
             transfer=transfer,
             dependencies=dependencies,
             schedd_said=self,
+            learned=self.requests,
         )
         self.stacks = Stacks(post, self._ask_stack)
         self.fleets = Fleets(
@@ -123,7 +127,7 @@ class Effects:
         self.streams = Streams(session, resolver, self.stacks)
         self.retrievals = Retrievals(access_point, self.jobs)
         self.removals = Removals(access_point, session.constraint)
-        self.releases = Releases(access_point, self.jobs)
+        self.releases = Releases(access_point, self.jobs, self.requests.raised)
         self.queue_looks = QueueLooks(access_point, session.constraint, self.jobs, self.jobs)
 
     def proceed(self, *, hurry: bool) -> None:
@@ -133,6 +137,7 @@ class Effects:
         self.retrievals.proceed(under_way=len(self.jobs) + (not self.submissions.empty))
         self.removals.proceed()
         self.releases.proceed()
+        self.requests.proceed()
         self.queue_looks.look()
 
     def patience(self) -> float:
@@ -188,7 +193,7 @@ class Effects:
                 if self.jobs.is_its_own(bundle):
                     self.removals.remove(bundle.job.job_id or "")
             case states.Release(memory_max):
-                self.releases.release(bundle, memory_max)
+                self.releases.release(bundle, memory_max, self.requests.memory(bundle))
             case states.Ask():
                 self._resolver.ask(bundle, lambda event: self._post(lambda: self.jobs.advance(bundle, event)))
             case states.Resubmit():
@@ -201,6 +206,7 @@ class Effects:
                 self.fleets.ended(bundle, cause)
             case states.Report() as report:
                 self.streams.ended(bundle)
+                self.requests.ended(bundle, report.cause)
                 self._resolver.report(bundle, report)
             case _:
                 raise NotImplementedError(effect)
@@ -255,6 +261,8 @@ class Effects:
                 self.jobs.advance(earlier, states.NotRetrieved(job_id, "the access point has lost its queue"))
             self.jobs.advance(bundle, states.Submitted(job_id, bundle.key))
         early, self.submissions.early = self.submissions.early, []
+        if batch:
+            self.requests.submitted(batch[0].options)
         self.queue_looks.submitted(logged=any(event.job_id in self.jobs for event in early))
         for event in early:
             self.jobs.handle(event)

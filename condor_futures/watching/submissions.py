@@ -50,6 +50,12 @@ class Awaits(Protocol):
     def awaits(self, cluster: str | None) -> bool: ...
 
 
+class Learns(Protocol):
+    """Knows what jobs request, if that is learned."""
+
+    def commands(self, options: Options) -> Mapping[str, str]: ...
+
+
 class Answers(Protocol):
     """Handles the schedd's answers to submissions."""
 
@@ -80,6 +86,7 @@ class Submissions:
         transfer: Literal["YES", "IF_NEEDED"],
         dependencies: Awaits,
         schedd_said: Answers,
+        learned: Learns,
     ) -> None:
         """Create it without bundles.
 
@@ -92,6 +99,7 @@ class Submissions:
             transfer: the default of ``should_transfer_files``.
             dependencies: knows whether more bundles of a cluster are still to come.
             schedd_said: handles the schedd's answers.
+            learned: has the submit commands of jobs whose requests are learned.
 
         """
         self.under_way: Sequence[Bundle] = ()
@@ -106,6 +114,7 @@ class Submissions:
         self._transfer = transfer
         self._dependencies = dependencies
         self._schedd_said = schedd_said
+        self._learned = learned
         #: By their keys, see _key.
         self._pending: dict[Hashable, list[Bundle]] = {}
         self._withdrawn = False
@@ -212,7 +221,7 @@ class Submissions:
         name = next(self._names)
         transferred, common = self._files_of_all(batch[0])
         description = describe(
-            options.commands,
+            self._learned.commands(options),
             session_id=self._session.id,
             runner=self._session.runner_with(options.code),
             directory=self._session.bundles,

@@ -141,7 +141,7 @@ class UnderWay:
         if under_way:
             self.effects.queue_looks.submitted(logged=any(events for _, events in under_way.values()))
         for bundle, (job_id, _) in under_way.items():
-            jobs.advance(bundle, states.Attached(job_id, bundle.options.on_hold.policy))
+            jobs.advance(bundle, states.Attached(job_id, bundle.options.hold_policy))
 
     def _make(self, bundles: Sequence[Bundle], *, complete: bool = False) -> None:
         """Have the calls of *bundles* made by warm jobs, or by a job for each bundle."""

@@ -180,6 +180,7 @@ class Watcher:
             if bundle.places:
                 self._resolver.deliver_known(bundle)
         for bundle, cause in ended.items():
+            self._under_way.effects.requests.ended(bundle, cause)
             self._resolver.report(bundle, states.Report(cause))
         self._under_way.resume(under_way, pending, lines)
 

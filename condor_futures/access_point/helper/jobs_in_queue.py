@@ -37,38 +37,50 @@ class JobsInQueue(Located):
         answer = self._schedd.act(action, jobs, (reason, 0))
         return int(answer["TotalSuccess"]) if answer is not None else 0
 
-    def release(self, jobs: list[str], memory_max: int | None) -> Released:
+    def release(self, jobs: list[str], memory_max: int | None, memory: int | None = None) -> Released:
         """Release those *jobs* that are on hold; with *memory_max*, in MiB, double the memory that they request.
 
-        A job that already requests *memory_max* is refused. A job that is neither released nor refused is not on hold:
-        either not yet, because the schedd writes the event first, or no longer.
+        They then request at least *memory*, unless *memory_max* is less. A job that already requests *memory_max* is
+        refused. A job that is neither released nor refused is not on hold: either not yet, because the schedd writes
+        the event first, or no longer.
         """
         these = either(jobs)
         held = f"JobStatus == {JobStatus.HELD:d} && HoldReasonCode != {SPOOLING_INPUT} && ({these})"
         released: list[str] = []
         refused: dict[str, str] = {}
+        requests: dict[str, int] = {}
         for ad in self._schedd.query(held, _MEMORY):
             job = f"{ad['ClusterId']}.{ad['ProcId']}"
-            asked_for = None if memory_max is None else self._raise_memory(job, ad, memory_max)
-            if asked_for is None:
-                released.append(job)
-            else:
-                refused[job] = f"it asked for {asked_for} MiB, and memory_max is {memory_max} MiB"
+            if memory_max is not None:
+                asked_for = ad.eval("RequestMemory")
+                if not isinstance(asked_for, (int, float)):
+                    asked_for = memory_max / 2  # an expression of attributes that only a slot has
+                if ad.get(_RAISED) == ad[_SINCE]:
+                    requests[job] = int(asked_for)  # an earlier request, whose answer was lost, raised it
+                elif asked_for >= memory_max:
+                    refused[job] = f"it asked for {int(asked_for)} MiB, and memory_max is {memory_max} MiB"
+                    continue
+                else:
+                    requests[job] = min(max(int(2 * asked_for), memory or 0), memory_max)
+                    self._schedd.edit([job], "RequestMemory", str(requests[job]))
+                    self._schedd.edit([job], _RAISED, str(ad[_SINCE]))
+            released.append(job)
         self._act(self._htcondor.JobAction.Release, released)
-        return {"released": released, "refused": refused}
+        return {"released": released, "refused": refused, "requests": requests}
 
-    def _raise_memory(self, job: str, ad: Any, memory_max: int) -> int | None:
-        """Double the memory that a held job requests, once per hold; if it requests the most already, return that."""
-        if ad.get(_RAISED) == ad[_SINCE]:
-            return None  # an earlier request, whose answer was lost, raised it
-        asked_for = ad.eval("RequestMemory")
-        if not isinstance(asked_for, (int, float)):
-            asked_for = memory_max / 2  # an expression of attributes that only a slot has
-        if asked_for >= memory_max:
-            return int(asked_for)
-        self._schedd.edit([job], "RequestMemory", str(min(int(2 * asked_for), memory_max)))
-        self._schedd.edit([job], _RAISED, str(ad[_SINCE]))
-        return None
+    def edit(self, jobs: str, attributes: dict[str, str]) -> int:
+        """Change *attributes* of those jobs that match the constraint *jobs*, and do not run; return their number.
+
+        Jobs whose memory a release has raised are left as they are.
+        """
+        # Jobs whose input is being spooled will be idle. The schedd refuses to edit no jobs at all.
+        waiting = f"(JobStatus == {JobStatus.IDLE:d} || HoldReasonCode =?= {SPOOLING_INPUT})"
+        these = f"(ProcId >= 0 && {waiting} && {_RAISED} =?= undefined && ({jobs}))"
+        number = len(self._schedd.query(these, ["ProcId"]))
+        if number:
+            for name, value in attributes.items():
+                self._schedd.edit(these, name, value)
+        return number
 
     def query(self, constraint: str, projection: list[str], mine: bool = False) -> list[Ad]:
         """Return the ads of matching jobs in the queue; with *mine*, only the user's, if the schedd knows the user.

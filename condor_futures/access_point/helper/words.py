@@ -113,10 +113,14 @@ class Retrieved(TypedDict):
 
 
 class Released(TypedDict):
-    """The jobs that were *released*, and, by job, why others were *refused*. A job in neither is not on hold."""
+    """The jobs that were *released*, and, by job, why others were *refused*. A job in neither is not on hold.
+
+    *requests* has the memory that released jobs request now, in MiB, if it was to be raised.
+    """
 
     released: list[str]
     refused: dict[str, str]
+    requests: dict[str, int]
 
 
 class Looked(TypedDict):
@@ -195,8 +199,22 @@ class Operations:
         """Remove jobs, by id or by a constraint; return the number of jobs removed."""
         raise NotImplementedError
 
-    def release(self, jobs: list[str], memory_max: int | None) -> Released:
-        """Release those *jobs* that are on hold; with *memory_max*, in MiB, double the memory that they request."""
+    def release(self, jobs: list[str], memory_max: int | None, memory: int | None = None) -> Released:
+        """Release those *jobs* that are on hold.
+
+        Args:
+            jobs: the jobs.
+            memory_max: double the memory that they request, up to so many MiB; None leaves it as it is.
+            memory: then let them request so many MiB or more, but no more than *memory_max*.
+
+        """
+        raise NotImplementedError
+
+    def edit(self, jobs: str, attributes: dict[str, str]) -> int:
+        """Change *attributes* of those jobs that match the constraint *jobs*, and do not run; return their number.
+
+        Jobs whose memory a release has raised are left as they are.
+        """
         raise NotImplementedError
 
     def query(self, constraint: str, projection: list[str], mine: bool = False) -> list[Ad]:
@@ -250,6 +268,7 @@ class Operation(str, Enum):
     RETRIEVE = "retrieve"
     REMOVE = "remove"
     RELEASE = "release"
+    EDIT = "edit"
     QUERY = "query"
     LOOK = "look"
     PAST = "past"

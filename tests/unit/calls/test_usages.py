@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from condor_futures.calls.bundle import Bundle
-from condor_futures.calls.usages import Usages
+from condor_futures.calls.usages import SUPERVISOR, Usages
 from condor_futures.execution_point.frames import write_frame
 from condor_futures.future import CondorFuture, Usage, Written
 from condor_futures.options.options import Options
@@ -157,3 +157,17 @@ def test_a_session_of_an_older_version():
     assert table
     assert all(row["memory"] is None for row in table)
     assert any(row["wall"] is not None and row["job_memory"] is not None for row in table)
+
+
+def test_the_largest_of_a_job(bundle, tmp_path):
+    """That of its job, or of a call and its supervisor; calls that did not return do not count."""
+    log(tmp_path, "evicted_then_finished")
+    usages, path = Usages(tmp_path), bundle.path("outcomes")
+    assert usages.largest("b000001", path) == (None, None)
+    outcomes(path, {"call": "c0", "result": "exception", "usage": [1.0, 99 * MiB]})
+    assert usages.largest("b000001", path) == (None, None)
+    outcomes(path, {"call": "c0", "result": "value", "usage": [1.0, None]})
+    assert usages.largest("b000001", path) == (8 * MiB, 182 << 10)
+    outcomes(path, *({"call": "c0", "result": "value", "usage": [1.0, memory]} for memory in (20 * MiB, 3 * MiB)))
+    assert usages.largest("b000001", path) == (20 * MiB + SUPERVISOR, 182 << 10)
+    assert usages.largest("b000002", path) == (20 * MiB + SUPERVISOR, None)

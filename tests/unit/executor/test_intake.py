@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
@@ -383,3 +384,17 @@ def test_names_that_cannot_be_recorded_harm_no_call(engine, intake, caplog):
     future = replace(intake, naming=Naming.parse("fit-{0}")).submit(abs, (1,), {})
     assert (future.done(), future.name, len(engine.added)) == (False, "fit-1", 1)
     assert "names of calls could not be recorded" in caplog.text
+
+
+def test_calls_whose_requests_are_learned_name_their_function(engine, intake):
+    """However they are submitted, so that later calls of the function learn from them."""
+    learning = with_options(intake, request_memory="auto")
+    learning.submit(functools.partial(pow, 2), (3,), {})
+    list(learning.submit_chunks(pow, iter([(2, 3), (2, 4)]), 1, None))
+    learning.submit_cluster(pow, (2, procid), {}, 2)
+    learning.submit(abs, (1,), {})
+    intake.submit(pow, (2, 3), {})
+    functions = [bundle.options.function for bundles, _ in engine.added for bundle in bundles]
+    assert functions == ["builtins.pow"] * 5 + ["builtins.abs", ""]
+    first, second = (bundles[0].options.kind for bundles, _ in engine.added[:2])
+    assert first == second

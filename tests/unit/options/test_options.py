@@ -10,6 +10,7 @@ import pytest
 from condor_futures.options.on_hold import OnHold
 from condor_futures.options.options import Options
 from condor_futures.options.ship import Shipping
+from condor_futures.state_machine.states import HoldPolicy
 
 
 @pytest.fixture
@@ -89,3 +90,21 @@ def test_files_of_the_users_own_are_known(commands, tmp_path):
     assert Options(commands, spool=False).own_files is any(name.startswith("transfer") for name in commands)
     (tmp_path / "code.zip").touch()
     assert Options(commands, spool=False, ship=Shipping([tmp_path / "code.zip"])).own_files
+
+
+def test_what_is_learned_is_learned_for_each_function():
+    """Also after a session was left: its bundles say which function they call."""
+    auto = {"request_memory": "auto"}
+    fit, plot = (Options(auto, spool=True, function=name) for name in ("fit", "plot"))
+    assert fit.kind != plot.kind
+    assert fit.key != plot.key
+    assert Options.from_record(json.loads(json.dumps(fit.record()))).kind == fit.kind
+
+
+def test_jobs_whose_memory_is_learned_are_released_with_more():
+    """Up to what the user says, or else to 16 GiB."""
+    auto = Options({"request_memory": "auto"}, spool=True, on_hold=OnHold().changed("wait"))
+    assert auto.hold_policy == HoldPolicy("wait", memory_max=16384)
+    limited = Options(auto.commands, spool=True, on_hold=OnHold().changed(memory_max="2GB"))
+    assert limited.hold_policy.memory_max == 2048
+    assert Options({"request_disk": "auto"}, spool=True).hold_policy == HoldPolicy()

@@ -9,7 +9,7 @@ import pytest
 from condor_futures.options.on_hold import OnHold
 from condor_futures.options.options import Options
 from condor_futures.options.ship import Shipping
-from condor_futures.options.warm import closed_because
+from condor_futures.options.warm import can_stream, closed_because
 from condor_futures.state_machine.states import HoldPolicy
 from condor_futures.submit.commands import KNOWN
 
@@ -74,3 +74,10 @@ def test_the_users_own_files_are_read_by_the_client_only():
     for options in ({"commands": {"transfer_input_files": "a"}}, {"ship": Shipping.of_files([Path("/a.whl")])}):
         assert why(**options, spool=True) is None
         assert why(**options, spool=False) == "the access point would have to read files outside the session"
+
+
+@pytest.mark.parametrize("command", ["request_memory", "request_disk"])
+def test_what_is_learned_is_learned_from_jobs_that_end(command):
+    """Such a job streams, where warm jobs are possible."""
+    assert why({command: "auto"}) == f"{command}='auto' is learned from jobs that have ended"
+    assert can_stream(Options({command: "auto"}, spool=True, warm=60.0))

@@ -37,3 +37,23 @@ def test_a_job_is_not_given_up_while_the_access_point_is_away(monkeypatch):
     for _ in range(ATTEMPTS):
         held.proceed()
     assert events == [NotReleased("7.0", 1, "it cannot be released: no")]
+
+
+def test_released_jobs_with_more_memory_are_reported():
+    """Jobs with equal limits are released together."""
+    asked, raised = [], []
+
+    class AccessPoint:
+        def request(self, operation, answer, **arguments):
+            asked.append(arguments)
+            jobs = arguments["jobs"]
+            answer({"released": jobs, "refused": {}, "requests": dict.fromkeys(jobs, 512)}, None)
+
+    jobs = SimpleNamespace(read_log=lambda: None, advance=lambda bundle, _: held.forget(bundle.job.job_id))
+    held = Releases(AccessPoint(), jobs, lambda bundle, memory: raised.append((bundle.key, memory)))
+    for number, memory in enumerate([300, 300, None]):
+        job = Job(f"b{number}", True, State.HELD, f"7.{number}", holds=1)
+        held.release(Bundle(f"b{number}", Path(), Options({}, True, ""), {}, job), 1024, memory)
+    held.proceed()
+    assert asked == [{"jobs": ["7.0", "7.1"], "memory_max": 1024, "memory": 300}]
+    assert raised == [("b0", 512), ("b1", 512)]

@@ -66,6 +66,7 @@ class Scene:
                 submitted=lambda batch, result: self.answered(batch, result, None),
                 refused=lambda batch, error: self.answered(batch, None, error),
             ),
+            learned=SimpleNamespace(commands=lambda options: options.commands),
             **{
                 "max_jobs": 1000,
                 "categories": {},
