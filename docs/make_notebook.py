@@ -1,4 +1,4 @@
-"""Make ``tutorial/notebook.ipynb``: run its cells in a kernel on a new personal pool, and keep their outputs.
+"""Make ``tutorial/notebook.ipynb``: run its cells in a kernel on the personal pool, and keep their outputs.
 
     python docs/make_notebook.py
 
@@ -25,9 +25,9 @@ CELLS = [
 
     This notebook simulates light in fog, on a personal HTCondor pool. You need the package with its extra `demo`,
     and Jupyter: `pip install '.[demo]' jupyterlab` in a checkout. For your institute's pool, omit
-    `access_point="personal"`.
+    `access_point="personal"`; the execution points then need numpy.
 
-    An executor makes the calls. `progress=True` shows how far they are.
+    An executor makes the calls. With `progress=True`, a bar below the next cell shows how many calls have ended.
     """,
     """
     from condor_futures import CondorExecutor, as_completed
@@ -39,8 +39,8 @@ CELLS = [
     ## One call
 
     A photon in fog flies a random distance, hits a droplet, and flies on in another direction or is absorbed. The
-    function counts the photons that leave a slab of fog on the other side. It is defined in the notebook, and
-    travels to the job.
+    function counts the photons that leave a slab of fog on the other side. The function is defined in the notebook,
+    and the executor sends it to the job.
     """,
     """
     import numpy as np
@@ -62,7 +62,7 @@ CELLS = [
     future.result()
     """,
     """
-    The future knows more: the job, the machine, and what the call used.
+    The future also shows the job and the machine. `future.usage` contains the time and memory that the call used.
     """,
     """
     future
@@ -70,8 +70,8 @@ CELLS = [
     """
     ## A sweep
 
-    `map` makes a call for each value, as in `concurrent.futures`. In a personal pool, jobs are warm: a job makes
-    one call after another.
+    `map` makes a call for each thickness. As in `concurrent.futures`, it takes one iterable for each argument of the
+    function. In a personal pool, jobs are warm: a job makes one call after another.
     """,
     """
     thicknesses = np.linspace(0.2, 8, 40)
@@ -94,8 +94,8 @@ CELLS = [
     """
     ## Results as they come
 
-    `as_completed` yields the futures in the order in which the calls end. A call that fails fails alone, with its
-    own exception.
+    `as_completed` yields the futures in the order in which the calls end. If a call raises an exception, only the
+    future of this call has the exception.
     """,
     """
     def checked(thickness):
@@ -109,7 +109,7 @@ CELLS = [
         print(futures[future], "->", future.exception() or future.result())
     """,
     """
-    The exception has the traceback of the job, and `stdout()` returns what the call printed.
+    The exception also contains the traceback from the job. `stdout()` returns what the call printed.
     """,
     """
     for future in futures:
@@ -118,7 +118,7 @@ CELLS = [
     """
     ## What the calls used
 
-    `usage()` returns a row for each call: `pandas.DataFrame(executor.usage())` makes a table of them.
+    `usage()` returns a row for each call. If you have pandas, `pandas.DataFrame(executor.usage())` makes a table.
     """,
     """
     rows = executor.usage()
@@ -127,8 +127,8 @@ CELLS = [
     """
     ## The end
 
-    `shutdown` waits for the calls, and removes the jobs. [Your first sweep](first-sweep.md) goes on from here
-    with a script.
+    `shutdown` waits for the calls, and ends the jobs. [Your first sweep](first-sweep.md) is a longer tutorial, with
+    a script.
     """,
     """
     executor.shutdown()
