@@ -74,17 +74,18 @@ class CallPickler:
         _check_callable(fn)
         return self.once(self._pickle(fn, "function", numbered=numbered), "function")
 
-    def arguments(self, args: Sequence[object], kwargs: Mapping[str, object], *, numbered: bool = False) -> Pickled:
-        """Pickle the arguments of a call. *numbered* says that the call has a number in a cluster.
+    def arguments(self, args: Sequence[object], kwargs: Mapping[str, object], *, cluster: int = 0) -> Pickled:
+        """Pickle the arguments of a call, or of all calls of a *cluster* of so many jobs.
 
         Raises:
             PayloadError: the arguments cannot be pickled.
             ForeignObjectError: they contain a shared object of another session.
 
         """
-        pickled = self._pickle((args, kwargs), "(args, kwargs)", numbered=numbered)
+        pickled = self._pickle((args, kwargs), "(args, kwargs)", numbered=cluster > 0)
         if len(pickled.segments) > 1 or len(pickled.segments[0]) > LARGE_ARGUMENT:
-            self.repeats.look_at_large(args, kwargs, pickled.segments)
+            for _ in range(min(cluster, 2) or 1):  # two calls are enough for a warning
+                self.repeats.look_at_large(args, kwargs, pickled.segments)
         return pickled
 
     def once(self, pickled: Pickled, kind: str) -> Pickled:

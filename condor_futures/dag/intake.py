@@ -68,7 +68,7 @@ class NodeIntake:
     ) -> list[CondorFuture[Any]]:
         """Add a node with *count* jobs, each of which makes one call."""
         function = self._pickler.function(fn, numbered=True)
-        arguments = self._pickler.arguments(args, kwargs, numbered=True)
+        arguments = self._pickler.arguments(args, kwargs, cluster=count)
         calls = [self._call(function, arguments, number) for number in range(count)]
         for call in calls:
             self._name(call, args, kwargs)

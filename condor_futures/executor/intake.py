@@ -136,7 +136,7 @@ class Intake:
         cluster = Session.cluster_key(next(self.engine.numbers.clusters))
         options = replace(self._learning(fn).options, cluster=cluster)
         together: Intake = replace(self, options=options)
-        arguments = functools.cache(lambda: self._pickler.arguments(args, kwargs, numbered=True))
+        arguments = functools.cache(lambda: self._pickler.arguments(args, kwargs, cluster=count))
         function = functools.cache(lambda: self._pickler.function(fn, numbered=True))
         calls = [self._call(arguments, function, n, functools.partial(names.__getitem__, n)) for n in range(count)]
         bundles = [together._bundle([call]) for call in calls]

@@ -207,7 +207,7 @@ def headers_of(bundle):
 def test_only_calls_of_clusters_have_numbers(pickler):
     with pytest.raises(PayloadError, match=r"only in the calls of submit_cluster\(\)"):
         pickler.arguments((procid,), {})
-    assert pickler.arguments((procid,), {}, numbered=True).segments
+    assert pickler.arguments((procid,), {}, cluster=1).segments
 
 
 def test_shell_itself_is_no_function_of_a_call():

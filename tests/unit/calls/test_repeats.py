@@ -159,6 +159,15 @@ def test_a_large_argument_of_several_calls(dag, told, make, path):
     assert len(told()) == 1
 
 
+def test_the_jobs_of_a_cluster_are_several_calls(new_dag, told):
+    array = np.zeros(LARGE, np.uint8)
+    new_dag().submit_cluster(len, array, count=1)
+    assert told() == []
+    new_dag().submit_cluster(len, array, count=2)
+    new_dag().submit_cluster(draw, count=2)
+    assert ["args[0]" in message or "'RNG'" in message for message in told()] == [True, True]
+
+
 def test_a_small_argument_beside_a_large_one_is_no_mistake(dag, told):
     """Only the small one is in both calls."""
     config = {"steps": [1, 2]}
