@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from condor_futures.calls.bundle import Bundle
+from condor_futures.calls.usages import SUPERVISOR
 from condor_futures.errors import AccessPointError
+from condor_futures.execution_point.frames import write_frame
 from condor_futures.options.on_hold import OnHold
 from condor_futures.options.options import Options
 from condor_futures.state_machine.states import (
@@ -21,6 +23,7 @@ from condor_futures.state_machine.states import (
     Job,
     NotRetrieved,
     Refused,
+    Retrieved,
     State,
     Submitted,
     Terminated,
@@ -28,6 +31,7 @@ from condor_futures.state_machine.states import (
     Unwanted,
 )
 from condor_futures.state_machine.transitions import TABLE, Entry
+from condor_futures.watching import learner
 from condor_futures.watching.effects import Effects
 
 
@@ -41,6 +45,7 @@ class Scene:
         self.usable = True
         session = SimpleNamespace(
             id="s",
+            directory=directory,
             constraint="true",
             runner_with=lambda _: directory / "runner",
             bundles=directory,
@@ -200,3 +205,34 @@ def test_a_job_that_cannot_be_removed_because_of_a_bug_is_left_alone(scene, monk
     monkeypatch.setitem(TABLE[State.IDLE], Unwanted, Entry((State.IDLE,), lambda job, event: (State.ENDED, (), {})))
     scene.jobs.handle(Unwanted("7.0"))
     assert [key for key, _ in scene.told] == ["b000000"]
+
+
+def test_requests_are_learned_from_jobs_that_were_held_and_from_those_that_ended(scene, monkeypatch):
+    """A job that is held for memory then requests what is known, if that is more."""
+    monkeypatch.setattr(learner, "FIRST", 1)
+    options = Options({"request_memory": "auto"}, spool=True, function="fit")
+    for number in range(3):
+        bundle = Bundle(f"b{number}", scene.directory, options, {}, Job(f"b{number}", True, policy=options.hold_policy))
+        scene.jobs.put(f"7.{number}", bundle)
+        scene.jobs.advance(bundle, Submitted(f"7.{number}"))
+    scene.jobs.handle(Held("7.0", 34, 102))
+    scene.effects.proceed(hurry=True)
+    [(operation, arguments, answer)] = scene.requests
+    assert (operation, arguments) == ("release", {"jobs": ["7.0"], "memory_max": 16384, "memory": None})
+    answer({"released": ["7.0"], "refused": {}, "requests": {"7.0": 256}}, None)
+    scene.requests.clear()
+    scene.jobs.handle(Held("7.1", 34, 102))
+    monkeypatch.setattr(scene.effects.releases._pause, "left", lambda: 0.0)
+    scene.effects.proceed(hurry=True)
+    release, edit = sorted(scene.requests, key=lambda request: request[0], reverse=True)
+    assert release[:2] == ("release", {"jobs": ["7.1"], "memory_max": 16384, "memory": 264})
+    assert edit[1] == {"jobs": "true && (ClusterId == 7)", "attributes": {"RequestMemory": "264"}}
+
+    bundle = scene.jobs["7.0"]
+    with bundle.path("outcomes").open("wb") as file:
+        header = {"kind": "outcome", "call": "c0", "result": "value", "usage": [0.5, (1000 << 20) - SUPERVISOR]}
+        write_frame(file, bytes(32), header, [])
+    scene.jobs.handle(Terminated("7.0", exit_status=0))
+    scene.jobs.handle(Retrieved("7.0"))
+    assert scene.told == [("b0", Terminated("7.0", exit_status=0))]
+    assert scene.effects.requests.commands(options)["request_memory"] == "1216"

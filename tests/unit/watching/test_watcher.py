@@ -190,3 +190,11 @@ def test_the_end_of_a_program_that_takes_no_time_says_nothing(scene, monkeypatch
     monkeypatch.setattr(scene.watcher, "join", lambda timeout=None: True)
     scene.watcher.join_at_exit()
     assert caplog.text == ""
+
+
+def test_a_client_that_attaches_learns_from_jobs_that_have_ended_since(scene):
+    learned = []
+    scene.watcher._under_way.effects.requests.ended = lambda bundle, cause: learned.append((bundle, cause))
+    bundle, cause = scene.bundle(0), Terminated("1.0", exit_status=0)
+    scene.watcher.resume({bundle: cause}, {}, [], {})
+    assert learned == [(bundle, cause)]
