@@ -464,6 +464,8 @@ class CondorExecutor(Executor):
             >>> large = executor.with_options(request_memory="512MB")
             >>> means = [large.submit(fit, spectrum) for spectrum in spectra]
             >>> cleaned = executor.with_options(after=means, discard_result=True).submit(clean_up)
+            >>> measured = executor.with_options(request_memory="auto", memory_max="4GB")
+            >>> more_means = list(measured.map(fit, spectra))
             >>> powers = list(executor.with_options(name="power-{1}").map(pow, [2, 2], [8, 10]))
             >>> executor.futures["power-10"].result()
             1024
