@@ -29,6 +29,7 @@ from typing import Final
 
 from condor_futures.calls.main_script import main_script
 from condor_futures.calls.pickling import definitions_of_script
+from condor_futures.errors import CondorFuturesError, PayloadError
 from condor_futures.execution_point.code import ZIP_FILES
 from condor_futures.execution_point.main_module import DEFINITIONS, SCRIPT
 from condor_futures.options.ship import Code, Shipping
@@ -115,7 +116,7 @@ class CodePacker:
         Raises:
             ValueError: the code is too large.
             OSError: a file cannot be read.
-            CondorFuturesError: the session cannot be written to.
+            PayloadError: the session cannot be written to.
 
         """
         if not (ship.auto or ship.added):
@@ -147,7 +148,10 @@ class CodePacker:
         data = marshal.dumps(contents)
         code = Code(blake2b(data, digest_size=8).hexdigest(), tuple(sorted(units)), about)
         if not self._session.runner_with(code).exists():
-            self._session.write_runner(code, zlib.compress(data, 3))
+            try:
+                self._session.write_runner(code, zlib.compress(data, 3))
+            except CondorFuturesError as error:
+                raise PayloadError(str(error)) from error.__cause__
         return code
 
 

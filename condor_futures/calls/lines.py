@@ -222,7 +222,7 @@ class Notes:
 
     @classmethod
     def of(cls, session: Session) -> Notes:
-        """Read the notes of a session. Other lines, and what is left of a torn line, do no harm."""
+        """Read the notes of a session. Other lines do no harm."""
         given: dict[str, set[str]] = {}
         holders: dict[str, str] = {}
         cancelled: dict[str, set[str]] = {}
@@ -233,6 +233,8 @@ class Notes:
         for line in text.splitlines():
             key, _, calls = line.partition(" ")
             keys = calls.split()
+            if not keys:
+                continue
             if key.startswith(_CANCELLED):
                 cancelled.setdefault(key.removeprefix(_CANCELLED), set()).update(keys)
             else:

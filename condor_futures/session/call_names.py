@@ -7,15 +7,18 @@ have ended.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from condor_futures.files.appending import append_line
 from condor_futures.files.private_files import open_regular
 
 __all__ = ["FILE", "append_names", "clean", "read_names"]
 
 FILE: Final = "names"
+_LOCK: Final = threading.Lock()
 #: Characters of a name.
 LONGEST: Final = 200
 
@@ -41,14 +44,15 @@ def append_names(directory: Path, names: Iterable[tuple[str, str]]) -> None:
         OSError: they cannot be written.
 
     """
-    lines = "".join(f"{key} {name}\n" for key, name in names)
+    lines = "\n".join(f"{key} {name}" for key, name in names)
     if lines:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(directory / FILE, flags, 0o600)
-        try:
-            os.write(descriptor, lines.encode("utf-8", "backslashreplace"))
-        finally:
-            os.close(descriptor)
+        with _LOCK:
+            descriptor = os.open(directory / FILE, flags, 0o600)
+            try:
+                append_line(descriptor, lines)
+            finally:
+                os.close(descriptor)
 
 
 def read_names(directory: Path) -> dict[str, str]:

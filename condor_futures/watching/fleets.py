@@ -21,6 +21,7 @@ from condor_futures.calls.lines import Attempt, cancelled_of
 from condor_futures.calls.stored_calls import StoredCalls, bundle_secret
 from condor_futures.errors import OutcomeError, PayloadError, SharedObjectError
 from condor_futures.execution_point.bundle import NO_LINE
+from condor_futures.files.appending import append_line
 from condor_futures.files.attempts import find_attempts
 from condor_futures.files.growth import Growth
 from condor_futures.future import CondorFuture, Progress
@@ -463,9 +464,7 @@ class Fleets:
             if self._given is None:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
                 self._given = os.open(self._session.given, flags, 0o600)
-            line = f"{about} {' '.join(call.key for call in calls)}\n".encode()
-            while line:
-                line = line[os.write(self._given, line) :]
+            append_line(self._given, f"{about} {' '.join(call.key for call in calls)}")
         except OSError as error:
             self._has_no_room(error)
             return False

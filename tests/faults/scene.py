@@ -76,7 +76,7 @@ class Scene:
             place.mkdir(parents=True, exist_ok=True)
         if small_disks:
             for place in (directory / "session", self.spool):
-                subprocess.run(["mount", "-t", "tmpfs", "-o", "size=768m", "none", place], check=True)
+                subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g", "none", place], check=True)
 
     def start(self) -> None:
         """Start the pool and the client."""

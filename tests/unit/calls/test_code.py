@@ -19,6 +19,7 @@ import pytest
 import condor_futures
 from condor_futures.calls import code
 from condor_futures.calls.code import CodePacker
+from condor_futures.errors import PayloadError
 from condor_futures.execution_point.code import MEMBER
 from condor_futures.options.ship import Shipping
 from condor_futures.session.session import Session
@@ -329,6 +330,15 @@ def test_what_is_too_large_is_refused_with_its_size(place, packer, monkeypatch):
     with pytest.raises(ValueError, match=r"too large: 3 MB in 3 files.*'large' has 3 MB.*ship=\['auto', '-large'\]"):
         packer()
     assert packer(["auto", "-large"])[0].names == ("mine",)
+
+
+def test_code_that_cannot_be_written_is_the_error_of_the_call(place, packer, monkeypatch):
+    """On a full disk, a call fails with the same kind of error whichever of its files does not fit."""
+    write(place, {"mine.py": ""})
+    importlib.import_module("mine")
+    monkeypatch.setattr(Session, "create_file", lambda *_, **__: os.open("no such directory/file", os.O_RDONLY))
+    with pytest.raises(PayloadError, match="cannot be written to: No such file"):
+        packer()
 
 
 def test_what_lies_beside_the_script_is_sent_if_it_is_small(place, packer, monkeypatch):
