@@ -1,4 +1,4 @@
-"""Draw the pictures of ``gallery.md`` from runs of the examples on a new personal pool.
+"""Draw the pictures of ``gallery.md`` from runs of the examples on the personal pool.
 
     python docs/draw_gallery.py [fit_curves] [ising] [star_images] [early_stopping] [dag_survey]
 

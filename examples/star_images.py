@@ -25,7 +25,7 @@ def simulate(folder: Path, count: int) -> None:
         for _ in range(draw.integers(5, 40)):
             row, column = draw.uniform(4, 124, 2)
             image += draw.uniform(40, 400) * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 4)
-        np.save(folder / f"field {number:02}.npy", image)
+        np.save(folder / f"field-{number:02}.npy", image)
 
 
 def find_stars(name: str) -> list[tuple[int, int]]:
