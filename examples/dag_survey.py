@@ -1,8 +1,8 @@
 """A DAG: simulate runs, reconstruct each, calibrate from all of them, correct each, and make one spectrum.
 
-python examples/dag_survey.py [--access-point personal] [--runs 6] [--local] [--picture dag_survey.png] [DIRECTORY]
+python examples/dag_survey.py [--access-point local] [--runs 6] [--local] [--picture dag_survey.png] [DIRECTORY]
 
-DAGMan runs the DAG, also while this program does not run. With --local, no HTCondor is needed. Needs numpy and
+DAGMan runs the DAG, even while this program does not run. With --local, no HTCondor is needed. Needs numpy and
 matplotlib; Graphviz or networkx draws the graph.
 """
 
@@ -42,7 +42,7 @@ def correct(signals: np.ndarray, factors: list[float], run: int) -> np.ndarray:
     return np.stack([np.histogram(signals * factor, bins=np.arange(0, 1600, 8))[0] for factor in (1, factors[run])])
 
 
-def main(directory: Path, runs: int, access_point: str, picture: Path, *, local: bool) -> None:
+def main(directory: Path, runs: int, access_point: str | None, picture: Path, *, local: bool) -> None:
     """Make the DAG, run it, and draw the graph and the spectrum."""
     with DagExecutor("survey", directory, access_point=access_point) as dag:
         signals = [dag.submit(simulate, run) for run in range(runs)]
@@ -74,11 +74,13 @@ def main(directory: Path, runs: int, access_point: str, picture: Path, *, local:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="a DAG of an analysis")
     parser.add_argument("directory", type=Path, nargs="?", help="of the DAG; it must not exist")
-    parser.add_argument("--access-point", default="personal")
+    # DAGMan runs on the machine of the access point, so another machine's is not a choice.
+    parser.add_argument("--access-point", choices=["personal", "local"], default="personal")
     parser.add_argument("--runs", type=int, default=6)
     parser.add_argument("--local", action="store_true", help="run the calls here, without HTCondor")
     parser.add_argument("--picture", type=Path, default=Path("dag_survey.png"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         directory = options.directory or Path(temporary) / "survey"
-        main(directory, options.runs, options.access_point, options.picture, local=options.local)
+        access_point = None if options.access_point == "local" else options.access_point
+        main(directory, options.runs, access_point, options.picture, local=options.local)
