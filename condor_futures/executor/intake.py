@@ -115,10 +115,10 @@ class Intake:
 
         """
         pickler = self._pickler
-        learning: Intake = self._learning(fn)
         name = self.naming.name(args, kwargs) if self.naming is not None else None
         made = self._call(lambda: pickler.arguments(args, kwargs), lambda: pickler.function(fn), name=lambda: name)
         if self._store([made]):
+            learning: Intake = self._learning(fn)
             self._add([learning._bundle([made])])
         return made[0]
 
