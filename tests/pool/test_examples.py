@@ -62,7 +62,7 @@ SWEPT = r"mass: 91\.\d GeV\nstates: {'done': 13}\npicture: True\n"
     [
         (["fit_curves.py", "--fits", "20"], r"half-life: 2\.\d\d \+- 0\.\d\d years, from 20 fits\n"),
         (["ising.py", "--temperatures", "3", "--sweeps", "40"], r"(T = [123]\.50: magnetization 0\.\d{3}\n){3}"),
-        (["star_images.py", "--images", "3"], r"(field 0\d\.npy: \d+ stars\n){3}"),
+        (["star_images.py", "--images", "3"], r"(field-0\d\.npy: \d+ stars\n){3}"),
         (
             ["early_stopping.py", "--settings", "6"],
             r"\d+ rounds instead of 30\nbest: rate [\d.e-]+, \d+ neurons: \d\d\.\d% of the new points are right\n",
