@@ -33,6 +33,8 @@ RETRY = 4
 """Exit status of a job in which a call raised one of ``retry_exceptions``, for the same reason."""
 RAISED = 1
 """Exit status of a *strict* job in which a call raised an exception, for DAGMan, which does not read outcomes."""
+NAMED = "condor_futures_named-"
+"""The beginning of the name of a directory in the sandbox whose contents belong into the sandbox itself."""
 NO_LINE = 5
 """Exit status of a warm job that could not reach its directory on the access point: it has made no call."""
 ROOM_PATIENCE, BUNDLE_PATIENCE = 30.0, 300.0

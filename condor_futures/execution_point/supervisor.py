@@ -10,7 +10,7 @@ import _signal as signal  # type: ignore[import-not-found]
 import os
 import sys
 
-from .bundle import CRASHED, RAISED, Bundle
+from .bundle import CRASHED, NAMED, RAISED, Bundle
 from .child import STAGE_SIZE, Child
 from .code import finder
 from .forking import await_child, fork, handle, how_it_died, new_stage, stage_of
@@ -113,6 +113,24 @@ def _refuse(bundle: Bundle, refusal: "dict[str, Any]") -> int:
     return RAISED if bundle.head.get("strict") else 0
 
 
+def _take_out() -> None:
+    """Move files to where the calls find them that HTCondor could transfer only in a directory, because of their names.
+
+    If the job runs where its files are spooled, an earlier attempt may have done that, or a part of it.
+    """
+    for directory in os.listdir("."):
+        if directory.startswith(NAMED):
+            for name in os.listdir(directory):
+                try:
+                    os.rename(os.path.join(directory, name), name)
+                except OSError:
+                    pass  # there is a directory of this name
+            try:
+                os.rmdir(directory)
+            except OSError:
+                pass
+
+
 def _import_from(places: "list[str]") -> None:
     """Let the calls, and Python processes that they start, import the files that were transferred with the job."""
     sys.path[1:1] = places
@@ -146,6 +164,7 @@ def main(argv: "list[str]") -> "NoReturn":
     sys.path[0] = os.path.abspath(argv[0])
     bundle = Bundle(argv[1])
     refusal = _check_python(bundle, argv)
+    _take_out()
     finder.use(bundle.head.get("code"))
     main_module.script = bundle.head.get("main", "")
     _import_from([os.getcwd()] + [os.path.abspath(archive) for archive in bundle.head.get("archives", ())])

@@ -290,7 +290,7 @@ class Intake:
                 command = said_in(missing[0], commands)
                 return FileNotFoundError(errno.ENOENT, f"{command} names a file that does not exist", missing[1])
             if (file := unlistable(commands)) is not None:
-                return ValueError(f"HTCondor cannot transfer {file!r}: commas and blanks at the ends delimit names")
+                return ValueError(f"HTCondor cannot transfer {file!r}: its name has a line break")
         environment = self.options.environment
         if environment is not None and (trouble := environment.trouble()) is not None:
             return trouble

@@ -2,13 +2,16 @@
 
 HTCondor splits the list of a spooled job's input files at blanks, and ignores new names of output files with blanks,
 ";" or "=" (see :mod:`condor_futures.submit.files_here`). So such a directory gets a link with a name that HTCondor can
-read, in a directory of the session. A file whose own name has blanks keeps its name: HTCondor transfers the contents of
-a directory that contains only a link to the file. HTCondor does not follow a link to a directory, so a directory whose
-own name has blanks is rebuilt, with links to its files.
+read, in a directory of the session. A file whose own name has blanks keeps its name: HTCondor transfers a directory
+that contains only a link to the file, and the runner takes the file out of this directory. The contents of a directory,
+which a slash at the end stands for, are listed too: the schedd splits this list when it sends the files to the
+execution point (25.14). HTCondor does not follow a link to a directory, so a directory whose own name has blanks is
+rebuilt, with links to its files.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -17,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from condor_futures.execution_point.bundle import NAMED
 from condor_futures.submit.file_names import (
     escape_macros,
     file_names,
@@ -28,8 +32,10 @@ from condor_futures.submit.file_names import (
 
 __all__ = ["Links", "needs_links"]
 
-#: What HTCondor misreads in the name of an input file, and in the new name of an output file, outside macros.
+#: What HTCondor misreads in the name of an input file, in the contents of a directory, and in the new name of an output
+#: file, outside macros.
 _IN_INPUT: Final = re.compile(r"[ \t\v\f]")
+_IN_CONTENTS: Final = re.compile(r"[ \t\v\f,]")
 _IN_TARGET: Final = re.compile(r"[ \t\v\f;=]")
 
 
@@ -40,9 +46,13 @@ def needs_links(description: Mapping[str, str]) -> bool:
     False
     >>> needs_links({"transfer_input_files": "$(bundle).calls, /my data/b.root"})
     True
+    >>> needs_links({"transfer_input_files": "/a/contents/"})
+    True
 
     """
     names = file_names(description.get("transfer_input_files", ""))
+    if any(name.endswith("/") for name in names):
+        return True
     names += [target for _, target in remap_pairs(description.get("transfer_output_remaps", "")) or ()]
     return any(_IN_TARGET.search(name) for name in [*names, description.get("container_image", "")])
 
@@ -93,8 +103,11 @@ class Links:
     def _input(self, file: str) -> str:
         _, name = split_directory(file)
         path = plain_name(file)
-        if path is not None and path.startswith("/") and _IN_INPUT.search(name):
-            return f"{self._text}/{self._place_of(Path(path))}/"
+        if path is not None and path.startswith("/"):
+            if _IN_INPUT.search(name):
+                return f"{self._text}/{self._place_of(Path(path))}"
+            if not name and _is_misread(Path(path)):
+                return f"{self._text}/{self._place_of(Path(path), contents=True)}"
         return self._in_linked_directory(file, _IN_INPUT)
 
     def _in_linked_directory(self, file: str, misread: re.Pattern[str]) -> str:
@@ -112,17 +125,20 @@ class Links:
             (self._directory / name).symlink_to(path)
         return name
 
-    def _place_of(self, path: Path) -> str:
-        """Make a directory that contains only *path*, under its own name; return the name of the directory."""
-        listed = list(_tree(path))
-        name = _digest([os.fspath(path), *(f"{kind}{relative}" for kind, relative in listed)])
+    def _place_of(self, path: Path, *, contents: bool = False) -> str:
+        """Make a directory that contains only *path*, under its own name, or its contents; return the directory's name.
+
+        The runner knows such a directory by its name.
+        """
+        listed = list(_tree(path))[contents:]
+        name = NAMED + _digest([os.fspath(path), str(contents), *(f"{kind}{relative}" for kind, relative in listed)])
         place = self._directory / name
         if not place.exists():
             new = place.with_name(f"{name}.new")  # its name appears only when it is complete
             shutil.rmtree(new, ignore_errors=True)
             new.mkdir(mode=0o700, parents=True)
             for kind, relative in listed:
-                of, to = path / relative, new / path.name / relative
+                of, to = path / relative, new / ("" if contents else path.name) / relative
                 if kind == "d":
                     to.mkdir()
                     to.chmod(of.stat().st_mode & 0o777 | 0o700)
@@ -130,6 +146,13 @@ class Links:
                     to.symlink_to(of)
             new.rename(place)
         return name
+
+
+def _is_misread(directory: Path) -> bool:
+    """Return whether HTCondor misreads the name of something in the directory."""
+    with contextlib.suppress(OSError), os.scandir(directory) as entries:  # it may not be there
+        return any(_IN_CONTENTS.search(entry.name) for entry in entries)
+    return False
 
 
 def _tree(path: Path) -> Iterator[tuple[str, str]]:

@@ -127,7 +127,7 @@ def missing_file(commands: Mapping[str, str]) -> tuple[str, str] | None:
 def unlistable(commands: Mapping[str, str]) -> str | None:
     """Return a file that HTCondor cannot spool as part of the contents of a directory (a name with a slash at the end).
 
-    HTCondor lists the contents, separated by commas, when it spools a job.
+    HTCondor lists the contents when it spools a job. A name with a line break would be no line of its protocol.
 
     Example:
         >>> unlistable({"transfer_input_files": "/no/such/directory/"}) is None
@@ -139,7 +139,7 @@ def unlistable(commands: Mapping[str, str]) -> str | None:
         if path and file.endswith("/") and not is_elsewhere(file):
             with contextlib.suppress(OSError), os.scandir(path) as entries:  # a missing directory is another error
                 for entry in entries:
-                    if re.search(r"[,\r\n]|^\s|\s$", entry.name):
+                    if re.search(r"[\r\n]", entry.name):
                         return entry.path
     return None
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
 import pytest
 
 from condor_futures import CondorExecutor, JobHeldError, JobLostError
+from condor_futures.access_point.choosing import Place
 
 ODD = [
     "a b.txt",
@@ -45,14 +47,20 @@ def found() -> list[str]:
     return sorted(name for name in names if not name.startswith(own))
 
 
-@pytest.mark.parametrize("spool", [True, False])
-def test_files_of_every_name_arrive_in_the_job(new_executor, odd_directory, spool):
-    """A file, a directory, its contents and a package, from a session whose directory has a blank too."""
+@pytest.mark.parametrize(("spool", "transfer"), [(True, "YES"), (True, "IF_NEEDED"), (False, "IF_NEEDED")], ids=str)
+def test_files_of_every_name_arrive_in_the_job(new_executor, odd_directory, monkeypatch, spool, transfer):
+    """A file, a directory, its contents and a package, from a session whose directory has a blank too.
+
+    In other pools than a personal one, the access point transfers the spooled files to the execution point.
+    """
+    find = Place.find
+    monkeypatch.setattr(Place, "find", lambda *names: dataclasses.replace(find(*names), transfer=transfer))
     make(
         *ODD,
         "my data/d e/f g.txt",
         "my data/link.txt",
         "contents of/h i.txt",
+        "contents of/, z.txt",
         "contents of/j/k l.txt",
         "a package/__init__.py",
     )
@@ -64,7 +72,7 @@ def test_files_of_every_name_arrive_in_the_job(new_executor, odd_directory, spoo
         ship=["auto", Path("a package")],
         transfer_input_files=[*map(Path, ODD), Path("my data"), "contents of/"],
     )
-    here = ["my data/d e/f g.txt", "my data/link.txt", "h i.txt", "j/k l.txt", "a package/__init__.py"]
+    here = [", z.txt", "my data/d e/f g.txt", "my data/link.txt", "h i.txt", "j/k l.txt", "a package/__init__.py"]
     assert executor.submit(found).result() == sorted([*ODD, *here])
     # A string is submit language, but HTCondor expands no macro in the name of the current directory.
     named = executor.with_options(transfer_input_files="my data/$(DOLLAR)(x).txt, it's.txt", ship="auto")
@@ -141,9 +149,9 @@ def test_a_file_that_only_the_submit_file_names_is_told_with_both_names(pool, tm
 
 
 def test_contents_that_cannot_be_spooled_are_refused(executor, tmp_path):
-    """HTCondor would look for two files."""
-    (tmp_path / "a,b.txt").touch()
+    """A name with a line break would be no line of HTCondor's protocol."""
+    (tmp_path / "a\nb.txt").touch()
     future = executor.with_options(transfer_input_files=f"{tmp_path}/").submit(found)
     assert isinstance(future.exception(), ValueError)
-    assert "a,b.txt" in str(future.exception())
+    assert "a\\nb.txt" in str(future.exception())
     assert future.job_id is None

@@ -28,7 +28,7 @@ from condor_futures.errors import (
     JobCrashedError,
     PythonMismatchError,
 )
-from condor_futures.execution_point.bundle import CRASHED
+from condor_futures.execution_point.bundle import CRASHED, NAMED
 from condor_futures.execution_point.forking import PASSED_ON
 
 pytestmark = pytest.mark.usefixtures("by_value")
@@ -208,6 +208,20 @@ def test_calls_are_made_in_the_scratch_directory_if_it_is_another(job):
     job.write((os.getcwd,), scratch=True)
     job.finish(_CONDOR_SCRATCH_DIR=str(job.path / "scratch"))
     assert job.results() == [str(job.path / "scratch")]
+
+
+def test_files_that_came_in_a_directory_because_of_their_names_are_taken_out(job):
+    """Where the job runs in its spool directory, an attempt may have been stopped in the middle of that."""
+    place = job.path / f"{NAMED}1"
+    (place / "c d").mkdir(parents=True)
+    (place / "a b").touch()
+    (job.path / "c d").mkdir()
+    (job.path / "c d/e").touch()
+    job.write((os.listdir,))
+    job.finish()
+    [names] = job.results()
+    assert {"a b", "c d"} <= set(names)
+    assert not (place / "a b").exists()
 
 
 # The end of a job.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from condor_futures.execution_point.bundle import NAMED
 from condor_futures.session.links import Links, needs_links
 
 
@@ -52,7 +53,7 @@ def test_a_directory_with_blanks_gets_a_link(links, tmp_path):
 
 
 def test_a_name_with_blanks_is_kept(links, tmp_path):
-    """HTCondor transfers the contents of a directory that has only this file, or only this directory."""
+    """HTCondor transfers a directory that has only this file, or only this directory."""
     (tmp_path / "a b").write_text("x")
     (tmp_path / "c d/e f").mkdir(parents=True)
     (tmp_path / "c d/e f/g,h").write_text("y")
@@ -69,7 +70,22 @@ def test_a_name_with_blanks_is_kept(links, tmp_path):
     # The next submission sees what is there by then.
     (tmp_path / "c d/new").write_text("z")
     (again,) = names(links.linked({"transfer_input_files": f"{tmp_path}/c d"})["transfer_input_files"])
-    assert sorted(path.name for path in Path(f"{again}c d").iterdir()) == ["e f", "new", "to"]
+    assert sorted(path.name for path in Path(again, "c d").iterdir()) == ["e f", "new", "to"]
+
+
+def test_contents_with_blanks_or_commas_are_kept(links, tmp_path):
+    """The runner knows the directory by its name, and takes them out. Other contents are transferred as they are."""
+    for name in ("plain/a", "odd/b c", "odd/d/e f", "odd/,"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    listed = f"{tmp_path}/plain/, {tmp_path}/odd/, {tmp_path}/not there/"
+    plain, odd, missing = names(links.linked({"transfer_input_files": listed})["transfer_input_files"])
+    assert plain == f"{tmp_path}/plain/"
+    assert Path(odd).name.startswith(NAMED)
+    assert not odd.endswith("/")
+    assert {str(path.relative_to(odd)) for path in Path(odd).rglob("*")} == {"b c", "d", "d/e f", ","}
+    assert (Path(odd) / "d/e f").read_text() == "odd/d/e f"
+    assert missing.endswith("/")
 
 
 def test_a_session_with_blanks_is_named_relative_to_its_jobs(tmp_path):
