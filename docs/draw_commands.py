@@ -1,6 +1,6 @@
-"""Draw ``images/doctor.svg``, ``progress.svg`` and ``report.png``, from real runs on a new personal pool.
+"""Draw ``doctor.svg``, ``progress.svg``, ``watch.svg`` and ``report.png`` in ``images/``, from runs on a new pool.
 
-    python docs/draw_commands.py [doctor] [progress] [report]
+    python docs/draw_commands.py [doctor] [progress] [report] [watch]
 
 Chromium takes the picture of the report. The pictures are kept in git, because a run needs a pool. Run this after a
 change of the output, and look at them.
@@ -8,6 +8,7 @@ change of the output, and look at them.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import fcntl
 import importlib
@@ -26,12 +27,17 @@ from typing import Any
 from rich.console import Console
 from rich.status import Status
 from rich.text import Text
+from textual.widgets import DataTable
 from typer.testing import CliRunner
 
 from condor_futures import cli
 from condor_futures.cli import output
+from condor_futures.cli.locating import connected, constraint_for, locate
 from condor_futures.doctor import Finding, examine
 from condor_futures.personal import PersonalPool
+from condor_futures.status_screen.collector import Snapshot
+from condor_futures.status_screen.screen import StatusScreen
+from condor_futures.status_screen.source import Source
 
 doctor_command = importlib.import_module("condor_futures.cli.doctor")  # the module, which has the name of its command
 IMAGES = Path(__file__).parent / "images"
@@ -75,6 +81,37 @@ with CondorExecutor(8, access_point="personal", warm=3, session=sys.argv[1]) as 
     list(executor.map(simulate, range(400), return_exceptions=True))
     executor.with_options(max_retries=1, retry_exceptions=OSError).submit(open, "no such file").exception()
     executor.with_options(periodic_hold="JobStatus == 2").submit(slowly, 1).exception()
+"""
+
+
+#: A program whose jobs are watched. The first of its lines of output says that the calls run.
+WATCHED = """\
+import random, sys, time
+from condor_futures import CondorExecutor, report
+
+def simulate(run, steps=200):
+    rng = random.Random(run)
+    for step in range(steps):
+        energy = 1000 * 0.97 ** step + rng.random()
+        print(f"step {step:3d}: energy {energy:10.4f} GeV", flush=True)
+        report(step / steps, f"energy {energy:.0f} GeV")
+        time.sleep(rng.uniform(0.1, 0.4))
+
+def fit(sample):
+    time.sleep(60)
+
+executor = CondorExecutor(access_point="personal", session=sys.argv[1])
+held = executor.with_options(allowed_execute_duration=1, on_hold="wait", name="fit-{0}").submit(fit, "M31")
+named = executor.with_options(name="run-{0}")
+futures = [named.submit(simulate, run) for run in range(40)]
+executor.with_options(request_memory="512GB").submit_cluster(fit, 1 << 30, count=24)
+while held.state != "held":
+    time.sleep(0.1)
+next(futures[0].tail())
+time.sleep(8)
+print("begun", flush=True)
+time.sleep(60)
+executor.terminate_workers()
 """
 
 
@@ -169,9 +206,50 @@ def draw_report(home: str) -> None:
     )
 
 
+class Renamed(Source):
+    """What the screen shows, with the names of the documentation's user."""
+
+    def collect(self) -> Snapshot:
+        """Replace the names of this machine."""
+        snapshot = super().collect()
+        host = os.uname().nodename
+        jobs = [dataclasses.replace(job, host=job.host and "ep17") for job in snapshot.jobs]
+        sessions = {
+            name: dataclasses.replace(info, directory=Path("/home/ada/sweep"), client="ap1", pid=4711)
+            for name, info in snapshot.sessions.items()
+        }
+        name = snapshot.name.replace(host, "ap1")
+        return dataclasses.replace(snapshot, name=name, jobs=jobs, sessions=sessions)
+
+
+def draw_watch(home: str) -> None:
+    """Run a program, and take the screen when one of its running jobs is selected."""
+    program = subprocess.Popen([sys.executable, "-c", WATCHED, f"{home}/watched"], stdout=subprocess.PIPE)
+    try:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"begun\n"
+        with connected(locate("personal", None)) as helper:
+            screen = StatusScreen(Renamed(helper, constraint_for(None, None)))
+            picture = asyncio.run(photograph(screen))
+    finally:
+        program.terminate()
+        program.wait()
+    (IMAGES / "watch.svg").write_text(re.sub(r"@font-face \{.*?\}\n", "", picture, flags=re.DOTALL), encoding="utf-8")
+
+
+async def photograph(screen: StatusScreen) -> str:
+    """Select the third job, and return the screen as an SVG file."""
+    async with screen.run_test(size=(100, 28)) as pilot:
+        while not screen.query_one(DataTable).row_count:
+            await pilot.pause(0.1)
+        await pilot.press("down", "down", "down")
+        await pilot.pause(3)
+        return screen.export_screenshot(title="condor-futures status --watch")
+
+
 def main() -> None:
     """Draw the pictures that are asked for, or all."""
-    draw = {"doctor": draw_doctor, "progress": draw_progress, "report": draw_report}
+    draw = {"doctor": draw_doctor, "progress": draw_progress, "report": draw_report, "watch": draw_watch}
     with tempfile.TemporaryDirectory(prefix="ada-") as home:
         os.environ["XDG_STATE_HOME"] = f"{home}/.local/state"
         with PersonalPool(slots=4):

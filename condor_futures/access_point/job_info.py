@@ -17,6 +17,7 @@ from condor_futures.calls.lines import calls_of, last_report, running_call
 from condor_futures.errors import AccessPointError
 from condor_futures.future import Progress
 from condor_futures.session.call_names import read_names
+from condor_futures.session.finding import is_session
 from condor_futures.session.names import SessionNames
 from condor_futures.state_machine.hold_codes import SPOOLING_INPUT, JobStatus
 from condor_futures.submit import attributes
@@ -58,10 +59,12 @@ _PROJECTION = [
     "JobCurrentStartDate",
     "JobStatus",
     "LastRemoteHost",
+    "MemoryProvisioned",
     "ProcId",
     "QDate",
     "RemoteHost",
     "RemoteWallClockTime",
+    "RequestMemory",
     "ResidentSetSize",
     "ServerTime",
     "ShadowBday",
@@ -95,6 +98,9 @@ class JobInfo:
             it makes now. Empty if these calls have no names, or if the session is not on this machine.
         progress: the last :func:`~condor_futures.report` of the call that a warm job makes now; None if the call has
             not reported anything, or if the session is not on this machine.
+        request_memory: the memory that the job requests, in bytes. If the request is an expression, the memory that
+            the slot of the job has; None if the job has not run.
+        directory: the directory of the job's session; None if the directory is not on this machine.
 
     Example:
         >>> for job in executor.jobs():
@@ -121,6 +127,8 @@ class JobInfo:
     why_idle: str | None = None
     progress: Progress | None = None
     names: Sequence[str] = ()
+    request_memory: int | None = None
+    directory: Path | None = None
 
     @classmethod
     def from_ad(cls, ad: Mapping[str, Any]) -> JobInfo:
@@ -160,7 +168,7 @@ class JobInfo:
             hold_code=_number(ad, "HoldReasonCode") if held else None,
             hold_subcode=_number(ad, "HoldReasonSubCode") if held else None,
             warm=ad.get(attributes.WARM) is True,
-            progress=_progress(ad) if state == "running" else None,
+            request_memory=_mebibytes(ad, "RequestMemory") or _mebibytes(ad, "MemoryProvisioned"),
         )
 
 
@@ -183,12 +191,19 @@ def _bytes(ad: Mapping[str, Any], name: str) -> int | None:
     return None if kibibytes is None else 1024 * kibibytes
 
 
+def _mebibytes(ad: Mapping[str, Any], name: str) -> int | None:
+    mebibytes = _number(ad, name)
+    return None if mebibytes is None else mebibytes << 20
+
+
 def _time(ad: Mapping[str, Any], name: str) -> datetime | None:
     seconds = _number(ad, name)
     return None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc).astimezone()
 
 
-def query_jobs(access_point: AccessPoint, constraint: str, *, mine: bool = False, why: bool = False) -> list[JobInfo]:
+def query_jobs(
+    access_point: AccessPoint, constraint: str, *, mine: bool = False, why: bool = False, look: bool = True
+) -> list[JobInfo]:
     """Return the jobs in the queue that match *constraint*, in the order of their ids, from one query.
 
     Args:
@@ -197,6 +212,7 @@ def query_jobs(access_point: AccessPoint, constraint: str, *, mine: bool = False
         mine: return only the user's jobs.
         why: find out why idle jobs are idle, with one analysis for all jobs of an autocluster, which request the same.
             A failed analysis is not an error; ``why_idle`` then tells that the reason is not known.
+        look: also look into the files of sessions on this machine, for the names and the reports of calls.
 
     Raises:
         AccessPointError: if the access point does not answer.
@@ -205,11 +221,31 @@ def query_jobs(access_point: AccessPoint, constraint: str, *, mine: bool = False
     projection = _PROJECTION + _ASKED_FOR if why else _PROJECTION
     ads = Schedd(access_point).query(constraint, projection, mine).wait(_TIMEOUT)
     ads.sort(key=lambda ad: (ad["ClusterId"], ad["ProcId"]))
-    jobs, reasons, names = [], _Reasons(access_point.given), _Names()
+    jobs, reasons, names, sessions = [], _Reasons(access_point.given), _Names(), _Sessions()
     for ad in ads:
-        job = replace(JobInfo.from_ad(ad), names=names.of(ad))
+        job = replace(JobInfo.from_ad(ad), directory=sessions.of(ad))
+        if look and job.directory is not None:
+            progress = _progress(ad) if job.state == "running" else None
+            job = replace(job, names=names.of(job.directory, ad), progress=progress)
         jobs.append(replace(job, why_idle=reasons.of(job, ad)) if why else job)
     return jobs
+
+
+class _Sessions:
+    """Finds the directories of the sessions of jobs. It belongs to the thread that makes it."""
+
+    def __init__(self) -> None:
+        self._there: dict[Path, bool] = {}
+
+    def of(self, ad: Mapping[str, Any]) -> Path | None:
+        """Return the directory of the session of a job, that of any client; None if it is not on this machine."""
+        log = ad.get(_EVENT_LOG)
+        if not isinstance(log, str):
+            return None
+        directory = Path(log).parent
+        if directory not in self._there:
+            self._there[directory] = is_session(directory)
+        return directory if self._there[directory] else None
 
 
 class _Names:
@@ -218,12 +254,11 @@ class _Names:
     def __init__(self) -> None:
         self._known: dict[Path, Mapping[str, str]] = {}
 
-    def of(self, ad: Mapping[str, Any]) -> Sequence[str]:
+    def of(self, session: Path, ad: Mapping[str, Any]) -> Sequence[str]:
         """Return the names; the session may be that of any client on this machine."""
-        log, key = ad.get(_EVENT_LOG), ad.get(attributes.BUNDLE)
-        if not (isinstance(log, str) and isinstance(key, str) and re.fullmatch("b[0-9]+", key)):
+        key = ad.get(attributes.BUNDLE)
+        if not (isinstance(key, str) and re.fullmatch("b[0-9]+", key)):
             return ()
-        session = Path(log).parent
         if session not in self._known:
             self._known[session] = read_names(session)
         if not (names := self._known[session]):

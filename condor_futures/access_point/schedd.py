@@ -82,6 +82,7 @@ class Schedd:
     submit_dag = _request(Operations.submit_dag)
     retrieve = _request(Operations.retrieve)
     remove = _request(Operations.remove)
+    hold = _request(Operations.hold)
     release = _request(Operations.release)
     edit = _request(Operations.edit)
     query = _request(Operations.query)

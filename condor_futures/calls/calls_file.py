@@ -79,6 +79,11 @@ class Call:
         """The sizes of the shared objects that the call takes, by name."""
         return {**self.function.shared, **self.arguments.shared}
 
+    def function_header(self) -> dict[str, Any]:
+        """Return the header of the frame of its function."""
+        name = {"name": self.function.name} if self.function.name else {}
+        return {"kind": "function", **name}
+
     def header(self, function: int) -> dict[str, Any]:
         """Return the header of the call's frame; *function* is the number of its function in the file."""
         header: dict[str, Any] = {"kind": "call", "call": self.key, "function": function}
@@ -184,7 +189,7 @@ def write_bundle(
     for call in calls:
         if id(call.function) not in written:
             written[id(call.function)] = len(written)
-            write_frame(file, secret, {"kind": "function"}, call.function.segments)
+            write_frame(file, secret, call.function_header(), call.function.segments)
         write_frame(file, secret, call.header(written[id(call.function)]), call.arguments.segments)
 
 

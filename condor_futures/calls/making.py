@@ -8,12 +8,13 @@ import itertools
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from condor_futures.calls.bundle import Bundle
 from condor_futures.calls.calls_file import Call, Manner, write_bundle, writing_calls
 from condor_futures.calls.code import CodePacker
+from condor_futures.calls.naming import display_name
 from condor_futures.calls.pickling import Pickled, pickle_object
 from condor_futures.calls.repeats import LARGE as LARGE_ARGUMENT
 from condor_futures.calls.repeats import Repeats
@@ -72,7 +73,8 @@ class CallPickler:
 
         """
         _check_callable(fn)
-        return self.once(self._pickle(fn, "function", numbered=numbered), "function")
+        pickled = self.once(self._pickle(fn, "function", numbered=numbered), "function")
+        return replace(pickled, name=display_name(fn))
 
     def arguments(self, args: Sequence[object], kwargs: Mapping[str, object], *, cluster: int = 0) -> Pickled:
         """Pickle the arguments of a call, or of all calls of a *cluster* of so many jobs.

@@ -1,7 +1,8 @@
-"""The names of calls, which are made from the arguments of the calls: ``with_options(name="fit-{0}")``."""
+"""The names of functions, and those of calls, which are made from the arguments: ``with_options(name="fit-{0}")``."""
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -13,7 +14,7 @@ from condor_futures.calls.procid import ProcId
 from condor_futures.session.call_names import clean
 from condor_futures.session.shared_objects import SharedObject
 
-__all__ = ["Naming"]
+__all__ = ["Naming", "display_name"]
 
 _HELP: Final = (
     "such as name='fit-{0}', where {0} is the first argument of the call and {seed} its keyword argument seed"
@@ -117,6 +118,24 @@ class Naming:
             raise ValueError(
                 f"name={self.template!r} does not suit the arguments of the call: {type(error).__name__}: {error}"
             ) from error
+
+
+def display_name(fn: object) -> str:
+    """Return the name of a function for displays; the name of its class if it has none.
+
+    >>> def outer():
+    ...     return lambda: 1
+    >>> [display_name(fn) for fn in (len, str.upper, outer(), functools.partial(pow, 2), functools.partialmethod(len))]
+    ['len', 'str.upper', '<lambda>', 'pow', 'partialmethod']
+
+    """
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    try:
+        name = getattr(fn, "__qualname__", None)
+    except Exception:  # noqa: BLE001 - of the object's own code
+        name = None
+    return clean((name if isinstance(name, str) else type(fn).__qualname__).rpartition("<locals>.")[2])
 
 
 def _fields(template: str) -> Iterator[str]:

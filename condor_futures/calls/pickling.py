@@ -43,6 +43,7 @@ class Pickled:
         numbered: whether it contains :data:`procid`, so that it is another object in each call.
         modules: the modules that its functions import while they run.
         generators: the random generators whose states it contains.
+        name: the name of the function that it is, for displays; nothing if it is something else.
 
     """
 
@@ -52,6 +53,7 @@ class Pickled:
     numbered: bool = False
     modules: AbstractSet[str] = frozenset()
     generators: Sequence[Generator] = ()
+    name: str = ""
 
     @property
     def size(self) -> int:

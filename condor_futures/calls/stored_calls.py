@@ -140,7 +140,7 @@ class StoredCalls:
             number = self._numbers[digest] = len(self._functions)
             self._functions.append(writer.end)
             self._digests[number] = digest
-            write_frame(writer, self._secret, {"kind": "function"}, call.function.segments)
+            write_frame(writer, self._secret, call.function_header(), call.function.segments)
         return number
 
     def _undo(self, end: int, functions: int) -> None:
@@ -185,7 +185,7 @@ class StoredCalls:
                 if index not in self._digests:
                     self._digests[index] = _digest(self._frame(file, self._functions[index])[1])
                 if self._digests[index] not in to.functions:
-                    to.add_function(self._digests[index], self._frame(file, self._functions[index])[1])
+                    to.add_function(self._digests[index], *self._frame(file, self._functions[index]))
                 for parent in header.get("parents", ()):
                     if parent in self._outcomes:
                         to.add(*self._frame(file, self._outcomes[parent]))
@@ -302,11 +302,11 @@ class HandOut:
             pass
         return end
 
-    def add_function(self, digest: bytes, segments: Segments) -> None:
+    def add_function(self, digest: bytes, header: Header, segments: Segments) -> None:
         """Give the job a function, which gets the next number."""
         self.functions[digest] = len(self.functions)
         self._new.append(digest)
-        self.add({"kind": "function"}, segments)
+        self.add(header, segments)
 
     def add(self, header: Mapping[str, Any], segments: Iterable[bytes | bytearray] = ()) -> None:
         """Add a frame."""

@@ -9,6 +9,7 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
+from condor_futures.cli.locating import AccessPointName, CollectorName
 from condor_futures.cli.output import complain, console, print_json, print_table
 from condor_futures.cli.pool import install_htcondor
 from condor_futures.doctor import Finding, Level, examine
@@ -32,13 +33,8 @@ def doctor(
         list[str] | None,
         typer.Argument(metavar="[NAME=VALUE]...", help="Submit commands for the probe job, as request_gpus=1."),
     ] = None,
-    access_point: Annotated[
-        str | None,
-        typer.Option(
-            help="`personal`, or name@host.", show_default="the personal pool if it runs, else the local HTCondor"
-        ),
-    ] = None,
-    pool: Annotated[str | None, typer.Option(help="The collector of a remote access point, host or host:port.")] = None,
+    access_point: AccessPointName = None,
+    pool: CollectorName = None,
     warm: Annotated[
         bool | None,
         typer.Option("--warm/--no-warm", help="Try a warm job.", show_default="in a personal pool only"),

@@ -14,7 +14,7 @@ import typer
 
 from condor_futures.access_point.job_info import query_jobs
 from condor_futures.access_point.location import Location
-from condor_futures.cli.status import connected, constraint_for, locate
+from condor_futures.cli.locating import AccessPointName, CollectorName, connected, constraint_for, locate
 from condor_futures.errors import CondorFuturesError
 from condor_futures.personal import find_htcondor
 
@@ -29,13 +29,8 @@ def ssh(
     command: Annotated[
         list[str] | None, typer.Argument(metavar="[COMMAND]...", help="Run this command instead of a shell.")
     ] = None,
-    access_point: Annotated[
-        str | None,
-        typer.Option(
-            help="`personal`, or name@host.", show_default="the personal pool if it runs, else the local HTCondor"
-        ),
-    ] = None,
-    pool: Annotated[str | None, typer.Option(help="The collector of a remote access point, host or host:port.")] = None,
+    access_point: AccessPointName = None,
+    pool: CollectorName = None,
 ) -> None:
     """Open a shell on the machine where a job runs, in the directory of the job, or run a command there.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import re
+import os
+import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -15,17 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from condor_futures.access_point.job_info import JobInfo, query_jobs
-from condor_futures.access_point.location import Location
 from condor_futures.access_point.requests import AccessPoint
-from condor_futures.cli.output import complain, console, print_json, print_table
-from condor_futures.errors import CondorFuturesError, PersonalPoolError
-from condor_futures.personal import PersonalPool
-from condor_futures.session.record import constraint_of
-from condor_futures.submit import attributes
+from condor_futures.cli.locating import AccessPointName, CollectorName, connected, constraint_for, locate
+from condor_futures.cli.output import console, print_json, print_table
+from condor_futures.errors import CondorFuturesError
+from condor_futures.status_screen.rows import duration, is_waiting
 
-__all__ = ["connected", "constraint_for", "locate", "status"]
+__all__ = ["status"]
 
-_WAITS = ("idle", "blocked", "preparing", "spooling")
 _STYLES = {"idle": "yellow", "running": "cyan", "held": "red", "completed": "green", "removed": "red"}
 
 
@@ -33,15 +29,13 @@ def status(
     job: Annotated[
         str | None, typer.Argument(metavar="JOB", help="CLUSTER or CLUSTER.PROC; also prints why the job is idle.")
     ] = None,
-    access_point: Annotated[
-        str | None,
-        typer.Option(
-            help="`personal`, or name@host.", show_default="the personal pool if it runs, else the local HTCondor"
-        ),
-    ] = None,
-    pool: Annotated[str | None, typer.Option(help="The collector of a remote access point, host or host:port.")] = None,
+    access_point: AccessPointName = None,
+    pool: CollectorName = None,
     session: Annotated[str | None, typer.Option(help="Only the jobs of this session.")] = None,
     why: Annotated[bool, typer.Option("--why", help="Print why idle jobs are idle.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show a live table, with the output of calls, and keys to act on jobs.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, with times in ISO format, seconds and bytes.")
     ] = False,
@@ -50,7 +44,14 @@ def status(
 
     The exit status is 3 if you name the personal pool and it is not running.
     """
+    if watch and (as_json or why):
+        raise typer.BadParameter(f"--watch cannot be used with {'--json' if as_json else '--why'}")
     constraint = constraint_for(job, session)
+    if watch:
+        run = _screen()
+        with connected(locate(access_point, pool)) as helper:
+            run(helper, constraint)
+        return
     with connected(locate(access_point, pool)) as helper:
         jobs = query_jobs(helper, constraint, mine=True, why=why or job is not None)
         name = helper.about.get("Name") or str(helper.location)
@@ -64,48 +65,21 @@ def status(
         console.print(f"No jobs of condor_futures are in the queue of {name}.", highlight=False, soft_wrap=True)
 
 
-def constraint_for(job: str | None, session: str | None) -> str:
-    """Return the ClassAd expression for a job, a cluster, the jobs of a session, or all jobs of condor_futures."""
-    parts = [f"{attributes.SESSION} =!= undefined"]
-    if session is not None:
-        if not re.fullmatch(r"[\w.-]+", session, re.ASCII):
-            raise CondorFuturesError(f"{session!r} is not a session id, such as 20261121-084209-d88b1a6b")
-        parts = [constraint_of(session)]
-    if job is not None:
-        number = re.fullmatch(r"(\d+)(?:\.(\d+))?", job)
-        if number is None:
-            raise CondorFuturesError(f"{job!r} is not a job id of the form CLUSTER or CLUSTER.PROC")
-        parts.append(f"ClusterId == {number[1]}")
-        if number[2] is not None:
-            parts.append(f"ProcId == {number[2]}")
-    return " && ".join(parts)
-
-
-def locate(access_point: str | None, pool: str | None) -> Location:
-    """Return the access point to query; never start a pool."""
-    if pool is not None:
-        if access_point in (None, "personal"):
-            raise CondorFuturesError("--pool needs the name of an access point: add --access-point NAME")
-        return Location(pool, access_point)
-    if access_point in (None, "personal"):
-        personal = PersonalPool()
-        if personal.is_running:
-            return Location(environment=personal.environment())
-        if access_point == "personal":
-            complain(PersonalPoolError(f"no personal pool runs in {personal.directory}"))
-            raise typer.Exit(3)
-    return Location.parse(access_point)
-
-
-@contextlib.contextmanager
-def connected(location: Location) -> Iterator[AccessPoint]:
-    """Connect to the access point, until the block ends."""
-    helper = AccessPoint(location, patience=5.0)
-    helper.connect(advice="`condor-futures pool start`, then --access-point personal")
+def _screen() -> Callable[[AccessPoint, str], None]:
+    """Return what shows the live table; raise a CondorFuturesError if that is not possible here."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
+        raise CondorFuturesError("--watch needs a terminal; without --watch, the command prints the table once")
     try:
-        yield helper
-    finally:
-        helper.close()
+        from condor_futures.status_screen.screen import StatusScreen
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "textual":
+            raise
+        raise CondorFuturesError(
+            "--watch is drawn by textual, which is not installed here: pip install 'condor-futures[watch]'"
+        ) from None
+    from condor_futures.status_screen.source import Source
+
+    return lambda helper, constraint: StatusScreen(Source(helper, constraint)).run()
 
 
 def _print(jobs: Sequence[JobInfo]) -> None:
@@ -133,8 +107,7 @@ def _rows(jobs: Sequence[JobInfo]) -> Iterator[list[JobInfo]]:
     """Yield the jobs of each row; consecutive waiting jobs of a cluster share a row, because there may be thousands."""
 
     def row(job: JobInfo) -> tuple[str, ...]:
-        waits = job.state in _WAITS and job.started is None
-        return (job.job_id.split(".")[0] if waits else job.job_id, job.state)
+        return (job.job_id.split(".")[0] if is_waiting(job) else job.job_id, job.state)
 
     for _, group in itertools.groupby(jobs, row):
         yield list(group)
@@ -149,7 +122,7 @@ def _cells(alike: Sequence[JobInfo], *, named: bool) -> list[str | Text]:
         Text(first.state, _STYLES.get(first.state, "")),
         "warm" if first.warm else str(calls or ""),
         Text(first.host or ""),
-        _duration(first.run_time) if first.started is not None else "",
+        duration(first.run_time) if first.started is not None else "",
         f"{first.memory / 2**20:.0f} MiB" if first.memory else "",
         *([_name([name for job in alike for name in job.names])] if named else []),
         *([Text(f"{first.progress.fraction:.0%} {first.progress.text}")] if first.progress else []),
@@ -173,9 +146,3 @@ def _print_reasons(jobs: Sequence[JobInfo]) -> None:
     for reason, job_ids in reasons.items():
         more = f" and {len(job_ids) - 1} more" if len(job_ids) > 1 else ""
         console.print(Text(f"{job_ids[0]}{more}: {reason}"), soft_wrap=True)
-
-
-def _duration(time: timedelta) -> str:
-    minutes, seconds = divmod(int(time.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"

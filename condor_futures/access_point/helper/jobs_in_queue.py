@@ -1,4 +1,4 @@
-"""Queries, removals and releases of the jobs in the schedd's queue and history."""
+"""Queries, removals, holds and releases of the jobs in the schedd's queue and history."""
 
 from __future__ import annotations
 
@@ -36,6 +36,10 @@ class JobsInQueue(Located):
         # The bindings ignore a reason without a code (25.14).
         answer = self._schedd.act(action, jobs, (reason, 0))
         return int(answer["TotalSuccess"]) if answer is not None else 0
+
+    def hold(self, jobs: list[str], reason: str) -> int:
+        """Put jobs on hold; return the number of jobs put on hold."""
+        return self._act(self._htcondor.JobAction.Hold, jobs, reason)
 
     def release(self, jobs: list[str], memory_max: int | None, memory: int | None = None) -> Released:
         """Release those *jobs* that are on hold; with *memory_max*, in MiB, double the memory that they request.

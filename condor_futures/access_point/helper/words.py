@@ -199,6 +199,10 @@ class Operations:
         """Remove jobs, by id or by a constraint; return the number of jobs removed."""
         raise NotImplementedError
 
+    def hold(self, jobs: list[str], reason: str) -> int:
+        """Put jobs on hold; return the number of jobs put on hold."""
+        raise NotImplementedError
+
     def release(self, jobs: list[str], memory_max: int | None, memory: int | None = None) -> Released:
         """Release those *jobs* that are on hold.
 
@@ -267,6 +271,7 @@ class Operation(str, Enum):
     SUBMIT_DAG = "submit_dag"
     RETRIEVE = "retrieve"
     REMOVE = "remove"
+    HOLD = "hold"
     RELEASE = "release"
     EDIT = "edit"
     QUERY = "query"
