@@ -18,6 +18,7 @@ from typing import Any, Final
 from condor_futures.execution_point.frames import skim
 from condor_futures.files.private_files import open_regular
 from condor_futures.future import Usage
+from condor_futures.session.call_names import read_names
 from condor_futures.session.event_log import EventLog
 from condor_futures.session.names import SessionNames
 from condor_futures.state_machine import states
@@ -122,14 +123,14 @@ class Usages(SessionNames):
 
     def table(self) -> list[dict[str, Any]]:
         """Return a row for each call that has an outcome in the session's directory, in the order of submission."""
-        jobs = self.jobs()
+        jobs, names = self.jobs(), read_names(self.directory)
         rows: dict[str, dict[str, Any]] = {}
         for path, bundle in self._outcomes():
             with contextlib.suppress(OSError), open_regular(path) as file:
                 for header, _, _ in skim(file):
                     key = header.get("call")
                     if header.get("kind") == "outcome" and isinstance(key, str) and key not in rows:
-                        rows[key] = _row(key, header, jobs.get(bundle))
+                        rows[key] = _row(key, names.get(key), header, jobs.get(bundle))
         return [rows[key] for key in sorted(rows, key=lambda key: (len(key), key))]
 
     def _outcomes(self) -> Iterator[tuple[Path, str]]:
@@ -199,11 +200,13 @@ def usage(header: Mapping[str, Any], job: JobUsage | None) -> Usage:
     )
 
 
-def _row(key: str, header: Mapping[str, Any], job: JobUsage | None) -> dict[str, Any]:
+def _row(key: str, name: str | None, header: Mapping[str, Any], job: JobUsage | None) -> dict[str, Any]:
     started = _number(header.get("started"))
-    host, result = header.get("host"), header.get("result")
+    host, result, function = header.get("host"), header.get("result"), header.get("function")
     return {
         "key": key,
+        "name": name,
+        "function": function if isinstance(function, str) and function else None,
         "job_id": job.job_id if job is not None else None,
         "host": host if isinstance(host, str) else None,
         "result": result if isinstance(result, str) else None,

@@ -16,6 +16,7 @@ from condor_futures.dag.graph import Node, NodeOptions
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
 from condor_futures.session.call_names import append_names
+from condor_futures.session.call_parents import append_parents
 from condor_futures.session.session import Session
 from condor_futures.session.shared_objects import SharedObject
 from condor_futures.state_machine.states import Job
@@ -126,6 +127,9 @@ class NodeIntake:
         parents = list(dict.fromkeys([*inputs, *self.after]))
         names = {key: future.name for key, future in futures.items() if future.name is not None}
         append_names(graph.session.directory, names.items())
+        after = [call for node in self.after for call in node.calls]
+        of_calls = ((call.key, [*call.futures, *after]) for calls in jobs for call in calls)
+        append_parents(graph.session.directory, of_calls)
         label = str(getattr(fn, "__name__", type(fn).__name__))
         if len(names) == len(futures) == 1:
             (label,) = names.values()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .frames import Header, Segments
 
 _LONGEST_TEXT = 1 << 18  # characters; JSON may need six times as many bytes
+_LONGEST_NAME = 100
 STAGE_SIZE = 128
 """Size in bytes of the memory in which a child records its stage: the key of a call, or a word.
 
@@ -69,6 +70,24 @@ def _forget_peak() -> "int | None":
     except OSError:
         return _peak()
     return 0
+
+
+def _name_of(function: "Any") -> str:
+    """Return the name of a function that a call makes, for the report of its session.
+
+    >>> import functools
+    >>> _name_of(functools.partial(dict.get)), _name_of(lambda: 0), _name_of(print)
+    ('dict.get', '<lambda>', 'print')
+    """
+    try:
+        while type(function).__name__ == "partial":
+            function = function.func
+        name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
+        if type(name) is not str:
+            name = type(function).__qualname__
+        return name.rpartition("<locals>.")[2][:_LONGEST_NAME]
+    except Exception:  # the object may have code of its own for its attributes
+        return ""
 
 
 class _Meter:
@@ -144,11 +163,13 @@ class Child:
         current_call.number = header.get("number")
         current_call.key, current_call.checkpoints = key, None
         self._enter(key)
+        name = ""
         out, err, meter = _position(1), _position(2), _Meter()
         try:
             index = header["function"]
             if index not in loaded:
                 loaded[index] = loads(functions[index])
+            name = _name_of(loaded[index])
             args, kwargs = loads(segments)
             value = loaded[index](*args, **kwargs)
             del args, kwargs
@@ -172,7 +193,7 @@ class Child:
         if main_module.failure is not None:
             details["script"], main_module.failure = main_module.failure, None  # once is enough
         details.update(meter.read(), stdout=[out, _position(1)], stderr=[err, _position(2)])
-        details["submitted"] = header.get("submitted")
+        details.update(submitted=header.get("submitted"), function=name)
         try:
             bundle.report(key, result, pickled, **details)
         except OSError as error:

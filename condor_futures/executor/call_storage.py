@@ -58,4 +58,4 @@ class CallStorage:
                 with contextlib.suppress(OSError):
                     self._calls.take_back(calls)  # so that no client that attaches makes these refused calls
                 raise
-            intake.record_names(future for future, _ in made)
+            intake.record((future for future, _ in made), {call.key: list(call.futures) for call in calls})

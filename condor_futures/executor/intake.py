@@ -25,6 +25,7 @@ from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
 from condor_futures.options.ship import Code
 from condor_futures.session.call_names import append_names
+from condor_futures.session.call_parents import append_parents
 from condor_futures.session.session import Session
 from condor_futures.session.shared_objects import SharedObject
 from condor_futures.state_machine.states import Job
@@ -382,15 +383,24 @@ class Intake:
                 for bundle in made:
                     bundle.discard_calls()  # so that no client that attaches makes these refused calls
                 raise
-            self.record_names(futures)
+            parents: dict[str, Sequence[str]] = {}
+            for bundle in made:
+                parents |= dict.fromkeys(bundle.calls if self.after else (), self.after_keys)
+                parents |= {call: [*of, *self.after_keys] for call, of in bundle.parents.items()}
+            self.record(futures, parents)
 
-    def record_names(self, futures: Iterable[CondorFuture[Any]]) -> None:
-        """Record the names of calls that were handed over, for clients that attach and for the command line."""
-        if self.naming is not None:
-            try:
-                append_names(self.engine.session.directory, ((one.key, one.name) for one in futures if one.name))
-            except OSError as error:
-                logger.warning("the names of calls could not be recorded in the session: %s", error)
+    def record(self, futures: Iterable[CondorFuture[Any]], parents: Mapping[str, Sequence[str]]) -> None:
+        """Record the names and the *parents* of calls that were handed over.
+
+        The names are for clients that attach and for the command line, the parents for reports.
+        """
+        directory = self.engine.session.directory
+        try:
+            if self.naming is not None:
+                append_names(directory, ((one.key, one.name) for one in futures if one.name))
+            append_parents(directory, parents.items())
+        except OSError as error:
+            logger.warning("the names or parents of calls could not be recorded in the session: %s", error)
 
     def fail(self, calls: Iterable[_Made], failure: BaseException | None) -> None:
         """Fail the futures of those *calls* that have not failed yet, before submission."""

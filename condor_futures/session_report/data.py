@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from condor_futures.recovery.evidence import BY_US
 from condor_futures.session_report.distributions import MEMORY_QUANTILE, Histogram, histogram, quantile, suggest_memory
 from condor_futures.session_report.evidence import EndedCall, Evidence
+from condor_futures.session_report.functions import Function, Graph, functions, graph
 from condor_futures.session_report.job_histories import STATES, JobHistory
 from condor_futures.session_report.occupancy import Occupancy
 from condor_futures.sessions import SessionInfo
@@ -155,6 +156,9 @@ class Report:
         problems: the jobs that were held, evicted, repeated or removed.
         machines: the machines, slow ones and those with most failures first.
         other_machines: how many machines *machines* leaves out.
+        functions: the functions, those that ran longest in total first.
+        graph: how the calls depend on each other; None if no call waits for another, or if the graph is too large.
+        dependent: how many calls wait for others.
 
     """
 
@@ -178,6 +182,9 @@ class Report:
     problems: Sequence[Group]
     machines: Sequence[Machine]
     other_machines: int
+    functions: Sequence[Function]
+    graph: Graph | None
+    dependent: int
 
 
 def make_report(evidence: Evidence) -> Report:
@@ -222,6 +229,9 @@ def make_report(evidence: Evidence) -> Report:
         ),
         machines[:MOST_MACHINES],
         max(len(machines) - MOST_MACHINES, 0),
+        functions(ended),
+        graph(evidence.parents, ended),
+        len(evidence.parents),
     )
 
 

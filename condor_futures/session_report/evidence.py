@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from condor_futures.calls.usages import usage
 from condor_futures.execution_point.frames import skim
 from condor_futures.files.private_files import open_regular
+from condor_futures.session.call_parents import read_parents
 from condor_futures.session.event_log import EventLog
 from condor_futures.session.session import Session
 from condor_futures.session_report.job_histories import JobHistories, JobHistory
@@ -25,6 +26,7 @@ from condor_futures.sessions import SessionInfo
 __all__ = ["EndedCall", "Evidence", "ended_call", "read_evidence"]
 
 _LONGEST: Final = 2000  # characters of a text in a report
+_LONGEST_NAME: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class EndedCall:
         message: the message of the exception.
         traceback: the last lines of the traceback.
         again: whether the call was to be made again.
+        function: the name of the function; empty if it is not known.
 
     """
 
@@ -61,6 +64,7 @@ class EndedCall:
     message: str = ""
     traceback: str = ""
     again: bool = False
+    function: str = ""
 
     @property
     def run_time(self) -> float | None:
@@ -78,6 +82,7 @@ class Evidence:
         jobs: the jobs in the event logs.
         warm: the keys of the bundles whose jobs are warm.
         until: the time up to which the evidence goes, in seconds since 1970.
+        parents: the keys of the calls that a call waits for, by call key.
 
     """
 
@@ -86,6 +91,7 @@ class Evidence:
     jobs: list[JobHistory]
     warm: frozenset[str]
     until: float
+    parents: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def read_evidence(session: Session) -> Evidence:
@@ -109,7 +115,8 @@ def read_evidence(session: Session) -> Evidence:
     if info.state != "in use":
         until = max((histories.last, *(call.ended or 0.0 for call in outcomes)))
     warm = frozenset(path.name for path in session.lines.glob("b*"))
-    return Evidence(info, outcomes, histories.jobs, warm, until or info.started.timestamp())
+    parents = read_parents(session.directory)
+    return Evidence(info, outcomes, histories.jobs, warm, until or info.started.timestamp(), parents)
 
 
 def _outcomes(session: Session) -> Iterator[EndedCall]:
@@ -155,6 +162,7 @@ def ended_call(bundle: str, header: Mapping[str, Any]) -> EndedCall:
         message[:_LONGEST],
         _text(header, "traceback")[-_LONGEST:],
         bool(header.get("retry")),
+        _text(header, "function")[:_LONGEST_NAME],
     )
 
 

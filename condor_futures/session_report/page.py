@@ -30,6 +30,7 @@ pre { white-space: pre-wrap; font-size: .82rem; background: #f6f6f6; padding: .5
 .facts div span { display: block; font-size: 1.35rem; } .bad { color: #b3263b; }
 """
 
+_OF_GRAPH: Final = "A box is the calls of one function that are as many calls away from the first ones."
 _TIME: Final = "%Y-%m-%d %H:%M:%S"
 _PAGE: Final = """<!DOCTYPE html>
 <html lang="en">
@@ -61,6 +62,7 @@ def render(report: Report, pictures: Mapping[str, bytes], kind: Format) -> str:
         *_head(report),
         *_timeline(report, images),
         *_run_times(report, images),
+        *_functions(report, images),
         *_memory(report, images),
         "<h2>Calls that failed</h2>",
         *_failures(report.failures, "calls", "No call failed."),
@@ -155,6 +157,31 @@ def _run_times(report: Report, images: Mapping[str, str]) -> list[str]:
         f"<p>Half of the calls took at most {median}; 90 % between {low} and {high}; the longest {longest}.</p>",
         images["run_times"],
     ]
+
+
+def _functions(report: Report, images: Mapping[str, str]) -> list[str]:
+    rows = [
+        (
+            function.name,
+            f"{function.calls:,}",
+            f"{function.failed:,}",
+            duration(function.median) if function.median is not None else "",
+            duration(function.longest) if function.longest is not None else "",
+            f"{function.memory / (1 << 20):,.0f} MiB" if function.memory is not None else "",
+        )
+        for function in report.functions
+    ]
+    lines = []
+    if rows:
+        heads = ("function", "calls", "failed", "median run time", "longest", "largest memory")
+        lines += ["<h2>Functions</h2>", _table(heads, rows, numbers=(1, 2, 3, 4, 5))]
+    if report.dependent:
+        lines += [
+            "<h2>Dependencies</h2>",
+            f"<p>{report.dependent:,} calls wait for others. {_OF_GRAPH}</p>",
+            images.get("graph", "<p>The graph is too large to be drawn.</p>"),
+        ]
+    return lines
 
 
 def _memory(report: Report, images: Mapping[str, str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from condor_futures.errors import CondorFuturesError
 from condor_futures.session_report.data import Report, Timeline
 from condor_futures.session_report.distributions import Histogram
+from condor_futures.session_report.functions import Graph
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,11 +30,12 @@ COLOURS: Final = {
 _SUCCEEDED, _FAILED, _REQUEST = "#2b7a9e", "#d1495b", "#333333"
 _WIDTH: Final = 9.6  # inches
 _MOST_LABELS: Final = 30
+_LONGEST_NAME: Final = 28  # characters in a box of the graph
 _UNITS: Final = ((2 * 86400.0, 86400.0, "days"), (2 * 3600.0, 3600.0, "hours"), (120.0, 60.0, "minutes"))
 
 
 def draw(report: Report, kind: Format) -> dict[str, bytes]:
-    """Draw those of the plots ``timeline``, ``concurrency``, ``run_times`` and ``memory`` for which there are numbers.
+    """Draw those of the plots for which there are numbers: timeline, concurrency, run times, graph and memory.
 
     Raises:
         CondorFuturesError: matplotlib is not installed.
@@ -48,13 +50,16 @@ def draw(report: Report, kind: Format) -> dict[str, bytes]:
         ) from None
     plots: dict[str, Callable[[Figure], None]] = {}
     sizes = {"timeline": 3.6, "concurrency": 4.4, "run_times": 2.8, "memory": 2.8}
-    timeline, run_times, memory = report.timeline, report.run_times, report.memory
+    timeline, run_times, memory, graph = report.timeline, report.run_times, report.memory, report.graph
     if timeline is not None:
         sizes["timeline"] = min(max(1.4 + 0.16 * len(timeline.labels), 2.0), 6.0)
         plots["timeline"] = lambda figure: _timeline(figure, timeline)
         plots["concurrency"] = lambda figure: _concurrency(figure, timeline)
     if run_times is not None:
         plots["run_times"] = lambda figure: _run_times(figure, run_times)
+    if graph is not None:
+        sizes["graph"] = 0.8 + 0.75 * (1 + max(step.level for step in graph.steps))
+        plots["graph"] = lambda figure: _graph(figure, graph)
     if memory is not None:
         plots["memory"] = lambda figure: _memory(figure, memory.histogram, memory.requests, memory.suggestion)
     pictures = {}
@@ -175,6 +180,31 @@ def _run_times(figure: Figure, histogram: Histogram) -> None:
     _bars(axes, histogram, unit, {"succeeded": _SUCCEEDED, "failed": _FAILED})
     axes.set_xlabel(f"run time of a call in {name}")
     axes.set_ylabel("calls")
+
+
+def _graph(figure: Figure, graph: Graph) -> None:
+    axes = figure.subplots()
+    axes.axis("off")
+    levels: dict[int, list[int]] = {}
+    for number, step in enumerate(graph.steps):
+        levels.setdefault(step.level, []).append(number)
+    places = {number: ((at + 0.5) / len(row), -level) for level, row in levels.items() for at, number in enumerate(row)}
+    most = max(graph.edges.values(), default=1)
+    for (start, end), count in graph.edges.items():
+        arrow = {"arrowstyle": "-|>", "color": "#888888", "linewidth": 0.6 + 2.4 * count / most}
+        arrow |= {"shrinkA": 11, "shrinkB": 11}
+        axes.annotate("", places[end], places[start], arrowprops=arrow)
+    for number, step in enumerate(graph.steps):
+        colour = _FAILED if step.failed else _SUCCEEDED if step.ended == step.calls else COLOURS["queued"]
+        name = step.function if len(step.function) <= _LONGEST_NAME else f"{step.function[:_LONGEST_NAME]}..."
+        text = f"{name} \N{MULTIPLICATION SIGN}{step.calls:,}" if step.calls > 1 else name
+        box = {"boxstyle": "round", "facecolor": "white", "edgecolor": colour, "linewidth": 1.5}
+        axes.text(*places[number], text, ha="center", va="center", bbox=box, parse_math=False)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(-max(levels) - 0.5, 0.5)
+    kinds = {"succeeded": _SUCCEEDED, "some failed": _FAILED, "not ended": COLOURS["queued"]}
+    shown = {"succeeded"} if all(step.ended == step.calls and not step.failed for step in graph.steps) else set(kinds)
+    _legend(axes, {name: colour for name, colour in kinds.items() if name in shown})
 
 
 def _memory(figure: Figure, histogram: Histogram, requests: Mapping[int, int], suggestion: int | None) -> None:
