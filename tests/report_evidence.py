@@ -10,7 +10,7 @@ from condor_futures.session_report.job_histories import JobHistory
 from condor_futures.sessions import SessionInfo
 
 
-def evidence(outcomes=(), jobs=(), *, warm=(), until=100.0, calls=0):
+def evidence(outcomes=(), jobs=(), *, warm=(), until=100.0, calls=0, parents=None):
     info = SessionInfo(
         id="20261129-120000-0123abcd",
         directory=Path("scan"),
@@ -23,7 +23,7 @@ def evidence(outcomes=(), jobs=(), *, warm=(), until=100.0, calls=0):
         started=datetime(2026, 11, 29, 12).astimezone(),
         size=0,
     )
-    return Evidence(info, list(outcomes), list(jobs), frozenset(warm), until)
+    return Evidence(info, list(outcomes), list(jobs), frozenset(warm), until, parents or {})
 
 
 def ended(number, started=0.0, stopped=1.0, *, bundle="b000000", host="ep1", result="value", **more):

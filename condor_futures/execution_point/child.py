@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from .frames import Header, Segments
 
 _LONGEST_TEXT = 1 << 18  # characters; JSON may need six times as many bytes
-_LONGEST_NAME = 100
 STAGE_SIZE = 128
 """Size in bytes of the memory in which a child records its stage: the key of a call, or a word.
 
@@ -72,24 +71,6 @@ def _forget_peak() -> "int | None":
     return 0
 
 
-def _name_of(function: "Any") -> str:
-    """Return the name of a function that a call makes, for the report of its session.
-
-    >>> import functools
-    >>> _name_of(functools.partial(dict.get)), _name_of(lambda: 0), _name_of(print)
-    ('dict.get', '<lambda>', 'print')
-    """
-    try:
-        while type(function).__name__ == "partial":
-            function = function.func
-        name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
-        if type(name) is not str:
-            name = type(function).__qualname__
-        return name.rpartition("<locals>.")[2][:_LONGEST_NAME]
-    except Exception:  # the object may have code of its own for its attributes
-        return ""
-
-
 class _Meter:
     """Measures a call, from now on. This takes 20 microseconds of a call."""
 
@@ -115,7 +96,7 @@ class Child:
     def run(self, bundle: "Bundle") -> None:
         current_call.bundle = bundle
         bundle.find_parents()
-        functions = []  # type: list[Segments]
+        functions = []  # type: list[tuple[str, Segments]]
         loaded = {}  # type: dict[int, Any]
         done = bundle.reported()
         limit = bundle.head.get("max_tasks_per_child")
@@ -130,7 +111,7 @@ class Child:
         made = 0
         for header, segments in bundle.frames(done):
             if header["kind"] == "function":
-                functions.append(segments)
+                functions.append((header.get("name", ""), segments))
             else:
                 if (limit and made == limit) or self.is_stopping():
                     self.leave()
@@ -155,7 +136,7 @@ class Child:
         bundle: "Bundle",
         header: "Header",
         segments: "Segments",
-        functions: "list[Segments]",
+        functions: "list[tuple[str, Segments]]",
         loaded: "dict[int, Any]",
     ) -> None:
         """Make one call, and report its outcome."""
@@ -167,9 +148,9 @@ class Child:
         out, err, meter = _position(1), _position(2), _Meter()
         try:
             index = header["function"]
+            name, pickled_function = functions[index]
             if index not in loaded:
-                loaded[index] = loads(functions[index])
-            name = _name_of(loaded[index])
+                loaded[index] = loads(pickled_function)
             args, kwargs = loads(segments)
             value = loaded[index](*args, **kwargs)
             del args, kwargs

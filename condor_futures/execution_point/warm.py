@@ -73,7 +73,7 @@ class _Child(Child):
             bundle.find_parents()
         reporting.reporter.memory = reports
         failed = self.initialize(bundle)
-        known = []  # type: list[Any]
+        known = []  # type: list[tuple[str, Any]]
         loaded = {}  # type: dict[int, Any]
         limit, made = bundle.head.get("max_tasks_per_child"), 0
         with open(functions, "rb") as functions_file, open(queue, "rb") as queue_file:
@@ -107,12 +107,12 @@ class _Child(Child):
         self.leave()
 
 
-def read_functions(file: "BinaryIO", secret: bytes, known: "list[Any]", count: int) -> None:
+def read_functions(file: "BinaryIO", secret: bytes, known: "list[tuple[str, Any]]", count: int) -> None:
     """Read functions until *count* are known. No further: the supervisor may be writing the next one."""
     if len(known) < count:
         for header, content in read_frames(file, secret):
             if header["kind"] == "function":
-                known.append(content)
+                known.append((header.get("name", ""), content))
             if len(known) == count:
                 break
 

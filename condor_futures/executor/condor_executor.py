@@ -875,6 +875,8 @@ class CondorExecutor(Executor):
             removed, has none. The keys:
 
             - ``key``: the key of the call.
+            - ``name``: the name that :meth:`with_options` gave to the call; None if it has none.
+            - ``function``: the name of the function; None if the call killed its process.
             - ``job_id``: the job, as ``cluster.proc``; None if the event log does not contain the job.
             - ``host``: the host name of the execution point.
             - ``result``: as in :class:`.inspection.InspectedOutcome`, for example ``"value"`` or ``"exception"``.

@@ -61,11 +61,13 @@ def test_the_table_of_a_session(new_executor, tmp_path):
     list(executor.map(use, [150, 1], chunksize=2))
     alone = executor.with_options(warm=0)
     list(alone.map(use, [2, 3], chunksize=2))
-    future = alone.submit(int, "x")
+    future = alone.with_options(name="of {0}").submit(int, "x")
     future.exception()
     table = executor.usage()
     assert [row["key"] for row in table] == [f"c{number:06d}" for number in range(5)]
     assert [row["result"] for row in table] == ["value"] * 4 + ["exception"]
+    assert [row["function"] for row in table] == ["use"] * 4 + ["int"]
+    assert [row["name"] for row in table] == [None] * 4 + ["of x"]
     assert table[-1]["job_id"] == future.job_id
     assert {name: table[-1][name] for name in vars(future.usage)} == vars(future.usage)
     assert table[0]["memory"] > 150 * MiB > table[1]["memory"]

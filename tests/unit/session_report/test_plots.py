@@ -79,15 +79,18 @@ def test_a_browser_shows_the_plots(large_page, tmp_path):
 def test_the_plots_are_svg_or_png():
     report = make_report(
         evidence(
-            [ended(0), failed(1, "no", stopped=300.0, memory=5 << 20)],
+            [ended(0, function=HOSTILE), failed(1, "no", stopped=300.0, memory=5 << 20, function=100 * "a")],
             [job("b0", ("running", 0.0, 9.0), memory=1 << 20, job_id=HOSTILE), job("b1", ("held", 0.0, 9.0))],
+            parents={"c000002": ["c000000", "c000001"]},
         )
     )
-    names = ["timeline", "concurrency", "run_times", "memory"]
+    names = ["timeline", "concurrency", "run_times", "graph", "memory"]
     pictures = draw(report, "svg")
     assert list(pictures) == names
     texts = {name: "".join(ET.fromstring(picture).itertext()) for name, picture in pictures.items()}
     assert HOSTILE in texts["timeline"]
+    assert HOSTILE in texts["graph"]
+    assert "a..." in texts["graph"]
     assert "held" in texts["concurrency"]
     assert "queued" not in texts["concurrency"]  # no job was
     assert "run time of a call in minutes" in texts["run_times"]
