@@ -192,7 +192,9 @@ def _graph(figure: Figure, graph: Graph) -> None:
     most = max(graph.edges.values(), default=1)
     for (start, end), count in graph.edges.items():
         arrow = {"arrowstyle": "-|>", "color": "#888888", "linewidth": 0.6 + 2.4 * count / most}
-        arrow |= {"shrinkA": 11, "shrinkB": 11}
+        # An arrow over several levels bends round the boxes between.
+        bend = 0.0 if graph.steps[end].level - graph.steps[start].level == 1 else 0.6
+        arrow |= {"shrinkA": 11, "shrinkB": 11, "connectionstyle": f"arc3,rad={bend}"}
         axes.annotate("", places[end], places[start], arrowprops=arrow)
     for number, step in enumerate(graph.steps):
         colour = _FAILED if step.failed else _SUCCEEDED if step.ended == step.calls else COLOURS["queued"]
