@@ -165,6 +165,11 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def _reduce_cached_property(self, obj: "Any") -> "Any":
         return functools.cached_property, (obj.func,), {"attrname": obj.attrname}  # it has a lock up to Python 3.11
 
+    def _reduce_dispatching_method(self, obj: "Any") -> "Any":
+        # It has a cache of weak references from Python 3.13 on.
+        state = obj.func, obj.dispatcher
+        return rebuilding.dispatching_method, (), state, None, None, rebuilding.set_dispatching_method
+
     def _reduce_function(self, obj: "Any") -> "Any":
         if self._named(obj):
             return NotImplemented
@@ -320,6 +325,7 @@ _REDUCERS = {
     types.CellType: Pickler._reduce_cell,
     functools._lru_cache_wrapper: Pickler._reduce_cached,
     functools.cached_property: Pickler._reduce_cached_property,
+    functools.singledispatchmethod: Pickler._reduce_dispatching_method,
 }
 _BUILTIN = {value: name for name, value in vars(types).items() if type(value) is type}
 

@@ -283,6 +283,19 @@ def register_all(function: "Any", implementations: "dict[type, Any]") -> None:
     functools.update_wrapper(function, implementations[object])
 
 
+def dispatching_method() -> "Any":
+    """Make a method under ``functools.singledispatchmethod``, still without a function."""
+    import functools
+
+    return functools.singledispatchmethod.__new__(functools.singledispatchmethod)
+
+
+def set_dispatching_method(method: "Any", state: "tuple[Any, Any]") -> None:
+    function, dispatcher = state
+    method.__init__(function)
+    method.dispatcher = dispatcher
+
+
 # Classes.
 
 
@@ -312,10 +325,13 @@ def make_class(
     if cls is not None:
         return cls
     meta = meta or type(bases[0])
+    make = _make_quietly
+    if "_ctypes" in [one.__module__ for one in meta.__mro__]:
+        make = _make_plainly  # otherwise it would have no layout (Python 3.13)
     try:
-        cls = _make_quietly(meta, name, bases, dict(namespace))
-    except TypeError:  # a metaclass of an extension module, such as that of ctypes.Structure
-        cls = meta(name, bases, dict(namespace))
+        cls = make(meta, name, bases, dict(namespace))
+    except TypeError:  # a metaclass of another extension module
+        cls = _make_plainly(meta, name, bases, dict(namespace))
     _unfinished.append(cls)
     if members is not None:
         made = {}
@@ -329,6 +345,10 @@ def make_class(
 
 def _is_enum(cls: type) -> bool:
     return "_member_map_" in vars(cls)
+
+
+def _make_plainly(meta: "type", name: str, bases: "tuple[type, ...]", namespace: "dict[str, Any]") -> "Any":
+    return meta(name, bases, namespace)
 
 
 def _make_quietly(meta: type, name: str, bases: "tuple[type, ...]", namespace: "dict[str, Any]") -> "Any":
@@ -377,16 +397,20 @@ def set_class(cls: "Any", state: "Any") -> None:
     for name, values in members.items():
         member(cls, name).__dict__.update(values)
     for name, value in attributes.items():
-        try:
-            type.__setattr__(cls, name, value)
-        except TypeError:  # as above
-            setattr(cls, name, value)
+        _set_attribute(cls, name, value)
     if "__firstlineno__" in attributes:  # setting any attribute of these removes it (Python 3.13)
-        type.__setattr__(cls, "__firstlineno__", attributes["__firstlineno__"])
+        _set_attribute(cls, "__firstlineno__", attributes["__firstlineno__"])
     for subclass in registered or ():
         from _abc import _abc_register
 
         _abc_register(cls, subclass)
+
+
+def _set_attribute(cls: "Any", name: str, value: object) -> None:
+    try:
+        type.__setattr__(cls, name, value)
+    except TypeError:  # its metaclass is one of an extension module
+        setattr(cls, name, value)
 
 
 def _set_class_here(cls: "Any", state: "Any") -> None:
