@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as WaitError
 from multiprocessing import get_context
 
 import pytest
@@ -195,7 +196,7 @@ def test_whoever_gives_up_the_results_gives_up_the_calls(new_executor):
     closed.close()
     with pytest.raises(ZeroDivisionError):
         next(failed)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(WaitError):
         next(late)
     until(lambda: under_way(executor) == 0)
     for results in (closed, failed, late):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import TimeoutError as WaitError
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_what_is_done_is_told_though_nobody_runs_the_dag(ask):
     with pytest.raises(RuntimeError, match="is not running yet"):
         ask(future, 0)
     started.append(True)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(WaitError):
         ask(future, 0)
     started.clear()
     future.resolve(None, None)

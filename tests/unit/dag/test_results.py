@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import time
 from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as WaitError
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_the_time_is_counted_from_when_the_first_is_asked_for(futures):
     time.sleep(0.3)
     futures[0].resolve("in time", None)
     assert next(results) == "in time"
-    with pytest.raises(TimeoutError):
+    with pytest.raises(WaitError):
         next(results)
     futures[1].resolve("late", None)
     assert next(results) == "late"
@@ -42,7 +43,7 @@ def test_results_as_the_calls_end(futures):
     results = Results(futures, 0.2, ordered=False)
     futures[2].resolve("first", None)
     assert next(results) == "first"
-    with pytest.raises(TimeoutError):
+    with pytest.raises(WaitError):
         next(results)
     futures[0].resolve("second", None)
     assert next(results) == "second"

@@ -91,7 +91,7 @@ def test_what_is_not_there_in_time_is_cancelled():
     chunks = Chunks(1, 1, 1, pending=[1, 2])
     iterator = results(iter(chunks), None, time.monotonic() + 0.05)
     assert next(iterator) == 0
-    with pytest.raises(TimeoutError):
+    with pytest.raises(WaitError):
         next(iterator)
     assert [future.cancelled() for future in chunks.futures] == [False, True, True]
 

@@ -104,7 +104,7 @@ def test_a_job_gets_a_copy_where_there_are_no_links(session, tmp_path, monkeypat
     def link(*_, **__):
         raise OSError(errno.EXDEV, "Invalid cross-device link")
 
-    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(Path, "hardlink_to", link)
     session.shared.lend(handle.name, tmp_path)
     before = (tmp_path / handle.name).stat()
     session.shared.lend(handle.name, tmp_path)  # it is there
