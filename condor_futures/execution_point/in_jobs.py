@@ -32,7 +32,8 @@ def _installed() -> "Any":
     """Return the installed package, which takes the place of this module; None if there is none."""
     from importlib.machinery import PathFinder
 
-    if PathFinder.find_spec(__name__, [place for place in sys.path if place != _runner]) is None:
+    spec = PathFinder.find_spec(__name__, [place for place in sys.path if place != _runner])
+    if spec is None or spec.origin is None:  # a directory of this name without __init__.py is not the package
         return None
     own = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == __name__}
     sys.path.remove(_runner)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import itertools
 import logging
@@ -21,6 +20,7 @@ from condor_futures.calls.stored_calls import StoredCalls
 from condor_futures.errors import CondorFuturesError, PayloadError
 from condor_futures.executor.call_storage import CallStorage
 from condor_futures.executor.engine import Engine
+from condor_futures.executor.input_files import trouble_with_files
 from condor_futures.future import CondorFuture
 from condor_futures.options.options import Options
 from condor_futures.options.ship import Code
@@ -31,8 +31,6 @@ from condor_futures.session.shared_objects import SharedObject
 from condor_futures.state_machine.states import Job
 from condor_futures.submit.automatic import automatic
 from condor_futures.submit.description import retried
-from condor_futures.submit.files_here import lost_output, missing_file, unlistable
-from condor_futures.submit.values import said_in
 
 __all__ = ["Intake"]
 
@@ -201,7 +199,7 @@ class Intake:
         if self.after or self.engine.watcher.why_not_warm(self.options) is not None:
             return made
         own = [(future, call) for future, call in made if call is not None and not call.futures]
-        trouble = self._trouble_with_files(dependent=False) if own else None
+        trouble = trouble_with_files(self.options, dependent=False) if own else None
         if trouble is not None:
             self.fail(own, trouble)
         elif own:
@@ -271,7 +269,8 @@ class Intake:
         made = [(future, call) for future, call in calls if call is not None]
         if not made:
             return None
-        if trouble := self._trouble_with_files(dependent=bool(self.after) or any(call.futures for _, call in made)):
+        dependent = bool(self.after) or any(call.futures for _, call in made)
+        if trouble := trouble_with_files(self.options, dependent=dependent):
             self.fail(made, trouble)
             return None
         try:
@@ -279,27 +278,6 @@ class Intake:
         except (CondorFuturesError, OSError, ValueError) as failure:
             self.fail(made, failure)
             return None
-
-    def _trouble_with_files(self, *, dependent: bool) -> Exception | None:
-        """Return why HTCondor cannot transfer a file; None if it can, as far as is known.
-
-        Unspooled files are read at the access point. Calls that are *dependent* may need files that others create.
-        """
-        commands = self.options.commands
-        if self.options.spool and not dependent:
-            if (missing := missing_file(commands)) is not None:
-                command = said_in(missing[0], commands)
-                return FileNotFoundError(errno.ENOENT, f"{command} names a file that does not exist", missing[1])
-            if (file := unlistable(commands)) is not None:
-                return ValueError(f"HTCondor cannot transfer {file!r}: its name has a line break")
-        environment = self.options.environment
-        if environment is not None and (trouble := environment.trouble()) is not None:
-            return trouble
-        if (link := lost_output(commands)) is not None:
-            return FileNotFoundError(
-                errno.ENOENT, "transfer_output_remaps names a link to a file that does not exist", link
-            )
-        return None
 
     def _write_bundle(self, calls: Sequence[tuple[CondorFuture[Any], Call]]) -> Bundle:
         session = self.engine.session

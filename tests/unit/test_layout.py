@@ -42,6 +42,7 @@ WITHOUT: dict[str, str] = {
     "executor/attaching.py": _POOL + "tests/pool/test_attach.py, test_old_sessions.py; tests/unit/recovery",
     "executor/call_storage.py": "tests/unit/executor/test_intake.py",
     "executor/condor_executor.py": _POOL + "tests/pool/test_executor.py, tests/contract",
+    "executor/input_files.py": "tests/unit/submit/test_files_here.py; tests/pool/test_files.py",
     "options/environment_files.py": "tests/unit/options/test_python_environment.py",
     "personal/configuration.py": "tests/personal/test_configuration.py",
     "personal/daemons.py": "tests/personal/test_daemons.py",

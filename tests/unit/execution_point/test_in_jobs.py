@@ -67,6 +67,13 @@ progress([])
     )
 
 
+def test_a_directory_of_the_same_name_is_not_the_package(tmp_path):
+    """Such as one that a call makes for its output."""
+    (tmp_path / "there/condor_futures").mkdir(parents=True)
+    text = "from condor_futures import CondorExecutor\nCondorExecutor()"
+    assert "where condor_futures is not installed" in run(tmp_path, text, tmp_path / "there")
+
+
 def test_a_module_of_an_installed_package_is_used_when_a_part_of_it_is(tmp_path):
     pytest.importorskip("htcondor2")
     text = """
