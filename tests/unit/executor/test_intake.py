@@ -383,7 +383,7 @@ def test_names_that_cannot_be_recorded_harm_no_call(engine, intake, caplog):
     (engine.session.directory / "names").mkdir()
     future = replace(intake, naming=Naming.parse("fit-{0}")).submit(abs, (1,), {})
     assert (future.done(), future.name, len(engine.added)) == (False, "fit-1", 1)
-    assert "names of calls could not be recorded" in caplog.text
+    assert "names or parents of calls could not be recorded" in caplog.text
 
 
 def test_calls_whose_requests_are_learned_name_their_function(engine, intake):
