@@ -76,9 +76,9 @@ def about(*things):
 
 
 class Plugin(abc.ABC):
-    def __init_subclass__(cls, name, **keywords):
+    def __init_subclass__(cls, title, **keywords):
         super().__init_subclass__(**keywords)
-        PLUGINS[name] = cls
+        PLUGINS[title] = cls
 
     @abc.abstractmethod
     def about(self): ...
@@ -87,7 +87,7 @@ class Plugin(abc.ABC):
 PLUGINS = {}
 
 
-class Twice(Plugin, name="twice"):
+class Twice(Plugin, title="twice"):
     def about(self):
         return Plugin.__subclasses__() == [Twice], PLUGINS["twice"] is Twice, Outer.Inner.Innermost.__qualname__
 

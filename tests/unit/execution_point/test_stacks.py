@@ -152,7 +152,8 @@ def test_a_signal_that_would_do_harm_is_not_sent(warm_job, begun, call):
     mine = begun.with_name("mine")
     assert not mine.exists() or not mine.read_bytes()
     warm_job.say(kind="cancel", call=key)
-    assert functions(ask(warm_job, start_again(warm_job, begun))["text"])[0] == "sleep", "the next process has both"
+    stack = functions(ask(warm_job, start_again(warm_job, begun))["text"])
+    assert "sleep" in stack, "the next process has both"  # it may still be in touch()
 
 
 def start_again(job, begun):
