@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 import weakref
@@ -11,6 +12,7 @@ from condor_futures.watching.watcher import Watcher, last_error
 
 __all__ = ["forget", "interpreter_exits", "take_back", "wait_for"]
 
+logger = logging.getLogger(__name__)
 
 _watchers: weakref.WeakSet[Watcher] = weakref.WeakSet()
 
@@ -38,6 +40,10 @@ def _at_exit() -> None:
         for watcher in others:
             watcher.join_at_exit()
     except KeyboardInterrupt:  # Ctrl-C while waiting for results
+        # Nothing else tells the user: the exit status was decided before.
+        logger.warning(
+            "interrupted at the end of the program: the calls that have not ended are lost, and their jobs are removed"
+        )
         take_back(*others)
 
 

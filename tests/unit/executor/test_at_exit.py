@@ -74,12 +74,13 @@ def test_an_interruption_before_the_calls_were_made_is_none_of_theirs(ends, monk
     assert watcher.asked == ["close", "join"]
 
 
-def test_ctrl_c_while_results_are_waited_for_takes_the_jobs_back(ends):
+def test_ctrl_c_while_results_are_waited_for_takes_the_jobs_back(ends, caplog):
     first, second = Watcher(KeyboardInterrupt), Watcher(KeyboardInterrupt)
     ends(first, second)
     for watcher in (first, second):
         assert watcher.asked[0] == "close"
         assert "take back" in watcher.asked
+    assert caplog.text.count("interrupted at the end of the program") == 1
 
 
 def test_another_ctrl_c_leaves_the_jobs(monkeypatch):
