@@ -83,6 +83,7 @@ def test_a_helper_that_is_killed_while_it_removes_leaves_no_job(pool, new_execut
     executor = new_executor()
     futures = [executor.submit(time.sleep, 300) for _ in range(3)]
     until(lambda: all(future.running() for future in futures))
+    os.kill(helper(executor), signal.SIGSTOP)  # so that the request is under way until the helper is killed
     for future in futures:
         assert future.cancel()
     await_request(executor, "remove")
