@@ -4,8 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
+from pathlib import Path
+from typing import Final
 
-__all__ = ["append_line"]
+__all__ = ["append_line", "append_to"]
+
+_LOCK: Final = threading.Lock()
+
+
+def append_to(path: Path, text: str) -> None:
+    """Append a line or several to a private file, which is made if it does not exist. Any thread may call this.
+
+    Raises:
+        OSError: the text cannot be written. The file is as before.
+
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    with _LOCK:
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            append_line(descriptor, text)
+        finally:
+            os.close(descriptor)
 
 
 def append_line(descriptor: int, line: str) -> None:

@@ -6,19 +6,16 @@ have ended.
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from condor_futures.files.appending import append_line
+from condor_futures.files.appending import append_to
 from condor_futures.files.private_files import open_regular
 
 __all__ = ["FILE", "append_names", "clean", "read_names"]
 
 FILE: Final = "names"
-_LOCK: Final = threading.Lock()
 #: Characters of a name.
 LONGEST: Final = 200
 
@@ -46,13 +43,7 @@ def append_names(directory: Path, names: Iterable[tuple[str, str]]) -> None:
     """
     lines = "\n".join(f"{key} {name}" for key, name in names)
     if lines:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        with _LOCK:
-            descriptor = os.open(directory / FILE, flags, 0o600)
-            try:
-                append_line(descriptor, lines)
-            finally:
-                os.close(descriptor)
+        append_to(directory / FILE, lines)
 
 
 def read_names(directory: Path) -> dict[str, str]:

@@ -6,19 +6,16 @@ ended.
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from condor_futures.files.appending import append_line
+from condor_futures.files.appending import append_to
 from condor_futures.files.private_files import open_regular
 
 __all__ = ["FILE", "append_parents", "read_parents"]
 
 FILE: Final = "parents"
-_LOCK: Final = threading.Lock()
 
 
 def append_parents(directory: Path, calls: Iterable[tuple[str, Sequence[str]]]) -> None:
@@ -34,13 +31,7 @@ def append_parents(directory: Path, calls: Iterable[tuple[str, Sequence[str]]]) 
     """
     lines = "\n".join(" ".join([key, *parents]) for key, parents in calls if parents)
     if lines:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        with _LOCK:
-            descriptor = os.open(directory / FILE, flags, 0o600)
-            try:
-                append_line(descriptor, lines)
-            finally:
-                os.close(descriptor)
+        append_to(directory / FILE, lines)
 
 
 def read_parents(directory: Path) -> dict[str, list[str]]:
